@@ -1,0 +1,306 @@
+"""The adjoint of a scan in chunks: one pass in reverse time, memory states recomputed.
+
+    L   == sum over later s of D(end, s] s_s dy_s   (and the gradient of the final state)
+    ds  = sum_{j <= i} D(j, i] e_j (x_j dy_i)  +  D(start, i] M dy_i
+    de  = sum_{i >= j} D(j, i] s_i (x_j dy_i)  +  D(j, end] L x_j         dx alike
+    L'  = D(start, end] L + sum_i D(start, i] s_i dy_i
+
+The gradient of a log-decay at t is the sum over all pairs (u, s) with u < t <= s. The textbook
+form, the suffix sum of s ds - e de, loses sqrt(T) digits to rounding. Here each kind of pair is
+summed where it is formed: pairs inside the chunk from the same rounded factors in the row and the
+column sums (those that do not straddle t cancel exactly), pairs with one end outside from the
+inter-chunk parts, pairs around the chunk as <D M, L>. See docs/adr/0003.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from eosc.algebra.scalar import Arg
+from eosc.ir.build import dot, mapped, minus, product, renamed, rounded, summed
+from eosc.ir.nodes import (
+    END,
+    START,
+    Algorithm,
+    Array,
+    Carried,
+    Dims,
+    Kernel,
+    Let,
+    Load,
+    Mask,
+    Per,
+    Precision,
+    Running,
+    SegmentScan,
+    State,
+    Statement,
+    Update,
+    Use,
+    Value,
+    at,
+)
+from eosc.lowering.chunk import initial_state, segment_ends, states
+from eosc.lowering.cotangent import gradients
+from eosc.lowering.parts import Form, Level, Parts, add, outer_advance
+from eosc.lowering.scan import Scan
+
+
+def backward(scan: Scan, form: Form) -> Algorithm:
+    """Gradients of every trainable operand and of the initial state.
+
+    Requires: `dy` [B, T, H, V] and `d_final_state` [N, H, K, V] beside the forward's operands.
+    Ensures: stores `d_<operand>` for each trainable operand (per sequence and head for operands
+    without time, to be summed over sequences) and `d_initial_state`.
+    """
+    parts = Parts(scan, form)
+    K, V = parts.K, parts.V
+    dy = Array("dy", (V,), Per.TOKEN)
+    d_final = Array("d_final_state", (K, V), Per.SEQUENCE, Precision.ACCUMULATOR)
+    ends, scratch = segment_ends(scan, form)
+    recompute, h = states(scan, form)
+    reverse_ends, reverse_scratch = _reverse_ends(parts)
+
+    body: list[Statement] = [*parts.lets("s", "e", "x"), Let("dy", Load("dy", dims=("i", V)))]
+    body.append(Let("M", Load("h", dims=(K, V)), "memory before the chunk"))
+    cotangents = yield_all(body, _Adjoint(parts).statements())
+    stores, carried, outputs = gradients(scan, cotangents)
+    body += [*stores, _retreat(parts)]
+    walk = Kernel(
+        "backward",
+        form.chunk,
+        -1,
+        (
+            Carried(
+                "L", (K, V), "end_state", "d_initial_state", invariant="adjoint after the chunk"
+            ),
+            *carried,
+        ),
+        tuple(body),
+        doc="every gradient, in reverse time",
+    )
+    d_initial = Array("d_initial_state", (K, V), Per.SEQUENCE, Precision.ACCUMULATOR)
+    return Algorithm(
+        "backward",
+        (*ends, recompute, *reverse_ends, walk),
+        (*scan.operands, initial_state(scan), dy, d_final),
+        (*outputs, d_initial),
+        (*scratch, h, *reverse_scratch),
+        doc="recompute chunk-start states, then one pass in reverse time",
+    )
+
+
+def yield_all(body: list[Statement], steps: Iterator[Statement]) -> dict[str, Value]:
+    """Append what a generator yields to the body and return its result."""
+    while True:
+        try:
+            body.append(next(steps))
+        except StopIteration as stop:
+            result: dict[str, Value] = stop.value
+            return result
+
+
+def _retreat(parts: Parts) -> Update:
+    """The adjoint state before the chunk, in time."""
+    K, V = parts.K, parts.V
+    on_key = parts.decay("K", START, parts.read, ("i",))
+    on_value = parts.decay("0V", START, parts.read, ("i",))
+    s, dy = parts.use("s"), Use("dy", dims=("i", V))
+    left: Value = s if on_key is None else product(on_key, s, dims=("i", K))
+    right: Value = dy if on_value is None else product(on_value, dy, dims=("i", V))
+    written = parts.scaled(dot(left, right, "i", (K, V)))
+    whole = parts.decay("0KV", START, END)
+    return Update("L", outer_advance(State("L", dims=(K, V)), whole, written), "decay, and write")
+
+
+def _reverse_ends(
+    parts: Parts,
+) -> tuple[tuple[Kernel | SegmentScan, ...], tuple[Array, ...]]:
+    """The launches that find the adjoint state after each segment."""
+    K, V = parts.K, parts.V
+    summarise = Kernel(
+        "segment_ends_adjoint",
+        parts.form.chunk,
+        -1,
+        (Carried("L", (K, V), final="end_state", invariant="adjoint from 0"),),
+        (*parts.lets("s"), Let("dy", Load("dy", dims=("i", V))), _retreat(parts)),
+        blocked=(V,),
+        segmented=True,
+        doc="what each segment adds to the adjoint state",
+    )
+    decays = tuple(f"segment_decay_{name[1:]}" for name, _ in parts.scan.logs())
+    combine = SegmentScan("segment_scan_adjoint", "end_state", (K, V), decays, -1, "d_final_state")
+    end_state = Array("end_state", (K, V), Per.SEGMENT, Precision.ACCUMULATOR)
+    return (summarise, combine), (end_state,)
+
+
+class _Adjoint:
+    """The cotangents of the prologues for one chunk."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        scan = parts.scan
+        self.learned = {name: scan.learns(part) for name, part in scan.logs()}
+        # The gradient of g0 is the sum of gK's (or gV's) over its axis: form one of the two.
+        self.need_key = scan.log_key is not None and (
+            self.learned["gK"] or self.learned.get("g0", False)
+        )
+        self.need_value = scan.log_value is not None and (
+            self.learned["gV"] or (self.learned.get("g0", False) and not self.need_key)
+        )
+        self.need_scalar = self.learned.get("g0", False) and not (self.need_key or self.need_value)
+        self.rows: dict[str, list[Value]] = {"0": [], "K": [], "V": []}
+        self.columns: dict[str, list[Value]] = {"0": [], "K": [], "V": []}
+
+    def statements(self) -> Iterator[Statement]:
+        """Name every cotangent; the generator returns them by prologue name."""
+        parts, K, V = self.parts, self.parts.K, self.parts.V
+        gradient: dict[str, list[Value]] = {"s": [], "e": [], "x": []}
+        for level in parts.levels():
+            for name, value in (yield from self._level(level)).items():
+                gradient[name].append(value)
+        for name, value in (yield from self._outside()).items():
+            gradient[name].append(value)
+        found: dict[str, Value] = {}
+        for name, axis in (("s", K), ("e", K), ("x", V)):
+            yield Let(f"d{name}", add(*gradient[name]), f"gradient of {name}")
+            found[name] = Use(f"d{name}", dims=("i", axis))
+        yield from self._logs(found)
+        return found
+
+    def _level(self, level: Level) -> Iterator[Statement]:
+        """Pairs of one level: their parts of ds, de, dx and of the log-decay gradients."""
+        parts, K, V, tag = self.parts, self.parts.K, self.parts.V, level.name
+        factors = {}
+        for name, letter, axis, source in (
+            ("q", "K", K, parts.use("s")),
+            ("k", "K", K, parts.use("e")),
+            ("o", "V", V, Use("dy", dims=("i", V))),
+            ("w", "V", V, parts.use("x")),
+        ):
+            dim = "i" if name in "qo" else "j"
+            factor = parts.rows(level, letter) if dim == "i" else parts.columns(level, letter)
+            value: Value = source if dim == "i" else renamed(source, "i", "j")
+            if factor is not None:
+                value = rounded(product(factor, value, dims=(dim, axis)))
+                yield Let(f"{name}_{tag}", value)
+                value = Use(f"{name}_{tag}", dims=(dim, axis))
+            factors[name] = (value, factor)
+        q, k, o, w = (factors[name][0] for name in "qkow")
+
+        def masked(left: Value, right: Value, over: str, dims: Dims) -> Value:
+            pair = parts.pair(dims)
+            score: Value = dot(left, right, over, dims)
+            score = score if pair is None else product(score, pair, dims=dims)
+            return Mask(score, level.relation, dims=dims)
+
+        yield Let(f"B_{tag}", masked(o, w, V, ("i", "j")), "dy_i x_j of the pairs")
+        yield Let(f"Bt_{tag}", masked(w, o, V, ("j", "i")))
+        yield Let(f"At_{tag}", masked(k, q, K, ("j", "i")), "scores of the pairs")
+        ij, ji = Use(f"B_{tag}", dims=("i", "j")), Use(f"Bt_{tag}", dims=("j", "i"))
+        score = Use(f"At_{tag}", dims=("j", "i"))
+        yield Let(f"ds_{tag}", dot(ij, k, "j", ("i", K)))
+        yield Let(f"de_{tag}", dot(ji, q, "i", ("j", K)))
+        yield Let(f"dx_{tag}", dot(score, o, "i", ("j", V)))
+        ds, de = Use(f"ds_{tag}", dims=("i", K)), Use(f"de_{tag}", dims=("j", K))
+        dx = Use(f"dx_{tag}", dims=("j", V))
+
+        if self.need_scalar:
+            both = product(score, dot(w, o, V, ("j", "i")), dims=("j", "i"))
+            yield Let(f"pairs_{tag}", both, "contribution of each pair")
+            pairs = Use(f"pairs_{tag}", dims=("j", "i"))
+            self.rows["0"].append(summed(pairs, "j"))
+            self.columns["0"].append(renamed(summed(pairs, "i"), "j", "i"))
+        if self.need_key:
+            self.rows["K"].append(product(q, ds, dims=("i", K)))
+            self.columns["K"].append(renamed(product(k, de, dims=("j", K)), "j", "i"))
+        if self.need_value:
+            yield Let(f"A_{tag}", masked(q, k, K, ("i", "j")))
+            y = dot(Use(f"A_{tag}", dims=("i", "j")), w, "j", ("i", V))
+            self.rows["V"].append(product(o, y, dims=("i", V)))
+            self.columns["V"].append(renamed(product(w, dx, dims=("j", V)), "j", "i"))
+        return {
+            "s": _times(factors["q"][1], ds, ("i", K)),
+            "e": renamed(_times(factors["k"][1], de, ("j", K)), "j", "i"),
+            "x": renamed(_times(factors["w"][1], dx, ("j", V)), "j", "i"),
+        }
+
+    def _outside(self) -> Iterator[Statement]:
+        """Pairs with one end outside the chunk: through the memory M and the adjoint state L."""
+        parts, K, V = self.parts, self.parts.K, self.parts.V
+        M, L = Use("M", dims=(K, V)), State("L", dims=(K, V))
+        s, e, x, dy = parts.use("s"), parts.use("e"), parts.use("x"), Use("dy", dims=("i", V))
+        before = {c: parts.decay(c, START, parts.read, ("i",)) for c in ("K", "0V", "0K", "V")}
+        after = {c: parts.decay(c, at("i"), END, ("i",)) for c in ("K", "0V", "0K", "V")}
+        ds = dot(_times(before["V"], dy, ("i", V)), M, V, ("i", K))
+        yield Let("ds_out", parts.scaled(_times(before["0K"], ds, ("i", K))), "through M")
+        de = dot(_times(after["V"], x, ("i", V)), L, V, ("i", K))
+        yield Let("de_out", _times(after["0K"], de, ("i", K)), "through L")
+        dx = dot(_times(after["K"], e, ("i", K)), L, K, ("i", V))
+        yield Let("dx_out", _times(after["0V"], dx, ("i", V)), "through L")
+        self.into: dict[str, Value] = {}
+        self.out_of: dict[str, Value] = {}
+        through_m = product(s, Use("ds_out", dims=("i", K)), dims=("i", K))
+        through_l = product(e, Use("de_out", dims=("i", K)), dims=("i", K))
+        if self.need_scalar:
+            self.into["0"], self.out_of["0"] = summed(through_m, K), summed(through_l, K)
+        if self.need_key:
+            self.into["K"], self.out_of["K"] = through_m, through_l
+        if self.need_value:
+            y = dot(_times(before["K"], s, ("i", K)), M, K, ("i", V))
+            y_out = parts.scaled(_times(before["0V"], y, ("i", V)))
+            self.into["V"] = product(dy, y_out, dims=("i", V))
+            self.out_of["V"] = product(x, Use("dx_out", dims=("i", V)), dims=("i", V))
+        return {
+            "s": Use("ds_out", dims=("i", K)),
+            "e": Use("de_out", dims=("i", K)),
+            "x": Use("dx_out", dims=("i", V)),
+        }
+
+    def _logs(self, found: dict[str, Value]) -> Iterator[Statement]:
+        """The gradients of the log-decay's parts."""
+        parts, K, V = self.parts, self.parts.K, self.parts.V
+        strict = not parts.scan.inclusive
+        around = product(Use("M", dims=(K, V)), State("L", dims=(K, V)), dims=(K, V))
+        whole = parts.decay("0KV", START, END)
+        around = around if whole is None else product(whole, around, dims=(K, V))
+        needed = {"0": self.need_scalar, "K": self.need_key, "V": self.need_value}
+        for letter, over in (("0", (K, V)), ("K", (V,)), ("V", (K,))):
+            if not needed[letter]:
+                continue
+            axes = {"0": (), "K": (K,), "V": (V,)}[letter]
+            rows = add(*self.rows[letter], self.into[letter])
+            columns = add(*self.columns[letter])
+            yield from self._suffix(letter, rows, columns, axes, strict)
+            dims: Dims = ("i", *axes)
+            terms: list[Value] = [Use(f"inside_{letter}", dims=dims)]
+            leaving = Running(self.out_of[letter], False, True, dims=dims)
+            terms += [leaving, summed(around, *over)]
+            yield Let(f"dg{letter}", add(*terms), "gradient of the log-decay")
+            found[f"g{letter}"] = Use(f"dg{letter}", dims=dims)
+        if "g0" in parts.named and self.learned["g0"] and "g0" not in found:
+            letter, axis = ("K", K) if self.need_key else ("V", V)
+            yield Let("dg0", summed(found[f"g{letter}"], axis), "gradient of the scalar log-decay")
+            found["g0"] = Use("dg0", dims=("i",))
+        for name in [name for name in found if name.startswith("g") and not self.learned[name]]:
+            del found[name]
+
+    def _suffix(
+        self, letter: str, rows: Value, columns: Value, axes: Dims, strict: bool
+    ) -> Iterator[Statement]:
+        """Pairs that end inside the chunk: rows from t on, less the pairs that start there."""
+        dims: Dims = ("i", *axes)
+        if not strict:
+            inside = Running(minus(rows, columns), True, False, dims=dims)
+            yield Let(f"inside_{letter}", inside, "pairs that end in the chunk")
+            return
+        ends = Running(rows, True, True, dims=dims)
+        starts = Running(columns, True, False, dims=dims)
+        yield Let(f"inside_{letter}", minus(ends, starts), "pairs that end in the chunk")
+
+
+def _times(factor: Value | None, value: Value, dims: Dims) -> Value:
+    """The product, where there is a factor."""
+    if factor is None:
+        return value
+    return mapped(Arg("a0") * Arg("a1"), factor, value, dims=dims)

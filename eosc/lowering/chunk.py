@@ -1,0 +1,210 @@
+"""Chunk lowerings of a scan: the output in one pass, segment ends, and chunk-start states.
+
+    y   = sum_{j <= i} s_i D(j, i] e_j x_j  +  D(start, i] s_i M        M == m[c*C - 1]
+    M' = D(start, end] M + sum_j D(j, end] e_j x_j
+
+Source: chunkwise form of linear attention (Hua et al. 2022, arXiv:2202.10447, eq. 8-10) with the
+decays kept as products over ranges, so that no step divides and a decay of 0 is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from eosc.ir.build import dot, product, renamed, rounded
+from eosc.ir.nodes import (
+    END,
+    START,
+    Algorithm,
+    Array,
+    Carried,
+    Kernel,
+    Let,
+    Mask,
+    Per,
+    Precision,
+    SegmentScan,
+    State,
+    Statement,
+    Store,
+    Update,
+    Use,
+    Value,
+    at,
+)
+from eosc.lowering.parts import Form, Level, Parts, add, outer_advance
+from eosc.lowering.scan import Scan
+
+
+def forward(scan: Scan, form: Form) -> Algorithm:
+    """The output and the final state in one pass over the chunks, segments side by side.
+
+    Ensures: stores `y` [B, T, H, V] and `final_state` [N, H, K, V]; reads `start_state`.
+    """
+    parts = Parts(scan, form)
+    body: list[Statement] = [*parts.lets("s", "e", "x"), *_output(parts), *_advance(parts)]
+    walk = Kernel(
+        "forward",
+        form.chunk,
+        1,
+        (
+            Carried(
+                "M",
+                (parts.K, parts.V),
+                "start_state",
+                "final_state",
+                invariant="m before the chunk",
+            ),
+        ),
+        tuple(body),
+        blocked=_blockable(scan),
+        doc="y and the final state, one pass with the state on chip",
+    )
+    y = Array("y", (parts.V,), Per.TOKEN)
+    final = Array("final_state", (parts.K, parts.V), Per.SEQUENCE, Precision.ACCUMULATOR)
+    ends, scratch = segment_ends(scan, form)
+    return Algorithm(
+        "forward",
+        (*ends, walk),
+        (*scan.operands, initial_state(scan)),
+        (y, final),
+        scratch,
+        doc="one pass over the chunks; where programs are few, over segments side by side",
+    )
+
+
+def segment_ends(
+    scan: Scan, form: Form
+) -> tuple[tuple[Kernel | SegmentScan, ...], tuple[Array, ...]]:
+    """The launches that find the state before each segment, and the arrays they fill."""
+    parts = Parts(scan, form)
+    decays = _segment_decays(parts, "segment_decay")
+    summarise = Kernel(
+        "segment_ends",
+        form.chunk,
+        1,
+        (
+            Carried("M", (parts.K, parts.V), final="start_state", invariant="m from 0"),
+            *(carried for carried, _, _ in decays),
+        ),
+        (*parts.lets("e", "x"), *_advance(parts), *(update for _, update, _ in decays)),
+        blocked=_blockable(scan),
+        segmented=True,
+        doc="what each segment adds to the state, and its whole decay",
+    )
+    combine = SegmentScan(
+        "segment_scan",
+        "start_state",
+        (parts.K, parts.V),
+        tuple(array.name for _, _, array in decays),
+        1,
+        "initial_state",
+    )
+    return (summarise, combine), (start_state(scan), *(array for _, _, array in decays))
+
+
+def states(scan: Scan, form: Form) -> tuple[Kernel, Array]:
+    """The memory before each chunk, written to `h` for the backward."""
+    parts = Parts(scan, form)
+    keep = Store("h", State("M", dims=(parts.K, parts.V)), "memory before the chunk")
+    kernel = Kernel(
+        "states",
+        form.chunk,
+        1,
+        (Carried("M", (parts.K, parts.V), "start_state", invariant="m before the chunk"),),
+        (keep, *parts.lets("e", "x"), *_advance(parts)),
+        blocked=_blockable(scan),
+        doc="recompute the memory before each chunk",
+    )
+    return kernel, Array("h", (parts.K, parts.V), Per.CHUNK)
+
+
+def initial_state(scan: Scan) -> Array:
+    """The memory before the first token."""
+    axes = (scan.key, scan.value)
+    return Array("initial_state", axes, Per.SEQUENCE, Precision.ACCUMULATOR)
+
+
+def start_state(scan: Scan) -> Array:
+    """The memory before each segment."""
+    return Array("start_state", (scan.key, scan.value), Per.SEGMENT, Precision.ACCUMULATOR)
+
+
+def _segment_decays(parts: Parts, name: str) -> list[tuple[Carried, Update, Array]]:
+    """For each part of the decay: the carried product, its update, and where it ends up."""
+    found = []
+    for part, log in parts.scan.logs():
+        letter = part[1:]
+        decay = parts.decay(letter, START, END)
+        assert decay is not None
+        axes = tuple(axis for axis in log.dims if axis != "i")
+        carried = Carried(f"P{letter}", axes, final=f"{name}_{letter}", start=1)
+        update = Update(f"P{letter}", product(State(f"P{letter}", dims=axes), decay, dims=axes))
+        array = Array(f"{name}_{letter}", axes, Per.SEGMENT, Precision.ACCUMULATOR)
+        found.append((carried, update, array))
+    return found
+
+
+def _output(parts: Parts) -> Iterator[Statement]:
+    """The output of a chunk: pairs inside it, and the memory before it."""
+    K, V = parts.K, parts.V
+    intra: list[Value] = []
+    scores: list[Value] = []
+    for level in parts.levels():
+        score = yield from _scores(parts, level)
+        if parts.scan.log_value is None:
+            scores.append(score)
+            continue
+        column = parts.columns(level, "V")
+        x = renamed(parts.use("x"), "i", "j")
+        part = dot(score, x if column is None else product(column, x, dims=("j", V)), "j", ("i", V))
+        row = parts.rows(level, "V")
+        intra.append(part if row is None else product(row, part, dims=("i", V)))
+    if scores:
+        matrix = Use("A", dims=("i", "j"))
+        yield Let("A", add(*scores) if len(scores) > 1 else scores[0], "scores of the chunk")
+        intra.append(dot(matrix, renamed(parts.use("x"), "i", "j"), "j", ("i", V)))
+    row = parts.decay("K", START, parts.read, ("i",))
+    s = parts.use("s")
+    s = s if row is None else product(row, s, dims=("i", K))
+    inter = dot(s, State("M", dims=(K, V)), K, ("i", V))
+    outside = parts.decay("0V", START, parts.read, ("i",))
+    inter = parts.scaled(inter if outside is None else product(outside, inter, dims=("i", V)))
+    yield Store("y", add(inter, *intra), "inside the chunk, and from the memory before it")
+
+
+def _scores(parts: Parts, level: Level) -> Iterator[Let]:
+    """Name the masked scores of one level; the generator returns their use."""
+    K = parts.K
+    row, column = parts.rows(level, "K"), parts.columns(level, "K")
+    s, e = parts.use("s"), renamed(parts.use("e"), "i", "j")
+    s = s if row is None else rounded(product(row, s, dims=("i", K)))
+    e = e if column is None else rounded(product(column, e, dims=("j", K)))
+    score: Value = dot(s, e, K, ("i", "j"))
+    pair = parts.pair(("i", "j"))
+    score = score if pair is None else product(score, pair, dims=("i", "j"))
+    name = f"A_{level.name}"
+    yield Let(name, Mask(score, level.relation, dims=("i", "j")), f"pairs with {level.relation}")
+    return Use(name, dims=("i", "j"))
+
+
+def _advance(parts: Parts) -> Iterator[Statement]:
+    """The memory after the chunk."""
+    K, V = parts.K, parts.V
+    on_key = parts.decay("K", at("i"), END, ("i",))
+    on_value = parts.decay("0V", at("i"), END, ("i",))
+    e, x = parts.use("e"), parts.use("x")
+    e = e if on_key is None else product(on_key, e, dims=("i", K))
+    x = x if on_value is None else product(on_value, x, dims=("i", V))
+    memory = State("M", dims=(K, V))
+    whole = parts.decay("0KV", START, END)
+    yield Update("M", outer_advance(memory, whole, dot(e, x, "i", (K, V))), "decay, and write")
+
+
+def _blockable(scan: Scan) -> tuple[str, ...]:
+    """V may be shared out among programs unless a prologue of the input sums over it."""
+    from eosc.ir.nodes import Sum, walk
+
+    parts = (scan.input, *(part for _, part in scan.logs()))
+    whole = any(isinstance(v, Sum) and scan.value in v.over for part in parts for v in walk(part))
+    return () if whole else (scan.value,)

@@ -1,0 +1,164 @@
+"""The named parts that the chunk lowerings share: prologues, decays between points, block levels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from eosc.ir.build import mapped, merge, product
+from eosc.ir.nodes import (
+    END,
+    START,
+    Decay,
+    Dims,
+    Let,
+    LogDecay,
+    Map,
+    Point,
+    Relation,
+    Use,
+    Value,
+    at,
+)
+from eosc.lowering.scan import Scan
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a chunk lowering realises its decays.
+
+    chunk: tokens a chunk. base: the size of the diagonal blocks that use the midpoint form; 1 is
+    pure halving, `chunk` the factorised form. A decay without K or V axes needs no base: all its
+    pairs are formed directly.
+    """
+
+    chunk: int
+    base: int = 1
+
+    def __post_init__(self) -> None:
+        """Both are powers of two and the base is at most the chunk.
+
+        Raises:
+            ValueError: when they are not.
+        """
+        powers = all(n > 0 and n & (n - 1) == 0 for n in (self.chunk, self.base))
+        if not powers or self.base > self.chunk:
+            raise ValueError(f"no such form: chunk {self.chunk}, base {self.base}")
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A set of pairs (i, j) whose decay splits at a point between them.
+
+    relation: the pairs. For vector decays the row factor is D(low, i] and the column factor
+    D(j, high]; a level without them (`split` False) forms the decay of each pair directly.
+    """
+
+    name: str
+    relation: Relation
+    split: bool
+    low: Point = START
+    high: Point = END
+
+
+class Parts:
+    """The values of a scan by name, after `lets` has named them."""
+
+    def __init__(self, scan: Scan, form: Form) -> None:
+        """Name the parts of `scan` for the given form."""
+        self.scan, self.form = scan, form
+        self.K, self.V = scan.key, scan.value
+        self.named = {name: Use(name, dims=part.dims) for name, part in scan.prologues()}
+        self.read = at("i") if scan.inclusive else Point("before", "i")
+
+    def lets(self, *names: str) -> Iterator[Let]:
+        """The prologues of the given names (all the log-decays always)."""
+        notes = {"s": "shrink", "e": "expand", "x": "input"}
+        for name, part in self.scan.prologues():
+            if name in names:
+                yield Let(name, part, notes[name])
+            elif name.startswith("g"):
+                yield Let(name, LogDecay(part, dims=part.dims), "log-decay")
+
+    def use(self, name: str) -> Use:
+        """A named prologue: s, e, x, g0, gK, gV."""
+        return self.named[name]
+
+    def decay(self, names: str, low: Point, high: Point, time: Dims = ()) -> Value | None:
+        """The decay over (low, high] of the named parts ("0", "K", "V", "0K", …), or None.
+
+        time: the time dimensions of the result: those of the points.
+        """
+        factors: list[Value] = []
+        for letter in names:
+            log = self.named.get(f"g{letter}")
+            if log is not None:
+                features = tuple(name for name in log.dims if name not in ("i", "j"))
+                factors.append(Decay(log, low, high, dims=(*time, *features)))
+        if not factors:
+            return None
+        return product(*factors, dims=merge(*(each.dims for each in factors)))
+
+    def levels(self) -> tuple[Level, ...]:
+        """The levels that together cover each pair with j <= i (or j < i) once."""
+        strict = not self.scan.inclusive
+        if not self.scan.vector:
+            return (Level("all", Relation("causal", strict=strict), split=False),)
+        found: list[Level] = []
+        half = self.form.chunk // 2
+        while half >= self.form.base:
+            found.append(
+                Level(
+                    f"half{half}",
+                    Relation("level", half),
+                    split=True,
+                    low=Point("opening", "i", half),
+                    high=Point("closing", "j", half),
+                )
+            )
+            half //= 2
+        base = self.form.base
+        if base == 1 and strict:
+            return tuple(found)
+        diagonal = Relation("block", base, strict=strict)
+        if base == 1:
+            found.append(Level("diagonal", diagonal, split=False))
+        else:
+            middle = (Point("middle", "i", base), Point("middle", "j", base))
+            found.append(Level("base", diagonal, split=True, low=middle[0], high=middle[1]))
+        return tuple(found)
+
+    def rows(self, level: Level, letter: str) -> Value | None:
+        """The row factor of a level over K or V: D(low, i]."""
+        return self.decay(letter, level.low, self.read, ("i",)) if level.split else None
+
+    def columns(self, level: Level, letter: str) -> Value | None:
+        """The column factor of a level over K or V: D(j, high]."""
+        return self.decay(letter, at("j"), level.high, ("j",)) if level.split else None
+
+    def pair(self, dims: Dims) -> Value | None:
+        """The scalar decay of each pair times the scale, or None where both are 1."""
+        decay = self.decay("0", at("j"), self.read, dims)
+        given = [each for each in (decay, self.scan.scale) if each is not None]
+        return product(*given) if given else None
+
+    def scaled(self, value: Value) -> Value:
+        """The value times the scale."""
+        return value if self.scan.scale is None else product(value, self.scan.scale)
+
+
+def outer_advance(state: Value, decay: Value | None, addition: Value) -> Value:
+    """Decay * state + addition, over the state's dimensions."""
+    if decay is None:
+        return add(state, addition)
+    return add(product(decay, state, dims=state.dims), addition)
+
+
+def add(*values: Value) -> Map:
+    """The sum of values, laid out as the first."""
+    from eosc.algebra.scalar import Arg
+
+    fn = Arg("a0")
+    for n in range(1, len(values)):
+        fn = fn + Arg(f"a{n}")
+    return mapped(fn, *values, dims=merge(*(each.dims for each in values)))

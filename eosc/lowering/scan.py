@@ -1,0 +1,79 @@
+"""The scan of the decay family: what every lowering of this folder starts from.
+
+    m[t] = exp(g0[t] + gK[t] + gV[t]) * m[t-1] + e[t] i[t]      m: K, V
+    y[t] = scale * sum_K s[t] m[t]                              (or m[t-1] where exclusive)
+
+Every value is a pointwise prologue over raw operands, written in the Algorithm IR with the time
+dimension "i". Log-decays are natural logs, at most 0, and -inf is a reset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from eosc.ir.nodes import Array, Per, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One memory K x V with an elementwise decay, one write and one read.
+
+    key, value: the names of the memory's axes: summed by the readout, kept by it.
+    operands: the arrays that the prologues load. trainable: names of those that get a gradient.
+    shrink, expand, input: s over (i, K), e over (i, K), i over (i, V).
+    log_scalar, log_key, log_value: the parts of the log-decay over (), (K), (V), each with the
+        time dimension or constant in time; None where that part is 1.
+    scale: a factor of the output without dimensions. inclusive: reads m[t], else m[t-1].
+    """
+
+    name: str
+    key: str
+    value: str
+    operands: tuple[Array, ...]
+    trainable: tuple[str, ...]
+    shrink: Value
+    expand: Value
+    input: Value
+    log_scalar: Value | None = None
+    log_key: Value | None = None
+    log_value: Value | None = None
+    scale: Value | None = None
+    inclusive: bool = True
+
+    @property
+    def vector(self) -> bool:
+        """Whether the decay varies over K or V, so that it does not commute with the products."""
+        return self.log_key is not None or self.log_value is not None
+
+    def prologues(self) -> Iterator[tuple[str, Value]]:
+        """The named prologues in the order in which a kernel makes them."""
+        yield from (("s", self.shrink), ("e", self.expand), ("x", self.input))
+        yield from self.logs()
+
+    def logs(self) -> Iterator[tuple[str, Value]]:
+        """The parts of the log-decay that are there: g0, gK, gV."""
+        for name, part in (("g0", self.log_scalar), ("gK", self.log_key), ("gV", self.log_value)):
+            if part is not None:
+                yield name, part
+
+    def array(self, name: str) -> Array:
+        """The operand of that name."""
+        return next(each for each in self.operands if each.name == name)
+
+    def learns(self, part: Value) -> bool:
+        """Whether a gradient has to reach the operands of this prologue."""
+        from eosc.ir.nodes import Load, walk
+
+        loads = (each.array for each in walk(part) if isinstance(each, Load))
+        return any(name in self.trainable for name in loads)
+
+
+def constant_in_time(part: Value) -> bool:
+    """Whether a part of the log-decay is the same at every token."""
+    return "i" not in part.dims
+
+
+def per_token(array: Array) -> bool:
+    """Whether the array has an entry for each token."""
+    return array.per is Per.TOKEN

@@ -1,0 +1,186 @@
+"""Token lowerings of a scan: one step at a time, for decoding and for short sequences.
+
+    m = exp(g) m + e x        y = scale * sum_K s m
+
+A chunk is one token, so the bodies have no time dimension.
+"""
+
+from __future__ import annotations
+
+from eosc.ir.build import exponential, product, summed, total
+from eosc.ir.nodes import (
+    Algorithm,
+    Array,
+    Carried,
+    Kernel,
+    Let,
+    Load,
+    LogDecay,
+    Map,
+    Per,
+    Precision,
+    State,
+    Statement,
+    Store,
+    Sum,
+    Update,
+    Use,
+    Value,
+)
+from eosc.lowering.chunk import initial_state
+from eosc.lowering.cotangent import gradients
+from eosc.lowering.parts import add, outer_advance
+from eosc.lowering.scan import Scan
+
+
+def forward(scan: Scan) -> Algorithm:
+    """The token recurrence; with one token, the decode step."""
+    K, V = scan.key, scan.value
+    memory = State("M", dims=(K, V))
+    advance = Update("M", outer_advance(memory, _decay(scan), _write(scan)), "decay, and write")
+    read = Store("y", _scaled(scan, summed(_outer(_named(scan, "s"), memory, (K, V)), K)), "read")
+    body = (*_lets(scan, "s", "e", "x"), *((advance, read) if scan.inclusive else (read, advance)))
+    carried = Carried("M", (K, V), "initial_state", "final_state", invariant="m before the token")
+    kernel = Kernel("token_forward", 1, 1, (carried,), body, blocked=(V,), doc="one step a token")
+    final = Array("final_state", (K, V), Per.SEQUENCE, Precision.ACCUMULATOR)
+    return Algorithm(
+        "token_forward",
+        (kernel,),
+        (*scan.operands, initial_state(scan)),
+        (Array("y", (V,), Per.TOKEN), final),
+        doc="the recurrence as it is written",
+    )
+
+
+def backward(scan: Scan) -> Algorithm:
+    """The adjoint of the token recurrence; the memory before each token is kept in `h`."""
+    K, V = scan.key, scan.value
+    memory, before, adjoint = State("M", dims=(K, V)), Use("before", dims=(K, V)), "L"
+    keep = Kernel(
+        "token_states",
+        1,
+        1,
+        (Carried("M", (K, V), "initial_state", invariant="m before the token"),),
+        (
+            Store("h", memory, "memory before the token"),
+            *_lets(scan, "e", "x"),
+            Update("M", outer_advance(memory, _decay(scan), _write(scan)), "decay, and write"),
+        ),
+        blocked=(V,),
+        doc="recompute the memory before each token",
+    )
+    decay = _decay(scan)
+    after = outer_advance(before, decay, _write(scan))
+    dy, s = Use("dy", dims=(V,)), _named(scan, "s")
+    written = _scaled(scan, _outer(s, dy, (K, V)))
+    late = State(adjoint, dims=(K, V))
+    # Where the output reads m[t-1], the token's own write reaches no output of this token.
+    lam: Value = add(late, written) if scan.inclusive else late
+    read = after if scan.inclusive else before
+    body: list[Statement] = [
+        *_lets(scan, "s", "e", "x"),
+        Let("dy", Load("dy", dims=(V,))),
+        Let("before", Load("h", dims=(K, V)), "memory before the token"),
+        Let("lam", lam, "adjoint of m[t]"),
+    ]
+    lam = Use("lam", dims=(K, V))
+    cotangents: dict[str, Value] = {
+        "s": _scaled(scan, summed(_outer(dy, read, (K, V)), V)),
+        "e": summed(_outer(lam, _named(scan, "x"), (K, V)), V),
+        "x": summed(_outer(lam, _named(scan, "e"), (K, V)), K),
+    }
+    decayed = product(decay, before, dims=(K, V)) if decay is not None else before
+    flow = _outer(lam, decayed, (K, V))
+    for name, part in scan.logs():
+        if scan.learns(part):
+            axes = {"g0": (), "gK": (K,), "gV": (V,)}[name]
+            cotangents[name] = summed(flow, *(axis for axis in (K, V) if axis not in axes))
+    stores, gathered, outputs = gradients(_without_time(scan), cotangents)
+    back = product(decay, lam, dims=(K, V)) if decay is not None else lam
+    if not scan.inclusive:
+        back = add(back, written)
+    walk = Kernel(
+        "token_backward",
+        1,
+        -1,
+        (
+            Carried(adjoint, (K, V), "d_final_state", "d_initial_state", invariant="later tokens"),
+            *gathered,
+        ),
+        (*body, *stores, Update(adjoint, back, "through the decay")),
+        doc="every gradient, one step a token, in reverse time",
+    )
+    final = Array("d_final_state", (K, V), Per.SEQUENCE, Precision.ACCUMULATOR)
+    initial = Array("d_initial_state", (K, V), Per.SEQUENCE, Precision.ACCUMULATOR)
+    return Algorithm(
+        "token_backward",
+        (keep, walk),
+        (*scan.operands, initial_state(scan), Array("dy", (V,), Per.TOKEN), final),
+        (*outputs, initial),
+        (Array("h", (K, V), Per.CHUNK, Precision.ACCUMULATOR),),
+        doc="the adjoint recurrence as it is written",
+    )
+
+
+def _timeless(value: Value) -> Value:
+    """The prologue of one token: the same expression without the time dimension."""
+    dims = tuple(name for name in value.dims if name != "i")
+    match value:
+        case Load(array=array):
+            return Load(array, dims=dims)
+        case Map(fn=fn, args=args):
+            return Map(fn, tuple((name, _timeless(arg)) for name, arg in args), dims=dims)
+        case Sum(arg=arg, over=over):
+            return Sum(_timeless(arg), over, dims=dims)
+    return value
+
+
+def _without_time(scan: Scan) -> Scan:
+    """The scan with prologues of one token."""
+    from dataclasses import replace
+
+    changed = {
+        field: _timeless(part)
+        for field in ("shrink", "expand", "input", "log_scalar", "log_key", "log_value")
+        if (part := getattr(scan, field)) is not None
+    }
+    return replace(scan, **changed)
+
+
+def _lets(scan: Scan, *names: str) -> tuple[Let, ...]:
+    """Name the prologues of one token."""
+    notes = {"s": "shrink", "e": "expand", "x": "input"}
+    found = []
+    for name, part in _without_time(scan).prologues():
+        if name in names:
+            found.append(Let(name, part, notes[name]))
+        elif name.startswith("g"):
+            found.append(Let(name, LogDecay(part, dims=part.dims), "log-decay"))
+    return tuple(found)
+
+
+def _named(scan: Scan, name: str) -> Use:
+    """A prologue by its name."""
+    part = dict(_without_time(scan).prologues())[name]
+    return Use(name, dims=part.dims)
+
+
+def _decay(scan: Scan) -> Value | None:
+    """The decay of this token, or None where there is none."""
+    logs = [_named(scan, name) for name, _ in scan.logs()]
+    return exponential(total(logs)) if logs else None
+
+
+def _write(scan: Scan) -> Value:
+    """The outer product that this token adds."""
+    return _outer(_named(scan, "e"), _named(scan, "x"), (scan.key, scan.value))
+
+
+def _outer(left: Value, right: Value, dims: tuple[str, str]) -> Value:
+    """The product of two values, broadcast to K and V."""
+    return product(left, right, dims=dims)
+
+
+def _scaled(scan: Scan, value: Value) -> Value:
+    """The value times the scale."""
+    return value if scan.scale is None else product(value, scan.scale, dims=value.dims)

@@ -1,0 +1,1 @@
+"""Planning: which parts of a mixer become fused scans, in which form, and what runs around them."""

@@ -1,0 +1,66 @@
+"""The program of a mixer: what runs before, in and after its fused scans.
+
+A program is a list of steps over whole sequences. `Compute` steps are plain tensor expressions
+(rotations, running sums, delays: whatever a scan's prologue cannot hold); a `ScanStep` is one call of a
+generated operator, with its pointwise prologues fused. Where a memory's structure has no fused
+lowering yet, the whole mixer is a token recurrence instead (`scans` is empty).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from eosc.lowering.parts import Form
+from eosc.lowering.scan import Scan
+from eosc.recurrence.model import System
+from eosc.semantics.model import Mixer
+from eosc.semantics.terms import Term
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """A named value over the whole sequence, computed by plain tensor code.
+
+    `log` marks a value that is the natural log of `term` (a decay that crosses as a log): its
+    term is already the log where `stable` could be derived, see `ScanStep`.
+    """
+
+    name: str
+    term: Term
+
+
+@dataclass(frozen=True, slots=True)
+class ScanStep:
+    """One fused scan. Its operands are mixer operands or earlier `Compute` values, by name.
+
+    arguments: per operand array of the scan, the name it is bound to: an operand of the mixer
+        (as it crosses: `log_a` for a decay), or a `Compute`.
+    result: the name of the readout that it computes.
+    """
+
+    scan: Scan
+    arguments: tuple[tuple[str, str], ...]
+    result: str
+    forms: tuple[Form, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A mixer as steps, then its output.
+
+    output: the output's term over operands, computed values and readouts; when it is a bare read
+        of the last readout nothing runs after the scan.
+    fallback: why there is no fused scan, for warning W090; empty where there is one.
+    """
+
+    mixer: Mixer
+    system: System
+    steps: tuple[Compute | ScanStep, ...]
+    output: Term
+    fallback: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def scans(self) -> tuple[ScanStep, ...]:
+        """The fused scans, in order."""
+        return tuple(each for each in self.steps if isinstance(each, ScanStep))
