@@ -1,130 +1,498 @@
 """The table of scalar functions: one row says all that the compiler knows about a function.
 
-A derivative is data, one builder per argument (None: the argument has no derivative, as in a
-comparison), so a build needs no computer algebra; the tests prove every row with sympy where sympy
-can, and against torch's autograd in float64. At kinks the rows take torch's subgradient.
-Source for the spelling: ADR 0002.
+A derivative is data, one builder per argument, so a build needs no computer algebra; the tests
+prove every row with sympy where sympy can, and against torch's autograd in float64. At kinks the
+rows take torch's subgradient. See ADR 0002. Not supported: complex arguments.
+
+Notation: `x` the argument, `a, b` two arguments, `p` an exponent, `sp` the sympy module. The
+columns are explained in `rows.py`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import replace
 from types import MappingProxyType
-from typing import TypeAlias
 
-from eosc.algebra.scalar import ONE, ZERO, S, const, declare, fn, is_const, select
+from eosc.algebra import builders as b_
+from eosc.algebra import images
+from eosc.algebra.enclosure import PI
+from eosc.algebra.rows import (
+    ADD,
+    COMPARE,
+    LOGIC,
+    MUL,
+    NEG,
+    OPERATORS,
+    POW,
+    Build,
+    Function,
+    Torch,
+    functional,
+    infix,
+    torch_call,
+)
+from eosc.algebra.scalar import HALF, ONE, ZERO, declare, fn, select
 
-__all__ = ["FUNCTIONS", "Function"]
+__all__ = ["FUNCTIONS"]
 
-Build: TypeAlias = Callable[..., S]
-
-HALF = const(Fraction(1, 2))
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """What the compiler knows about one function of real arguments."""
-
-    name: str
-    arity: int
-    derivative: tuple[Build | None, ...]
-    side: str = ""
-
-
-def _sigmoid(x: S) -> S:
-    return fn("sigmoid", x)
-
-
-def _d_sigmoid(x: S) -> S:
-    return _sigmoid(x) * (1 - _sigmoid(x))
-
-
-def _d_silu(x: S) -> S:
-    return _sigmoid(x) * (1 + x * (1 - _sigmoid(x)))
-
-
-def _d_gelu(x: S) -> S:
-    cdf = HALF * (1 + fn("erf", x * fn("sqrt", HALF)))
-    return cdf + x * fn("exp", -(x * x) / 2) / fn("sqrt", 2 * fn("pi"))
-
-
-def _d_erf(x: S) -> S:
-    return 2 * fn("exp", -(x * x)) / fn("sqrt", fn("pi"))
-
-
-def _share(wins: str) -> Build:
-    """Derivative of maximum or minimum in its first argument: a tie splits it evenly."""
-    return lambda a, b: select(fn(wins, a, b), ONE, select(fn("eq", a, b), HALF, ZERO))
-
-
-def _d_pow_base(x: S, p: S) -> S:
-    return ZERO if is_const(p, 0) else p * x ** (p - 1)
-
-
-def _d_clamp(index: int) -> Build:
-    """Derivative of min(max(x, lo), hi) in x, lo or hi; torch counts the ends as inside."""
-
-    def build(x: S, lo: S, hi: S) -> S:
-        flags = {
-            0: fn("and", fn("le", lo, x), fn("le", x, hi)),
-            1: fn("and", fn("lt", x, lo), fn("lt", lo, hi)),
-            2: fn("or", fn("gt", x, hi), fn("gt", lo, hi)),
-        }
-        return select(flags[index], ONE, ZERO)
-
-    return build
-
-
-_D_CLAMP = (_d_clamp(0), _d_clamp(1), _d_clamp(2))
 _ZERO1: tuple[Build, ...] = (lambda x: ZERO,)
 _ZERO2: tuple[Build, ...] = (lambda a, b: ZERO, lambda a, b: ZERO)
 
+
+def _overflowing(f: Callable[[float], float]) -> Callable[[float], float]:
+    """A function of the C library that returns infinity where Python's raises."""
+
+    def value(x: float) -> float:
+        try:
+            return f(x)
+        except OverflowError:
+            return math.inf
+
+    return value
+
+
+def _log(x: float) -> float:
+    return math.log(x) if x > 0 else -math.inf if x == 0 else math.nan
+
+
+def _quotient(a: float, b: float) -> float:
+    if b:
+        return a / b
+    return math.copysign(math.inf, a) if a else math.nan
+
+
+def _power(x: float, p: float) -> float:
+    try:
+        return math.pow(x, p)
+    except OverflowError:
+        return math.inf
+    except ValueError:
+        return math.inf if x == 0 else math.nan
+
+
+_ARITHMETIC = (
+    Function(
+        name="add",
+        arity=2,
+        derivative=(lambda a, b: ONE, lambda a, b: ONE),
+        interval=lambda a, b: a + b,
+        torch=infix("+"),
+        sympy=lambda sp, a, b: a + b,
+        binding=ADD,
+    ),
+    Function(
+        name="sub",
+        arity=2,
+        derivative=(lambda a, b: ONE, lambda a, b: -ONE),
+        interval=lambda a, b: a - b,
+        torch=infix("-"),
+        sympy=lambda sp, a, b: a - b,
+        binding=ADD,
+    ),
+    Function(
+        name="mul",
+        arity=2,
+        derivative=(lambda a, b: b, lambda a, b: a),
+        interval=lambda a, b: a * b,
+        torch=infix("*"),
+        sympy=lambda sp, a, b: a * b,
+        log=lambda log, a, b: b_.combine(lambda p, q: p + q, log(a), log(b)),
+        binding=MUL,
+    ),
+    Function(
+        name="div",
+        arity=2,
+        derivative=(lambda a, b: 1 / b, lambda a, b: -a / (b * b)),
+        interval=lambda a, b: a / b,
+        torch=infix("/"),
+        sympy=lambda sp, a, b: a / b,
+        value=_quotient,
+        log=lambda log, a, b: b_.combine(lambda p, q: p - q, log(a), log(b)),
+        side="b != 0",
+        binding=MUL,
+    ),
+)
+
+_ORDER = (
+    Function("lt", 2, _ZERO2, images.less, infix("<"), lambda sp, a, b: a < b),
+    Function("le", 2, _ZERO2, images.less_equal, infix("<="), lambda sp, a, b: a <= b),
+    Function("gt", 2, _ZERO2, lambda a, b: images.less(b, a), infix(">"), lambda sp, a, b: a > b),
+    Function(
+        "ge", 2, _ZERO2, lambda a, b: images.less_equal(b, a), infix(">="), lambda sp, a, b: a >= b
+    ),
+    Function("eq", 2, _ZERO2, images.equal, infix("=="), lambda sp, a, b: sp.Eq(a, b)),
+    Function(
+        "ne",
+        2,
+        _ZERO2,
+        lambda a, b: images.negation(images.equal(a, b)),
+        infix("!="),
+        lambda sp, a, b: sp.Ne(a, b),
+    ),
+)
+
+_CONNECTIVES = (
+    Function("and", 2, _ZERO2, images.conjunction, infix("&"), lambda sp, a, b: sp.And(a, b)),
+    Function("or", 2, _ZERO2, images.disjunction, infix("|"), lambda sp, a, b: sp.Or(a, b)),
+    Function(
+        "not",
+        1,
+        _ZERO1,
+        images.negation,
+        Torch("~{0}", lambda torch, x: ~x),
+        lambda sp, x: sp.Not(x),
+        value=lambda x: float(x == 0),
+    ),
+)
+
+
+def _operator(row: Function, binding: int, truth: bool) -> Function:
+    """Complete a row whose text is the same in Python, torch and Triton."""
+    text = row.torch.text
+    call = OPERATORS[text.split()[1]] if row.arity == 2 else None
+    value = row.value or (None if call is None else lambda a, b: float(call(None, a, b)))
+    return replace(row, triton=text, value=value, binding=binding, truth=truth)
+
+
+_POWERS = (
+    Function(
+        name="neg",
+        arity=1,
+        derivative=(lambda x: -ONE,),
+        interval=lambda x: -x,
+        torch=Torch("-{0}", lambda torch, x: -x),
+        sympy=lambda sp, x: -x,
+        triton="-{0}",
+        value=lambda x: -x,
+        binding=NEG,
+    ),
+    Function(
+        name="pow",
+        arity=2,
+        derivative=(b_.d_pow_base, lambda x, p: x**p * fn("log", x)),
+        interval=images.power,
+        torch=infix("**"),
+        sympy=lambda sp, x, p: x**p,
+        expand=b_.pow_expanded,
+        value=_power,
+        log=lambda log, x, p: b_.scaled(log(x), p),
+        side="in x: x != 0 for p < 1; in p: x > 0",
+        binding=POW,
+    ),
+    Function(
+        name="sqrt",
+        arity=1,
+        derivative=(lambda x: HALF / fn("sqrt", x),),
+        interval=images.sqrt,
+        torch=torch_call("sqrt"),
+        sympy=lambda sp, x: sp.sqrt(x),
+        triton="tl.sqrt({0})",
+        value=lambda x: math.sqrt(x) if x >= 0 else math.nan,
+        log=lambda log, x: b_.scaled(log(x), HALF),
+        side="x > 0",
+    ),
+    Function(
+        name="rsqrt",
+        arity=1,
+        derivative=(lambda x: -HALF * fn("rsqrt", x) / x,),
+        interval=images.rsqrt,
+        torch=torch_call("rsqrt"),
+        sympy=lambda sp, x: 1 / sp.sqrt(x),
+        triton="tl.rsqrt({0})",
+        value=lambda x: 1 / math.sqrt(x) if x > 0 else math.inf if x == 0 else math.nan,
+        log=lambda log, x: b_.scaled(log(x), -HALF),
+        side="x > 0",
+    ),
+)
+
+_EXPONENTIALS = (
+    Function(
+        name="exp",
+        arity=1,
+        derivative=(lambda x: fn("exp", x),),
+        interval=images.exp,
+        torch=torch_call("exp"),
+        sympy=lambda sp, x: sp.exp(x),
+        triton="tl.exp({0})",
+        value=_overflowing(math.exp),
+        log=lambda log, x: x,
+    ),
+    Function(
+        name="log",
+        arity=1,
+        derivative=(lambda x: 1 / x,),
+        interval=images.log,
+        torch=torch_call("log"),
+        sympy=lambda sp, x: sp.log(x),
+        triton="tl.log({0})",
+        value=_log,
+        side="x > 0",
+    ),
+    Function(
+        name="log1p",
+        arity=1,
+        derivative=(lambda x: 1 / (1 + x),),
+        interval=images.log1p,
+        torch=torch_call("log1p"),
+        sympy=lambda sp, x: sp.log(1 + x),
+        expand=b_.log1p_expanded,
+        value=lambda x: math.log1p(x) if x > -1 else _log(1 + x),
+        side="x > -1",
+    ),
+    Function(
+        name="expm1",
+        arity=1,
+        derivative=(lambda x: fn("exp", x),),
+        interval=images.expm1,
+        torch=torch_call("expm1"),
+        sympy=lambda sp, x: sp.exp(x) - 1,
+        expand=b_.expm1_expanded,
+        value=_overflowing(math.expm1),
+    ),
+)
+
+_GATES = (
+    Function(
+        name="sigmoid",
+        arity=1,
+        derivative=(b_.d_sigmoid,),
+        interval=images.sigmoid,
+        torch=torch_call("sigmoid"),
+        sympy=lambda sp, x: 1 / (1 + sp.exp(-x)),
+        expand=b_.sigmoid_expanded,
+        log=lambda log, x: fn("logsigmoid", x),
+    ),
+    Function(
+        name="logsigmoid",
+        arity=1,
+        derivative=(lambda x: 1 - fn("sigmoid", x),),
+        interval=images.logsigmoid,
+        torch=functional("logsigmoid"),
+        sympy=lambda sp, x: -sp.log(1 + sp.exp(-x)),
+        expand=b_.logsigmoid_expanded,
+    ),
+    Function(
+        # Above its threshold torch returns x: exact in float64 from 40, not from torch's 20.
+        name="softplus",
+        arity=1,
+        derivative=(lambda x: fn("sigmoid", x),),
+        interval=images.softplus,
+        torch=functional("softplus", ", threshold=40.0", threshold=40.0),
+        sympy=lambda sp, x: sp.log(1 + sp.exp(x)),
+        expand=b_.softplus_expanded,
+    ),
+    Function(
+        name="tanh",
+        arity=1,
+        derivative=(lambda x: 1 - fn("tanh", x) * fn("tanh", x),),
+        interval=images.tanh,
+        torch=torch_call("tanh"),
+        sympy=lambda sp, x: sp.tanh(x),
+        expand=b_.tanh_expanded,
+        value=math.tanh,
+    ),
+    Function(
+        name="relu",
+        arity=1,
+        derivative=(lambda x: select(fn("gt", x, 0), ONE, ZERO),),
+        interval=images.relu,
+        torch=torch_call("relu"),
+        sympy=lambda sp, x: sp.Max(x, 0),
+        expand=lambda x: fn("maximum", x, 0),
+    ),
+    Function(
+        name="elu",
+        arity=1,
+        derivative=(lambda x: select(fn("gt", x, 0), ONE, fn("exp", x)),),
+        interval=images.elu,
+        torch=functional("elu"),
+        sympy=lambda sp, x: sp.Piecewise((x, x > 0), (sp.exp(x) - 1, True)),
+        expand=b_.elu_expanded,
+    ),
+    Function(
+        name="silu",
+        arity=1,
+        derivative=(b_.d_silu,),
+        interval=images.silu,
+        torch=functional("silu"),
+        sympy=lambda sp, x: x / (1 + sp.exp(-x)),
+        expand=lambda x: x * fn("sigmoid", x),
+    ),
+    Function(
+        name="gelu",
+        arity=1,
+        derivative=(b_.d_gelu,),
+        interval=images.gelu,
+        torch=functional("gelu"),
+        sympy=lambda sp, x: x * (1 + sp.erf(x / sp.sqrt(2))) / 2,
+        expand=b_.gelu_expanded,
+    ),
+    Function(
+        name="erf",
+        arity=1,
+        derivative=(b_.d_erf,),
+        interval=images.erf,
+        torch=torch_call("erf"),
+        sympy=lambda sp, x: sp.erf(x),
+        triton="tl.erf({0})",
+        value=math.erf,
+    ),
+    Function(
+        name="identity",
+        arity=1,
+        derivative=(lambda x: ONE,),
+        interval=lambda x: x,
+        torch=Torch("{0}", lambda torch, x: x),
+        sympy=lambda sp, x: x,
+        expand=lambda x: x,
+        log=lambda log, x: log(x),
+    ),
+)
+
+_PIECES = (
+    Function(
+        name="abs",
+        arity=1,
+        derivative=(lambda x: fn("sign", x),),
+        interval=images.absolute,
+        torch=torch_call("abs"),
+        sympy=lambda sp, x: sp.Abs(x),
+        triton="tl.abs({0})",
+        value=abs,
+    ),
+    Function(
+        name="sign",
+        arity=1,
+        derivative=_ZERO1,
+        interval=images.sign,
+        torch=torch_call("sign"),
+        sympy=lambda sp, x: sp.sign(x),
+        expand=b_.sign_expanded,
+    ),
+    Function(
+        name="floor",
+        arity=1,
+        derivative=_ZERO1,
+        interval=images.floor,
+        torch=torch_call("floor"),
+        sympy=lambda sp, x: sp.floor(x),
+        triton="tl.floor({0})",
+        value=lambda x: float(math.floor(x)) if math.isfinite(x) else x,
+        side="x no integer",
+    ),
+    Function(
+        name="round",
+        arity=1,
+        derivative=_ZERO1,
+        interval=images.nearest,
+        torch=torch_call("round"),
+        sympy=lambda sp, x: sp.Piecewise(
+            (2 * sp.floor(x / 2 + sp.Rational(1, 4)), sp.Eq(sp.Mod(x, 1), sp.Rational(1, 2))),
+            (sp.floor(x + sp.Rational(1, 2)), True),
+        ),
+        expand=b_.round_expanded,
+        side="x no integer plus 1/2",
+    ),
+    Function(
+        name="mod",
+        arity=2,
+        derivative=(lambda a, b: ONE, lambda a, b: -fn("floor", a / b)),
+        interval=images.modulo,
+        torch=torch_call("remainder", 2),
+        sympy=lambda sp, a, b: a - b * sp.floor(a / b),
+        expand=b_.mod_expanded,
+        side="a/b no integer",
+    ),
+    Function(
+        name="floordiv",
+        arity=2,
+        derivative=_ZERO2,
+        interval=images.floordiv,
+        torch=Torch("torch.floor({0} / {1})", lambda torch, a, b: torch.floor(a / b)),
+        sympy=lambda sp, a, b: sp.floor(a / b),
+        expand=lambda a, b: fn("floor", a / b),
+        side="a/b no integer",
+    ),
+    Function(
+        name="maximum",
+        arity=2,
+        derivative=(b_.share("gt"), lambda a, b: b_.share("gt")(b, a)),
+        interval=images.maximum,
+        torch=replace(torch_call("maximum", 2), literal="torch.clamp({0}, min={1})"),
+        sympy=lambda sp, a, b: sp.Max(a, b),
+        triton="tl.maximum({0}, {1})",
+        value=max,
+        log=lambda log, a, b: b_.combine(lambda p, q: fn("maximum", p, q), log(a), log(b)),
+    ),
+    Function(
+        name="minimum",
+        arity=2,
+        derivative=(b_.share("lt"), lambda a, b: b_.share("lt")(b, a)),
+        interval=images.minimum,
+        torch=replace(torch_call("minimum", 2), literal="torch.clamp({0}, max={1})"),
+        sympy=lambda sp, a, b: sp.Min(a, b),
+        triton="tl.minimum({0}, {1})",
+        value=min,
+        log=lambda log, a, b: b_.combine(lambda p, q: fn("minimum", p, q), log(a), log(b)),
+    ),
+    Function(
+        name="clamp",
+        arity=3,
+        derivative=(b_.d_clamp(0), b_.d_clamp(1), b_.d_clamp(2)),
+        interval=images.clamp,
+        torch=torch_call("clamp", 3),
+        sympy=lambda sp, x, lo, hi: sp.Min(sp.Max(x, lo), hi),
+        expand=b_.clamp_expanded,
+        log=lambda log, x, lo, hi: b_.combine(
+            lambda p, q, r: fn("clamp", p, q, r), log(x), log(lo), log(hi)
+        ),
+    ),
+)
+
+_WAVES = (
+    Function(
+        name="pi",
+        arity=0,
+        derivative=(),
+        interval=lambda: PI,
+        torch=Torch(repr(math.pi), lambda torch: math.pi),
+        sympy=lambda sp: sp.pi,
+        triton=repr(math.pi),
+        value=lambda: math.pi,
+    ),
+    Function(
+        name="sin",
+        arity=1,
+        derivative=(lambda x: fn("cos", x),),
+        interval=images.sin,
+        torch=torch_call("sin"),
+        sympy=lambda sp, x: sp.sin(x),
+        triton="tl.sin({0})",
+        value=math.sin,
+    ),
+    Function(
+        name="cos",
+        arity=1,
+        derivative=(lambda x: -fn("sin", x),),
+        interval=images.cos,
+        torch=torch_call("cos"),
+        sympy=lambda sp, x: sp.cos(x),
+        triton="tl.cos({0})",
+        value=math.cos,
+    ),
+)
+
 _ROWS = (
-    Function("pi", 0, ()),
-    Function("add", 2, (lambda a, b: ONE, lambda a, b: ONE)),
-    Function("sub", 2, (lambda a, b: ONE, lambda a, b: -ONE)),
-    Function("mul", 2, (lambda a, b: b, lambda a, b: a)),
-    Function("div", 2, (lambda a, b: 1 / b, lambda a, b: -a / (b * b))),
-    Function("neg", 1, (lambda x: -ONE,)),
-    Function("pow", 2, (_d_pow_base, lambda x, p: x**p * fn("log", x))),
-    Function("mod", 2, (lambda a, b: ONE, lambda a, b: -fn("floor", a / b))),
-    Function("floordiv", 2, _ZERO2),
-    Function("floor", 1, _ZERO1),
-    Function("round", 1, _ZERO1),
-    Function("exp", 1, (lambda x: fn("exp", x),)),
-    Function("log", 1, (lambda x: 1 / x,)),
-    Function("log1p", 1, (lambda x: 1 / (1 + x),)),
-    Function("expm1", 1, (lambda x: fn("exp", x),)),
-    Function("sqrt", 1, (lambda x: HALF / fn("sqrt", x),)),
-    Function("rsqrt", 1, (lambda x: -HALF * fn("rsqrt", x) / x,)),
-    Function("abs", 1, (lambda x: fn("sign", x),)),
-    Function("sign", 1, _ZERO1),
-    Function("sin", 1, (lambda x: fn("cos", x),)),
-    Function("cos", 1, (lambda x: -fn("sin", x),)),
-    Function("tanh", 1, (lambda x: 1 - fn("tanh", x) * fn("tanh", x),)),
-    Function("erf", 1, (_d_erf,)),
-    Function("sigmoid", 1, (_d_sigmoid,)),
-    Function("logsigmoid", 1, (lambda x: 1 - _sigmoid(x),)),
-    Function("softplus", 1, (_sigmoid,)),
-    Function("relu", 1, (lambda x: select(fn("gt", x, 0), ONE, ZERO),)),
-    Function("elu", 1, (lambda x: select(fn("gt", x, 0), ONE, fn("exp", x)),)),
-    Function("silu", 1, (_d_silu,)),
-    Function("gelu", 1, (_d_gelu,)),
-    Function("identity", 1, (lambda x: ONE,)),
-    Function("maximum", 2, (_share("gt"), lambda a, b: _share("gt")(b, a))),
-    Function("minimum", 2, (_share("lt"), lambda a, b: _share("lt")(b, a))),
-    Function("clamp", 3, _D_CLAMP),
-    Function("lt", 2, _ZERO2),
-    Function("le", 2, _ZERO2),
-    Function("gt", 2, _ZERO2),
-    Function("ge", 2, _ZERO2),
-    Function("eq", 2, _ZERO2),
-    Function("ne", 2, _ZERO2),
-    Function("and", 2, _ZERO2),
-    Function("or", 2, _ZERO2),
-    Function("not", 1, _ZERO1),
+    *(_operator(row, row.binding, False) for row in _ARITHMETIC),
+    *_POWERS,
+    *_EXPONENTIALS,
+    *_GATES,
+    *_PIECES,
+    *_WAVES,
+    *(_operator(row, COMPARE, True) for row in _ORDER),
+    *(_operator(row, LOGIC, True) for row in _CONNECTIVES),
 )
 
 FUNCTIONS: Mapping[str, Function] = MappingProxyType({row.name: row for row in _ROWS})

@@ -23,6 +23,7 @@ from weakref import WeakValueDictionary
 
 __all__ = [
     "FALSE",
+    "HALF",
     "INF",
     "NEG_INF",
     "ONE",
@@ -218,6 +219,7 @@ def declare(name: str, arity: int) -> None:
 
 
 ZERO: Const = Const(Fraction(0))
+HALF: Const = Const(Fraction(1, 2))
 ONE: Const = Const(Fraction(1))
 FALSE, TRUE = ZERO, ONE
 INF: Inf = Inf(True)
