@@ -1,4 +1,4 @@
-"""Small constructors for IR values: products, sums and scalings with their dimensions worked out."""
+"""Small constructors for IR values, with the dimensions of the result worked out."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from eosc.algebra.spelling import evaluate as evaluate_scalar
+from eosc.algebra.evaluate import evaluate as evaluate_scalar
 from eosc.ir.nodes import (
     TIME,
     Algorithm,

@@ -71,9 +71,7 @@ def backward(scan: Scan, form: Form) -> Algorithm:
         form.chunk,
         -1,
         (
-            Carried(
-                "L", (K, V), "end_state", "d_initial_state", invariant="adjoint after the chunk"
-            ),
+            Carried("L", (K, V), "end_state", "d_initial_state", invariant="adjoint after it"),
             *carried,
         ),
         tuple(body),

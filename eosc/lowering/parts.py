@@ -1,4 +1,4 @@
-"""The named parts that the chunk lowerings share: prologues, decays between points, block levels."""
+"""The parts that the chunk lowerings share: prologues, decays between points, block levels."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The program of a mixer: what runs before, in and after its fused scans.
 
 A program is a list of steps over whole sequences. `Compute` steps are plain tensor expressions
-(rotations, running sums, delays: whatever a scan's prologue cannot hold); a `ScanStep` is one call of a
-generated operator, with its pointwise prologues fused. Where a memory's structure has no fused
-lowering yet, the whole mixer is a token recurrence instead (`scans` is empty).
+(rotations, running sums, delays: whatever a scan's prologue cannot hold); a `ScanStep` is one call
+of a generated operator, with its pointwise prologues fused. Where a memory's structure has no
+fused lowering yet, the whole mixer is a token recurrence instead (`scans` is empty).
 """
 
 from __future__ import annotations
@@ -19,11 +19,7 @@ from eosc.semantics.terms import Term
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """A named value over the whole sequence, computed by plain tensor code.
-
-    `log` marks a value that is the natural log of `term` (a decay that crosses as a log): its
-    term is already the log where `stable` could be derived, see `ScanStep`.
-    """
+    """A named value over the whole sequence (or static), computed by plain tensor code."""
 
     name: str
     term: Term
