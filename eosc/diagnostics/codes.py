@@ -82,6 +82,11 @@ _ROWS = (
         "and repeat counts stay bounded. Write larger factors as an expression.",
         "const c = 1e999999",
     ),
+    CodeInfo(
+        "E099",
+        "internal error",
+        "The compiler itself failed on this input. That is a mistake in eosc, not in the file.",
+    ),
     # -- names
     CodeInfo(
         "E010",
@@ -131,6 +136,13 @@ _ROWS = (
         "index hides a name",
         "The index of a history or lag sum may not have the name of a state or axis.",
         "sum[k <= t](k[t-k])",
+    ),
+    CodeInfo(
+        "E018",
+        "expression too large",
+        "Macros that call macros can grow without bound: a mixer may have at most 100,000 nodes "
+        "once they are expanded.",
+        "def f(x) = x * x\ndef g(x) = f(f(f(f(x))))\ndef h(x) = g(g(g(g(x))))",
     ),
     # -- axes and types
     CodeInfo(

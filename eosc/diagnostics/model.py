@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -58,14 +59,24 @@ class Source:
         return lines[number - 1] if 1 <= number <= len(lines) else ""
 
     def span(self, start: int, end: int) -> Span:
-        """The span of the offsets `[start, end)`, with lines and columns counted here."""
-        line, column = self._position(start)
-        end_line, end_column = self._position(end)
-        return Span(self.path, line, column, end_line, end_column, start, end)
+        """The span of the offsets `[start, end)`; for many spans, keep one `Locator`."""
+        return Locator(self).span(start, end)
 
-    def _position(self, offset: int) -> tuple[int, int]:
-        before = self.text.count("\n", 0, offset)
-        return before + 1, offset - (self.text.rfind("\n", 0, offset) + 1) + 1
+
+class Locator:
+    """Turns offsets of one source into spans, in logarithmic time."""
+
+    def __init__(self, source: Source) -> None:
+        self._path = source.path
+        self._starts = [0, *(i + 1 for i, c in enumerate(source.text) if c == "\n")]
+
+    def span(self, start: int, end: int) -> Span:
+        """The span of the offsets `[start, end)`."""
+        line = bisect_right(self._starts, start)
+        end_line = bisect_right(self._starts, end)
+        column = start - self._starts[line - 1] + 1
+        end_column = end - self._starts[end_line - 1] + 1
+        return Span(self._path, line, column, end_line, end_column, start, end)
 
 
 class Severity(Enum):

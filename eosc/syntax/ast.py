@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 from eosc.diagnostics import NOWHERE, Span
 
@@ -178,6 +178,8 @@ Expr: TypeAlias = (
     | Tuple
 )
 Subscript: TypeAlias = Expr | Rename
+EXPRESSIONS = get_args(Expr)
+"""The classes of expression nodes, for `isinstance`."""
 
 
 # ---- parts of declarations
@@ -338,11 +340,6 @@ class Output(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Pass(Node):
-    """`pass`."""
-
-
-@dataclass(frozen=True, slots=True)
 class Choice(Node):
     """`choice osc: one | two`."""
 
@@ -396,7 +393,6 @@ Statement: TypeAlias = (
     | Memory
     | Equation
     | Output
-    | Pass
     | Choice
     | Match
     | Require
