@@ -208,7 +208,7 @@ def train(
             asked = labels != IGNORED
             loss = functional.cross_entropy(model(tokens)[asked], labels[asked])
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
             optimiser.step()
             schedule.step()
