@@ -362,9 +362,9 @@ def static_number(
         case Read(name=name):
             if name in configs:
                 return Fraction(configs[name])
-            value = mixer.by_name[name].value
-            if value is not None:
-                return static_number(value, mixer, sizes, configs)
+            definition = mixer.by_name[name].value
+            if definition is not None:
+                return static_number(definition, mixer, sizes, configs)
         case Apply(op="neg", args=(arg,)):
             return -static_number(arg, mixer, sizes, configs)
         case Apply(op="pow", args=(base, exponent)):
