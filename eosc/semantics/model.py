@@ -6,13 +6,19 @@ the prover and the layers read them and nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from typing import TYPE_CHECKING, TypeAlias
 
-from eosc.algebra.interval import Interval
-from eosc.diagnostics import Span
+from eosc.algebra.interval import REAL, Interval
+from eosc.diagnostics import Diagnostic, Span
 from eosc.semantics.terms import Term, Type
+
+if TYPE_CHECKING:
+    from eosc.semantics.sequences import Block, Model
+    from eosc.semantics.theorems import Theorem
 
 
 class Kind(StrEnum):
@@ -72,7 +78,7 @@ class Declaration:
     initial: Term | None = None
     init: Term | None = None
     declared: Interval | None = None
-    inferred: Interval = field(default_factory=Interval)
+    inferred: Interval = REAL
     lag: str | None = None
     width: Term | None = None
     span: Span | None = field(default=None, compare=False, repr=False)
@@ -145,3 +151,95 @@ class Mixer:
     def output(self) -> Declaration:
         """The result."""
         return self.of_kind(Kind.OUTPUT)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A choice of a family and its options; the first is the default."""
+
+    name: str
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Family:
+    """A mixer with choices. Its instances are elaborated when asked for, and kept.
+
+    combinations: the settled options of every instance that `require` allows, the default first
+        wherever it is one of them.
+    settle: the full options of an instance, from some of them. Raises EosError (E040, E041).
+    make: the instance of settled options. Raises EosError when it has errors.
+    examine: the same without raising, with everything that was found about the instance.
+    """
+
+    name: str
+    choices: tuple[Choice, ...]
+    combinations: tuple[tuple[tuple[str, str], ...], ...]
+    settle: Callable[[Mapping[str, str]], tuple[tuple[str, str], ...]] = field(repr=False)
+    make: Callable[[tuple[tuple[str, str], ...]], Mixer] = field(repr=False)
+    examine: Callable[
+        [tuple[tuple[str, str], ...]], tuple[Mixer | None, tuple[Diagnostic, ...]]
+    ] = field(repr=False)
+    doc: str = ""
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+    def instance(self, **options: str) -> Mixer:
+        """The mixer with these options; the others take their defaults.
+
+        Raises:
+            EosError: an unknown option (E040), or a combination that is excluded (E041).
+        """
+        return self.make(self.settle(options))
+
+    def instances(self) -> Iterator[Mixer]:
+        """Every instance that `require` allows."""
+        return (self.make(each) for each in self.combinations)
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A product of options of a family, minus what `require` excludes."""
+
+    name: str
+    family: Family
+    combinations: tuple[tuple[tuple[str, str], ...], ...]
+    doc: str = ""
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+    def instances(self) -> Iterator[Mixer]:
+        """Every mixer of the grid."""
+        return (self.family.make(each) for each in self.combinations)
+
+
+Definition: TypeAlias = "Mixer | Family | Layer | Block | Model"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Everything of a file that elaborated without errors, by name, in the order of the text.
+
+    imports: the definitions that the file takes from others.
+    """
+
+    path: str
+    doc: str = ""
+    mixers: dict[str, Mixer] = field(default_factory=dict)
+    families: dict[str, Family] = field(default_factory=dict)
+    grids: dict[str, Grid] = field(default_factory=dict)
+    layers: dict[str, Layer] = field(default_factory=dict)
+    blocks: dict[str, Block] = field(default_factory=dict)
+    models: dict[str, Model] = field(default_factory=dict)
+    theorems: tuple[Theorem, ...] = ()
+    imports: dict[str, Definition] = field(default_factory=dict)
+
+    @property
+    def definitions(self) -> dict[str, Definition]:
+        """What a name in this file stands for: its own items and the imported ones."""
+        return {
+            **self.imports,
+            **self.mixers,
+            **self.families,
+            **self.layers,
+            **self.blocks,
+            **self.models,
+        }

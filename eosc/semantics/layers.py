@@ -1,0 +1,2 @@
+def layer_of_mixer(layer, mixer, scope, names, findings, text):
+    return mixer
