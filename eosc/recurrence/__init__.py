@@ -1,0 +1,1 @@
+"""The linear recurrences of a mixer: extraction, and classification from structure alone."""
