@@ -81,6 +81,7 @@ _ARITHMETIC = (
         torch=infix("+"),
         sympy=lambda sp, a, b: a + b,
         binding=ADD,
+        latex=r"{0} + {1}",
     ),
     Function(
         name="sub",
@@ -90,6 +91,7 @@ _ARITHMETIC = (
         torch=infix("-"),
         sympy=lambda sp, a, b: a - b,
         binding=ADD,
+        latex=r"{0} - {1}",
     ),
     Function(
         name="mul",
@@ -100,6 +102,7 @@ _ARITHMETIC = (
         sympy=lambda sp, a, b: a * b,
         log=lambda log, a, b: b_.combine(lambda p, q: p + q, log(a), log(b)),
         binding=MUL,
+        latex=r"{0} \, {1}",
     ),
     Function(
         name="div",
@@ -112,6 +115,7 @@ _ARITHMETIC = (
         log=lambda log, a, b: b_.combine(lambda p, q: p - q, log(a), log(b)),
         side="b != 0",
         binding=MUL,
+        latex=r"\frac{{{0}}}{{{1}}}",
     ),
 )
 
@@ -134,8 +138,28 @@ _ORDER = (
 )
 
 _CONNECTIVES = (
-    Function("and", 2, _ZERO2, images.conjunction, infix("&"), lambda sp, a, b: sp.And(a, b)),
-    Function("or", 2, _ZERO2, images.disjunction, infix("|"), lambda sp, a, b: sp.Or(a, b)),
+    Function(
+        "and",
+        2,
+        _ZERO2,
+        images.conjunction,
+        infix("&"),
+        lambda sp, a, b: sp.And(a, b),
+        value=lambda a, b: float(a != 0 and b != 0),
+        latex=r"{0} \wedge {1}",
+        binding=LOGIC,
+    ),
+    Function(
+        "or",
+        2,
+        _ZERO2,
+        images.disjunction,
+        infix("|"),
+        lambda sp, a, b: sp.Or(a, b),
+        value=lambda a, b: float(a != 0 or b != 0),
+        latex=r"{0} \vee {1}",
+        binding=LOGIC,
+    ),
     Function(
         "not",
         1,
@@ -144,16 +168,22 @@ _CONNECTIVES = (
         Torch("~{0}", lambda torch, x: ~x),
         lambda sp, x: sp.Not(x),
         value=lambda x: float(x == 0),
+        latex=r"\neg {0}",
+        binding=NEG,
     ),
 )
 
 
+_LATEX_SIGNS = {"lt": "<", "le": r"\le", "gt": ">", "ge": r"\ge", "eq": "=", "ne": r"\ne"}
+
+
 def _operator(row: Function, binding: int, truth: bool) -> Function:
     """Complete a row whose text is the same in Python, torch and Triton."""
-    text = row.torch.text
+    text = row.torch.text or ""
     call = OPERATORS[text.split()[1]] if row.arity == 2 else None
     value = row.value or (None if call is None else lambda a, b: float(call(None, a, b)))
-    return replace(row, triton=text, value=value, binding=binding, truth=truth)
+    latex = row.latex or f"{{0}} {_LATEX_SIGNS[row.name]} {{1}}"
+    return replace(row, triton=text, value=value, binding=binding, truth=truth, latex=latex)
 
 
 _POWERS = (
@@ -167,6 +197,7 @@ _POWERS = (
         triton="-{0}",
         value=lambda x: -x,
         binding=NEG,
+        latex=r"-{0}",
     ),
     Function(
         name="pow",
@@ -180,6 +211,7 @@ _POWERS = (
         log=lambda log, x, p: b_.scaled(log(x), p),
         side="in x: x != 0 for p < 1; in p: x > 0",
         binding=POW,
+        latex=r"{0}^{{{1}}}",
     ),
     Function(
         name="sqrt",
@@ -192,6 +224,7 @@ _POWERS = (
         value=lambda x: math.sqrt(x) if x >= 0 else math.nan,
         log=lambda log, x: b_.scaled(log(x), HALF),
         side="x > 0",
+        latex=r"\sqrt{{{0}}}",
     ),
     Function(
         name="rsqrt",
@@ -218,6 +251,7 @@ _EXPONENTIALS = (
         triton="tl.exp({0})",
         value=_overflowing(math.exp),
         log=lambda log, x: x,
+        latex=r"\exp\left({0}\right)",
     ),
     Function(
         name="log",
@@ -229,6 +263,7 @@ _EXPONENTIALS = (
         triton="tl.log({0})",
         value=_log,
         side="x > 0",
+        latex=r"\log\left({0}\right)",
     ),
     Function(
         name="log1p",
@@ -263,6 +298,7 @@ _GATES = (
         sympy=lambda sp, x: 1 / (1 + sp.exp(-x)),
         expand=b_.sigmoid_expanded,
         log=lambda log, x: fn("logsigmoid", x),
+        latex=r"\sigma\left({0}\right)",
     ),
     Function(
         name="logsigmoid",
@@ -272,6 +308,7 @@ _GATES = (
         torch=functional("logsigmoid"),
         sympy=lambda sp, x: -sp.log(1 + sp.exp(-x)),
         expand=b_.logsigmoid_expanded,
+        latex=r"\log \sigma\left({0}\right)",
     ),
     Function(
         # Above its threshold torch returns x: exact in float64 from 40, not from torch's 20.
@@ -292,6 +329,7 @@ _GATES = (
         sympy=lambda sp, x: sp.tanh(x),
         expand=b_.tanh_expanded,
         value=math.tanh,
+        latex=r"\tanh\left({0}\right)",
     ),
     Function(
         name="relu",
@@ -344,7 +382,7 @@ _GATES = (
         arity=1,
         derivative=(lambda x: ONE,),
         interval=lambda x: x,
-        torch=Torch("{0}", lambda torch, x: x),
+        torch=Torch(None, lambda torch, x: x),
         sympy=lambda sp, x: x,
         expand=lambda x: x,
         log=lambda log, x: log(x),
@@ -361,6 +399,7 @@ _PIECES = (
         sympy=lambda sp, x: sp.Abs(x),
         triton="tl.abs({0})",
         value=abs,
+        latex=r"\left|{0}\right|",
     ),
     Function(
         name="sign",
@@ -381,6 +420,7 @@ _PIECES = (
         triton="tl.floor({0})",
         value=lambda x: float(math.floor(x)) if math.isfinite(x) else x,
         side="x no integer",
+        latex=r"\left\lfloor {0} \right\rfloor",
     ),
     Function(
         name="round",
@@ -410,7 +450,7 @@ _PIECES = (
         arity=2,
         derivative=_ZERO2,
         interval=images.floordiv,
-        torch=Torch("torch.floor({0} / {1})", lambda torch, a, b: torch.floor(a / b)),
+        torch=Torch(None, lambda torch, a, b: torch.floor(a / b)),
         sympy=lambda sp, a, b: sp.floor(a / b),
         expand=lambda a, b: fn("floor", a / b),
         side="a/b no integer",
@@ -425,6 +465,7 @@ _PIECES = (
         triton="tl.maximum({0}, {1})",
         value=max,
         log=lambda log, a, b: b_.combine(lambda p, q: fn("maximum", p, q), log(a), log(b)),
+        latex=r"\max\left({0}, {1}\right)",
     ),
     Function(
         name="minimum",
@@ -436,6 +477,7 @@ _PIECES = (
         triton="tl.minimum({0}, {1})",
         value=min,
         log=lambda log, a, b: b_.combine(lambda p, q: fn("minimum", p, q), log(a), log(b)),
+        latex=r"\min\left({0}, {1}\right)",
     ),
     Function(
         name="clamp",
@@ -461,6 +503,7 @@ _WAVES = (
         sympy=lambda sp: sp.pi,
         triton=repr(math.pi),
         value=lambda: math.pi,
+        latex=r"\pi",
     ),
     Function(
         name="sin",
@@ -471,6 +514,7 @@ _WAVES = (
         sympy=lambda sp, x: sp.sin(x),
         triton="tl.sin({0})",
         value=math.sin,
+        latex=r"\sin\left({0}\right)",
     ),
     Function(
         name="cos",
@@ -481,6 +525,7 @@ _WAVES = (
         sympy=lambda sp, x: sp.cos(x),
         triton="tl.cos({0})",
         value=math.cos,
+        latex=r"\cos\left({0}\right)",
     ),
 )
 
@@ -492,7 +537,7 @@ _ROWS = (
     *_PIECES,
     *_WAVES,
     *(_operator(row, COMPARE, True) for row in _ORDER),
-    *(_operator(row, LOGIC, True) for row in _CONNECTIVES),
+    *(_operator(row, row.binding, True) for row in _CONNECTIVES),
 )
 
 FUNCTIONS: Mapping[str, Function] = MappingProxyType({row.name: row for row in _ROWS})

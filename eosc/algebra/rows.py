@@ -21,9 +21,9 @@ COMPARE, LOGIC, ADD, MUL, NEG, POW, CALL = range(7)
 
 @dataclass(frozen=True, slots=True)
 class Torch:
-    """How torch computes a function: as text, and as a call on the imported module."""
+    """How torch computes a function: as a call on the module, and as text (None: expanded)."""
 
-    text: str
+    text: str | None
     call: Callable[..., Any]
     literal: str | None = None
     """Text where argument 1 is a number and torch wants a tensor."""
@@ -46,7 +46,8 @@ class Function:
         log: rule for a stable log of the result, given the log of sub-terms (see `stable.py`).
         side: where the derivative holds, if not everywhere.
         truth: whether the result is a condition.
-        binding: binding strength of the infix spelling.
+        binding: binding strength of the spelling.
+        latex: LaTeX, where it is not the name applied to the arguments.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Function:
     side: str = ""
     truth: bool = False
     binding: int = CALL
+    latex: str | None = None
 
 
 def torch_call(name: str, arity: int = 1) -> Torch:
