@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import Any
 
 from eosc.reference.values import Value
 
 Symbol = tuple[str, str]
-
-_EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +25,12 @@ class Frame:
 
     start: int
     stop: int
-    lags: Mapping[str, int] = field(default=_EMPTY)
-    counts: Mapping[str, int | Value] = field(default=_EMPTY)
-    folds: Mapping[str, int] = field(default=_EMPTY)
-    accumulators: Mapping[str, Value] = field(default=_EMPTY)
-    current: Mapping[str, Value] = field(default=_EMPTY)
-    previous: Mapping[str, Value] = field(default=_EMPTY)
+    lags: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int | Value] = field(default_factory=dict)
+    folds: Mapping[str, int] = field(default_factory=dict)
+    accumulators: Mapping[str, Value] = field(default_factory=dict)
+    current: Mapping[str, Value] = field(default_factory=dict)
+    previous: Mapping[str, Value] = field(default_factory=dict)
     bound: frozenset[Symbol] = frozenset()
 
     def behind(self, variable: str, lag: int, start: int) -> Frame:
