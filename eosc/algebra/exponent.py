@@ -17,9 +17,9 @@ base = 1 is halving all the way. The log of the operand's magnitude is rounded u
 certified.
 
 A factor must not vanish either: q_i exp(-n b) times k_j exp(n b) is q_i k_j, and wrong once the
-first factor is below the smallest normal number exp(-87.33). `TWO_SIDED_LIMIT` keeps 16 bits above that, so
-that operands down to 2**-16 keep their digits; `certify` uses it. (In halving a factor that vanishes
-is harmless: the other is <= 1.)
+first factor is below the smallest normal number exp(-87.33). `TWO_SIDED_LIMIT` keeps 16 bits above
+that, so that operands down to 2**-16 keep their digits; `certify` uses it. (In halving a factor
+that vanishes is harmless: the other is <= 1.)
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from eosc.algebra import images
 from eosc.algebra.enclosure import NONNEGATIVE, ONE, PI, REAL, TRUTH, UNIT, ZERO, End, Interval
 from eosc.algebra.functions import FUNCTIONS
 from eosc.algebra.monotone import sharpen
-from eosc.algebra.scalar import Arg, Const, Fn, Inf, S, Select, args_of, is_const, postorder
+from eosc.algebra.scalar import Arg, Const, Fn, Inf, S, Select, args_of, count, is_const, postorder
 
 __all__ = [
     "NONNEGATIVE",
@@ -33,6 +33,9 @@ __all__ = [
 
 # Selects nested deeper than this are bounded without their conditions: each level costs a pass.
 _MAX_NESTED_CONDITIONS = 6
+
+# A longer condition teaches nothing: learning from it recurses.
+_MAX_CONDITION = 50
 
 _NO_FACTS: Mapping[S, Interval] = {}
 
@@ -115,7 +118,8 @@ def _branches(
     """The union of the branches that can be taken, each bounded under its condition."""
     taken: Interval | None = None
     for branch, holds in ((node.then, True), (node.other, False)):
-        learnt = _learn(node.cond, holds, known)
+        short = count(node.cond) <= _MAX_CONDITION
+        learnt = _learn(node.cond, holds, known) if short else {}
         if learnt is None:
             continue
         inner = {**facts, **learnt}

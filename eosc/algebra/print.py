@@ -37,6 +37,8 @@ Dialect: TypeAlias = Literal["torch", "triton"]
 # A line longer than this is split by naming a part of it, which also bounds the nesting.
 _LONG = 72
 
+_MAX_LATEX = 2000
+
 
 @dataclass(frozen=True, slots=True)
 class Spelled:
@@ -233,7 +235,12 @@ def latex(s: S, names: Mapping[str, str] | None = None) -> str:
     Args:
         s: the scalar.
         names: LaTeX of arguments that have a symbol of their own.
+
+    Raises:
+        ValueError: written out without shared terms, the scalar would fill pages.
     """
+    if s.size > _MAX_LATEX:
+        raise ValueError(f"too large for a formula: {s.size} terms")
     given = names or {}
     done: dict[S, tuple[str, int]] = {}
     for node in postorder(s):

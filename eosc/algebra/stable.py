@@ -15,7 +15,6 @@ from eosc.algebra.interval import Interval, bound
 from eosc.algebra.scalar import (
     INF,
     NEG_INF,
-    ONE,
     ZERO,
     Arg,
     Const,
@@ -23,12 +22,16 @@ from eosc.algebra.scalar import (
     S,
     Select,
     args_of,
+    count,
     fn,
     is_const,
     select,
 )
 
 __all__ = ["stable_complement", "stable_log"]
+
+# The rules recurse; no decay of a paper comes near this.
+_MAX_NODES = 200
 
 _UNIT = Interval.parse("[0, 1]")
 
@@ -43,8 +46,10 @@ def stable_log(
     Args:
         s: a scalar that is >= 0 for all arguments in range.
         env: range of each argument; some rules need one.
-        logs: the log of arguments that cross as logs themselves, as ``{"a": Arg("log_a")}``.
+        logs: the log of arguments in [0, 1] that cross as logs, as ``{"a": Arg("log_a")}``.
     """
+    if count(s) > _MAX_NODES:
+        return None
     return _Logs(env or {}, logs or {}).log(s)
 
 
@@ -63,11 +68,15 @@ class _Logs:
     def __init__(self, env: Mapping[str, Interval], logs: Mapping[str, S]) -> None:
         self.env = env
         self.logs = logs
+        self.found: dict[tuple[str, S], S | None] = {}
 
     def log(self, s: S) -> S | None:
         """The log of s."""
-        found = self._by_structure(s)
-        return self._bounded_away(s) if found is None else found
+        key = ("log", s)
+        if key not in self.found:
+            found = self._by_structure(s)
+            self.found[key] = self._bounded_away(s) if found is None else found
+        return self.found[key]
 
     def _by_structure(self, s: S) -> S | None:
         match s:
@@ -103,6 +112,12 @@ class _Logs:
 
         Each rule is exact over the reals: 1 - ab = (1 - a) + a(1 - b) has two terms >= 0.
         """
+        key = ("complement", s)
+        if key not in self.found:
+            self.found[key] = self._complement(s)
+        return self.found[key]
+
+    def _complement(self, s: S) -> S | None:
         match s:
             case Const(value):
                 return self.log(fn("sub", 1, s)) if 0 <= value <= 1 else None
@@ -161,4 +176,4 @@ class _Logs:
         return bound(s, self.env).nonnegative or (isinstance(s, Arg) and s.name in self.logs)
 
     def _unit(self, s: S) -> bool:
-        return bound(s, self.env).within(_UNIT) or s is ONE
+        return bound(s, self.env).within(_UNIT) or (isinstance(s, Arg) and s.name in self.logs)
