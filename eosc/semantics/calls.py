@@ -63,7 +63,9 @@ def unknown(work: Expressions, node: ast.Call) -> NoReturn:
     symbol = work.scope.symbols.get(name)
     if symbol is not None:
         work.findings.fail(
-            "E012", f"'{name}' is a state, not a function", node.function.span,
+            "E012",
+            f"'{name}' is a state, not a function",
+            node.function.span,
             hint=f"to multiply, write {name}[t] * (...)",
         )
     hint = did_you_mean(name, (*builtins.FUNCTIONS, *work.scope.macros))
@@ -109,9 +111,7 @@ def axes_of(work: Expressions, node: ast.Call) -> tuple[ast.Name, ...]:
     found = []
     for each in node.subscripts:
         if not isinstance(each, ast.Name):
-            work.findings.fail(
-                "E011", f"{node.function.id}[...] names axes here", each.span
-            )
+            work.findings.fail("E011", f"{node.function.id}[...] names axes here", each.span)
         work.axis(each)
         found.append(each)
     return tuple(found)
@@ -292,9 +292,7 @@ def _solve(work: Expressions, name: str, node: ast.Call, local: Local) -> Term:
         work.findings.fail("E025", f"{rows} and {columns} differ in size", node.span)
     kind = work.union((matrix, vector))
     kept = tuple(axis for axis in kind.axes if axis != columns)
-    return Solve(
-        rows, columns, matrix, vector, type=replace(kind, axes=kept), span=node.span
-    )
+    return Solve(rows, columns, matrix, vector, type=replace(kind, axes=kept), span=node.span)
 
 
 # ---- over time
@@ -314,9 +312,7 @@ def _running(work: Expressions, name: str, node: ast.Call, local: Local) -> Term
             hint="sum over operands, or write the sum as a memory of its own",
         )
     dependence = max(arg.type.dependence, Dependence.TIME)
-    return Running(
-        name, arg, type=replace(arg.type, dependence=dependence), span=node.span
-    )
+    return Running(name, arg, type=replace(arg.type, dependence=dependence), span=node.span)
 
 
 def _sum_over_time(work: Expressions, name: str, node: ast.Call, local: Local) -> Term:

@@ -1,11 +1,245 @@
-"""What is checked once a mixer's declarations are read: ranges, linearity, roles, use."""
+"""What is checked once a mixer's declarations are read: ranges, linearity, growth, roles, use."""
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import inf
+
+from eosc.algebra.interval import Interval
+from eosc.algebra.scalar import ONE, ZERO
+from eosc.diagnostics import Label
 from eosc.semantics.declarations import Reader
 from eosc.semantics.findings import Findings
-from eosc.semantics.model import Mixer
+from eosc.semantics.graph import StateGraph
+from eosc.semantics.linearity import Form, Linearity, Nonlinear, names_behind
+from eosc.semantics.model import Declaration, Kind, Mixer, Role
+from eosc.semantics.ranges import infer_ranges
+from eosc.semantics.scalars import Scalars
+from eosc.semantics.terms import Apply, Read, walk
+
+_STABLE = Interval(Fraction(-1), Fraction(1))
 
 
 def check_mixer(mixer: Mixer, reader: Reader, findings: Findings) -> Mixer:
+    """The mixer with its ranges; everything found about it is reported."""
+    mixer, scalars = infer_ranges(mixer, reader, findings)
+    graph = StateGraph(mixer)
+    forms: dict[str, Form] = {}
+    for group in graph.stages():
+        for name in group:
+            try:
+                forms[name] = Linearity(mixer, group, name, scalars).run()
+            except Nonlinear as error:
+                _report_nonlinear(mixer, name, error, findings)
+    for name, form in forms.items():
+        _check_growth(mixer, name, form, scalars, findings)
+        _check_expand(mixer, name, form, scalars, findings)
+    if len(forms) == len(mixer.memories):
+        _check_roles(mixer, graph, forms, findings)
+    _check_use(mixer, reader, findings)
     return mixer
+
+
+# ---- E060
+
+
+def _report_nonlinear(mixer: Mixer, name: str, error: Nonlinear, findings: Findings) -> None:
+    declaration = mixer.by_name[name]
+    span = error.term.span or declaration.span
+    assert span is not None
+    equation = declaration.value.span if declaration.value is not None else None
+    labels = ()
+    if equation is not None and not equation.start <= span.start < equation.end:
+        labels = (Label(equation, f"the update of {name} reads it"),)
+    findings.add(
+        "E060",
+        f"{name}[t] depends nonlinearly on the memory through {error.reason}:"
+        " this is not an EOS system",
+        span,
+        label="nonlinear in the memory",
+        labels=labels,
+        hint="the update of a memory must be linear in that memory; gates may not read it",
+    )
+
+
+# ---- W062, W063, E063
+
+
+def _check_growth(
+    mixer: Mixer, name: str, form: Form, scalars: Scalars, findings: Findings
+) -> None:
+    """A decay that is not shown to stay within [-1, 1] lets the memory grow."""
+    if form.factor is ZERO or form.factor is ONE:
+        return
+    range = scalars.bound(form.factor)
+    if range.within(_STABLE):
+        return
+    declaration = mixer.by_name[name]
+    assert declaration.value is not None
+    culprit = _unbounded_factor(mixer, form)
+    if culprit is None:
+        shown, span = f"the factor of {name}[t-1]", declaration.value.span
+    else:
+        shown, span = f"decay '{culprit.name}'", culprit.span
+        range = culprit.inferred
+    assert span is not None
+    findings.add(
+        "W062",
+        f"{shown} is not bounded by 1 (inferred {range}): the memory may grow",
+        span,
+        hint="add a range, such as `in (0, 1]`, or bound it",
+    )
+
+
+def _unbounded_factor(mixer: Mixer, form: Form) -> Declaration | None:
+    """The first named oscillation that scales the memory and is not bounded by 1."""
+    for declaration in mixer.declarations:
+        if declaration.name not in form.coefficients or declaration.role is not Role.OSCILLATION:
+            continue
+        if not declaration.inferred.within(_STABLE):
+            return declaration
+    return None
+
+
+def _check_expand(
+    mixer: Mixer, name: str, form: Form, scalars: Scalars, findings: Findings
+) -> None:
+    """An unbounded exp in the additive term needs rescaling, which a ratio readout undoes."""
+    for declaration in mixer.declarations:
+        if declaration.name not in form.additive or declaration.value is None:
+            continue
+        for term in walk(declaration.value):
+            if not (isinstance(term, Apply) and term.op == "exp") or term.type.complex:
+                continue
+            if declaration.name in form.coefficients or not _grows(term, scalars):
+                continue
+            _report_expand(mixer, declaration, term, findings)
+            return
+
+
+def _grows(term: Apply, scalars: Scalars) -> bool:
+    return scalars.bound(scalars.real(term)).hi == inf
+
+
+def _report_expand(mixer: Mixer, declaration: Declaration, term: Apply, findings: Findings) -> None:
+    assert term.span is not None
+    shown = findings.quote(term.span) or declaration.name
+    if is_ratio(mixer):
+        findings.add(
+            "W063",
+            f"expand '{shown}' is unbounded: computed with running-max rescaling",
+            term.span,
+            notes=("the readout is a ratio, so the scale cancels",),
+            hint="bound its argument to avoid the rescaling",
+        )
+        return
+    findings.add(
+        "E063",
+        f"expand '{shown}' is unbounded and the readout is not a ratio:"
+        " rescaling by a running maximum would not cancel",
+        term.span,
+        hint="bound its argument, as in exp(-softplus(x)), or divide by a memory of the same expand",
+    )
+
+
+def is_ratio(mixer: Mixer) -> bool:
+    """Whether the output divides by something that depends on a memory."""
+    behind = names_behind(mixer)
+    memories = {each.name for each in mixer.memories}
+    pending, seen = [mixer.output.name], set()
+    while pending:
+        name = pending.pop()
+        declaration = mixer.by_name.get(name)
+        if name in seen or declaration is None or declaration.value is None:
+            continue
+        seen.add(name)
+        for term in walk(declaration.value):
+            if isinstance(term, Apply) and term.op == "div":
+                reads = (x.name for x in walk(term.args[1]) if isinstance(x, Read))
+                if any(memories & behind.get(x, frozenset()) for x in reads):
+                    return True
+            if isinstance(term, Read) and term.name not in memories:
+                pending.append(term.name)
+    return False
+
+
+# ---- W070, W071, W072
+
+
+def _check_roles(
+    mixer: Mixer, graph: StateGraph, forms: dict[str, Form], findings: Findings
+) -> None:
+    """Roles are checked, not trusted."""
+    if not forms:
+        return
+    coefficients = frozenset().union(*(each.coefficients for each in forms.values()))
+    additive = frozenset().union(*(each.additive for each in forms.values()))
+    readout = _readout_names(mixer, graph)
+    for each in mixer.declarations:
+        places = [
+            where
+            for where, names in (
+                ("scales the memory", coefficients),
+                ("is added to the memory", additive),
+                ("reaches the readout", readout),
+            )
+            if each.name in names
+        ]
+        wanted = _WANTED.get(each.role)
+        if wanted is None or not places or wanted in places or each.span is None:
+            continue
+        findings.add(
+            "W072",
+            f"'{each.name}' is declared {each.role} but only {' and '.join(places)}",
+            each.span,
+            hint=f"declare it {_ROLE_OF[places[0]]}, or arg",
+        )
+
+
+_WANTED = {
+    Role.OSCILLATION: "scales the memory",
+    Role.EXPAND: "is added to the memory",
+    Role.INPUT: "is added to the memory",
+    Role.SHRINK: "reaches the readout",
+}
+_ROLE_OF = {
+    "scales the memory": "oscillation",
+    "is added to the memory": "expand",
+    "reaches the readout": "shrink",
+}
+
+
+def _readout_names(mixer: Mixer, graph: StateGraph) -> frozenset[str]:
+    """Names that the output reads, and those that a later stage reads an earlier memory with."""
+    behind = names_behind(mixer)
+    memories = {name: stage for stage, group in enumerate(graph.stages()) for name in group}
+    found = set(behind[mixer.output.name])
+    for each in mixer.declarations:
+        if each.kind is Kind.MEMORY or each.value is None:
+            continue
+        if behind[each.name] & memories.keys():
+            found |= behind[each.name]
+    for each in mixer.memories:
+        assert each.value is not None
+        others = {x.name for x in walk(each.value) if isinstance(x, Read)} & memories.keys()
+        if any(memories[x] < memories[each.name] for x in others):
+            found |= {x.name for x in walk(each.value) if isinstance(x, Read)}
+    return frozenset(found)
+
+
+def _check_use(mixer: Mixer, reader: Reader, findings: Findings) -> None:
+    """Names that nothing reads. What only a layer reads is used as well."""
+    used = reader.scope.used | reader.mentioned
+    for each in mixer.declarations:
+        if each.name in used or each.kind is Kind.OUTPUT or each.span is None:
+            continue
+        if each.kind is Kind.MEMORY:
+            findings.add(
+                "W071",
+                f"memory '{each.name}' is written but never read",
+                each.span,
+                hint="read it in the output, or remove it",
+            )
+            continue
+        what = "state" if each.kind in (Kind.OPERAND, Kind.STATE) else str(each.kind)
+        findings.add("W070", f"unused {what} '{each.name}'", each.span, hint="use it, or remove it")

@@ -14,7 +14,7 @@ from eosc.options import LIMITS
 from eosc.semantics import builtins
 from eosc.semantics.axes import base_of, show_axes
 from eosc.semantics.builtins import INITIALISERS
-from eosc.semantics.expressions import Expressions, constant_value, measure
+from eosc.semantics.expressions import DEEPEST, Expressions, constant_value, measure
 from eosc.semantics.findings import Abandoned
 from eosc.semantics.model import Axis, Declaration, Kind, Role
 from eosc.semantics.scope import Local, Scope, Symbol
@@ -85,7 +85,10 @@ class Reader:
         self.drafts: dict[str, Draft] = {}
         self.order: list[str] = []
         self.initials: dict[str, Term] = {}
+        self.mentioned: set[str] = set()
+        # Sizes by identity, and the terms themselves, so that no identity is used twice.
         self._sizes: dict[int, tuple[int, int]] = {}
+        self._kept: list[Term] = []
         self._nodes = 0
 
     # ---- the statements
@@ -205,9 +208,7 @@ class Reader:
         for target in statement.targets:
             draft = Draft(target.name.id, Kind.STATE, Type(), role=role, range=statement.range)
             if statement.value is not None:
-                self._define(
-                    target.name, target.index, statement.type, statement.value, draft
-                )
+                self._define(target.name, target.index, statement.type, statement.value, draft)
                 continue
             self._claim(target.name)
             timed = self._timed(target)
@@ -232,9 +233,7 @@ class Reader:
                 self._update(target, known, statement)
             else:
                 draft = Draft(name, Kind.STATE, Type(), range=statement.range)
-                self._define(
-                    target.name, target.index, statement.type, statement.value, draft
-                )
+                self._define(target.name, target.index, statement.type, statement.value, draft)
 
     def _output(self, statement: ast.Output) -> None:
         name = statement.target.name
@@ -264,9 +263,7 @@ class Reader:
                 hint="choose another name",
             )
         if name.id.endswith("'") and not axis:
-            self.findings.fail(
-                "E004", f"'{name.id}' has a prime: primes are for axes", name.span
-            )
+            self.findings.fail("E004", f"'{name.id}' has a prime: primes are for axes", name.span)
         earlier = self.scope.symbols.get(name.id)
         place = earlier.span if earlier is not None else None
         if self.scope.is_axis(name.id):
@@ -431,6 +428,7 @@ class Reader:
 
     def _bounded(self, term: Term, span: Span) -> Term:
         """Refuse terms that macros made too large or too deep for the passes that follow."""
+        self._kept.append(term)
         size, depth = measure(term, self._sizes)
         self._nodes += size
         if self._nodes > LIMITS.nodes:
@@ -441,7 +439,7 @@ class Reader:
                 span,
                 hint="compute a shared part once, as a state with a name",
             )
-        if depth > 2 * LIMITS.nesting:
+        if depth > DEEPEST:
             self.findings.fail(
                 "E008",
                 "the expression is nested too deeply once its macros are expanded",

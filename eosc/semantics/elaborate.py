@@ -135,9 +135,7 @@ class _File:
         try:
             unit = self.loader.load(module, name.id, path)
         except RecursionError:
-            self.findings.add(
-                "E010", f"importing '{name.id}' leads back to this file", name.span
-            )
+            self.findings.add("E010", f"importing '{name.id}' leads back to this file", name.span)
             return None
         if unit is not None and name.id in unit.definitions:
             return unit.definitions[name.id]

@@ -38,7 +38,8 @@ from eosc.semantics.timing import Affine, affine
 from eosc.syntax import ast
 
 # Nesting of syntax while macros are expanded; the parser's own cap bounds each body.
-_DEEPEST = 2 * LIMITS.nesting
+# It bounds the depth of terms as well, so that passes over terms may recurse.
+DEEPEST = 140
 _MOST_STEPS = 2 * LIMITS.nodes
 SCALAR = Type()
 NUMBER = Type()
@@ -50,9 +51,7 @@ class Expressions:
     call: how a function call is elaborated (`calls.call` in mixers, more in layers).
     """
 
-    def __init__(
-        self, scope: Scope, call: Callable[[Expressions, ast.Call, Local], Term]
-    ) -> None:
+    def __init__(self, scope: Scope, call: Callable[[Expressions, ast.Call, Local], Term]) -> None:
         self.scope = scope
         self.findings = scope.findings
         self._call = call
@@ -71,7 +70,7 @@ class Expressions:
             Abandoned: after an error was reported.
         """
         local = Local() if local is None else local
-        if self._depth >= _DEEPEST:
+        if self._depth >= DEEPEST:
             self.findings.fail(
                 "E008",
                 "the expression is nested too deeply once its macros are expanded",
@@ -130,9 +129,7 @@ class Expressions:
                 return self._call(self, node, local)
             case ast.Attribute():
                 return self.attribute(node, local)
-        self.findings.fail(
-            "E011", f"{_describe(node)} has no meaning in a formula", node.span
-        )
+        self.findings.fail("E011", f"{_describe(node)} has no meaning in a formula", node.span)
 
     # ---- operators
 
@@ -220,9 +217,7 @@ class Expressions:
                 node.span,
             )
         if symbol.timed:
-            self.findings.fail(
-                "E013", f"'{name}' varies in time: write {name}[t]", node.span
-            )
+            self.findings.fail("E013", f"'{name}' varies in time: write {name}[t]", node.span)
         return self._read(symbol, None, local, node.span)
 
     def symbol(self, node: ast.Name, local: Local) -> Symbol:
@@ -290,9 +285,7 @@ class Expressions:
         assert declared is not None
         axes = tuple(axis for axis in declared.axes if axis not in local.sliced)
         dependence = declared.dependence
-        return Read(
-            symbol.name, at, type=Type(axes, declared.complex, dependence), span=span
-        )
+        return Read(symbol.name, at, type=Type(axes, declared.complex, dependence), span=span)
 
     def _sliced(self, term: Term, local: Local, span: Span) -> Term:
         """A macro argument used inside a fold: the fold's axes are cut from it, too."""
@@ -466,9 +459,7 @@ class Expressions:
         kind = replace(symbol.type, dependence=dependence)
         return KernelAt(symbol.name, lag, type=kind, span=span)
 
-    def _check_taps(
-        self, symbol: Symbol, form: Affine | None, local: Local, span: Span
-    ) -> None:
+    def _check_taps(self, symbol: Symbol, form: Affine | None, local: Local, span: Span) -> None:
         assert symbol.taps is not None
         if form is None or len(form.coefficients) > 1:
             return
@@ -596,9 +587,7 @@ class Expressions:
         if at.variable != "t":
             self._history_over_memory(name, span)
         if at.lag is not None:
-            self.findings.fail(
-                "E032", f"memory '{name}' can be read at t and t-1 only", span
-            )
+            self.findings.fail("E032", f"memory '{name}' can be read at t and t-1 only", span)
         if at.offset > 1:
             self.findings.fail(
                 "E032",

@@ -306,16 +306,13 @@ def check_option(choice: Choice, option: ast.Option, findings: Findings) -> None
     if text not in choice.options:
         findings.add(
             "E040",
-            f"'{text}' is not an option of choice '{choice.name}'"
-            f" ({' | '.join(choice.options)})",
+            f"'{text}' is not an option of choice '{choice.name}' ({' | '.join(choice.options)})",
             option.span,
             hint=did_you_mean(text, choice.options),
         )
 
 
-def _check_condition(
-    node: ast.Expr, choices: Mapping[str, Choice], findings: Findings
-) -> None:
+def _check_condition(node: ast.Expr, choices: Mapping[str, Choice], findings: Findings) -> None:
     """A requirement compares choices with options: `==`, `!=`, `and`, `or`, `not`."""
     match node:
         case ast.Logical(left=left, right=right):
@@ -406,9 +403,7 @@ def elaborate_grid(node: ast.Grid, names: Names, findings: Findings) -> Grid | N
     if findings.sink.has_errors and not errors:
         return None
     allowed = set(family.combinations)
-    wanted = [
-        tuple(zip(rows, values, strict=True)) for values in product(*rows.values())
-    ]
+    wanted = [tuple(zip(rows, values, strict=True)) for values in product(*rows.values())]
     combinations = tuple(each for each in wanted if each in allowed)
     if not combinations:
         findings.add(

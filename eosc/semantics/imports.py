@@ -98,4 +98,3 @@ class Loader:
             finally:
                 self._pending.pop()
         return self._units[path]
-

@@ -49,6 +49,8 @@ def elaborate_mixer(text: Text, names: Names, findings: Findings) -> Mixer | Non
     layers = [each for each in text.statements if isinstance(each, ast.Layer)]
     reader.read([each for each in text.statements if not isinstance(each, ast.Layer)])
     _complete(text, reader, findings)
+    for layer in layers:
+        reader.mentioned |= {each.id for each in ast.walk(layer) if isinstance(each, ast.Name)}
     mixer = _assemble(text, reader) if _errors(findings) == before else None
     if mixer is not None:
         mixer = check_mixer(mixer, reader, findings)
