@@ -1,15 +1,17 @@
 """Interpret an `Algorithm` in fp64: what the IR means, chunk by chunk, without any printing.
 
 Slow and plain on purpose: decays are direct sums over their ranges, loops are loops. The printed
-backends are tested against it, and it is tested against the reference recurrence.
+backends are tested against it, and it is tested against the reference recurrence. Imports torch: only
+tests and `eosc dump` load this module.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+import torch
+from torch import Tensor
 from eosc.algebra.evaluate import evaluate as evaluate_scalar
 from eosc.ir.nodes import (
     TIME,
@@ -40,9 +42,6 @@ from eosc.ir.nodes import (
     Value,
 )
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 LOWEST_LOG = -800.0
 """exp of this is 0 in fp64; sums of it stay finite."""
 
@@ -71,10 +70,7 @@ class _Run:
     """The memory of one evaluation."""
 
     def __init__(self, algorithm: Algorithm, inputs: Mapping[str, Tensor], segments: int) -> None:
-        import torch
-
-        self.torch = torch
-        self.arrays = algorithm.arrays
+                self.arrays = algorithm.arrays
         self.segments = segments
         self.memory: dict[str, Tensor] = {
             name: value.to(torch.float64) for name, value in inputs.items()
@@ -92,7 +88,7 @@ class _Run:
                 self.sizes.update(zip(each.axes, (int(n) for n in shape), strict=True))
 
     def zeros(self, *shape: int) -> Tensor:
-        return self.torch.zeros(*shape, dtype=self.torch.float64)
+        return torch.zeros(*shape, dtype=torch.float64)
 
     def shape(self, axes: Dims) -> tuple[int, ...]:
         return tuple(self.sizes[axis] for axis in axes)
@@ -150,8 +146,7 @@ class _Walk:
 
     def __init__(self, run: _Run, kernel: Kernel, segment: int, chunks: int) -> None:
         self.run, self.kernel, self.segment, self.chunks = run, kernel, segment, chunks
-        self.torch = run.torch
-        self.state: dict[str, Tensor] = {}
+                self.state: dict[str, Tensor] = {}
 
     def start(self, first: bool) -> None:
         run = self.run
@@ -221,12 +216,12 @@ class _Walk:
             case State(name=name):
                 return self.state[name]
             case Size(axis=axis):
-                return self.torch.tensor(float(self.run.sizes[axis])).double().reshape(1, 1)
+                return torch.tensor(float(self.run.sizes[axis])).double().reshape(1, 1)
             case Map(fn=fn, args=args):
                 env = {name: _align(self.value(arg), arg.dims, value.dims) for name, arg in args}
                 result = evaluate_scalar(fn, env)
-                if not isinstance(result, self.torch.Tensor):
-                    result = self.torch.tensor(float(result), dtype=self.torch.float64)
+                if not isinstance(result, torch.Tensor):
+                    result = torch.tensor(float(result), dtype=torch.float64)
                 return result.reshape([1] * (2 + len(value.dims) - result.dim()) + [*result.shape])
             case Dot(left=left, right=right, over=over):
                 return self.dot(left, right, over, value.dims)
@@ -238,7 +233,7 @@ class _Walk:
                 return self.decay(value)
             case Mask(arg=arg, relation=relation):
                 tile = self.laid(arg, value.dims)
-                return self.torch.where(self.related(relation, value.dims), tile, 0.0)
+                return torch.where(self.related(relation, value.dims), tile, 0.0)
             case Rename(arg=arg) | Round(arg=arg):
                 return self.value(arg)
             case Running(arg=arg, suffix=suffix, strict=strict):
@@ -264,7 +259,7 @@ class _Walk:
             return held[:, self.c]
         tile = held[:, self.c * C : self.c * C + self.valid].transpose(1, 2)
         padding = run.zeros(run.B, run.H, C - self.valid, *tile.shape[3:])
-        return self.torch.cat([tile, padding], 2)
+        return torch.cat([tile, padding], 2)
 
     def dot(self, left: Value, right: Value, over: str, dims: Dims) -> Tensor:
         letters = {name: chr(ord("c") + n) for n, name in enumerate(sorted({*dims, over}))}
@@ -274,28 +269,28 @@ class _Walk:
             f"->ab{spell(letters[d] for d in dims)}"
         )
         a, b = self.laid(left, left.dims), self.laid(right, right.dims)
-        return self.torch.einsum(equation, a, b)
+        return torch.einsum(equation, a, b)
 
     def sum(self, arg: Value, over: Dims, dims: Dims) -> Tensor:
         tile = self.laid(arg, arg.dims)
         for name in over:
             if name in TIME:
                 n = 2 + arg.dims.index(name)
-                valid = self.torch.arange(self.kernel.chunk) < self.valid
+                valid = torch.arange(self.kernel.chunk) < self.valid
                 shape = [-1 if k == n else 1 for k in range(tile.dim())]
-                tile = self.torch.where(valid.reshape(shape), tile, 0.0)
+                tile = torch.where(valid.reshape(shape), tile, 0.0)
         tile = tile.sum([2 + arg.dims.index(name) for name in over])
         return _align(tile, tuple(d for d in arg.dims if d not in over), dims)
 
     def point(self, point: Point, times: Dims) -> Tensor:
         """The index of a point, broadcast over the given time dimensions."""
-        index = self.torch.arange(self.kernel.chunk)
+        index = torch.arange(self.kernel.chunk)
         C, n = self.kernel.chunk, point.size
         match point.kind:
             case "start":
-                return self.torch.full([1] * len(times), -1)
+                return torch.full([1] * len(times), -1)
             case "end":
-                return self.torch.full([1] * len(times), C - 1)
+                return torch.full([1] * len(times), C - 1)
             case "before":
                 index = index - 1
             case "opening":
@@ -309,7 +304,7 @@ class _Walk:
     def decay(self, value: Decay) -> Tensor:
         times = tuple(name for name in value.dims if name in TIME)
         low, high = self.point(value.low, times), self.point(value.high, times)
-        tokens = self.torch.arange(self.kernel.chunk)
+        tokens = torch.arange(self.kernel.chunk)
         low, high = low.unsqueeze(-1), high.unsqueeze(-1)
         weight = ((tokens > low) & (tokens <= high)).double()
         weight = weight - ((tokens > high) & (tokens <= low)).double()
@@ -321,7 +316,7 @@ class _Walk:
             total = counts * log.reshape(*log.shape[:2], *[1] * len(times), *log.shape[2:])
         else:
             flat = log.reshape(*log.shape[:3], -1)
-            total = self.torch.einsum("...u,bhuf->bh...f", weight, flat)
+            total = torch.einsum("...u,bhuf->bh...f", weight, flat)
             total = total.reshape(*total.shape[:-1], *log.shape[3:])
         return _align(total.exp(), (*times, *features), value.dims)
 

@@ -14,10 +14,10 @@ inter-chunk parts, pairs around the chunk as <D M, L>. See docs/adr/0003.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from eosc.algebra.scalar import Arg
-from eosc.ir.build import dot, mapped, minus, product, renamed, rounded, summed
+from eosc.ir.build import dot, mapped, minus, product, renamed, rounded, summed, total
 from eosc.ir.nodes import (
     END,
     START,
@@ -42,7 +42,7 @@ from eosc.ir.nodes import (
 )
 from eosc.lowering.chunk import initial_state, segment_ends, states
 from eosc.lowering.cotangent import gradients
-from eosc.lowering.parts import Form, Level, Parts, add, outer_advance
+from eosc.lowering.parts import Form, Level, Parts, advance
 from eosc.lowering.scan import Scan
 
 
@@ -88,14 +88,16 @@ def backward(scan: Scan, form: Form) -> Algorithm:
     )
 
 
-def yield_all(body: list[Statement], steps: Iterator[Statement]) -> dict[str, Value]:
+def yield_all(
+    body: list[Statement], steps: Generator[Statement, None, dict[str, Value]]
+) -> dict[str, Value]:
     """Append what a generator yields to the body and return its result."""
     while True:
         try:
             body.append(next(steps))
         except StopIteration as stop:
-            result: dict[str, Value] = stop.value
-            return result
+            found: dict[str, Value] = stop.value
+            return found
 
 
 def _retreat(parts: Parts) -> Update:
@@ -108,7 +110,7 @@ def _retreat(parts: Parts) -> Update:
     right: Value = dy if on_value is None else product(on_value, dy, dims=("i", V))
     written = parts.scaled(dot(left, right, "i", (K, V)))
     whole = parts.decay("0KV", START, END)
-    return Update("L", outer_advance(State("L", dims=(K, V)), whole, written), "decay, and write")
+    return Update("L", advance(State("L", dims=(K, V)), whole, written), "decay, and write")
 
 
 def _reverse_ends(
@@ -150,7 +152,7 @@ class _Adjoint:
         self.rows: dict[str, list[Value]] = {"0": [], "K": [], "V": []}
         self.columns: dict[str, list[Value]] = {"0": [], "K": [], "V": []}
 
-    def statements(self) -> Iterator[Statement]:
+    def statements(self) -> Generator[Statement, None, dict[str, Value]]:
         """Name every cotangent; the generator returns them by prologue name."""
         parts, K, V = self.parts, self.parts.K, self.parts.V
         gradient: dict[str, list[Value]] = {"s": [], "e": [], "x": []}
@@ -161,12 +163,12 @@ class _Adjoint:
             gradient[name].append(value)
         found: dict[str, Value] = {}
         for name, axis in (("s", K), ("e", K), ("x", V)):
-            yield Let(f"d{name}", add(*gradient[name]), f"gradient of {name}")
+            yield Let(f"d{name}", total(gradient[name]), f"gradient of {name}")
             found[name] = Use(f"d{name}", dims=("i", axis))
         yield from self._logs(found)
         return found
 
-    def _level(self, level: Level) -> Iterator[Statement]:
+    def _level(self, level: Level) -> Generator[Statement, None, dict[str, Value]]:
         """Pairs of one level: their parts of ds, de, dx and of the log-decay gradients."""
         parts, K, V, tag = self.parts, self.parts.K, self.parts.V, level.name
         factors = {}
@@ -223,7 +225,7 @@ class _Adjoint:
             "x": renamed(_times(factors["w"][1], dx, ("j", V)), "j", "i"),
         }
 
-    def _outside(self) -> Iterator[Statement]:
+    def _outside(self) -> Generator[Statement, None, dict[str, Value]]:
         """Pairs with one end outside the chunk: through the memory M and the adjoint state L."""
         parts, K, V = self.parts, self.parts.K, self.parts.V
         M, L = Use("M", dims=(K, V)), State("L", dims=(K, V))
@@ -267,14 +269,14 @@ class _Adjoint:
             if not needed[letter]:
                 continue
             axes = {"0": (), "K": (K,), "V": (V,)}[letter]
-            rows = add(*self.rows[letter], self.into[letter])
-            columns = add(*self.columns[letter])
+            rows = total((*self.rows[letter], self.into[letter]))
+            columns = total(self.columns[letter])
             yield from self._suffix(letter, rows, columns, axes, strict)
             dims: Dims = ("i", *axes)
             terms: list[Value] = [Use(f"inside_{letter}", dims=dims)]
             leaving = Running(self.out_of[letter], False, True, dims=dims)
             terms += [leaving, summed(around, *over)]
-            yield Let(f"dg{letter}", add(*terms), "gradient of the log-decay")
+            yield Let(f"dg{letter}", total(terms), "gradient of the log-decay")
             found[f"g{letter}"] = Use(f"dg{letter}", dims=dims)
         if "g0" in parts.named and self.learned["g0"] and "g0" not in found:
             letter, axis = ("K", K) if self.need_key else ("V", V)

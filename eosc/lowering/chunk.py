@@ -9,9 +9,9 @@ decays kept as products over ranges, so that no step divides and a decay of 0 is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
-from eosc.ir.build import dot, product, renamed, rounded
+from eosc.ir.build import dot, product, renamed, rounded, total
 from eosc.ir.nodes import (
     END,
     START,
@@ -27,12 +27,14 @@ from eosc.ir.nodes import (
     State,
     Statement,
     Store,
+    Sum,
     Update,
     Use,
     Value,
     at,
+    walk,
 )
-from eosc.lowering.parts import Form, Level, Parts, add, outer_advance
+from eosc.lowering.parts import Form, Level, Parts, advance
 from eosc.lowering.scan import Scan
 
 
@@ -156,28 +158,30 @@ def _output(parts: Parts) -> Iterator[Statement]:
             scores.append(score)
             continue
         column = parts.columns(level, "V")
-        x = renamed(parts.use("x"), "i", "j")
-        part = dot(score, x if column is None else product(column, x, dims=("j", V)), "j", ("i", V))
+        x: Value = renamed(parts.use("x"), "i", "j")
+        x = x if column is None else product(column, x, dims=("j", V))
+        part = dot(score, x, "j", ("i", V))
         row = parts.rows(level, "V")
         intra.append(part if row is None else product(row, part, dims=("i", V)))
     if scores:
         matrix = Use("A", dims=("i", "j"))
-        yield Let("A", add(*scores) if len(scores) > 1 else scores[0], "scores of the chunk")
+        yield Let("A", total(scores), "scores of the chunk")
         intra.append(dot(matrix, renamed(parts.use("x"), "i", "j"), "j", ("i", V)))
     row = parts.decay("K", START, parts.read, ("i",))
-    s = parts.use("s")
+    s: Value = parts.use("s")
     s = s if row is None else product(row, s, dims=("i", K))
-    inter = dot(s, State("M", dims=(K, V)), K, ("i", V))
+    inter: Value = dot(s, State("M", dims=(K, V)), K, ("i", V))
     outside = parts.decay("0V", START, parts.read, ("i",))
     inter = parts.scaled(inter if outside is None else product(outside, inter, dims=("i", V)))
-    yield Store("y", add(inter, *intra), "inside the chunk, and from the memory before it")
+    yield Store("y", total((inter, *intra)), "inside the chunk, and from the memory before it")
 
 
-def _scores(parts: Parts, level: Level) -> Iterator[Let]:
+def _scores(parts: Parts, level: Level) -> Generator[Let, None, Value]:
     """Name the masked scores of one level; the generator returns their use."""
     K = parts.K
     row, column = parts.rows(level, "K"), parts.columns(level, "K")
-    s, e = parts.use("s"), renamed(parts.use("e"), "i", "j")
+    s: Value = parts.use("s")
+    e: Value = renamed(parts.use("e"), "i", "j")
     s = s if row is None else rounded(product(row, s, dims=("i", K)))
     e = e if column is None else rounded(product(column, e, dims=("j", K)))
     score: Value = dot(s, e, K, ("i", "j"))
@@ -193,18 +197,17 @@ def _advance(parts: Parts) -> Iterator[Statement]:
     K, V = parts.K, parts.V
     on_key = parts.decay("K", at("i"), END, ("i",))
     on_value = parts.decay("0V", at("i"), END, ("i",))
-    e, x = parts.use("e"), parts.use("x")
+    e: Value = parts.use("e")
+    x: Value = parts.use("x")
     e = e if on_key is None else product(on_key, e, dims=("i", K))
     x = x if on_value is None else product(on_value, x, dims=("i", V))
     memory = State("M", dims=(K, V))
     whole = parts.decay("0KV", START, END)
-    yield Update("M", outer_advance(memory, whole, dot(e, x, "i", (K, V))), "decay, and write")
+    yield Update("M", advance(memory, whole, dot(e, x, "i", (K, V))), "decay, and write")
 
 
 def _blockable(scan: Scan) -> tuple[str, ...]:
     """V may be shared out among programs unless a prologue of the input sums over it."""
-    from eosc.ir.nodes import Sum, walk
-
     parts = (scan.input, *(part for _, part in scan.logs()))
     whole = any(isinstance(v, Sum) and scan.value in v.over for part in parts for v in walk(part))
     return () if whole else (scan.value,)

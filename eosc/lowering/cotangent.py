@@ -7,8 +7,8 @@ in reverse mode, and fused into the stores of the backward kernel.
 from __future__ import annotations
 
 from eosc.algebra.derivative import grad
-from eosc.algebra.scalar import Arg
-from eosc.ir.build import mapped, summed
+from eosc.algebra.scalar import Arg, S, args_of
+from eosc.ir.build import mapped, merge, summed, total
 from eosc.ir.nodes import (
     Array,
     Carried,
@@ -24,7 +24,6 @@ from eosc.ir.nodes import (
     Update,
     Value,
 )
-from eosc.lowering.parts import add
 from eosc.lowering.scan import Scan
 
 
@@ -47,12 +46,8 @@ def pull_back(value: Value, cotangent: Value, into: dict[str, list[Value]]) -> N
             raise TypeError(f"a prologue holds loads, maps and sums, not {type(value).__name__}")
 
 
-def mapped_named(fn: object, args: tuple[tuple[str, Value], ...]) -> Map:
+def mapped_named(fn: S, args: tuple[tuple[str, Value], ...]) -> Map:
     """A map over those of the named arguments that the function uses."""
-    from eosc.algebra.scalar import S, args_of
-    from eosc.ir.build import merge
-
-    assert isinstance(fn, S)
     used = set(args_of(fn))
     kept = tuple((name, arg) for name, arg in args if name in used)
     return Map(fn, kept, dims=merge(*(arg.dims for _, arg in kept)))
@@ -76,7 +71,7 @@ def gradients(
         if operand.name not in scan.trainable:
             continue
         name = f"d_{operand.name}"
-        gathered = add(*into[operand.name]) if operand.name in into else None
+        gathered = total(into[operand.name]) if operand.name in into else None
         if gathered is None:
             raise ValueError(f"no gradient reaches {operand.name}")
         if operand.per is Per.TOKEN:
@@ -85,7 +80,7 @@ def gradients(
         else:
             outputs.append(Array(name, operand.axes, Per.SEGMENT, Precision.ACCUMULATOR))
             carried.append(Carried(name, operand.axes, final=name, invariant="of later tokens"))
-            more = add(State(name, dims=operand.axes), summed(gathered, "i"))
+            more = total((State(name, dims=operand.axes), summed(gathered, "i")))
             statements.append(Update(name, more, f"gradient of {operand.name}"))
     return tuple(statements), tuple(carried), tuple(outputs)
 

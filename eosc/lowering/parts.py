@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from eosc.ir.build import mapped, merge, product
+from eosc.ir.build import merge, product, total
 from eosc.ir.nodes import (
     END,
     START,
@@ -13,7 +13,6 @@ from eosc.ir.nodes import (
     Dims,
     Let,
     LogDecay,
-    Map,
     Point,
     Relation,
     Use,
@@ -147,18 +146,8 @@ class Parts:
         return value if self.scan.scale is None else product(value, self.scan.scale)
 
 
-def outer_advance(state: Value, decay: Value | None, addition: Value) -> Value:
+def advance(state: Value, decay: Value | None, addition: Value) -> Value:
     """Decay * state + addition, over the state's dimensions."""
     if decay is None:
-        return add(state, addition)
-    return add(product(decay, state, dims=state.dims), addition)
-
-
-def add(*values: Value) -> Map:
-    """The sum of values, laid out as the first."""
-    from eosc.algebra.scalar import Arg
-
-    fn = Arg("a0")
-    for n in range(1, len(values)):
-        fn = fn + Arg(f"a{n}")
-    return mapped(fn, *values, dims=merge(*(each.dims for each in values)))
+        return total((state, addition))
+    return total((product(decay, state, dims=state.dims), addition))

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from eosc.ir.nodes import Array, Per, Value
+from eosc.ir.nodes import Array, Load, Per, Value, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,6 @@ class Scan:
 
     def learns(self, part: Value) -> bool:
         """Whether a gradient has to reach the operands of this prologue."""
-        from eosc.ir.nodes import Load, walk
-
         loads = (each.array for each in walk(part) if isinstance(each, Load))
         return any(name in self.trainable for name in loads)
 

@@ -7,6 +7,8 @@ A chunk is one token, so the bodies have no time dimension.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from eosc.ir.build import exponential, product, summed, total
 from eosc.ir.nodes import (
     Algorithm,
@@ -29,7 +31,7 @@ from eosc.ir.nodes import (
 )
 from eosc.lowering.chunk import initial_state
 from eosc.lowering.cotangent import gradients
-from eosc.lowering.parts import add, outer_advance
+from eosc.lowering.parts import advance
 from eosc.lowering.scan import Scan
 
 
@@ -37,9 +39,9 @@ def forward(scan: Scan) -> Algorithm:
     """The token recurrence; with one token, the decode step."""
     K, V = scan.key, scan.value
     memory = State("M", dims=(K, V))
-    advance = Update("M", outer_advance(memory, _decay(scan), _write(scan)), "decay, and write")
+    step = Update("M", advance(memory, _decay(scan), _write(scan)), "decay, and write")
     read = Store("y", _scaled(scan, summed(_outer(_named(scan, "s"), memory, (K, V)), K)), "read")
-    body = (*_lets(scan, "s", "e", "x"), *((advance, read) if scan.inclusive else (read, advance)))
+    body = (*_lets(scan, "s", "e", "x"), *((step, read) if scan.inclusive else (read, step)))
     carried = Carried("M", (K, V), "initial_state", "final_state", invariant="m before the token")
     kernel = Kernel("token_forward", 1, 1, (carried,), body, blocked=(V,), doc="one step a token")
     final = Array("final_state", (K, V), Per.SEQUENCE, Precision.ACCUMULATOR)
@@ -64,18 +66,18 @@ def backward(scan: Scan) -> Algorithm:
         (
             Store("h", memory, "memory before the token"),
             *_lets(scan, "e", "x"),
-            Update("M", outer_advance(memory, _decay(scan), _write(scan)), "decay, and write"),
+            Update("M", advance(memory, _decay(scan), _write(scan)), "decay, and write"),
         ),
         blocked=(V,),
         doc="recompute the memory before each token",
     )
     decay = _decay(scan)
-    after = outer_advance(before, decay, _write(scan))
+    after = advance(before, decay, _write(scan))
     dy, s = Use("dy", dims=(V,)), _named(scan, "s")
     written = _scaled(scan, _outer(s, dy, (K, V)))
     late = State(adjoint, dims=(K, V))
     # Where the output reads m[t-1], the token's own write reaches no output of this token.
-    lam: Value = add(late, written) if scan.inclusive else late
+    lam: Value = total((late, written)) if scan.inclusive else late
     read = after if scan.inclusive else before
     body: list[Statement] = [
         *_lets(scan, "s", "e", "x"),
@@ -98,7 +100,7 @@ def backward(scan: Scan) -> Algorithm:
     stores, gathered, outputs = gradients(_without_time(scan), cotangents)
     back = product(decay, lam, dims=(K, V)) if decay is not None else lam
     if not scan.inclusive:
-        back = add(back, written)
+        back = total((back, written))
     walk = Kernel(
         "token_backward",
         1,
@@ -137,14 +139,19 @@ def _timeless(value: Value) -> Value:
 
 def _without_time(scan: Scan) -> Scan:
     """The scan with prologues of one token."""
-    from dataclasses import replace
 
-    changed = {
-        field: _timeless(part)
-        for field in ("shrink", "expand", "input", "log_scalar", "log_key", "log_value")
-        if (part := getattr(scan, field)) is not None
-    }
-    return replace(scan, **changed)
+    def optional(part: Value | None) -> Value | None:
+        return None if part is None else _timeless(part)
+
+    return replace(
+        scan,
+        shrink=_timeless(scan.shrink),
+        expand=_timeless(scan.expand),
+        input=_timeless(scan.input),
+        log_scalar=optional(scan.log_scalar),
+        log_key=optional(scan.log_key),
+        log_value=optional(scan.log_value),
+    )
 
 
 def _lets(scan: Scan, *names: str) -> tuple[Let, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from eosc.algebra.exponent import Certificate
 from eosc.lowering.parts import Form
 from eosc.lowering.scan import Scan
 from eosc.recurrence.model import System
@@ -32,12 +33,19 @@ class ScanStep:
     arguments: per operand array of the scan, the name it is bound to: an operand of the mixer
         (as it crosses: `log_a` for a decay), or a `Compute`.
     result: the name of the readout that it computes.
+    forms: one certified form for each chunk length; certificates: why its base is safe (none
+        where no decay varies over K or V, so that any chunk is).
     """
 
     scan: Scan
     arguments: tuple[tuple[str, str], ...]
     result: str
     forms: tuple[Form, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+
+    def form(self, chunk: int) -> Form:
+        """The certified form with that chunk length."""
+        return next(each for each in self.forms if each.chunk == chunk)
 
 
 @dataclass(frozen=True, slots=True)

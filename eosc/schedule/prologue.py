@@ -1,0 +1,288 @@
+"""From terms to fused prologues: what a kernel computes at its loads.
+
+A term over operands becomes pointwise maps, and sums over one axis of the tile, of loaded arrays.
+Whatever a tile cannot hold (rotations, running sums, delays, foreign axes) is hoisted: it becomes
+a named value that plain tensor code computes first, and the kernel loads that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from eosc.algebra.functions import FUNCTIONS
+from eosc.algebra.interval import REAL, Interval, bound
+from eosc.algebra.scalar import Arg, Const, S, const, fn, select
+from eosc.algebra.simplify import simplify
+from eosc.ir.build import merge
+from eosc.ir.nodes import Array, Load, Map, Per, Size, Sum, Value
+from eosc.recurrence.operands import crossing, static_number
+from eosc.schedule.program import Compute
+from eosc.semantics.model import Kind, Mixer
+from eosc.semantics.terms import (
+    NOW,
+    Apply,
+    At,
+    AxisSize,
+    Dependence,
+    Normalise,
+    Number,
+    Read,
+    Reduce,
+    Term,
+)
+
+SCALE = "scale"
+"""The config that every call may set; it crosses as a number."""
+
+
+class NotFusableError(Exception):
+    """A term that neither a prologue nor a hoisted real array can hold."""
+
+
+class Prologue:
+    """The prologues of one scan: terms in, values out, with the arrays and hoisted values kept.
+
+    axes: the axes of the scan's tiles (its key and value axis). numbers: the configs that a call
+    may set, and that therefore cross as numbers instead of being written into the kernel.
+    """
+
+    def __init__(
+        self, mixer: Mixer, axes: tuple[str, str], numbers: tuple[str, ...] = (SCALE,)
+    ) -> None:
+        """Start with no array."""
+        self.mixer, self.axes, self.numbers = mixer, axes, numbers
+        self.crossing = {each.operand.name: each for each in crossing(mixer)}
+        self.arrays: dict[str, Array] = {}
+        self.trainable: dict[str, bool] = {}
+        self.hoisted: dict[str, Compute] = {}
+        self._names: dict[Term, str] = {}
+
+    def value(self, term: Term) -> Value:
+        """The term as a value over ("i", axes…) or (axes…) where it is static.
+
+        Raises:
+            NotFusableError: when it is complex or has an axis that the tiles lack.
+        """
+        fused = self._fuse(term)
+        return fused if fused is not None else self._hoist(term)
+
+    def scalar(self, term: Term) -> tuple[S, tuple[tuple[str, Value], ...]]:
+        """The term as one scalar function and its named arguments."""
+        return as_scalar(self.value(term))
+
+    def range_of(self, value: Value) -> Interval:
+        """The certified range of a loaded value (a real number where nothing is known)."""
+        if not isinstance(value, Load):
+            return REAL
+        for name, cross in self.crossing.items():
+            if cross.names[0] == value.array:
+                inferred = self.mixer.by_name[name].inferred
+                return bound(fn("log", Arg("x")), {"x": inferred}) if cross.as_log else inferred
+        hoisted = self.hoisted.get(value.array)
+        return REAL if hoisted is None else self._term_range(hoisted.term)
+
+    def _term_range(self, term: Term) -> Interval:
+        """The range of a hoisted term: a declared state's, or of a logarithm of one."""
+        match term:
+            case Read(name=name, at=None) | Read(name=name, at=At(offset=0)):
+                return self.mixer.by_name[name].inferred
+            case Apply(op="log", args=(arg,)):
+                return bound(fn("log", Arg("x")), {"x": self._term_range(arg)})
+        return REAL
+
+    def _fuse(self, term: Term) -> Value | None:
+        """The term as maps and sums of loads, or None where it has to be hoisted."""
+        if term.type.complex:
+            return None
+        number = self._number(term)
+        if number is not None:
+            return Map(Const(number), (), dims=())
+        match term:
+            case AxisSize(axis=axis) if axis in self.axes:
+                return Size(axis, dims=())
+            case Read():
+                return self._read(term)
+            case Apply(op=op, args=args):
+                return self._apply(op, args)
+            case Reduce(op="sum" | "mean" as op, axes=(axis,), arg=arg) if axis in self.axes:
+                return self._sum(self.value(arg), axis, op == "mean")
+            case Normalise(op="l2norm", axes=(axis,), arg=arg) if axis in self.axes:
+                return self._l2norm(self.value(arg), axis)
+        return None
+
+    def _number(self, term: Term) -> Fraction | None:
+        """The exact value of a static term over numbers and configs, or None."""
+        if term.type.dependence is not Dependence.STATIC or term.type.axes:
+            return None
+        if any(each.name in self.numbers for each in _reads(term)):
+            return None
+        try:
+            return static_number(term, self.mixer, {}, {})
+        except (KeyError, ValueError, ZeroDivisionError):
+            return None
+
+    def _read(self, read: Read) -> Value | None:
+        if read.at not in (None, NOW):
+            return None
+        declaration = self.mixer.by_name[read.name]
+        if declaration.kind is Kind.CONFIG and read.name in self.numbers:
+            name = read.name
+            self.hoisted.setdefault(name, Compute(name, declaration.value or read))
+            self.arrays.setdefault(name, Array(name, (), Per.CALL))
+            return Load(name, dims=())
+        if declaration.kind in (Kind.OPERAND, Kind.PARAM):
+            return self._operand(read)
+        if declaration.kind in (Kind.STATE, Kind.CONFIG) and declaration.value is not None:
+            return self._spread(self._fuse(declaration.value), declaration.type.axes)
+        return None
+
+    def _operand(self, read: Read) -> Value:
+        """An operand; where it crosses as a log, the exponential of what is loaded."""
+        self._within(read)
+        declaration = self.mixer.by_name[read.name]
+        cross = self.crossing[read.name]
+        per = Per.HEAD if declaration.kind is Kind.PARAM else Per.TOKEN
+        name = cross.names[0]
+        axes = declaration.type.axes
+        self.arrays.setdefault(name, Array(name, axes, per, log=cross.as_log))
+        self.trainable[name] = True
+        load = Load(name, dims=(("i", *axes) if per is Per.TOKEN else axes))
+        if not cross.as_log:
+            return load
+        return Map(fn("exp", Arg(name)), ((name, load),), dims=load.dims)
+
+    def _within(self, term: Term) -> None:
+        outside = [axis for axis in term.type.axes if axis not in self.axes]
+        if outside or term.type.complex:
+            what = "complex" if term.type.complex else f"over the axis {outside[0]}"
+            raise NotFusableError(f"a value is {what}, which the tiles of the scan do not hold")
+
+    def _apply(self, op: str, terms: tuple[Term, ...]) -> Value | None:
+        if op != "cond" and op not in FUNCTIONS:
+            return None
+        args: dict[str, Value] = {}
+        parts = [self._inline(self.value(each), args) for each in terms]
+        result = select(parts[1], parts[0], parts[2]) if op == "cond" else fn(op, *parts)
+        return as_value(simplify(result), args)
+
+    def _inline(self, value: Value, args: dict[str, Value]) -> S:
+        """The value as a scalar over the shared arguments."""
+        from eosc.algebra.scalar import substitute
+
+        if not isinstance(value, Map):
+            return Arg(_intern(value, args))
+        return substitute(value.fn, {name: Arg(_intern(arg, args)) for name, arg in value.args})
+
+    def _sum(self, value: Value, axis: str, mean: bool) -> Value:
+        if axis not in value.dims:
+            raise NotFusableError(f"a sum over {axis} of a value that does not vary along it")
+        total = Sum(value, (axis,), dims=tuple(name for name in value.dims if name != axis))
+        if not mean:
+            return total
+        args: dict[str, Value] = {}
+        ratio = self._inline(total, args) / self._inline(Size(axis, dims=()), args)
+        return as_value(ratio, args)
+
+    def _l2norm(self, value: Value, axis: str) -> Value:
+        """X / max(|x|, 1e-12), as torch.nn.functional.normalize."""
+        args: dict[str, Value] = {}
+        x = self._inline(value, args)
+        squares = self._sum(as_value(x * x, args), axis, mean=False)
+        norm = fn("maximum", fn("sqrt", self._inline(squares, args)), const(Fraction(1, 10**12)))
+        return as_value(x / norm, args)
+
+    def _spread(self, value: Value | None, axes: tuple[str, ...]) -> Value | None:
+        """The value over all the axes that its declaration gives it."""
+        return value if value is None or set(axes) <= set(value.dims) else broadcast(value, axes)
+
+    def _hoist(self, term: Term) -> Value:
+        """Load the term from an array that plain tensor code fills."""
+        self._within(term)
+        name = self._names.get(term)
+        if name is None:
+            name = self._fresh(term)
+            self._names[term] = name
+            self.hoisted[name] = Compute(name, term)
+        static = term.type.dependence is Dependence.STATIC
+        axes = term.type.axes
+        self.arrays.setdefault(name, Array(name, axes, Per.HEAD if static else Per.TOKEN))
+        self.trainable[name] = self._learned(term)
+        return Load(name, dims=axes if static else ("i", *axes))
+
+    def _fresh(self, term: Term) -> str:
+        """A name that says where the value comes from."""
+        base = term.name if isinstance(term, Read) else "part"
+        if isinstance(term, Read) and term.at not in (None, NOW):
+            base = f"{base}_before"
+        taken = {*self.arrays, *self.hoisted, *self.mixer.by_name}
+        if isinstance(term, Read) and term.at in (None, NOW):
+            taken.discard(base)
+        name, n = base, 0
+        while name in taken:
+            n += 1
+            name = f"{base}_{n}"
+        return name
+
+    def _learned(self, term: Term) -> bool:
+        """Whether the term depends on an operand or a param."""
+        seen: set[str] = set()
+        stack = [term]
+        while stack:
+            for read in _reads(stack.pop()):
+                if read.name in seen or read.name not in self.mixer.by_name:
+                    continue
+                seen.add(read.name)
+                declaration = self.mixer.by_name[read.name]
+                if declaration.kind in (Kind.OPERAND, Kind.PARAM):
+                    return True
+                if declaration.value is not None:
+                    stack.append(declaration.value)
+        return False
+
+
+def as_scalar(value: Value) -> tuple[S, tuple[tuple[str, Value], ...]]:
+    """A value as one scalar function and its named arguments."""
+    if isinstance(value, Map):
+        return value.fn, value.args
+    return Arg("x"), (("x", value),)
+
+
+def broadcast(value: Value, axes: tuple[str, ...], time: bool = False) -> Value:
+    """The value with at least the given axes (and time) among its dimensions."""
+    wanted = merge(value.dims, ("i",) if time else (), axes)
+    if wanted == value.dims:
+        return value
+    if isinstance(value, Map):
+        return Map(value.fn, value.args, dims=wanted)
+    return Map(Arg("x"), (("x", value),), dims=wanted)
+
+
+def as_value(scalar: S, args: Mapping[str, Value]) -> Value:
+    """A map over those of the arguments that the scalar uses."""
+    from eosc.algebra.scalar import args_of
+
+    used = args_of(scalar)
+    kept = tuple((name, args[name]) for name in used)
+    if isinstance(scalar, Arg):
+        return args[scalar.name]
+    return Map(scalar, kept, dims=merge(*(arg.dims for _, arg in kept)))
+
+
+def _intern(value: Value, args: dict[str, Value]) -> str:
+    """A name for the value among the arguments: one for equal values."""
+    for name, known in args.items():
+        if known == value:
+            return name
+    base = value.array if isinstance(value, Load) else f"r{len(args)}"
+    args[base] = value
+    return base
+
+
+def _reads(term: Term) -> list[Read]:
+    from eosc.semantics.terms import walk
+
+    return [each for each in walk(term) if isinstance(each, Read)]
+
+
+__all__ = ["NotFusableError", "Number", "Prologue", "broadcast"]
