@@ -3,6 +3,6 @@
 Importing this package imports torch.
 """
 
-from eosc.reference.evaluate import Result, evaluate
+from eosc.reference.evaluator import Result, evaluate
 
 __all__ = ["Result", "evaluate"]

@@ -76,8 +76,8 @@ class Terms:
     def fetch(self, name: str, start: int, stop: int) -> Value:
         """A name's values at the steps start … stop-1, which may lie before the stretch."""
         value = self.named[name]
-        if start >= 0:
-            return value.window(start, stop)
+        if start >= 0 or stop <= start:
+            return value.window(max(start, 0), max(start, stop, 0))
         past = self.past.get(name)
         depth = 0 if past is None else past.steps
         pieces = []
