@@ -1,8 +1,8 @@
 """Interpret an `Algorithm` in fp64: what the IR means, chunk by chunk, without any printing.
 
 Slow and plain on purpose: decays are direct sums over their ranges, loops are loops. The printed
-backends are tested against it, and it is tested against the reference recurrence. Imports torch: only
-tests and `eosc dump` load this module.
+backends are tested against it, and it is tested against the reference recurrence. Only
+tests load this module, since it imports torch.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+
 from eosc.algebra.evaluate import evaluate as evaluate_scalar
 from eosc.ir.nodes import (
     TIME,
@@ -70,7 +71,7 @@ class _Run:
     """The memory of one evaluation."""
 
     def __init__(self, algorithm: Algorithm, inputs: Mapping[str, Tensor], segments: int) -> None:
-                self.arrays = algorithm.arrays
+        self.arrays = algorithm.arrays
         self.segments = segments
         self.memory: dict[str, Tensor] = {
             name: value.to(torch.float64) for name, value in inputs.items()
@@ -146,7 +147,7 @@ class _Walk:
 
     def __init__(self, run: _Run, kernel: Kernel, segment: int, chunks: int) -> None:
         self.run, self.kernel, self.segment, self.chunks = run, kernel, segment, chunks
-                self.state: dict[str, Tensor] = {}
+        self.state: dict[str, Tensor] = {}
 
     def start(self, first: bool) -> None:
         run = self.run
