@@ -14,7 +14,9 @@ from eosc.diagnostics.model import NOWHERE, Diagnostic, Label, Source
 
 _REPLACEMENT = "\ufffd"
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
-_LONGEST_LINE = 300
+# Columns of a source line that are shown, and how near its right end a finding may stand.
+_WIDTH = 120
+_MARGIN = 20
 
 
 def sanitise(text: str) -> str:
@@ -91,22 +93,30 @@ def _excerpt(source: Source, labels: list[Label]) -> list[str]:
     width = max((len(str(n)) for n in numbers), default=0)
     lines = []
     for number in numbers:
+        here = sorted((x for x in shown if x.span.line == number), key=lambda x: x.span.column)
         text = source.line(number)
-        lines.append(f" {number:>{width}} | {sanitise(text[:_LONGEST_LINE])}".rstrip())
-        for label in sorted(
-            (x for x in shown if x.span.line == number), key=lambda x: x.span.column
-        ):
-            lines.append(f" {'':>{width}} | {_carets(text, label)}".rstrip())
-    return lines
+        first = _window(text, here[0].span.column - 1)
+        before = "\u2026" if first else ""
+        after = "\u2026" if len(text) > first + _WIDTH else ""
+        excerpt = sanitise(text[first : first + _WIDTH])
+        lines.append(f" {number:>{width}} | {before}{excerpt}{after}".rstrip())
+        for label in here:
+            lines.append(f" {'':>{width}} | {' ' * len(before)}{_carets(text, label, first)}")
+    return [line.rstrip() for line in lines]
 
 
-def _carets(text: str, label: Label) -> str:
-    """Carets under the labelled part of `text` (its first line), then the label's words."""
+def _window(text: str, column: int) -> int:
+    """Where the excerpt of a line begins: at its start, unless the place would not be seen."""
+    return 0 if column < _WIDTH - _MARGIN or len(text) <= _WIDTH else column - _WIDTH // 2
+
+
+def _carets(text: str, label: Label, begin: int) -> str:
+    """Carets under the labelled part of `text[begin:]` (its first line), then the label's words."""
     span = label.span
     last = span.end_column - 1 if span.end_line == span.line else len(text.rstrip())
-    first = min(span.column - 1, _LONGEST_LINE)
-    last = min(max(last, first + 1), _LONGEST_LINE + 1)
-    indent = " " * _cells(sanitise(text[:first]))
+    first = min(max(span.column - 1, begin), begin + _WIDTH)
+    last = min(max(last, first + 1), begin + _WIDTH + 1)
+    indent = " " * _cells(sanitise(text[begin:first]))
     carets = "^" * max(1, _cells(sanitise(text[first:last])))
     return f"{indent}{carets} {sanitise(label.text)}"
 

@@ -578,11 +578,16 @@ class Comment(Node):
 
 @dataclass(frozen=True, slots=True)
 class Module(Node):
-    """A file."""
+    """A file.
+
+    `incomplete` are the spans of items that lost a statement to a syntax error: what a later pass
+    finds missing in there is a consequence of it.
+    """
 
     doc: Docstring | None
     items: tuple[Item, ...]
     comments: tuple[Comment, ...] = field(default=(), compare=False, repr=False)
+    incomplete: tuple[Span, ...] = field(default=(), compare=False, repr=False)
 
 
 def children(node: Node) -> Iterator[Node]:

@@ -80,7 +80,10 @@ def normalise(text: str) -> str:
 
 
 def decode(data: bytes, path: str) -> tuple[Source, tuple[Diagnostic, ...]]:
-    """The source in `data`; undecodable bytes and too long files give E007 and an empty text."""
+    """The source in `data`; undecodable bytes and too long files give E007.
+
+    The text of a refused source is good for an excerpt only.
+    """
     too_long = _check_size(len(data), path)
     if too_long is not None:
         return Source(path, ""), (too_long,)
@@ -92,7 +95,8 @@ def decode(data: bytes, path: str) -> tuple[Source, tuple[Diagnostic, ...]]:
         column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
         span = Span(path, line, column, line, column + 1, 0, 0)
         message = f"byte 0x{data[error.start]:02x} is not part of UTF-8 text"
-        return Source(path, ""), (Diagnostic("E007", message, span, hint="save it as UTF-8"),)
+        shown = Source(path, normalise(data.decode("utf-8", "replace")))
+        return shown, (Diagnostic("E007", message, span, hint="save it as UTF-8"),)
 
 
 def prepare(source: Source) -> tuple[Source, tuple[Diagnostic, ...]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lark import Token
 
 from eosc.diagnostics import did_you_mean
-from eosc.syntax.words import DECLARATIONS, HOME, KEYWORDS, STATEMENT_WORDS, TOP_LEVEL
+from eosc.syntax.words import HOME, KEYWORDS, STATEMENT_WORDS, TOP_LEVEL
 
 _EXPRESSION = frozenset({"NAME", "NUMBER", "LPAR"})
 _EXPRESSION_ALL = _EXPRESSION | {"IMAGINARY", "STRING", "PLUS", "MINUS", "NOT"}
@@ -79,20 +79,38 @@ class Found:
     second: bool
 
 
-def describe(found: Found) -> tuple[str, str, str | None]:
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What to say; `at_first_word` moves the caret to the beginning of the statement."""
+
+    code: str
+    message: str
+    hint: str | None
+    at_first_word: bool = False
+
+
+def describe(found: Found) -> Explanation:
     """The code, the message and the hint for a syntax error."""
+    misspelt = _spelling(found)
+    if misspelt is not None:
+        message = f"'{found.first_word}' begins no statement"
+        return Explanation("E000", message, misspelt, at_first_word=True)
+    if found.second and found.kind == "NAME" and found.first_word in HOME:
+        message = f"'{found.first_word}' begins no statement here"
+        hint = f"it belongs {HOME[found.first_word]}"
+        return Explanation("E000", message, hint, at_first_word=True)
     expected = _expected(found.accepts)
     tail = f", expected {expected}" if expected else ""
     if found.kind == "_INDENT":
-        return "E000", "unexpected indentation", "only a line that ends with ':' opens a block"
+        hint = "only a line that ends with ':' opens a block"
+        return Explanation("E000", "unexpected indentation", hint)
     if "_INDENT" in found.accepts:
         hint = "write the statements of the block below it, four spaces further in"
-        return "E001", "the block of this header is empty", hint
+        return Explanation("E001", "the block of this header is empty", hint)
     if found.kind in ("_NL", "$END", "_DEDENT"):
-        header = found.accepts == ("COLON",)
-        advice = "a header ends with ':'" if header else _spelling(found)
-        return "E001", f"the statement ends too early{tail}", advice
-    return "E000", f"unexpected '{found.text}'{tail}", _hint(found)
+        advice = "a header ends with ':'" if found.accepts == ("COLON",) else None
+        return Explanation("E001", f"the statement ends too early{tail}", advice)
+    return Explanation("E000", f"unexpected '{found.text}'{tail}", _hint(found))
 
 
 def _expected(accepts: Collection[str]) -> str:
@@ -134,15 +152,11 @@ def _hint(found: Found) -> str | None:
         return "a definition is written with ="
     if found.kind == "EQUAL" and "__ANON_0" in accepts:
         return "a binding is written with :="
-    if "MIXER" in accepts and found.text in HOME:
-        return f"'{found.text}' belongs in {HOME[found.text]}: indent it"
-    misspelt = _spelling(found)
-    if misspelt is not None:
-        return misspelt
-    if found.text in KEYWORDS and "NAME" in accepts and not found.second and found.first_word:
-        return f"'{found.text}' is a keyword and cannot be a name"
-    if found.text in HOME and found.text == found.first_word:
-        return f"'{found.text}' belongs in {HOME[found.text]}"
+    if found.text in HOME and found.text == found.first_word and not found.second:
+        indent = ": indent it" if "MIXER" in accepts else ""
+        return f"'{found.text}' belongs {HOME[found.text]}{indent}"
+    if found.second and found.first_word in STATEMENT_WORDS and found.kind in ("EQUAL", "LSQB"):
+        return f"'{found.first_word}' is a keyword and cannot be a name"
     return None
 
 
@@ -155,7 +169,7 @@ def _spelling(found: Found) -> str | None:
     if found.second and found.kind not in ("NAME", "STRING", "ROLE", "CLAIM"):
         if found.kind.lower() not in KEYWORDS:
             return None
-    pool = TOP_LEVEL if "MIXER" in found.accepts else (*DECLARATIONS, *STATEMENT_WORDS)
+    pool = TOP_LEVEL if "MIXER" in found.accepts else STATEMENT_WORDS
     return did_you_mean(word, pool)
 
 

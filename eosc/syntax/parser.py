@@ -14,7 +14,7 @@ from threading import Lock
 from lark import Token, Tree
 from lark.exceptions import UnexpectedInput, UnexpectedToken
 
-from eosc.diagnostics import Diagnostic, EosError, Locator, Sink, Source
+from eosc.diagnostics import Diagnostic, EosError, Locator, Sink, Source, Span
 from eosc.options import LIMITS
 from eosc.syntax import ast
 from eosc.syntax.build import Builder
@@ -55,18 +55,24 @@ def _parse(source: Source) -> tuple[ast.Module, tuple[Diagnostic, ...]]:
     locator = Locator(source)
     doc: ast.Docstring | None = None
     items: list[ast.Item] = []
-    for lines in _chunks(scanned.lines):
-        chunk = _Chunk(scanned.text, lines, locator, sink)
+    incomplete: list[Span] = []
+    chunks = _chunks(scanned.lines)
+    ends = [*(chunk[0].start for chunk in chunks[1:]), len(source.text)]
+    for lines, end in zip(chunks, ends, strict=True):
+        whole = locator.span(lines[0].start, end)
+        chunk = _Chunk(scanned.text, list(lines), locator, sink)
         found, more = chunk.parse()
         if found is not None and (items or lines[0].start != scanned.lines[0].start):
             sink.report("E000", "a docstring stands first in its file or block", found.span)
         elif found is not None:
             doc = found
         items += more
+        if any(whole.start <= each.span.start < end for each in sink.diagnostics):
+            incomplete.append(whole)
         if len(sink.diagnostics) >= LIMITS.diagnostics:
             break
     span = locator.span(0, len(source.text))
-    module = ast.Module(doc, tuple(items), scanned.comments, span=span)
+    module = ast.Module(doc, tuple(items), scanned.comments, tuple(incomplete), span=span)
     return module, sink.diagnostics[: LIMITS.diagnostics]
 
 
@@ -162,6 +168,8 @@ class _Chunk:
         first = word[0] if word else ""
         between = self.whole[line.start + len(first) : offset]
         second = offset > line.start and between.strip() == ""
-        code, message, hint = describe(Found(kind, quoted, accepts, first, second))
+        said = describe(Found(kind, quoted, accepts, first, second))
         span = self.locator.span(offset, min(base + end, len(self.whole) - 1))
-        return line, Diagnostic(code, message, span, hint=hint)
+        if said.at_first_word:
+            span = self.locator.span(line.start, line.start + len(first))
+        return line, Diagnostic(said.code, said.message, span, hint=said.hint)

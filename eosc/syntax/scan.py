@@ -254,7 +254,8 @@ class _Scanner:
         if self.tabbed:
             first = self.tabbed[0]
             numbers = {self.text.count("\n", 0, offset) for offset in self.tabbed[:1000]}
-            more = f" (and on {len(numbers) - 1} more lines)" if len(numbers) > 1 else ""
+            others = len(numbers) - 1
+            more = f" (and on {others} more line{'s' * (others > 1)})" if others else ""
             self._error(
                 "E005",
                 f"unexpected tab{more}",

@@ -28,6 +28,11 @@ class EosIndenter(Indenter):
     DEDENT_type = "_DEDENT"
     tab_len = 4
 
+    @property
+    def always_accept(self) -> tuple[str, ...]:
+        """Names are lexed everywhere: `ifb` is then a name out of place, and not `if b`."""
+        return ("_NL", "NAME")
+
 
 @cache
 def load_parser() -> lark.Lark:

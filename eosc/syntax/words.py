@@ -32,12 +32,12 @@ OPERATOR_WORDS = frozenset(
 KEYWORDS = STATEMENT_WORDS | OPERATOR_WORDS
 
 HOME: dict[str, str] = {
-    **dict.fromkeys(("axes", "const", "kernel", "memory", *ROLES), "a mixer"),
-    **dict.fromkeys(("config", "output", "param"), "a mixer, layer or block"),
-    **dict.fromkeys(("choice", "match", "require"), "a family"),
-    "case": "a match",
-    **dict.fromkeys(("embed", "head", "norm", "shared", "stack"), "a model"),
-    **dict.fromkeys(("assume", "forall", "invariant"), "a theorem"),
-    **dict.fromkeys(TOP_LEVEL, "the top level of a file"),
+    **dict.fromkeys(("axes", "const", "kernel", "memory", *ROLES), "in a mixer"),
+    **dict.fromkeys(("config", "output", "param"), "in a mixer, layer or block"),
+    **dict.fromkeys(("choice", "match", "require"), "in a family"),
+    "case": "in a match",
+    **dict.fromkeys(("embed", "head", "norm", "shared", "stack"), "in a model"),
+    **dict.fromkeys(("assume", "forall", "invariant"), "in a theorem"),
+    **dict.fromkeys(TOP_LEVEL, "at the top level of a file"),
 }
 """Where a statement belongs, in words."""
