@@ -10,6 +10,7 @@ from eosc.semantics import builtins
 from eosc.semantics.families import check_family, elaborate_family, elaborate_grid
 from eosc.semantics.findings import Findings
 from eosc.semantics.imports import ZOO, Loader
+from eosc.semantics.layers import elaborate_layer
 from eosc.semantics.mixers import Text, elaborate_mixer
 from eosc.semantics.model import Definition, Unit
 from eosc.semantics.resolution import Names
@@ -66,6 +67,8 @@ class _File:
                 self._family(item)
             case ast.Grid():
                 self._grid(item)
+            case ast.Layer():
+                self._layer(item)
 
     # ---- names
 
@@ -179,6 +182,15 @@ class _File:
             self.unit.families[family.name] = family
             if self.thorough:
                 check_family(family, self.findings)
+
+    def _layer(self, item: ast.Layer) -> None:
+        assert item.name is not None
+        if not self._claim(item.name):
+            return
+        layer = elaborate_layer(item, self.names, self.findings)
+        self._define(item.name.id, layer)
+        if layer is not None:
+            self.unit.layers[layer.name] = layer
 
     def _grid(self, item: ast.Grid) -> None:
         if not self._claim(item.name):

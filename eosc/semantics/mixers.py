@@ -61,7 +61,7 @@ def elaborate_mixer(text: Text, names: Names, findings: Findings) -> Mixer | Non
         if position:
             findings.add("E016", f"{mixer.name} has a second layer", layer.span)
             continue
-        mixer = layer_of_mixer(layer, mixer, scope, names, findings, text)
+        mixer = layer_of_mixer(layer, mixer, names, findings, text.elsewhere)
     return mixer if _errors(findings) == before else None
 
 

@@ -59,7 +59,7 @@ class Scope:
     later: every name that the text declares, with its place, so that a use above the definition
         can be told from a misspelling. elsewhere: names that only other options of a family
         define, with the choice that decides. options: settled choices. heads: the axis H is
-        written (layers). current: the name being defined.
+        written (layers); head_axes: H and its groups there. current: the name being defined.
     """
 
     owner: str
@@ -72,6 +72,7 @@ class Scope:
     elsewhere: dict[str, str] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     heads: bool = False
+    head_axes: frozenset[str] = frozenset()
     current: str | None = None
 
     def is_axis(self, name: str) -> bool:
