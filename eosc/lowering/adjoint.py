@@ -188,15 +188,16 @@ class _Adjoint:
             factors[name] = (value, factor)
         q, k, o, w = (factors[name][0] for name in "qkow")
 
-        def masked(left: Value, right: Value, over: str, dims: Dims) -> Value:
-            pair = parts.pair(dims)
-            score: Value = dot(left, right, over, dims)
-            score = score if pair is None else product(score, pair, dims=dims)
-            return Mask(score, level.relation, dims=dims)
+        def masked(score: Value) -> Value:
+            pair = parts.pair(score.dims)
+            score = score if pair is None else product(score, pair, dims=score.dims)
+            return Mask(score, level.relation, dims=score.dims)
 
-        yield Let(f"B_{tag}", masked(o, w, V, ("i", "j")), "dy_i x_j of the pairs")
-        yield Let(f"Bt_{tag}", masked(w, o, V, ("j", "i")))
-        yield Let(f"At_{tag}", masked(k, q, K, ("j", "i")), "scores of the pairs")
+        yield Let(f"B_{tag}", masked(dot(o, w, V, ("i", "j"))), "dy_i x_j of the pairs")
+        yield Let(f"P_{tag}", dot(w, o, V, ("j", "i")), "the same, transposed, without decay")
+        raw = Use(f"P_{tag}", dims=("j", "i"))
+        yield Let(f"Bt_{tag}", masked(raw))
+        yield Let(f"At_{tag}", masked(dot(k, q, K, ("j", "i"))), "scores of the pairs")
         ij, ji = Use(f"B_{tag}", dims=("i", "j")), Use(f"Bt_{tag}", dims=("j", "i"))
         score = Use(f"At_{tag}", dims=("j", "i"))
         yield Let(f"ds_{tag}", dot(ij, k, "j", ("i", K)))
@@ -206,7 +207,7 @@ class _Adjoint:
         dx = Use(f"dx_{tag}", dims=("j", V))
 
         if self.need_scalar:
-            both = product(score, dot(w, o, V, ("j", "i")), dims=("j", "i"))
+            both = product(score, raw, dims=("j", "i"))
             yield Let(f"pairs_{tag}", both, "contribution of each pair")
             pairs = Use(f"pairs_{tag}", dims=("j", "i"))
             self.rows["0"].append(summed(pairs, "j"))
@@ -215,7 +216,7 @@ class _Adjoint:
             self.rows["K"].append(product(q, ds, dims=("i", K)))
             self.columns["K"].append(renamed(product(k, de, dims=("j", K)), "j", "i"))
         if self.need_value:
-            yield Let(f"A_{tag}", masked(q, k, K, ("i", "j")))
+            yield Let(f"A_{tag}", masked(dot(q, k, K, ("i", "j"))))
             y = dot(Use(f"A_{tag}", dims=("i", "j")), w, "j", ("i", V))
             self.rows["V"].append(product(o, y, dims=("i", V)))
             self.columns["V"].append(renamed(product(w, dx, dims=("j", V)), "j", "i"))

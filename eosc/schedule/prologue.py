@@ -12,8 +12,9 @@ from fractions import Fraction
 
 from eosc.algebra.functions import FUNCTIONS
 from eosc.algebra.interval import REAL, Interval, bound
-from eosc.algebra.scalar import Arg, Const, S, const, fn, select
+from eosc.algebra.scalar import ONE, Arg, Const, Fn, S, const, fn, select
 from eosc.algebra.simplify import simplify
+from eosc.algebra.stable import stable_complement
 from eosc.ir.build import merge
 from eosc.ir.nodes import Array, Load, Map, Per, Size, Sum, Value
 from eosc.recurrence.operands import crossing, static_number
@@ -164,6 +165,9 @@ class Prologue:
         args: dict[str, Value] = {}
         parts = [self._inline(self.value(each), args) for each in terms]
         result = select(parts[1], parts[0], parts[2]) if op == "cond" else fn(op, *parts)
+        if op == "sub" and parts[0] is ONE and isinstance(parts[1], Fn) and parts[1].name == "exp":
+            # 1 - a for a decay that crosses as a log: exact where a is near 1.
+            result = stable_complement(parts[1].args[0])
         return as_value(simplify(result), args)
 
     def _inline(self, value: Value, args: dict[str, Value]) -> S:
