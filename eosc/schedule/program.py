@@ -18,6 +18,10 @@ from eosc.semantics.model import Mixer
 from eosc.semantics.terms import Term
 
 
+DEFAULT_CHUNK = 64
+"""The chunk length that an explanation speaks of; the shipped table may choose another."""
+
+
 @dataclass(frozen=True, slots=True)
 class Compute:
     """A named value over the whole sequence (or static), computed by plain tensor code."""
@@ -47,6 +51,15 @@ class ScanStep:
         """The certified form with that chunk length."""
         return next(each for each in self.forms if each.chunk == chunk)
 
+    def certified(self, chunk: int) -> str:
+        """Why the form with that chunk length is safe, in one line."""
+        for each in self.certificates:
+            if each.chunk == chunk:
+                return str(each)
+        if self.scan.log_scalar is not None:
+            return "the decay of each pair is formed directly: any gate, resets included"
+        return "no decay: nothing to bound"
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -68,3 +81,40 @@ class Program:
     def scans(self) -> tuple[ScanStep, ...]:
         """The fused scans, in order."""
         return tuple(each for each in self.steps if isinstance(each, ScanStep))
+
+    def describe(self) -> tuple[tuple[str, str, str, str], ...]:
+        """Rows of use (train, prefill, decode), algorithm, certified range, launches."""
+        if not self.scans:
+            why = f"no fused lowering yet for {self.fallback}"
+            return tuple(
+                (use, "token recurrence in PyTorch", why, "one step a token")
+                for use in ("train", "prefill", "decode")
+            )
+        rows = []
+        for each in self.scans:
+            form = each.form(DEFAULT_CHUNK)
+            rows.append(("train", _form(each, form) + ", then in reverse", *_train(each, form)))
+            rows.append(("prefill", _form(each, form), *_prefill(each, form)))
+            rows.append(("decode", "one token, state in place", "any gate", "1"))
+        return tuple(rows)
+
+
+def _form(step: ScanStep, form: Form) -> str:
+    """The algorithm of a form in a few words."""
+    if not step.scan.vector:
+        how = "all pairs of a chunk at once"
+    elif form.base == 1:
+        how = "halved to single tokens"
+    elif form.base == form.chunk:
+        how = "factorised about the middle"
+    else:
+        how = f"halved to blocks of {form.base}, those about their middle"
+    return f"one pass over chunks of {form.chunk}, {how}"
+
+
+def _train(step: ScanStep, form: Form) -> tuple[str, str]:
+    return step.certified(form.chunk), "1 + 2 (in segments 3 + 6)"
+
+
+def _prefill(step: ScanStep, form: Form) -> tuple[str, str]:
+    return step.certified(form.chunk), "1 (in segments 3)"
