@@ -17,7 +17,6 @@ from eosc.recurrence.model import System
 from eosc.semantics.model import Mixer
 from eosc.semantics.terms import Term
 
-
 DEFAULT_CHUNK = 64
 """The chunk length that an explanation speaks of; the shipped table may choose another."""
 
