@@ -10,7 +10,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TypeAlias
 
-from eosc.algebra.scalar import HALF, ONE, ZERO, Const, Number, S, const, fn, is_const, select
+from eosc.algebra.scalar import HALF, ONE, ZERO, Const, Fn, Number, S, const, fn, is_const, select
 
 Build: TypeAlias = Callable[..., S]
 LogOf: TypeAlias = Callable[[S], S | None]
@@ -28,13 +28,13 @@ def d_pow_base(x: S, p: S) -> S:
 
 
 def d_sigmoid(x: S) -> S:
-    """sigmoid(x) (1 - sigmoid(x))."""
-    return fn("sigmoid", x) * (1 - fn("sigmoid", x))
+    """sigmoid(x) sigmoid(-x): 1 - sigmoid(x) would cancel for large x."""
+    return fn("sigmoid", x) * fn("sigmoid", -x)
 
 
 def d_silu(x: S) -> S:
-    """sigmoid(x) (1 + x (1 - sigmoid(x)))."""
-    return fn("sigmoid", x) * (1 + x * (1 - fn("sigmoid", x)))
+    """sigmoid(x) (1 + x sigmoid(-x))."""
+    return fn("sigmoid", x) * (1 + x * fn("sigmoid", -x))
 
 
 def d_gelu(x: S) -> S:
@@ -154,7 +154,10 @@ def tanh_expanded(x: S) -> S:
 
 
 def _shrunk(x: S) -> S:
-    """exp(-|x|), which never overflows."""
+    """exp(-|x|), which never overflows; the same term for x and -x."""
+    match x:
+        case Fn("neg", (opposite,)):
+            x = opposite
     return fn("exp", -fn("abs", x))
 
 

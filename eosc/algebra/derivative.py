@@ -71,9 +71,13 @@ def _depends(roots: tuple[S, ...], names: tuple[str, ...]) -> Mapping[S, bool]:
 
 
 def _scaled(bar: S, slope: S) -> S:
-    """The cotangent times a slope; a slope that is a select of constants selects instead."""
-    if isinstance(slope, Select) and (is_const(slope.then, 0) or is_const(slope.other, 0)):
-        return select(slope.cond, _scaled(bar, slope.then), _scaled(bar, slope.other))
+    """The cotangent times a slope; where either selects against 0, the product is selected too.
+
+    A product would be 0 * inf where the branch that is not taken is infinite.
+    """
+    for one, other in ((bar, slope), (slope, bar)):
+        if isinstance(one, Select) and (is_const(one.then, 0) or is_const(one.other, 0)):
+            return select(one.cond, _scaled(one.then, other), _scaled(one.other, other))
     return bar * slope
 
 

@@ -303,7 +303,7 @@ _GATES = (
     Function(
         name="logsigmoid",
         arity=1,
-        derivative=(lambda x: 1 - fn("sigmoid", x),),
+        derivative=(lambda x: fn("sigmoid", -x),),
         interval=images.logsigmoid,
         torch=functional("logsigmoid"),
         sympy=lambda sp, x: -sp.log(1 + sp.exp(-x)),
@@ -343,7 +343,7 @@ _GATES = (
     Function(
         name="elu",
         arity=1,
-        derivative=(lambda x: select(fn("gt", x, 0), ONE, fn("exp", x)),),
+        derivative=(lambda x: fn("exp", fn("minimum", x, 0)),),
         interval=images.elu,
         torch=functional("elu"),
         sympy=lambda sp, x: sp.Piecewise((x, x > 0), (sp.exp(x) - 1, True)),

@@ -320,6 +320,17 @@ def _rational_power(x: Interval, p: Fraction) -> Interval:
     return _increasing(part, point, Fraction(0), _INF)
 
 
+def _exponential(base: Fraction, p: Interval) -> Interval:
+    """Image under base**p for a constant base > 0: exact where p is an integer."""
+    if base == 1:
+        return ONE
+    if base < 1:
+        return _exponential(1 / base, -p)
+    return _increasing(
+        p, lambda v: power(Interval.point(base), Interval.point(v)), Fraction(0), _INF
+    )
+
+
 def power(x: Interval, p: Interval) -> Interval:
     """Image under x**p: any real x for an integer p, else the part with x >= 0."""
     if p.is_point and isinstance(p.lo, Fraction):
@@ -330,6 +341,8 @@ def power(x: Interval, p: Interval) -> Interval:
         if p.lo.denominator == 1:
             return _integer_power(x, int(p.lo))
         return _rational_power(x, p.lo)
+    if x.is_point and x.lo > 0 and isinstance(x.lo, Fraction):
+        return _exponential(x.lo, p)
     if x.lo < 0:
         # A negative base has real powers at integer exponents only, of either sign.
         size = power(absolute(x), p)

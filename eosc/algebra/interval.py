@@ -15,7 +15,7 @@ from eosc.algebra import images
 from eosc.algebra.enclosure import NONNEGATIVE, ONE, PI, REAL, TRUTH, UNIT, ZERO, End, Interval
 from eosc.algebra.functions import FUNCTIONS
 from eosc.algebra.monotone import sharpen
-from eosc.algebra.scalar import Arg, Const, Fn, Inf, S, Select, args_of, count, is_const, postorder
+from eosc.algebra.scalar import Arg, Const, Fn, Inf, S, Select, count, is_const, postorder
 
 __all__ = [
     "NONNEGATIVE",
@@ -31,8 +31,9 @@ __all__ = [
     "decide",
 ]
 
-# Selects nested deeper than this are bounded without their conditions: each level costs a pass.
-_MAX_NESTED_CONDITIONS = 6
+# So many branches are bounded under their condition; after that, a select is the union of both.
+# A branch inside a branch is visited anew for each condition, which would grow exponentially.
+_MAX_BRANCHES = 100
 
 # A longer condition teaches nothing: learning from it recurses.
 _MAX_CONDITION = 50
@@ -55,8 +56,10 @@ def bound(
         facts: known ranges of sub-terms, intersected with what is derived.
     """
     ranges, known = env or {}, facts or _NO_FACTS
-    natural = _bound(s, ranges, known, 0)
-    sharper = sharpen(s, lambda term, inner: _bound(term, {**ranges, **inner}, known, 0))
+    natural = _bound(s, ranges, known, [_MAX_BRANCHES])
+    sharper = sharpen(
+        s, lambda term, inner: _bound(term, {**ranges, **inner}, known, [_MAX_BRANCHES])
+    )
     return natural if sharper is None else natural.intersect(sharper) or natural
 
 
@@ -69,13 +72,14 @@ def decide(
 
 
 def _bound(
-    root: S, env: Mapping[str, Interval], facts: Mapping[S, Interval], depth: int
+    root: S, env: Mapping[str, Interval], facts: Mapping[S, Interval], budget: list[int]
 ) -> Interval:
+    """The natural bound; `budget` holds the number of branches that may still be visited."""
     known: dict[S, Interval] = {}
     for node in postorder(root):
         image = _step(node, known, env)
-        if isinstance(node, Select) and depth < _MAX_NESTED_CONDITIONS:
-            image = _branches(node, known, env, facts, depth)
+        if isinstance(node, Select) and budget[0] > 0:
+            image = _branches(node, known, env, facts, budget)
         fact = facts.get(node)
         # An empty meet means that no argument reaches this term; any answer is then right.
         known[node] = image if fact is None else image.intersect(fact) or fact
@@ -113,7 +117,7 @@ def _branches(
     known: Mapping[S, Interval],
     env: Mapping[str, Interval],
     facts: Mapping[S, Interval],
-    depth: int,
+    budget: list[int],
 ) -> Interval:
     """The union of the branches that can be taken, each bounded under its condition."""
     taken: Interval | None = None
@@ -123,11 +127,8 @@ def _branches(
         if learnt is None:
             continue
         inner = {**facts, **learnt}
-        for name in args_of(branch):
-            # What is known of a shared argument also reaches the branch through other terms.
-            if Arg(name) not in inner and name in env:
-                inner[Arg(name)] = env[name]
-        image = _bound(branch, env, inner, depth + 1) if learnt else known[branch]
+        budget[0] -= 1
+        image = _bound(branch, env, inner, budget) if learnt else known[branch]
         taken = image if taken is None else taken.union(image)
     return taken if taken is not None else _step(node, known, env)
 

@@ -1,7 +1,7 @@
 """Simplification of scalars by explicit rules, one row each: left side, right side, side condition.
 
 In a rule, `a`, `b`, `x` stand for any term and `m`, `n` for any constant; `where` restricts them to
-a range (shown by interval analysis) or to the integers. Each rule is an identity of the reals on its
+a range (shown by interval analysis) or the integers. Each rule is an identity of the reals on its
 side condition; the tests prove every row with sympy and sample it in float64. Beside the rows there
 are three steps that no pattern expresses: a term whose certified range is one point becomes that
 constant, a condition that the ranges decide is decided, and the operands of + and * are put in the
