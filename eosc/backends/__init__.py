@@ -1,0 +1,1 @@
+"""Backends: print an `Algorithm` and the package around it as text."""

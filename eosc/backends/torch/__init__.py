@@ -1,0 +1,1 @@
+"""The PyTorch backend: chunk algorithms as batched matrix products, and token recurrences."""

@@ -1,0 +1,451 @@
+"""An `Algorithm` as one torch function: statements batched over chunks, a short loop for the state.
+
+    what reads no state   ->  tiles of all chunks at once
+    Update                ->  m = decay * m + write, walked chunk by chunk (its affine form is
+                              derived from the IR)
+    what reads the state  ->  tiles of all chunks again, over the stacked states
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from eosc.algebra.derivative import grad
+from eosc.algebra.scalar import ONE, ZERO, args_of, substitute
+from eosc.backends.naming import Names
+from eosc.backends.torch.domains import FULL
+from eosc.backends.torch.tiles import NotPrintableError, Shared, Text, Tiles, Writer
+from eosc.ir.build import merge, product, total
+from eosc.ir.nodes import (
+    Algorithm,
+    Array,
+    Carried,
+    Dims,
+    Dot,
+    Kernel,
+    Let,
+    Map,
+    Per,
+    SegmentScan,
+    State,
+    Statement,
+    Store,
+    Update,
+    Use,
+    Value,
+    operands,
+)
+
+LOCALS = (
+    "torch Tensor B T H N chunks dtype device lowest cu_seqlens initial_state final_state run "
+    "state state_indices dy d_final_state d_initial_state annotations"
+).split()
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """The text of a function. lines: (indent, text, line of the spec); used: runtime functions."""
+
+    name: str
+    parameters: tuple[str, ...]
+    returns: str
+    doc: str
+    lines: tuple[tuple[int, str, int | None], ...]
+    used: tuple[str, ...]
+
+
+def print_algorithm(algorithm: Algorithm, name: str) -> tuple[Function, ...]:
+    """The public function of an algorithm and the function of equal sequences behind it.
+
+    Requires: launches of the chunk or token lowerings. Ensures: parameters are the inputs in
+    order (tokens, heads, calls, then sequence arrays), `cu_seqlens` behind the first state.
+
+    Raises:
+        NotPrintableError: an update is not affine in its own state, or a value has no torch form.
+    """
+    return _Printer(algorithm, name).functions()
+
+
+class _Printer:
+    """One algorithm."""
+
+    def __init__(self, algorithm: Algorithm, name: str) -> None:
+        self.algorithm, self.name = algorithm, name
+        self.names = Names(LOCALS)
+        self.writer = Writer()
+        self.shared = Shared()
+        self.arrays = algorithm.arrays
+        self.variables: dict[str, str] = {}
+        self.results: dict[str, str] = {}
+        self.aliases = {
+            each.state: each.initial for each in algorithm.launches if isinstance(each, SegmentScan)
+        }
+
+    def functions(self) -> tuple[Function, ...]:
+        inputs = self.algorithm.inputs
+        self.parameters = {each.name: self._parameter(each) for each in inputs}
+        self._open()
+        for launch in self.algorithm.launches:
+            if isinstance(launch, Kernel) and not launch.segmented:
+                _Body(self, launch).write()
+        outputs = [self._output(each) for each in self.algorithm.outputs]
+        self.writer.lines.append((1, "return (", None))
+        self.writer.lines += [(2, f"{each},", None) for each in outputs]
+        self.writer.lines.append((1, ")", None))
+        order = self._ordered()
+        body = Function(
+            f"_{self.name}",
+            tuple(self._typed(each) for each in order),
+            self._returns(),
+            f"{self.algorithm.doc}; sequences of one length",
+            tuple(self.writer.lines),
+            tuple(sorted(self.writer.used)),
+        )
+        return (body, self._public(order))
+
+    def _parameter(self, array: Array) -> str:
+        if array.name in ("initial_state", "dy", "d_final_state"):
+            return array.name
+        return self.names(array.name)
+
+    def _typed(self, array: Array) -> str:
+        kind = {Per.CALL: "float", Per.SEQUENCE: "Tensor | None"}.get(array.per, "Tensor")
+        return f"{self.parameters[array.name]}: {kind}"
+
+    def _returns(self) -> str:
+        return f"tuple[{', '.join(['Tensor'] * len(self.algorithm.outputs))}]"
+
+    def _ordered(self) -> list[Array]:
+        """Arrays by tokens first, then what sequences share, then states."""
+        rank = {Per.TOKEN: 0, Per.HEAD: 1, Per.CALL: 1, Per.SEQUENCE: 2}
+        return sorted(self.algorithm.inputs, key=lambda each: rank[each.per])
+
+    def _public(self, order: list[Array]) -> Function:
+        """The function that also takes sequences packed along time."""
+        sequence = [each for each in self.algorithm.inputs if each.per is Per.SEQUENCE]
+        plain = [each for each in self.algorithm.inputs if each.per is not Per.SEQUENCE]
+        dy = [each for each in plain if each.name == "dy"]
+        plain = [each for each in plain if each.name != "dy"]
+        first, later = sequence[:1], sequence[1:]
+        parameters = [self._typed(each) for each in (*plain, *first)]
+        parameters += ["cu_seqlens: Tensor | None"]
+        parameters += [self._typed(each) for each in (*dy, *later)]
+        called = ", ".join(self.parameters[each.name] for each in order)
+
+        def listed(*kinds: Per) -> str:
+            found = [self.parameters[each.name] for each in order if each.per in kinds]
+            return f"({', '.join(found)}{',' if len(found) == 1 else ''})"
+
+        kinds = "".join(self._kind(each) for each in self.algorithm.outputs)
+        groups = f"{listed(Per.TOKEN)}, {listed(Per.HEAD, Per.CALL)}, {listed(Per.SEQUENCE)}"
+        lines = (
+            (1, "if cu_seqlens is None:", None),
+            (2, f"return _{self.name}({called})", None),
+            (1, f'return _each_sequence(_{self.name}, {groups}, cu_seqlens, "{kinds}")', None),
+        )
+        doc = self.algorithm.doc
+        return Function(
+            self.name, tuple(parameters), self._returns(), doc, lines, ("_each_sequence",)
+        )
+
+    @staticmethod
+    def _kind(array: Array) -> str:
+        return {Per.TOKEN: "t", Per.SEQUENCE: "n"}.get(array.per, "s")
+
+    def _open(self) -> None:
+        """Sizes, dtype, and what the axes are called."""
+        line, parameters = self.writer.line, self.parameters
+        tokens = [each for each in self.algorithm.inputs if each.per is Per.TOKEN]
+        heads = [each for each in self.algorithm.inputs if each.per is Per.HEAD]
+        if not tokens:
+            raise NotPrintableError("a scan without time-varying operands")
+        lead = parameters[tokens[0].name]
+        counts = [f"{parameters[each.name]}.shape[2]" for each in tokens if each.name != "dy"]
+        counts += [f"{parameters[each.name]}.shape[0]" for each in heads]
+        line(f"B, T = {lead}.shape[:2]")
+        line(f"H = max({', '.join(counts)})" if len(counts) > 1 else f"H = {counts[0]}")
+        self.writer.used.add("_precision")
+        line(f"dtype, device = _precision({', '.join(parameters[e.name] for e in tokens)}), "
+             f"{lead}.device")
+        line("lowest = -800.0 if dtype == torch.float64 else -128.0", "its exponential is 0")
+        seen: set[str] = set()
+        for array in (*tokens, *heads):
+            base = 3 if array.per is Per.TOKEN else 1
+            for n, axis in enumerate(array.axes):
+                if axis not in seen:
+                    seen.add(axis)
+                    size = self.names.of(f"size of {axis}", axis)
+                    line(f"{size} = {parameters[array.name]}.shape[{base + n}]", f"size of {axis}")
+
+    def chunked(self, chunk: int) -> None:
+        """Bring the operands into the tiles of a kernel."""
+        for array in self.algorithm.inputs:
+            parameter = self.parameters[array.name]
+            wish = parameter if array.per is Per.CALL else self.names.fresh(f"{parameter}_tile")
+            call = self.writer.call
+            match array.per:
+                case Per.TOKEN if chunk > 1:
+                    text = call("_chunked", parameter, "H", chunk, "dtype")
+                case Per.TOKEN:
+                    text = call("_stepped", parameter, "H", "dtype")
+                case Per.HEAD:
+                    text = call("_headed", parameter, "H", "dtype")
+                case _:
+                    self.variables[array.name] = parameter
+                    continue
+            self.writer.line(f"{wish} = {text}")
+            self.variables[array.name] = wish
+
+    def state_start(self, carried: Carried) -> str:
+        """The first value of a carried tile."""
+        if carried.initial is None:
+            return f"{float(carried.start)}"
+        name = self.aliases.get(carried.initial, carried.initial)
+        parameter = self.parameters[name]
+        return f"0.0 if {parameter} is None else {parameter}.to(dtype)"
+
+    def _output(self, array: Array) -> str:
+        held, call = self.results[array.name], self.writer.call
+        source = array.name.removeprefix("d_")
+        like = self.parameters.get(source) if array.name.startswith("d_") else None
+        match array.per:
+            case Per.TOKEN:
+                target = f"{like}.dtype" if like else f"{self._first()}.dtype"
+                heads = f"{like}.shape[2]" if like else "H"
+                return call("_tokens", held, "T", heads, target)
+            case Per.SEGMENT:
+                assert like is not None
+                return call("_per_head", held, f"{like}.shape[0]", f"{like}.dtype")
+        return held
+
+    def _first(self) -> str:
+        """The operand whose dtype the output takes: the first that is no log."""
+        tokens = [each for each in self.algorithm.inputs if each.per is Per.TOKEN]
+        plain = [each for each in tokens if not each.log] or tokens
+        return self.parameters[plain[0].name]
+
+
+class _Body:
+    """One kernel of the algorithm."""
+
+    def __init__(self, printer: _Printer, kernel: Kernel) -> None:
+        self.printer, self.kernel = printer, kernel
+        self.writer, self.names = printer.writer, printer.names
+        self.carried = {each.name: each for each in kernel.carried}
+        self.updates = {each.state: each for each in kernel.body if isinstance(each, Update)}
+        self.statements = tuple(self._versioned())
+        self.lets = {each.name: each for each in self.statements if isinstance(each, Let)}
+        self.walked: dict[str, str | None] = {}
+        self.finals: dict[str, str] = {}
+        self.read = {
+            use.name
+            for each in self.statements
+            for use in _uses(each.value)
+            if use.name.startswith("state ")
+        }
+        self.tiles = Tiles(
+            self.writer,
+            self.names,
+            printer.arrays,
+            printer.variables,
+            kernel.chunk,
+            self.lets,
+            self._provide,
+            printer.shared,
+        )
+
+    def _versioned(self) -> Iterator[Statement]:
+        """Statements with each read of a state told apart: before or after its update.
+
+        An update keeps the reads of its own state, for its affine form.
+        """
+        updated: set[str] = set()
+
+        def change(value: Value, own: str) -> Value:
+            match value:
+                case State(name=name) if name != own:
+                    when = "after" if name in updated else "before"
+                    return Use(f"state {when} {name}", dims=value.dims)
+                case _:
+                    return _rebuilt(value, lambda each: change(each, own))
+
+        for each in self.kernel.body:
+            own = each.state if isinstance(each, Update) else ""
+            yield replace(each, value=change(each.value, own))
+            if own:
+                updated.add(own)
+
+    def write(self) -> None:
+        """The lines of the kernel."""
+        chunk = self.kernel.chunk
+        if not self.printer.variables:
+            self.printer.chunked(chunk)
+            self.writer.line(f"chunks = {'T' if chunk == 1 else f'-(-T // {chunk})'}")
+        for each in self.statements:
+            if isinstance(each, Store):
+                self._store(each)
+        for carried in self.kernel.carried:
+            if carried.final is not None:
+                self._walk(carried.name)
+                self.printer.results[carried.final] = self.finals[carried.name]
+
+    def _store(self, store: Store) -> None:
+        array = self.printer.arrays[store.array]
+        dims: Dims = array.axes
+        if array.per is Per.TOKEN and self.kernel.chunk > 1:
+            dims = ("i", *dims)
+        text = self.tiles.full(store.value, dims)
+        if text.layout is None:
+            raise NotPrintableError(f"{store.array} is a number")
+        named = self.tiles.named(text, store.array, store.note)
+        if array.per is Per.CHUNK:
+            self.printer.variables[store.array] = named.text
+            return
+        sizes = ", ".join(("B", "H", "chunks", *(self.tiles._extent(name) for name in dims)))
+        held = named.text if named.owned else f"{named.text}.expand({sizes})"
+        if array.per is Per.TOKEN and self.kernel.chunk == 1:
+            held += ".unsqueeze(3)"
+        self.printer.results[store.array] = held
+
+    def _provide(self, name: str) -> Text:
+        """A state before or after each chunk."""
+        _, when, state = name.split(" ", 2)
+        states = self._walk(state)
+        reverse = self.kernel.direction == -1
+        later = (when == "after") != reverse
+        window = "[:, :, 1:]" if later else "[:, :, :-1]"
+        return Text(f"{states}{window}", self.carried[state].dims)
+
+    def _walk(self, state: str) -> str | None:
+        """Print the walk of a state once; the name of the stacked states."""
+        if state in self.walked:
+            if self.walked[state] is None and state not in self.finals:
+                raise NotPrintableError(f"{state} depends on itself through another state")
+            return self.walked[state]
+        self.walked[state] = None
+        carried = self.carried[state]
+        decay, write = self._affine(self.updates[state].value, state)
+        dims = carried.dims
+        start = self.printer.state_start(carried)
+        reverse = self.kernel.direction == -1
+        added = "0.0" if write is None else self._in_full(write, dims, "write")
+        read = any(f"state {when} {state}" in self.read for when in ("before", "after"))
+        if decay is None and not read:
+            final = self.names.fresh(f"{state}_final")
+            start = f"({start})" if " " in start else start
+            behind = "" if start == "0.0" else f" + {start}"
+            self.writer.line(f"{final} = {added}.sum(2){behind}", carried.invariant)
+            self.finals[state] = final
+            return None
+        factor = "None"
+        if decay is not None:
+            factor = self.tiles.named(self.tiles.full(decay, dims), "advance").text
+        stacked = self.names.fresh(f"{state}_all")
+        walked = self.writer.call("_carry", start, factor, added, reverse)
+        self.writer.line(f"{stacked} = {walked}", carried.invariant)
+        self.walked[state] = stacked
+        self.finals[state] = f"{stacked}[:, :, {0 if reverse else -1}]"
+        return stacked
+
+    def _in_full(self, value: Value, dims: Dims, wish: str) -> str:
+        """A tile over all sequences, heads and chunks, in a variable."""
+        text = self.tiles.full(value, dims)
+        sizes = ", ".join(self.tiles._extent(name) for name in dims)
+        shape = f"B, H, chunks, {sizes}" if dims else "B, H, chunks"
+        if not (isinstance(value, Dot) or text.layout is None):
+            text = Text(f"{text.operand}.expand({shape})", dims)
+        if text.layout is None:
+            text = Text(f"torch.full(({shape}), {text.text}, dtype=dtype, device=device)", dims)
+        return self.tiles.named(text, wish).text
+
+    def _affine(self, value: Value, state: str) -> tuple[Value | None, Value | None]:
+        """`value` as decay * state + write; a decay of None is 1, a write of None is 0."""
+        value = self._inlined(value, state)
+        if not _reads(value, state):
+            return Map(ZERO, (), dims=()), value
+        match value:
+            case State():
+                return None, None
+            case Map(fn=fn, args=args):
+                return self._affine_map(value, fn, dict(args), state)
+        raise NotPrintableError(f"the update of {state} reads it through {type(value).__name__}")
+
+    def _affine_map(
+        self, value: Map, fn: object, args: Mapping[str, Value], state: str
+    ) -> tuple[Value | None, Value | None]:
+        inside = [name for name in args_of(value.fn) if _reads(args[name], state)]
+        decays: list[Value] = []
+        rest, offsets = value.fn, dict(args)
+        for name in inside:
+            slope = grad(value.fn, name)
+            if any(each in inside for each in args_of(slope)):
+                raise NotPrintableError(f"the update of {state} is not affine in it")
+            decay, write = self._affine(args[name], state)
+            rest = substitute(rest, {name: 0}) if write is None else rest
+            if write is not None:
+                offsets[name] = write
+            factors = [] if slope is ONE else [_mapped(slope, args)]
+            factors += [] if decay is None else [decay]
+            decays.append(product(*factors) if factors else Map(ONE, (), dims=()))
+        alone = len(decays) == 1 and isinstance(decays[0], Map) and decays[0].fn is ONE
+        decay = None if alone else total(decays)
+        return decay, None if rest is ZERO else _mapped(rest, offsets, value.dims)
+
+    def _inlined(self, value: Value, state: str) -> Value:
+        """Uses of values that read the state, replaced by those values."""
+        if isinstance(value, Use) and value.name in self.lets:
+            let = self.lets[value.name].value
+            names = {use.name for use in _uses(self._closed(let))}
+            if f"state before {state}" in names:
+                return self._inlined(let, state)
+            return value
+        if isinstance(value, Use) and value.name == f"state before {state}":
+            return State(state, dims=value.dims)
+        return _rebuilt(value, lambda each: self._inlined(each, state))
+
+    def _closed(self, value: Value) -> Value:
+        """The value with all uses of lets replaced."""
+        if isinstance(value, Use) and value.name in self.lets:
+            return self._closed(self.lets[value.name].value)
+        return _rebuilt(value, self._closed)
+
+
+def _mapped(fn: object, args: Mapping[str, Value], dims: Dims | None = None) -> Map:
+    """A map over the arguments that the function uses."""
+    from eosc.algebra.scalar import S
+
+    assert isinstance(fn, S)
+    kept = tuple((name, args[name]) for name in args_of(fn))
+    return Map(fn, kept, dims=merge(*(arg.dims for _, arg in kept)) if dims is None else dims)
+
+
+def _reads(value: Value, state: str) -> bool:
+    from eosc.ir.nodes import walk
+
+    return any(isinstance(each, State) and each.name == state for each in walk(value))
+
+
+def _uses(value: Value) -> list[Use]:
+    from eosc.ir.nodes import walk
+
+    return [each for each in walk(value) if isinstance(each, Use)]
+
+
+def _rebuilt(value: Value, change: object) -> Value:
+    """The value with each direct sub-value changed."""
+    from collections.abc import Callable
+
+    assert isinstance(change, Callable)  # type: ignore[arg-type]
+    if not operands(value):
+        return value
+    match value:
+        case Map(args=args):
+            return replace(value, args=tuple((name, change(arg)) for name, arg in args))
+        case Dot(left=left, right=right):
+            return replace(value, left=change(left), right=change(right))
+    field = "log" if hasattr(value, "log") else "arg"
+    return replace(value, **{field: change(getattr(value, field))})
+
+
+__all__ = ["FULL", "Function", "print_algorithm"]

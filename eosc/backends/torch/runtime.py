@@ -1,0 +1,227 @@
+"""What the printed torch kernels call. Emitted code holds a copy of the functions that it uses.
+
+Tiles are [B, H, chunks, time, features]; `size` is the number of tokens in an aligned block.
+This module is read as text, never imported, by the printer; the tests import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+
+def _precision(*tensors: Tensor) -> torch.dtype:
+    """The accumulator's dtype: float64 for float64 operands, else float32."""
+    double = any(x.dtype == torch.float64 for x in tensors)
+    return torch.float64 if double else torch.float32
+
+
+def _chunked(x: Tensor, heads: int, chunk: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [B, heads, chunks, chunk, ...]; zeros behind T, shared heads repeated."""
+    B, T, h, *axes = x.shape
+    chunks = -(-T // chunk)
+    if T != chunks * chunk:
+        x = torch.cat((x, x.new_zeros(B, chunks * chunk - T, h, *axes)), 1)
+    x = x.reshape(B, chunks, chunk, h, *axes).permute(0, 3, 1, 2, *range(4, 4 + len(axes)))
+    if h != heads:
+        x = x.repeat_interleave(heads // h, 1)
+    return x.to(dtype).contiguous()
+
+
+def _stepped(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [B, heads, T, ...], shared heads repeated."""
+    x = x.transpose(1, 2)
+    if x.shape[1] != heads:
+        x = x.repeat_interleave(heads // x.shape[1], 1)
+    return x.to(dtype)
+
+
+def _headed(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[h, ...] as [1, heads, 1, ...], shared heads repeated."""
+    if x.shape[0] != heads:
+        x = x.repeat_interleave(heads // x.shape[0], 0)
+    return x[None, :, None].to(dtype)
+
+
+def _tokens(x: Tensor, T: int, heads: int, dtype: torch.dtype) -> Tensor:
+    """[B, H, chunks, chunk, ...] as [B, T, heads, ...]; heads that share are summed."""
+    x = x.flatten(2, 3)[:, :, :T].transpose(1, 2)
+    if x.shape[2] != heads:
+        x = x.unflatten(2, (heads, x.shape[2] // heads)).sum(3)
+    return x.to(dtype).contiguous()
+
+
+def _per_head(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[B, H, ...] summed over sequences and over the heads that share: [heads, ...]."""
+    x = x.sum(0)
+    if x.shape[0] != heads:
+        x = x.unflatten(0, (heads, x.shape[0] // heads)).sum(1)
+    return x.to(dtype)
+
+
+def _whole(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """The tile in full size, in memory of its own."""
+    return x.expand(*shape).clone()
+
+
+def _valid(x: Tensor, T: int) -> Tensor:
+    """The tile with 0 at the tokens behind T."""
+    chunks, chunk = x.shape[2:4]
+    if T == chunks * chunk:
+        return x
+    inside = (torch.arange(chunks * chunk, device=x.device) < T).view(chunks, chunk)
+    return torch.where(inside.view(chunks, chunk, *[1] * (x.dim() - 4)), x, 0.0)
+
+
+def _timed(log: Tensor, T: int, chunk: int) -> Tensor:
+    """A log-decay that is constant in time, [1, H, 1, ...], at each token: 0 behind T."""
+    chunks = -(-T // chunk) if T % chunk else 1
+    spread = log[:, :, :, None].expand(-1, -1, chunks, chunk, *log.shape[3:])
+    return _valid(spread, T) if T % chunk else spread
+
+
+def _blocks(x: Tensor, size: int) -> Tensor:
+    """[.., C, ..] as [.., C / size, size, ..]."""
+    return x.unflatten(3, (x.shape[3] // size, size))
+
+
+def _half(x: Tensor, size: int, which: int) -> Tensor:
+    """One half (0 or 1) of each aligned block of 2 * size tokens: [.., blocks, size, ..]."""
+    return x.unflatten(3, (x.shape[3] // (2 * size), 2, size)).select(4, which)
+
+
+def _level(x: Tensor, size: int) -> Tensor:
+    """Of [.., C, C], the lower left quarter of each block of 2 * size: [.., blocks, size, size]."""
+    n = x.shape[3] // (2 * size)
+    blocks = x.unflatten(4, (n, 2, size)).unflatten(3, (n, 2, size)).diagonal(0, 3, 6)
+    return blocks[:, :, :, 1, :, 0].permute(0, 1, 2, 5, 3, 4)
+
+
+def _upper_level(x: Tensor, size: int) -> Tensor:
+    """The same of the transposed tile, whose rows are j: [.., blocks, size, size]."""
+    return _level(x.mT, size).mT
+
+
+def _diagonal(x: Tensor, size: int) -> Tensor:
+    """Of [.., C, C], the diagonal blocks: [.., blocks, size, size]."""
+    n = x.shape[3] // size
+    blocks = x.unflatten(4, (n, size)).unflatten(3, (n, size)).diagonal(0, 3, 5)
+    return blocks.permute(0, 1, 2, 5, 3, 4)
+
+
+def _grown(prefix: Tensor, size: int) -> Tensor:
+    """Decay from the opening of each block of 2 * size tokens, from that of blocks of `size`."""
+    blocks = prefix.unflatten(3, (prefix.shape[3] // (2 * size), 2, size))
+    first, second = blocks.unbind(4)
+    return torch.stack((first, second * first[:, :, :, :, -1:]), 4).flatten(3, 5)
+
+
+def _grown_back(suffix: Tensor, prefix: Tensor, size: int) -> Tensor:
+    """Decay to the closing of each block of 2 * size tokens, from the tables of blocks of `size`."""
+    blocks = suffix.unflatten(3, (suffix.shape[3] // (2 * size), 2, size))
+    first, second = blocks.unbind(4)
+    return torch.stack((first * _half(prefix, size, 1)[:, :, :, :, -1:], second), 4).flatten(3, 5)
+
+
+def _before(prefix: Tensor, size: int) -> Tensor:
+    """Decay from the opening of each block to the token before: 1, then the prefixes."""
+    blocks = _blocks(prefix, size)
+    ones = torch.ones_like(blocks[:, :, :, :, :1])
+    return torch.cat((ones, blocks[:, :, :, :, :-1]), 4).flatten(3, 4)
+
+
+def _pairs(decay: Tensor, size: int) -> Tensor:
+    """D(j, i] inside blocks of `size` tokens, from the decay of each token: [.., blocks, i, j].
+
+    Products of prefixes and suffixes only: exact at 0 and without range limit.
+    """
+    chunks = decay.shape[2]
+    decay = _blocks(decay, size).flatten(2, 3)
+    lead = decay.shape[:3]
+    found = torch.eye(size, dtype=decay.dtype, device=decay.device).repeat(*lead, 1, 1)
+    prefix, suffix, h = decay, torch.ones_like(decay), 1
+    while h < size:
+        later, earlier = _half(prefix, h, 1), _half(suffix, h, 0)
+        _level(found, h).copy_(later[..., :, None] * earlier[..., None, :])
+        suffix, prefix, h = _grown_back(suffix, prefix, h), _grown(prefix, h), 2 * h
+    return found.unflatten(2, (chunks, lead[2] // max(chunks, 1)))
+
+
+def _rows_before(pairs: Tensor) -> Tensor:
+    """D(j, i) from D(j, i]: each row takes what the row above it had."""
+    return torch.cat((torch.zeros_like(pairs[..., :1, :]), pairs[..., :-1, :]), -2)
+
+
+def _between(log: Tensor, low: Sequence[int], high: Sequence[int], size: int) -> Tensor:
+    """D(low, high] of each token of a block, its ends as positions in the block; signed sums."""
+    at = torch.arange(size, device=log.device)
+    a = torch.tensor(low, device=log.device)[:, None]
+    b = torch.tensor(high, device=log.device)[:, None]
+    forward = ((at > a) & (at <= b)).to(log.dtype)
+    backward = ((at > b) & (at <= a)).to(log.dtype)
+    blocks = _blocks(log, size)
+    if blocks.dim() == 5:
+        return (blocks @ (forward - backward).mT).exp()
+    return ((forward - backward) @ blocks.flatten(5)).exp().view(blocks.shape)
+
+
+def _running(x: Tensor, suffix: bool, strict: bool) -> Tensor:
+    """Sums over the tokens of a chunk up to (from) each one; strict: without itself."""
+    turned = x.flip(3) if suffix else x
+    sums = turned.cumsum(3)
+    if strict:
+        sums = torch.cat((torch.zeros_like(sums[:, :, :, :1]), sums[:, :, :, :-1]), 3)
+    return sums.flip(3) if suffix else sums
+
+
+def _placed(x: Tensor, view: Callable[..., Tensor], chunk: int, *args: int) -> Tensor:
+    """A slice put back among zeros: [.., chunk, ..] with `view(result, *args)` equal to x."""
+    pair = view in (_level, _upper_level, _diagonal)
+    found = x.new_zeros(*x.shape[:3], chunk, *((chunk,) if pair else x.shape[5:]))
+    view(found, *args).copy_(x)
+    return found
+
+
+def _carry(start: Tensor, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
+    """Walk the chunks with m = decay * m + write: [B, H, chunks + 1, ...], before and behind each.
+
+    Entry c is the state between chunks c - 1 and c, whichever way the walk goes.
+    """
+    B, H, chunks = write.shape[:3]
+    found = write.new_empty(B, H, chunks + 1, *write.shape[3:])
+    found[:, :, chunks if reverse else 0] = start
+    if decay is not None:
+        decay = decay.expand(B, H, chunks, *decay.shape[3:])
+    for step in range(chunks):
+        c = chunks - 1 - step if reverse else step
+        held, target = found[:, :, c + reverse], found[:, :, c + 1 - reverse]
+        if decay is None:
+            torch.add(held, write[:, :, c], out=target)
+        else:
+            torch.addcmul(write[:, :, c], decay[:, :, c], held, out=target)
+    return found
+
+
+def _each_sequence(
+    run: Callable[..., tuple[Tensor, ...]],
+    tokens: Sequence[Tensor],
+    shared: Sequence[Tensor | float],
+    states: Sequence[Tensor | None],
+    cu_seqlens: Tensor,
+    kinds: str,
+) -> tuple[Tensor, ...]:
+    """Run sequences packed along time one by one; kinds of results: t tokens, n a sequence, s sum."""
+    bounds = cu_seqlens.tolist()
+    parts = []
+    for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        own = [None if state is None else state[n : n + 1] for state in states]
+        parts.append(run(*(x[:, a:b] for x in tokens), *shared, *own))
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "s":
+            joined.append(torch.stack(found).sum(0))
+        else:
+            joined.append(torch.cat(found, 1 if kind == "t" else 0))
+    return tuple(joined)
