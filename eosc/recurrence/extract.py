@@ -41,6 +41,7 @@ from eosc.recurrence.ranges import Ranges, absolute
 from eosc.recurrence.readouts import Reader
 from eosc.recurrence.structures import classify, history, shift, why
 from eosc.recurrence.writes import writes
+from eosc.semantics.graph import StateGraph
 from eosc.semantics.model import Declaration, Mixer, Role
 from eosc.semantics.terms import Dependence, HistorySum, LagSum, Number, Read, Term, Type, walk
 
@@ -60,7 +61,7 @@ class _Extraction:
         self._ranges = Ranges(mixer)
         self._split = Splitter(mixer, self._build, self._ranges.of)
         self._normal = Normaliser(self._sources, self._build, self._split)
-        self._groups = _groups(mixer, self._sources)
+        self._groups = StateGraph(mixer).memory_groups
         ranks = {name: rank for rank, group in enumerate(self._groups) for name in group}
         self._reader = Reader(self._sources, self._build, ranks)
         self._logs = {each.operand.name for each in crossing(mixer) if each.as_log}
@@ -196,31 +197,6 @@ class _Extraction:
             kernel=kernel,
             width=width,
         )
-
-
-def _groups(mixer: Mixer, sources: Sources) -> tuple[tuple[str, ...], ...]:
-    """Memories that read each other, earlier groups first; of independent ones, as written."""
-    names = [name for name in mixer.order if name in {each.name for each in mixer.memories}]
-    reads: dict[str, frozenset[str]] = {}
-    for name in names:
-        value = mixer.by_name[name].value
-        reads[name] = sources.of(value) if value is not None else frozenset()
-    reach = {name: set(reads[name]) for name in names}
-    for middle in names:  # transitive closure; a mixer has a handful of memories
-        for name in names:
-            if middle in reach[name]:
-                reach[name] |= reach[middle]
-    found: list[tuple[str, ...]] = []
-    waiting = list(names)
-    while waiting:
-        done = {name for group in found for name in group}
-        for name in waiting:
-            group = {each for each in names if each in reach[name] and name in reach[each]} | {name}
-            if all(each in done or each in group for each in reach[name]):
-                found.append(tuple(each for each in names if each in group))
-                waiting = [each for each in waiting if each not in group]
-                break
-    return tuple(found)
 
 
 def _decay(pieces: tuple[Piece, ...], structure: Structure) -> tuple[Term, ...]:

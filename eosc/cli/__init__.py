@@ -1,0 +1,25 @@
+"""The command line.
+
+Data goes to stdout, findings and progress to stderr. Exit status: 0 everything came out as claimed,
+1 a finding, 2 usage, 3 unknown, 4 internal error. A verb's module imports what it needs when it
+runs, so that `eosc --help` costs little more than click.
+"""
+
+from __future__ import annotations
+
+from eosc.cli.build import build
+from eosc.cli.check import check
+from eosc.cli.doctor import doctor
+from eosc.cli.dump import dump
+from eosc.cli.explain import explain
+from eosc.cli.fmt import fmt
+from eosc.cli.graph import graph
+from eosc.cli.group import eosc
+from eosc.cli.new import new
+
+for _verb in (new, check, fmt, explain, graph, build, dump, doctor):
+    eosc.add_command(_verb)
+
+main = eosc
+
+__all__ = ["eosc", "main"]

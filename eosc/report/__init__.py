@@ -1,0 +1,1 @@
+"""What eosc says about a mixer: its explanation, and pictures of its graph of states."""
