@@ -13,11 +13,16 @@ from typing import Any
 
 from eosc.semantics.model import Declaration, Kind, Layer, Mixer, Role
 from eosc.semantics.terms import (
+    NOW,
     Attention,
     Dependence,
+    HistorySum,
+    KernelAt,
+    LagSum,
     Linear,
     MixerCall,
     Read,
+    Running,
     ShortConv,
     Term,
     Type,
@@ -26,8 +31,8 @@ from eosc.semantics.terms import (
 
 HEADS = "H"
 
-WEIGHTED = (Linear, ShortConv, View, MixerCall, Attention)
-"""Terms that the module computes before the kernel."""
+OUTSIDE = (Linear, ShortConv, View, MixerCall, Attention, LagSum, HistorySum, Running, KernelAt)
+"""Terms that the module computes before the kernel: those with weights, and those over time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,7 @@ class _Fusion:
 
     def _bound(self, operand: Declaration, value: Term) -> list[Declaration]:
         """The new operands of a binding, then the operand as a derived state."""
-        if isinstance(value, WEIGHTED):
+        if isinstance(value, OUTSIDE):
             self.projections.append(Projection(operand.name, value))
             return [operand]
         self.fresh = []
@@ -115,7 +120,7 @@ class _Fusion:
 
     def _lift(self, term: Term) -> Term:
         """The term inside the mixer: weighted parts as operands, heads implicit."""
-        if isinstance(term, WEIGHTED):
+        if isinstance(term, OUTSIDE):
             return self._raw(term)
         if isinstance(term, Read):
             return self._read(term)
@@ -133,6 +138,8 @@ class _Fusion:
     def _read(self, read: Read) -> Term:
         """A name of the layer: an operand, a param, an option, or a helper to inline."""
         name = read.name
+        if read.at not in (None, NOW):
+            return self._raw(read)
         if name in self.formals:
             if name not in self.numbers and name not in self.mixer.by_name:
                 default = self.formals[name].default
@@ -170,8 +177,6 @@ class _Fusion:
 
 
 def _operand_read(name: str, term: Term) -> Read:
-    from eosc.semantics.terms import NOW
-
     return Read(name, NOW, type=_headless(term.type), span=term.span)
 
 

@@ -176,11 +176,13 @@ class _Scan:
 
     def _log(self, factor: Factor) -> Value | None:
         """The stable log of a factor, or None where the factor is 1."""
+        static = factor.value.type.dependence is Dependence.STATIC
+        if static and not self.prologue.learned(factor.value):
+            return self.prologue.constant_log(factor.value, factor.interval)
         fn, args = self.prologue.scalar(factor.value)
-        log = stable_log(fn)
-        if log is None and factor.value.type.dependence is Dependence.STATIC:
-            # Constant in time: its log is taken once, outside the kernel.
-            return self.prologue.value(Apply("log", (factor.value,), type=factor.value.type))
+        log = stable_log(fn, {name: self.prologue.range_of(value) for name, value in args})
+        if log is None and static:
+            return self.prologue.constant_log(factor.value, factor.interval)
         if log is None:
             raise EosError(
                 Diagnostic(

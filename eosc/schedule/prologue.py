@@ -7,6 +7,7 @@ a named value that plain tensor code computes first, and the kernel loads that.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from fractions import Fraction
 
@@ -23,7 +24,6 @@ from eosc.semantics.model import Kind, Mixer
 from eosc.semantics.terms import (
     NOW,
     Apply,
-    At,
     AxisSize,
     Dependence,
     Normalise,
@@ -32,6 +32,9 @@ from eosc.semantics.terms import (
     Reduce,
     Term,
 )
+
+FRACTION = Interval(Fraction(0), Fraction(1), False, False)
+POSITIVE = Interval(Fraction(0), math.inf, True, True)
 
 SCALE = "scale"
 """The config that every call may set; it crosses as a number."""
@@ -57,6 +60,7 @@ class Prologue:
         self.arrays: dict[str, Array] = {}
         self.trainable: dict[str, bool] = {}
         self.hoisted: dict[str, Compute] = {}
+        self.ranges: dict[str, Interval] = {}
         self._names: dict[Term, str] = {}
 
     def value(self, term: Term) -> Value:
@@ -76,6 +80,8 @@ class Prologue:
         """The certified range of a loaded value (a real number where nothing is known)."""
         if not isinstance(value, Load):
             return REAL
+        if value.array in self.ranges:
+            return self.ranges[value.array]
         for name, cross in self.crossing.items():
             if cross.names[0] == value.array:
                 inferred = self.mixer.by_name[name].inferred
@@ -84,12 +90,9 @@ class Prologue:
         return REAL if hoisted is None else self._term_range(hoisted.term)
 
     def _term_range(self, term: Term) -> Interval:
-        """The range of a hoisted term: a declared state's, or of a logarithm of one."""
-        match term:
-            case Read(name=name, at=None) | Read(name=name, at=At(offset=0)):
-                return self.mixer.by_name[name].inferred
-            case Apply(op="log", args=(arg,)):
-                return bound(fn("log", Arg("x")), {"x": self._term_range(arg)})
+        """The range of a hoisted term, where it is a declared state."""
+        if isinstance(term, Read) and term.at in (None, NOW):
+            return self.mixer.by_name[term.name].inferred
         return REAL
 
     def _fuse(self, term: Term) -> Value | None:
@@ -131,12 +134,20 @@ class Prologue:
             name = read.name
             self.hoisted.setdefault(name, Compute(name, declaration.value or read))
             self.arrays.setdefault(name, Array(name, (), Per.CALL))
+            self.ranges[name] = self._option(declaration.value)
             return Load(name, dims=())
         if declaration.kind in (Kind.OPERAND, Kind.PARAM):
             return self._operand(read)
         if declaration.kind in (Kind.STATE, Kind.CONFIG) and declaration.value is not None:
             return self._spread(self._fuse(declaration.value), declaration.type.axes)
         return None
+
+    def _option(self, default: Term | None) -> Interval:
+        """What may be assumed of an option from its default: a fraction, a positive number."""
+        value = None if default is None else self._number(default)
+        if value is None or value < 0:
+            return REAL
+        return FRACTION if value <= 1 else POSITIVE
 
     def _operand(self, read: Read) -> Value:
         """An operand; where it crosses as a log, the exponential of what is loaded."""
@@ -200,23 +211,30 @@ class Prologue:
         """The value over all the axes that its declaration gives it."""
         return value if value is None or set(axes) <= set(value.dims) else broadcast(value, axes)
 
-    def _hoist(self, term: Term) -> Value:
+    def constant_log(self, factor: Term, interval: Interval) -> Value:
+        """The log of a factor that is constant in time, taken once outside the kernel."""
+        name = factor.name if isinstance(factor, Read) else "decay"
+        load = self._hoist(Apply("log", (factor,), type=factor.type), f"log_{name}")
+        self.ranges[load.array] = bound(fn("log", Arg("x")), {"x": interval})
+        return load
+
+    def _hoist(self, term: Term, base: str = "") -> Load:
         """Load the term from an array that plain tensor code fills."""
         self._within(term)
         name = self._names.get(term)
         if name is None:
-            name = self._fresh(term)
+            name = self._fresh(term, base)
             self._names[term] = name
             self.hoisted[name] = Compute(name, term)
         static = term.type.dependence is Dependence.STATIC
         axes = term.type.axes
         self.arrays.setdefault(name, Array(name, axes, Per.HEAD if static else Per.TOKEN))
-        self.trainable[name] = self._learned(term)
+        self.trainable[name] = self.learned(term)
         return Load(name, dims=axes if static else ("i", *axes))
 
-    def _fresh(self, term: Term) -> str:
+    def _fresh(self, term: Term, base: str = "") -> str:
         """A name that says where the value comes from."""
-        base = term.name if isinstance(term, Read) else "part"
+        base = base or (term.name if isinstance(term, Read) else "part")
         if isinstance(term, Read) and term.at not in (None, NOW):
             base = f"{base}_before"
         taken = {*self.arrays, *self.hoisted, *self.mixer.by_name}
@@ -228,7 +246,7 @@ class Prologue:
             name = f"{base}_{n}"
         return name
 
-    def _learned(self, term: Term) -> bool:
+    def learned(self, term: Term) -> bool:
         """Whether the term depends on an operand or a param."""
         seen: set[str] = set()
         stack = [term]
