@@ -159,10 +159,16 @@ def _sizes(
     derived = [axis for axis in mixer.axes if axis.size is not None]
     for axis in mixer.axes:
         if axis.size is None and axis.name not in sizes:
-            sizes[axis.name] = _invert(mixer, axis.name, sizes, configs)
+            found = _invert(mixer, axis.name, sizes, configs)
+            if found is not None:
+                sizes[axis.name] = found
     for axis in derived:
         assert axis.size is not None, "filtered above"
-        expected = int(static_number(axis.size, mixer, sizes, configs))
+        try:
+            expected = int(static_number(axis.size, mixer, sizes, configs))
+        except KeyError:
+            # Made of an axis that nothing shows: an error only if something asks for it.
+            continue
         if sizes.setdefault(axis.name, expected) != expected:
             raise ValueError(f"axis {axis.name} has size {sizes[axis.name]}, not {expected}")
     return sizes
@@ -180,7 +186,7 @@ def _invert(mixer: Mixer, name: str, sizes: Mapping[str, int], configs: Mapping[
                 break
             if found == sizes[axis.name]:
                 return candidate
-    raise ValueError(f"no operand shows the size of axis {name}: give it in sizes")
+    return None
 
 
 def _extent(mixer: Mixer, given: Given, sizes: Mapping[str, int]) -> tuple[int, int]:

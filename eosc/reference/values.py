@@ -57,8 +57,15 @@ class Space:
     sizes: Mapping[str, int]
 
     def size(self, axis: str) -> int:
-        """The size of an axis or of a primed copy."""
-        return self.sizes[axis.rstrip("'")]
+        """The size of an axis or of a primed copy.
+
+        Raises:
+            ValueError: no operand shows it.
+        """
+        base = axis.rstrip("'")
+        if base not in self.sizes:
+            raise ValueError(f"no operand shows the size of axis {base}: give it in sizes")
+        return self.sizes[base]
 
     def rank(self, axis: str) -> tuple[int, int]:
         """Where an axis stands."""

@@ -22,6 +22,8 @@ GATES = ("default", "strong", "weak", "mixed", "zero", "one")
 default: around 0.9. strong: logs from about -12 to -2. weak: 1 minus at most 1e-3. mixed: each
 element one of these. zero: one element in four is exactly 0 (a reset; also where the range is
 open at 0, since a log of -inf is always a legal operand). one: 1, or as near as the range allows.
+Decays that are derived come near these by shifting the raw operands that make them; zero and one
+saturate the gate.
 """
 
 # Shift of the raw operands behind a derived decay; far enough to saturate for zero and one.
