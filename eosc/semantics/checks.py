@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from math import inf
 
@@ -22,7 +23,8 @@ _STABLE = Interval(Fraction(-1), Fraction(1))
 
 def check_mixer(mixer: Mixer, reader: Reader, findings: Findings) -> Mixer:
     """The mixer with its ranges; everything found about it is reported."""
-    mixer, scalars = infer_ranges(mixer, reader, findings)
+    declarations, scalars = infer_ranges(mixer.declarations, reader, findings)
+    mixer = replace(mixer, declarations=declarations)
     graph = StateGraph(mixer)
     forms: dict[str, Form] = {}
     for group in graph.stages():

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from eosc.algebra.interval import Interval
 from eosc.diagnostics import Label, Severity, did_you_mean
 from eosc.semantics import builtins
 from eosc.semantics.axes import base_of, show_axes
@@ -16,7 +17,9 @@ from eosc.semantics.declarations import Draft, Reader
 from eosc.semantics.expressions import Expressions
 from eosc.semantics.findings import Abandoned, Findings
 from eosc.semantics.model import Axis, Declaration, Formal, Kind, Layer, Mixer
+from eosc.semantics.ranges import infer_ranges
 from eosc.semantics.resolution import Names
+from eosc.semantics.scalars import Scalars
 from eosc.semantics.scope import Scope, Symbol
 from eosc.semantics.terms import Dependence, Type
 from eosc.semantics.weights import LayerCalls
@@ -86,12 +89,15 @@ class LayerReader(Reader):
         self._unused()
         for draft in self.drafts.values():
             draft.initial = self.initials.get(draft.name)
+        declarations = self._ranged()
+        if self._errors() != before:
+            return None
         name = self.node.name.id if self.node.name is not None else ""
         return Layer(
             name or (self.mixer.name if self.mixer is not None else ""),
             tuple(self.formals),
             tuple(self.derived),
-            tuple(each.finish() for each in self.drafts.values()),
+            declarations,
             self.node.doc.text if self.node.doc is not None else "",
             self.node.span,
         )
@@ -354,6 +360,42 @@ class LayerReader(Reader):
                 label="needs a value",
                 hint=f"add {operand.name}[t] = linear(x[t]) to the layer",
             )
+
+    def _ranged(self) -> tuple[Declaration, ...]:
+        """The declarations with their ranges; a binding must keep what its operand assumes."""
+        given = self._option_ranges()
+        drafts = tuple(each.finish() for each in self.drafts.values())
+        declarations, _ = infer_ranges(drafts, self, self.findings, given)
+        for each in declarations:
+            operand = self.operands.get(each.name)
+            if operand is None or operand.declared is None or each.value is None:
+                continue
+            if each.inferred.within(operand.declared) or each.span is None:
+                continue
+            assert self.mixer is not None
+            labels = () if operand.span is None else (Label(operand.span, "assumed here"),)
+            self.findings.add(
+                "E061",
+                f"'{each.name}' of {self.mixer.name} is assumed in {operand.declared},"
+                f" which its binding does not show: inferred {each.inferred}",
+                each.span,
+                label=f"in {each.inferred}",
+                labels=labels,
+                hint="bound it here, as in sigmoid(linear(x[t])), or widen the operand's range",
+            )
+        return declarations
+
+    def _option_ranges(self) -> dict[str, Interval]:
+        """Options at their defaults, and the mixer's configs."""
+        scalars = Scalars({})
+        given: dict[str, Interval] = {}
+        for config in () if self.mixer is None else self.mixer.of_kind(Kind.CONFIG):
+            given[config.name] = config.inferred
+        for formal in self.formals:
+            if formal.default is not None:
+                given[formal.name] = scalars.bound(scalars.real(formal.default))
+                scalars.given(formal.name, given[formal.name])
+        return given
 
     def _unused(self) -> None:
         for draft in self.drafts.values():

@@ -2,42 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
+from types import MappingProxyType
 
-from eosc.algebra.interval import NONNEGATIVE, REAL, Interval
+from eosc.algebra.interval import REAL, Interval
 from eosc.semantics.declarations import Draft, Reader
 from eosc.semantics.findings import Abandoned, Findings
-from eosc.semantics.model import Kind, Mixer
-from eosc.semantics.scalars import Scalars
+from eosc.semantics.model import Declaration, Kind
+from eosc.semantics.scalars import NONNEGATIVE, Scalars
 from eosc.syntax import ast
 
 
-def infer_ranges(mixer: Mixer, reader: Reader, findings: Findings) -> tuple[Mixer, Scalars]:
-    """The mixer with `declared` and `inferred` filled in, and the scalars of its states.
+def infer_ranges(
+    declarations: Sequence[Declaration],
+    reader: Reader,
+    findings: Findings,
+    given: Mapping[str, Interval] = MappingProxyType({}),
+) -> tuple[tuple[Declaration, ...], Scalars]:
+    """The declarations with `declared` and `inferred` filled in, and the scalars of the states.
 
     Reports claims that interval analysis cannot show (E061).
+
+    Args:
+        declarations: of a mixer or a layer.
+        reader: that read them; it knows the ranges as written.
+        findings: where claims that cannot be shown go.
+        given: ranges of names that are declared elsewhere (a layer's options).
     """
-    scalars = Scalars(mixer)
+    scalars = Scalars({each.name: each for each in declarations})
+    for name, range in given.items():
+        scalars.given(name, range)
     declared: dict[str, Interval] = {}
     inferred: dict[str, Interval] = {}
-    for name in _evaluation_order(mixer):
+    for name in _evaluation_order(declarations, reader.order):
         draft = reader.drafts[name]
         written = _written(draft, reader, scalars, findings)
         if written is not None:
             declared[name] = written
         inferred[name] = _infer(draft, written, scalars, findings)
-    declarations = tuple(
+    ranged = tuple(
         replace(each, declared=declared.get(each.name), inferred=inferred[each.name])
-        for each in mixer.declarations
+        for each in declarations
     )
-    return replace(mixer, declarations=declarations), scalars
+    return ranged, scalars
 
 
-def _evaluation_order(mixer: Mixer) -> tuple[str, ...]:
+def _evaluation_order(
+    declarations: Sequence[Declaration], order: Sequence[str]
+) -> tuple[str, ...]:
     """First what is given, then definitions in the order of one step."""
-    given = [each.name for each in mixer.declarations if each.name not in mixer.order]
-    return (*given, *mixer.order)
+    return (*(each.name for each in declarations if each.name not in order), *order)
 
 
 def _infer(

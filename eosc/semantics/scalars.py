@@ -7,13 +7,14 @@ so `1 - a[t]` knows what `a[t]` is; the same value under another axis name is an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from math import inf
 
-from eosc.algebra.interval import NONNEGATIVE, REAL, UNIT, Interval, bound
+from eosc.algebra.interval import REAL, UNIT, Interval, bound
 from eosc.algebra.interval import ZERO as ZERO_RANGE
 from eosc.algebra.scalar import INF, ONE, ZERO, Arg, S, const, count, fn, select
-from eosc.semantics.model import Kind, Mixer
+from eosc.semantics.model import Declaration, Kind
 from eosc.semantics.terms import (
     NOW,
     At,
@@ -39,6 +40,8 @@ from eosc.semantics.terms import (
 
 # A state whose scalar is larger is represented by its range alone.
 _LARGEST = 2_000
+# The finite reals from 0 (an infinite end that is closed stands for the infinity itself).
+NONNEGATIVE = Interval(Fraction(0), inf, False, True)
 _AT_LEAST_ONE = Interval(Fraction(1), inf, False, True)
 _UNIT_BALL = Interval(Fraction(-1), Fraction(1))
 _PROBABILITY = Interval(Fraction(0), Fraction(1), True, False)
@@ -50,10 +53,10 @@ Pair = tuple[S, S]
 
 
 class Scalars:
-    """The scalars of one mixer's states; states are entered in the order of evaluation."""
+    """The scalars of a mixer's or a layer's states, entered in the order of evaluation."""
 
-    def __init__(self, mixer: Mixer) -> None:
-        self.mixer = mixer
+    def __init__(self, declarations: Mapping[str, Declaration]) -> None:
+        self.declarations = declarations
         self.ranges: dict[str, Interval] = {}
         self.facts: dict[S, Interval] = {}
         self._states: dict[str, S] = {}
@@ -139,7 +142,7 @@ class Scalars:
     def _read(self, name: str, at: At | None) -> S:
         if (at is None or at == NOW) and name in self._states:
             return self._states[name]
-        known = self.mixer.by_name.get(name)
+        known = self.declarations.get(name)
         at = None if known is None or at == NOW or known.kind is Kind.CONFIG else at
         range = self._inferred.get(name, REAL)
         if at is not None and known is not None and known.value is not None:
@@ -150,7 +153,7 @@ class Scalars:
 
     def _before(self, name: str) -> Interval:
         """The range of a state before the first step."""
-        initial = self.mixer.by_name[name].initial
+        initial = self.declarations[name].initial
         return ZERO_RANGE if initial is None else self.bound(self.real(initial))
 
     def _running_facts(self, name: str, value: Running) -> None:
@@ -164,7 +167,7 @@ class Scalars:
             self.facts[Arg(_label(name, At(offset=1))) - now] = _NONPOSITIVE
 
     def _starts_empty(self, name: str) -> bool:
-        match self.mixer.by_name[name].initial:
+        match self.declarations[name].initial:
             case Apply(op="neg", args=(Constant(name="inf"),)):
                 return True
         return False
@@ -210,8 +213,8 @@ class Scalars:
                 range = self._inferred.get(name, REAL)
                 return self._fresh(("kernel", name, self.real(lag)), range)
             case Rename(arg=arg, source=source, target=target):
-                inner = self.real(arg)
-                return self._fresh(("rename", source, target, inner), self.bound(inner))
+                scalar = self.real(arg)
+                return self._fresh(("rename", source, target, scalar), self.bound(scalar))
             case Eye(rows=rows, columns=columns):
                 return self._fresh(("eye", rows, columns), UNIT)
         return self._fresh(("opaque", id(term)), REAL)
