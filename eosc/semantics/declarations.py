@@ -249,6 +249,21 @@ class Reader:
         draft = Draft(name.id, Kind.OUTPUT, Type(), range=statement.range)
         self._define(name, statement.target.index, statement.type, statement.value, draft)
 
+    def forall(self, node: ast.Forall) -> None:
+        """The variables of a theorem: operands, with an index or without."""
+        kind = self._written(node.type) or Type()
+        for target in node.targets:
+            self._claim(target.name)
+            timed = self._timed(target)
+            dependence = Dependence.DATA if timed else Dependence.STATIC
+            draft = Draft(
+                target.name.id,
+                Kind.OPERAND,
+                replace(kind, dependence=dependence),
+                range=node.range,
+            )
+            self._declare(draft, target.name, timed=timed)
+
     # ---- names
 
     def _claim(self, name: ast.Name, axis: bool = False) -> None:

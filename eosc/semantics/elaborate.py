@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from eosc.diagnostics import Diagnostic, Label, Sink, Source, Span, did_you_mean
 from eosc.semantics import builtins
 from eosc.semantics.families import check_family, elaborate_family, elaborate_grid
@@ -14,6 +16,8 @@ from eosc.semantics.layers import elaborate_layer
 from eosc.semantics.mixers import Text, elaborate_mixer
 from eosc.semantics.model import Definition, Unit
 from eosc.semantics.resolution import Names
+from eosc.semantics.sequences import elaborate_block, elaborate_model
+from eosc.semantics.theorems import Theorem, elaborate_theorem
 from eosc.syntax import ast
 from eosc.syntax.characters import normalise
 
@@ -48,6 +52,7 @@ class _File:
         self.macros: dict[str, ast.Macro] = {}
         self.names = Names(macros=self.macros)
         self.places: dict[str, Span] = {}
+        self.theorems: list[Theorem] = []
 
     def run(self) -> tuple[Unit, tuple[Diagnostic, ...]]:
         for item in self.module.items:
@@ -55,6 +60,7 @@ class _File:
                 self._macro(item)
         for item in self.module.items:
             self._item(item)
+        self.unit = replace(self.unit, theorems=tuple(self.theorems))
         return self.unit, self.findings.sink.diagnostics
 
     def _item(self, item: ast.Item) -> None:
@@ -69,6 +75,12 @@ class _File:
                 self._grid(item)
             case ast.Layer():
                 self._layer(item)
+            case ast.Block():
+                self._block(item)
+            case ast.Model():
+                self._model(item)
+            case ast.Theorem() | ast.Claim():
+                self._theorem(item)
 
     # ---- names
 
@@ -191,6 +203,31 @@ class _File:
         self._define(item.name.id, layer)
         if layer is not None:
             self.unit.layers[layer.name] = layer
+
+    def _block(self, item: ast.Block) -> None:
+        if not self._claim(item.name):
+            return
+        block = elaborate_block(item, self.names, self.findings)
+        self._define(item.name.id, block)
+        if block is not None:
+            self.unit.blocks[block.name] = block
+
+    def _model(self, item: ast.Model) -> None:
+        if not self._claim(item.name):
+            return
+        model = elaborate_model(item, self.names, self.findings)
+        self._define(item.name.id, model)
+        if model is not None:
+            self.unit.models[model.name] = model
+
+    def _theorem(self, item: ast.Theorem | ast.Claim) -> None:
+        if isinstance(item, ast.Theorem) and isinstance(item.name, ast.Name):
+            if not self._claim(item.name):
+                return
+            self._define(item.name.id, None)
+        theorem = elaborate_theorem(item, self.names, self.findings)
+        if theorem is not None:
+            self.theorems.append(theorem)
 
     def _grid(self, item: ast.Grid) -> None:
         if not self._claim(item.name):

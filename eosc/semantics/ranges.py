@@ -90,11 +90,23 @@ def _advice(written: Interval, range: Interval) -> str:
     return f"write {range}, or change the definition"
 
 
-def _written(draft: Draft, reader: Reader, scalars: Scalars, findings: Findings) -> Interval | None:
-    """The range as the text gives it; its ends are static expressions."""
-    node = draft.range
-    if node is None:
+def _written(
+    draft: Draft, reader: Reader, scalars: Scalars, findings: Findings
+) -> Interval | None:
+    if draft.range is None:
         return None
+    try:
+        return written_range(draft.range, f"'{draft.name}'", reader, scalars)
+    except Abandoned:
+        return None
+
+
+def written_range(node: ast.Range, what: str, reader: Reader, scalars: Scalars) -> Interval:
+    """The range as the text gives it; its ends are static expressions.
+
+    Raises:
+        Abandoned: after an error was reported.
+    """
     try:
         if isinstance(node, ast.Bound):
             point = _end(node.value, reader, scalars)
@@ -102,16 +114,13 @@ def _written(draft: Draft, reader: Reader, scalars: Scalars, findings: Findings)
             return Interval.compared(node.op, end)
         low, high = _end(node.low, reader, scalars), _end(node.high, reader, scalars)
         return Interval(low.lo, high.hi, node.low_open, node.high_open)
-    except Abandoned:
-        return None
     except ValueError:
-        findings.add(
+        reader.findings.fail(
             "E061",
-            f"the range of '{draft.name}' is empty",
+            f"the range of {what} is empty",
             node.span,
             hint="write the smaller end first: in (0, 1)",
         )
-        return None
 
 
 def _end(node: ast.Expr, reader: Reader, scalars: Scalars) -> Interval:

@@ -1,0 +1,520 @@
+"""Blocks and models: functions of whole sequences, and the stacks made of them.
+
+Supported: names, sizes, options and arities are resolved and checked. Not supported: axes of the
+values (every sequence is [B, T, D]; `linear(to =)` and `concat` change the last size).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from eosc.diagnostics import Severity, Span, did_you_mean
+from eosc.options import LIMITS
+from eosc.semantics import builtins
+from eosc.semantics.calls import call
+from eosc.semantics.expressions import Expressions, constant_value
+from eosc.semantics.findings import Abandoned, Findings
+from eosc.semantics.model import Family, Formal, Kind, Layer, Mixer
+from eosc.semantics.resolution import Names
+from eosc.semantics.scope import Scope, Symbol
+from eosc.semantics.terms import Term, Type
+from eosc.syntax import ast
+
+INPUT = "x"
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A named sequence: the input `x` or an earlier binding."""
+
+    name: str
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A number: a size or an option of the block."""
+
+    term: Term
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A pointwise operation; `op` as in `terms.Apply`."""
+
+    op: str
+    args: tuple[Expression, ...]
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A function of sequences: a builtin, or a mixer, layer or block by name.
+
+    options: sizes as terms, names of functions and merges as text.
+    """
+
+    function: str
+    args: tuple[Expression, ...]
+    options: tuple[tuple[str, Term | str], ...] = ()
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+Expression: TypeAlias = Value | Size | Operation | Use
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """`n * item` or `n * (item, item)`: every occurrence has its own weights."""
+
+    count: Term
+    items: tuple[StackItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """`shared(block(...))`: all occurrences have the same weights."""
+
+    item: Use
+
+
+StackItem: TypeAlias = Use | Repeat | Shared
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A function of one sequence."""
+
+    name: str
+    formals: tuple[Formal, ...]
+    bindings: tuple[tuple[str, Expression], ...]
+    output: Expression
+    doc: str = ""
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A stack of blocks between an embedding and a head.
+
+    shared: params that all layers see, with the names of their axes.
+    """
+
+    name: str
+    formals: tuple[Formal, ...]
+    embed: Expression
+    stack: tuple[StackItem, ...]
+    norm: str
+    head: str
+    shared: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    doc: str = ""
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Builtin:
+    """Arguments and options of a builtin; -1 arguments: two or more."""
+
+    arguments: int
+    options: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+
+
+_BUILTINS: Mapping[str, _Builtin] = {
+    "attention": _Builtin(1, ("heads", "window")),
+    "local_attention": _Builtin(1, ("heads", "window"), ("window",)),
+    "mlp": _Builtin(1, ("hidden", "act"), ("hidden",)),
+    "linear": _Builtin(1, ("to", "bias")),
+    "concat": _Builtin(-1),
+    "gumbel_gate": _Builtin(1, ("keep",)),
+    "bidirectional": _Builtin(2, ("merge",)),
+    **{name: _Builtin(1) for name in builtins.NORMALISATIONS},
+}
+_EMBEDDINGS: Mapping[str, _Builtin] = {"tokens": _Builtin(1), "positions": _Builtin(1)}
+_HEADS = ("tied", "linear")
+_MERGES = ("sum", "concat")
+
+
+class _Reader:
+    """Reads the expressions of one block or model."""
+
+    def __init__(self, name: str, names: Names, findings: Findings) -> None:
+        self.scope = Scope(name, findings)
+        self.names = names
+        self.findings = findings
+        self.sizes = Expressions(self.scope, call)
+        self.values: dict[str, Span] = {}
+        self.broken: set[str] = set()
+        self.used: set[str] = set()
+        self.functions: Mapping[str, _Builtin] = _BUILTINS
+
+    def formals(self, parameters: Sequence[ast.Parameter]) -> tuple[Formal, ...]:
+        """Sizes and options, each with a default that may use the ones before."""
+        found: list[Formal] = []
+        for each in parameters:
+            name = each.name.id
+            if name in self.scope.symbols:
+                self.findings.fail("E016", f"'{name}' is defined twice", each.name.span)
+            default = None
+            if each.default is not None:
+                default = self.sizes.static(each.default, f"the default of '{name}'")
+            self.scope.symbols[name] = Symbol(name, Kind.CONFIG, Type(), each.name.span)
+            found.append(Formal(name, default))
+        return tuple(found)
+
+    # ---- expressions
+
+    def expression(self, node: ast.Expr) -> Expression:
+        """A sequence, or a number.
+
+        Raises:
+            Abandoned: after an error was reported.
+        """
+        match node:
+            case ast.Name(id=name) if name in self.broken:
+                raise Abandoned
+            case ast.Name(id=name) if name in self.values:
+                self.used.add(name)
+                return Value(name, node.span)
+            case ast.Name(id=name) if name not in self.scope.symbols:
+                hint = did_you_mean(name, (*self.values, *self.scope.symbols))
+                self.findings.fail(
+                    "E010", f"undefined '{name}'" + (f", {hint}" if hint else ""), node.span
+                )
+            case ast.Name() | ast.Number():
+                return Size(self.sizes.static(node, "a size"), node.span)
+            case ast.Unary(op="-", operand=operand):
+                return Operation("neg", (self.expression(operand),), node.span)
+            case ast.Binary(op=op, left=left, right=right):
+                args = (self.expression(left), self.expression(right))
+                return Operation(builtins.ARITHMETIC[op], args, node.span)
+            case ast.Call():
+                return self.use(node)
+            case ast.Index(base=base):
+                self.findings.fail(
+                    "E011",
+                    "blocks work on whole sequences: no index here",
+                    node.span,
+                    hint=f"write {self.findings.quote(base.span) or 'the name alone'}",
+                )
+        self.findings.fail("E011", "this has no meaning in a block", node.span)
+
+    def use(self, node: ast.Call) -> Expression:
+        """A call of a builtin, a mixer, a layer or a block."""
+        name = node.function.id
+        if name in self.names.definitions:
+            return self._definition(node)
+        if name in self.functions:
+            return self._builtin(node, self.functions[name])
+        row = builtins.ELEMENTWISE.get(name)
+        if row is not None and self.functions is _BUILTINS:
+            self._count(node, row.arity)
+            args = tuple(self.expression(each) for each in node.positional)
+            return Operation(name, args, node.span)
+        pool = (*self.functions, *builtins.ELEMENTWISE, *self.names.definitions)
+        hint = did_you_mean(name, pool)
+        self.findings.fail(
+            "E012",
+            f"unknown function '{name}'" + (f", {hint}" if hint else ""),
+            node.function.span,
+        )
+
+    def _count(self, node: ast.Call, count: int) -> None:
+        given = len(node.positional)
+        if given == count or (count < 0 and given >= 2):
+            return
+        expected = "two or more" if count < 0 else str(count)
+        plural = "" if count == 1 else "s"
+        self.findings.fail(
+            "E015",
+            f"{node.function.id} takes {expected} argument{plural}, {given} given",
+            node.span,
+        )
+
+    def _builtin(self, node: ast.Call, row: _Builtin) -> Expression:
+        name = node.function.id
+        self._count(node, row.arguments)
+        options = self._options(node, row.options)
+        missing = [each for each in row.required if each not in dict(options)]
+        if missing:
+            self.findings.fail("E015", f"{name} needs {missing[0]} = ...", node.span)
+        if name == "bidirectional":
+            return self._bidirectional(node, options)
+        args = tuple(self.expression(each) for each in node.positional)
+        return Use(name, args, options, node.span)
+
+    def _bidirectional(
+        self, node: ast.Call, options: tuple[tuple[str, Term | str], ...]
+    ) -> Expression:
+        """`bidirectional(mixer, x, merge = sum)`: once forwards, once backwards."""
+        mixer, value = node.positional
+        if not isinstance(mixer, ast.Name) or mixer.id not in self.names.definitions:
+            self.findings.fail("E012", "bidirectional takes the name of a mixer", mixer.span)
+        self._layer_of(mixer)
+        merged = (*options, ("mixer", mixer.id))
+        return Use("bidirectional", (self.expression(value),), merged, node.span)
+
+    def _options(
+        self, node: ast.Call, allowed: Sequence[str]
+    ) -> tuple[tuple[str, Term | str], ...]:
+        found: list[tuple[str, Term | str]] = []
+        for keyword in node.keywords:
+            key, value = keyword.name.id, keyword.value
+            if key not in allowed:
+                hint = did_you_mean(key, allowed)
+                listed = f"its options are {', '.join(allowed)}" if allowed else "it has none"
+                self.findings.fail(
+                    "E015",
+                    f"{node.function.id} has no option '{key}'",
+                    keyword.name.span,
+                    hint=hint or listed,
+                )
+            if key in ("act", "merge"):
+                found.append((key, self._word(key, value)))
+            else:
+                found.append((key, self.sizes.static(value, f"'{key}'")))
+        return tuple(found)
+
+    def _word(self, key: str, node: ast.Expr) -> str:
+        pool = _MERGES if key == "merge" else (*builtins.ELEMENTWISE, "swiglu", "geglu")
+        name = node.id if isinstance(node, ast.Name) else ""
+        if name not in pool:
+            self.findings.fail(
+                "E012",
+                f"'{key}' takes the name of a function" if key == "act" else
+                "'merge' is sum or concat",
+                node.span,
+                hint=did_you_mean(name, pool),
+            )
+        return name
+
+    def _layer_of(self, name: ast.Name) -> tuple[Formal, ...]:
+        """The formals of what this name stands for as a function of one sequence."""
+        found = self.names.definitions[name.id]
+        if found is None:
+            raise Abandoned
+        if isinstance(found, Family):
+            found = found.make(found.combinations[0])
+        if isinstance(found, Mixer):
+            if found.layer is None:
+                self.findings.fail(
+                    "E052",
+                    f"{name.id} has no layer: it is no function of one sequence",
+                    name.span,
+                    hint=f"add `layer(D, ...):` to {name.id}, or write a free-standing layer",
+                )
+            return found.layer.formals
+        if isinstance(found, Layer | Block):
+            return found.formals
+        self.findings.fail("E012", f"'{name.id}' is no function of a sequence", name.span)
+
+    def _definition(self, node: ast.Call) -> Expression:
+        formals = self._layer_of(node.function)
+        self._count(node, 1)
+        options = self._options(node, tuple(each.name for each in formals))
+        args = tuple(self.expression(each) for each in node.positional)
+        return Use(node.function.id, args, options, node.span)
+
+
+def _errors(findings: Findings) -> int:
+    return sum(d.severity is Severity.ERROR for d in findings.sink.diagnostics)
+
+
+def elaborate_block(node: ast.Block, names: Names, findings: Findings) -> Block | None:
+    """A block, or None when it has errors (all of them reported)."""
+    before = _errors(findings)
+    work = _Reader(node.name.id, names, findings)
+    try:
+        formals = work.formals(node.parameters)
+    except Abandoned:
+        return None
+    work.values[INPUT] = node.name.span
+    bindings: list[tuple[str, Expression]] = []
+    output: Expression | None = None
+    for statement in node.body:
+        try:
+            match statement:
+                case ast.Equation(targets=targets, value=value):
+                    for target in targets:
+                        bindings.append((target.name.id, _binding(work, target, value)))
+                case ast.Output(target=target, value=value):
+                    if output is not None:
+                        findings.fail("E016", "a block has one output", statement.span)
+                    work.used.add(target.name.id)
+                    output = _binding(work, target, value)
+                case ast.Pass():
+                    continue
+                case _:
+                    findings.fail(
+                        "E011", "a block holds bindings and one output", statement.span
+                    )
+        except Abandoned:
+            continue
+    if not any(isinstance(each, ast.Output) for each in node.body):
+        findings.add("E002", f"block '{node.name.id}' has no output", node.name.span,
+                     hint="add `output y = ...`")
+    if _errors(findings) != before or output is None:
+        return None
+    for name, span in work.values.items():
+        if name not in work.used and name != INPUT:
+            findings.add("W070", f"unused state '{name}'", span, hint="use it, or remove it")
+    doc = node.doc.text if node.doc is not None else ""
+    return Block(node.name.id, formals, tuple(bindings), output, doc, node.span)
+
+
+def _binding(work: _Reader, target: ast.Target, value: ast.Expr) -> Expression:
+    name = target.name.id
+    free = name not in work.values and name not in work.scope.symbols
+    work.broken.add(name)
+    if target.index is not None:
+        work.findings.fail(
+            "E011",
+            "blocks work on whole sequences: no index here",
+            target.span,
+            hint=f"write {name} = ...",
+        )
+    if not free:
+        work.findings.fail("E016", f"'{name}' is defined twice", target.name.span)
+    expression = work.expression(value)
+    work.broken.discard(name)
+    work.values[name] = target.name.span
+    return expression
+
+
+# ---- models
+
+
+def elaborate_model(node: ast.Model, names: Names, findings: Findings) -> Model | None:
+    """A model, or None when it has errors (all of them reported)."""
+    before = _errors(findings)
+    work = _Reader(node.name.id, names, findings)
+    work.functions = _EMBEDDINGS
+    try:
+        formals = work.formals(node.parameters)
+    except Abandoned:
+        return None
+    embed: Expression | None = None
+    stack: list[StackItem] = []
+    words = {"norm": "layernorm", "head": "tied"}
+    shared: list[tuple[str, tuple[str, ...]]] = []
+    seen: set[str] = set()
+    for statement in node.body:
+        kind = type(statement).__name__.lower()
+        try:
+            if kind != "param" and kind in seen:
+                findings.fail("E016", f"a model has one {kind}", statement.span)
+            seen.add(kind)
+            match statement:
+                case ast.Embed(value=value):
+                    embed = work.expression(value)
+                case ast.Stack(items=items):
+                    for item in items:
+                        stack.append(_stack_item(work, item))
+                case ast.Norm(value=value):
+                    words["norm"] = _named(work, value, builtins.NORMALISATIONS, "norm")
+                case ast.Head(value=value):
+                    words["head"] = _named(work, value, _HEADS, "head")
+                case ast.Param():
+                    shared.extend(_shared_params(work, statement))
+        except Abandoned:
+            continue
+    for needed in ("embed", "stack"):
+        if needed not in seen:
+            findings.add("E002", f"model '{node.name.id}' has no {needed}", node.name.span)
+    if _errors(findings) != before or embed is None:
+        return None
+    doc = node.doc.text if node.doc is not None else ""
+    return Model(
+        node.name.id,
+        formals,
+        embed,
+        tuple(stack),
+        words["norm"],
+        words["head"],
+        tuple(shared),
+        doc,
+        node.span,
+    )
+
+
+def _named(work: _Reader, node: ast.Expr, pool: Sequence[str], what: str) -> str:
+    name = node.id if isinstance(node, ast.Name) else ""
+    if name not in pool:
+        work.findings.fail(
+            "E012",
+            f"unknown {what}",
+            node.span,
+            hint=did_you_mean(name, pool) or f"it is one of {', '.join(pool)}",
+        )
+    return name
+
+
+def _shared_params(
+    work: _Reader, statement: ast.Param
+) -> list[tuple[str, tuple[str, ...]]]:
+    """`shared param Gamma: L, V`: L counts the layers, other axes are sizes of the model."""
+    axes = statement.type.axes if statement.type is not None else None
+    for each in axes or ():
+        if each.id != "L" and each.id not in work.scope.symbols:
+            work.findings.fail(
+                "E021",
+                f"unknown axis '{each.id}'",
+                each.span,
+                hint=did_you_mean(each.id, work.scope.symbols) or "add it to the model's sizes",
+            )
+    names = tuple(each.id for each in axes or ())
+    return [(each.id, names) for each in statement.names]
+
+
+def _stack_item(work: _Reader, node: ast.Expr) -> StackItem:
+    match node:
+        case ast.Binary(op="*", left=left, right=right):
+            count = work.sizes.static(left, "a repeat count")
+            known = constant_value(count)
+            whole = known is None or (known.denominator == 1 and 0 <= known <= LIMITS.repeat)
+            if not whole:
+                work.findings.fail(
+                    "E009",
+                    f"a repeat count is a whole number up to {LIMITS.repeat}",
+                    left.span,
+                )
+            items = right.items if isinstance(right, ast.Tuple) else (right,)
+            return Repeat(count, tuple(_stack_item(work, each) for each in items))
+        case ast.Call(function=ast.Name(id="shared"), arguments=(ast.Call() as inner,)):
+            item = _stack_item(work, inner)
+            assert isinstance(item, Use)
+            return Shared(item)
+        case ast.Call():
+            return _stacked(work, node)
+    work.findings.fail(
+        "E011", "a stack holds block(...), n * block(...) or n * (block(...), ...)", node.span
+    )
+
+
+def _stacked(work: _Reader, node: ast.Call) -> Use:
+    name = node.function
+    if name.id not in work.names.definitions:
+        pool = tuple(work.names.definitions)
+        hint = did_you_mean(name.id, pool)
+        work.findings.fail(
+            "E012", f"unknown block '{name.id}'" + (f", {hint}" if hint else ""), name.span
+        )
+    formals = work._layer_of(name)
+    if len(node.positional) > len(formals):
+        count = len(node.positional)
+        work.findings.fail(
+            "E015", f"{name.id} takes {len(formals)} arguments, {count} given", node.span
+        )
+    given: list[tuple[str, Term | str]] = []
+    for formal, value in zip(formals, node.positional, strict=False):
+        given.append((formal.name, work.sizes.static(value, f"'{formal.name}'")))
+    given.extend(work._options(node, tuple(each.name for each in formals)))
+    missing = [f.name for f in formals if f.default is None and f.name not in dict(given)]
+    if missing:
+        work.findings.fail(
+            "E015", f"{name.id} needs {missing[0]}", node.span, hint=f"add {missing[0]} = ..."
+        )
+    return Use(name.id, (), tuple(given), node.span)
