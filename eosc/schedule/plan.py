@@ -176,6 +176,8 @@ class _Scan:
 
     def _log(self, factor: Factor) -> Value | None:
         """The stable log of a factor, or None where the factor is 1."""
+        if factor.interval.lo == factor.interval.hi == 1:
+            return None
         static = factor.value.type.dependence is Dependence.STATIC
         if static and not self.prologue.learned(factor.value):
             return self.prologue.constant_log(factor.value, factor.interval)
@@ -232,7 +234,9 @@ class _Scan:
 
 
 def _product(term: Term) -> list[Term]:
-    """The factors of a product."""
+    """The factors of a product; the real part of a real value is that value."""
+    if isinstance(term, Apply) and term.op in ("Re", "identity") and not term.args[0].type.complex:
+        return _product(term.args[0])
     if isinstance(term, Apply) and term.op == "mul":
         return [*_product(term.args[0]), *_product(term.args[1])]
     return [term]

@@ -1,0 +1,142 @@
+"""What the planner fuses, hoists and certifies, by structure."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from eosc import api
+from eosc.diagnostics import EosError
+from eosc.ir.nodes import Per
+from eosc.models.layers import fuse
+from eosc.recurrence.extract import extract
+from eosc.resources import zoo_folder
+from eosc.schedule.plan import plan
+from eosc.schedule.program import Compute, Program
+from eosc.semantics.model import Mixer, Unit
+from eosc.targets import Target
+
+
+@cache
+def unit(path: str) -> Unit:
+    return api.load(zoo_folder() / path)
+
+
+def mixer(target: str) -> Mixer:
+    path, _, name = target.partition(":")
+    (found,) = Target.parse(f"{zoo_folder()}/{target}").mixers(unit(path)).values()
+    return found
+
+
+def planned(target: str) -> Program:
+    return plan(extract(mixer(target)))
+
+
+# target, parts of the log-decay, what is hoisted, whether the output is the bare readout
+FUSED = [
+    ("linear/linear_attention.eos", (), ("scale",), True),
+    ("gating/simple_gla.eos", ("g0",), ("scale",), True),
+    ("gating/gla.eos", ("gK",), ("scale",), True),
+    ("gating/hgrn2.eos", ("gK",), ("scale",), True),
+    ("gating/dfw.eos", ("gK", "gV"), (), True),
+    ("gating/rwkv6.eos", ("gK",), (), False),
+    ("gating/lightnet.eos", ("gK",), ("z", "z_before"), True),
+    ("position/rope_la.eos", (), ("e", "s"), True),
+    ("retention/retnet_norot.eos", ("g0",), ("scale", "log_gamma"), True),
+    ("retention/retnet_rope.eos", ("g0",), ("scale", "e", "s", "log_gamma"), True),
+    ("retention/tnl.eos", ("g0",), ("log_a",), True),
+    ("ssm/mamba2.eos", ("g0",), (), False),
+    ("lcsm/lcsm.eos:lcsm(osc=one)", (), (), True),
+    ("lcsm/lcsm.eos:lcsm(osc=k_dep)", ("gK",), (), True),
+    ("lcsm/lcsm.eos:lcsm(osc=v_dep)", ("gV",), (), True),
+    ("lcsm/lcsm.eos:lcsm(osc=kv_outer)", ("gK", "gV"), (), True),
+    ("lcsm/lcsm.eos:lcsm(osc=k_param)", ("gK",), (), True),
+    ("lcsm/lcsm.eos:lcsm(osc=v_param)", ("gV",), (), True),
+]
+
+
+@pytest.mark.parametrize(("target", "logs", "hoisted", "bare"), FUSED, ids=[r[0] for r in FUSED])
+def test_the_decay_family_is_fused(
+    target: str, logs: tuple[str, ...], hoisted: tuple[str, ...], bare: bool
+) -> None:
+    program = planned(target)
+    assert program.fallback == ""
+    (step,) = program.scans
+    assert tuple(name for name, _ in step.scan.logs()) == logs
+    assert tuple(each.name for each in program.steps if isinstance(each, Compute)) == hoisted
+    assert (type(program.output).__name__ == "Read") is bare
+
+
+# target, what the reason speaks of
+LATER = [
+    ("delta/deltanet.eos", "lowrank"),
+    ("delta/deltaproduct.eos", "product"),
+    ("gating/gateloop.eos", "complex"),
+    ("normalised/mlstm.eos", "2 memories"),
+    ("normalised/softmax_attention.eos", "history"),
+    ("rnn/hgrn.eos", "shrink"),
+    ("ssm/mamba.eos", "separate"),
+    ("ssm/s4.eos", "dense"),
+    ("lcsm/lcsm.eos:lcsm(osc=kv_param)", "separate"),
+]
+
+
+@pytest.mark.parametrize(("target", "reason"), LATER, ids=[r[0] for r in LATER])
+def test_other_structures_say_why_not(target: str, reason: str) -> None:
+    program = planned(target)
+    assert not program.scans
+    assert reason in program.fallback
+
+
+def test_a_layer_fuses_its_gate() -> None:
+    fused = fuse(mixer("gating/gla.eos"))
+    assert fused is not None
+    program = plan(extract(fused.mixer), fused.numbers)
+    (step,) = program.scans
+    kinds = {each.name: each.per for each in step.scan.operands}
+    assert kinds["a_raw"] is Per.TOKEN
+    assert kinds["tau"] is Per.CALL
+    assert "logsigmoid" in str(getattr(step.scan.log_key, "fn", None))
+    assert {each.name for each in fused.projections} == {"q", "k", "v", "a_raw"}
+
+
+SPEC = """mixer gate:
+    axes K, V
+    shrink q[t]: K
+    expand k[t]: K
+    input v[t]: V
+    arg z[t]: K
+    oscillation a[t]: K in [0, 1] = {decay}
+    memory m: K, V
+
+    m[t] = a[t] * m[t-1] + k[t] * v[t]
+    output y[t]: V = sum[K](q[t] * m[t])
+"""
+
+# decay, base of the form with a chunk of 64: exponents reach base / 2 times the gate, below 74.8
+BOUNDED = [
+    ("sigmoid(z[t])", 1),
+    ("exp(-20 * sigmoid(z[t]))", 4),
+    ("exp(-clamp(z[t], 0, 5))", 16),
+    ("exp(-2 * sigmoid(z[t]))", 64),
+    ("0.5 + 0.5 * sigmoid(z[t])", 64),
+]
+
+
+@pytest.mark.parametrize(("decay", "base"), BOUNDED, ids=[r[0] for r in BOUNDED])
+def test_the_range_decides_the_form(tmp_path: Path, decay: str, base: int) -> None:
+    path = tmp_path / "gate.eos"
+    path.write_text(SPEC.format(decay=decay))
+    program = plan(extract(api.load(path).mixers["gate"]))
+    assert program.scans[0].form(64).base == base
+    assert str(base) in program.describe()[0][1] or base in (1, 64)
+
+
+def test_a_decay_without_a_stable_log_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "gate.eos"
+    path.write_text(SPEC.format(decay="tanh(z[t]) ** 2"))
+    with pytest.raises(EosError) as caught:
+        plan(extract(api.load(path).mixers["gate"]))
+    assert caught.value.diagnostics[0].code == "E064"
