@@ -163,6 +163,11 @@ class Sink:
         return tuple(sorted(self._found, key=lambda d: (d.span.file, d.span.start)))
 
     @property
+    def count(self) -> int:
+        """How many findings there are."""
+        return len(self._found)
+
+    @property
     def has_errors(self) -> bool:
         """Whether any finding is an error."""
         return any(d.severity is Severity.ERROR for d in self._found)

@@ -54,7 +54,8 @@ def attach(module: ast.Module) -> Attached:
     for key, comments in beside.items():
         attached.beside[key] = comments.pop()
         if comments:
-            attached.above.setdefault(key, []).extend(comments)
+            above = [*attached.above.get(key, ()), *comments]
+            attached.above[key] = sorted(above, key=lambda comment: comment.span.start)
     return attached
 
 

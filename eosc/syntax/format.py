@@ -80,12 +80,14 @@ class _Writer:
 
     def _free_comments(self, comments: Sequence[ast.Comment], last: ast.Node | None) -> None:
         """The comments at the end of the file."""
-        previous = None if last is None else last.span.end_line
+        everything = [comment.span.line for comment in self.module.comments]
+        before = dict(zip(everything[1:], everything, strict=False))
+        end = 0 if last is None else last.span.end_line
         for comment in comments:
-            if previous is not None and comment.span.line > previous + 1:
+            above = max(end, before.get(comment.span.line, 0))
+            if above and comment.span.line > above + 1:
                 self.rows.append(_Row(""))
             self.rows.append(_Row(_comment(comment)))
-            previous = comment.span.line
 
     def _end(self, owner: ast.Node, depth: int) -> None:
         """The comments at the end of a block."""

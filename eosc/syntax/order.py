@@ -112,7 +112,8 @@ def _constraints(body: Sequence[ast.Statement], ranks: Sequence[int]) -> list[se
         for name in defined:
             if name in definer:
                 before[index].add(definer[name])
-            before[index].update(readers.pop(name, ()))
+            # Axes may be named above their declaration, which canonically comes first.
+            before[index].update(() if isinstance(node, ast.Axes) else readers.pop(name, ()))
             definer[name] = index
         chains = [f"rank {ranks[index]}"] if ranks[index] in (_OPERAND, _DERIVED, _EQUATION) else []
         if ranks[index] == _MEMORY or _keeps_state(node):

@@ -8,6 +8,7 @@ statement gets its own finding and all others keep their positions.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from threading import Lock
 
@@ -57,9 +58,10 @@ def _parse(source: Source) -> tuple[ast.Module, tuple[Diagnostic, ...]]:
     items: list[ast.Item] = []
     incomplete: list[Span] = []
     chunks = _chunks(scanned.lines)
+    scanned_at = [each.span.start for each in scanned.diagnostics]
     ends = [*(chunk[0].start for chunk in chunks[1:]), len(source.text)]
-    for lines, end in zip(chunks, ends, strict=True):
-        whole = locator.span(lines[0].start, end)
+    for lines, end in zip(chunks, ends, strict=False):
+        before = sink.count
         chunk = _Chunk(scanned.text, list(lines), locator, sink)
         found, more = chunk.parse()
         if found is not None and (items or lines[0].start != scanned.lines[0].start):
@@ -67,9 +69,10 @@ def _parse(source: Source) -> tuple[ast.Module, tuple[Diagnostic, ...]]:
         elif found is not None:
             doc = found
         items += more
-        if any(whole.start <= each.span.start < end for each in sink.diagnostics):
-            incomplete.append(whole)
-        if len(sink.diagnostics) >= LIMITS.diagnostics:
+        refused = bisect_left(scanned_at, end) > bisect_left(scanned_at, lines[0].start)
+        if refused or sink.count > before:
+            incomplete.append(locator.span(lines[0].start, end))
+        if sink.count >= LIMITS.diagnostics:
             break
     span = locator.span(0, len(source.text))
     module = ast.Module(doc, tuple(items), scanned.comments, tuple(incomplete), span=span)

@@ -37,6 +37,7 @@ _ELEMENT = re.compile(
 _NUMBER = re.compile(r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE](?P<exponent>[+-]?[0-9]+))?j?")
 _LONGEST_NUMBER = 40
 _LONGEST_NAME = 200
+_LONGEST_STATEMENT = 5_000
 _TAB = 4
 # The next line surely begins a statement: `input v...`, `layer(...`, or `y[t]: V = ...`.
 _STATEMENT = re.compile(
@@ -86,6 +87,8 @@ class _Scanner:
         self.start: int | None = None
         self.line_start = 0
         self.last = 0
+        self.count = 0
+        self.length = 0
         self.refused = False
         self.tabbed: list[int] = []
         self.seen: set[str] = set()
@@ -94,12 +97,16 @@ class _Scanner:
         text = self.text
         self._check_everywhere()
         position = 0
-        while position < len(text):
+        while position < len(text) and self.count <= LIMITS.nodes:
             match = _ELEMENT.match(text, position)
             if match is None:
                 raise AssertionError("every character belongs to an element")
             self._element(match.lastgroup or "other", position, match.end())
             position = match.end()
+        if self.count > LIMITS.nodes:
+            message = f"the file has more than {LIMITS.nodes} words and signs"
+            self._error("E007", message, position, position, "split it into several files")
+            return Scan("\n", (), (), self.sink.diagnostics)
         self._close_brackets()
         self._end_line()
         self._report_tabs()
@@ -107,11 +114,10 @@ class _Scanner:
         return Scan(self._blanked(), tuple(self.lines), tuple(self.comments), self.sink.diagnostics)
 
     def _error(
-        self, code: str, message: str, start: int, end: int, hint: str | None = None, note: str = ""
+        self, code: str, message: str, start: int, end: int, hint: str | None = None
     ) -> None:
-        span = self.locate(start, end)
-        labels = (Label(span, note),) if note else ()
-        self.sink.report(code, message, span, labels=labels, hint=hint)
+        if self.sink.count < LIMITS.diagnostics:
+            self.sink.report(code, message, self.locate(start, end), hint=hint)
         self.refused = True
 
     def _element(self, kind: str, start: int, end: int) -> None:
@@ -138,6 +144,11 @@ class _Scanner:
         if self.start is None:
             self.start = start
         self.last = end
+        self.count += 1
+        self.length += 1
+        if self.length == _LONGEST_STATEMENT + 1:
+            message = f"a statement has at most {_LONGEST_STATEMENT} words and signs"
+            self._error("E008", message, start, end, "name a part of it in an equation of its own")
         previous, self.previous = self.previous, self.text[start:end] if kind == "word" else ""
         match kind:
             case "open" | "close":
@@ -177,7 +188,8 @@ class _Scanner:
             message = f"'{character}' does not close '{self.text[opened]}'"
             span, other = self.locate(start, start + 1), self.locate(opened, opened + 1)
             labels = (Label(other, "opened here"), Label(span, "closed here"))
-            self.sink.report("E000", message, span, labels=labels)
+            if self.sink.count < LIMITS.diagnostics:
+                self.sink.report("E000", message, span, labels=labels)
             self.refused = True
 
     def _number(self, start: int, end: int) -> None:
@@ -248,6 +260,7 @@ class _Scanner:
             indent = sum(_TAB if c == "\t" else 1 for c in self.text[begin : self.start])
             self.lines.append(Line(self.start, self.last, indent, self.refused))
         self.start = None
+        self.length = 0
         self.refused = False
 
     def _report_tabs(self) -> None:
@@ -284,12 +297,12 @@ class _Scanner:
                 kept[-1] = replace(kept[-1], refused=True)
             elif line.indent > levels[-1]:
                 levels.append(line.indent)
-            while line.indent < levels[-1]:
-                levels.pop()
-            if finding is None and line.indent != levels[-1]:
+            if finding is None and line.indent not in levels:
                 finding = ("E000", "the indentation of this line matches no block above")
             dropped_at = None if finding is None else line.indent
             if finding is None:
+                while line.indent < levels[-1]:
+                    levels.pop()
                 kept.append(line)
             else:
                 self._error(*finding, line.start, line.start + 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,8 @@ class EosIndenter(Indenter):
     DEDENT_type = "_DEDENT"
     tab_len = 4
 
-    @property
-    def always_accept(self) -> tuple[str, ...]:
-        """Names are lexed everywhere: `ifb` is then a name out of place, and not `if b`."""
-        return ("_NL", "NAME")
+    # Names are lexed everywhere: `ifb` is then a name out of place, and not `if b`.
+    always_accept: Iterable[str] = ("_NL", "NAME")
 
 
 @cache
