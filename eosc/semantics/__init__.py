@@ -1,1 +1,1 @@
-"""What a specification means: names, axes, types, time, ranges and linearity, resolved and checked."""
+"""What a specification means: names, axes, types, time and ranges, resolved and checked."""

@@ -11,7 +11,8 @@ from eosc.options import LIMITS
 from eosc.semantics import builtins
 from eosc.semantics.axes import show_axes
 from eosc.semantics.builtins import Elementwise
-from eosc.semantics.expressions import Expressions, constant_value
+from eosc.semantics.expressions import Expressions
+from eosc.semantics.measures import constant_value
 from eosc.semantics.scope import Local
 from eosc.semantics.terms import (
     Accumulator,

@@ -50,7 +50,7 @@ def _report_nonlinear(mixer: Mixer, name: str, error: Nonlinear, findings: Findi
     span = error.term.span or declaration.span
     assert span is not None
     equation = declaration.value.span if declaration.value is not None else None
-    labels = ()
+    labels: tuple[Label, ...] = ()
     if equation is not None and not equation.start <= span.start < equation.end:
         labels = (Label(equation, f"the update of {name} reads it"),)
     findings.add(
@@ -140,7 +140,8 @@ def _report_expand(mixer: Mixer, declaration: Declaration, term: Apply, findings
         f"expand '{shown}' is unbounded and the readout is not a ratio:"
         " rescaling by a running maximum would not cancel",
         term.span,
-        hint="bound its argument, as in exp(-softplus(x)), or divide by a memory of the same expand",
+        hint="bound its argument, as in exp(-softplus(x)), or divide by a memory that has the"
+        " same expand",
     )
 
 

@@ -14,8 +14,9 @@ from eosc.options import LIMITS
 from eosc.semantics import builtins
 from eosc.semantics.axes import base_of, show_axes
 from eosc.semantics.builtins import INITIALISERS
-from eosc.semantics.expressions import DEEPEST, Expressions, constant_value, measure
+from eosc.semantics.expressions import DEEPEST, Expressions
 from eosc.semantics.findings import Abandoned
+from eosc.semantics.measures import constant_value, measure
 from eosc.semantics.model import Axis, Declaration, Kind, Role
 from eosc.semantics.scope import Local, Scope, Symbol
 from eosc.semantics.terms import Apply, Dependence, Term, Type, Variable

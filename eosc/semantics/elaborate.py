@@ -171,15 +171,6 @@ class _File:
             return
         doc = item.doc.text if item.doc else ""
         text = Text(item.name, doc, item.body, span=item.span)
-        for each in item.body:
-            if isinstance(each, ast.Choice | ast.Match | ast.Require):
-                word = type(each).__name__.lower()
-                self.findings.add(
-                    "E011",
-                    f"'{word}' belongs in a family, not in a mixer",
-                    each.span,
-                    hint=f"write family {item.name.id}:",
-                )
         mixer = elaborate_mixer(text, self.names, self.findings)
         self._define(item.name.id, mixer)
         if mixer is not None:

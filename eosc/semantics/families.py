@@ -185,7 +185,7 @@ def check_family(family: Family, findings: Findings) -> None:
     for settled in family.combinations:
         mixer, found = family.examine(settled)
         for each in found:
-            key = (each.code, each.message, each.span)
+            key: tuple[object, ...] = (each.code, each.message, each.span)
             first.setdefault(key, (each, settled))
             seen[key] = seen.get(key, 0) + 1
         if mixer is not None:
@@ -384,7 +384,9 @@ def elaborate_grid(node: ast.Grid, names: Names, findings: Findings) -> Grid | N
             findings.add("E010", f"'{node.family.id}' is not a family", node.family.span)
         return None
     choices = {each.name: each for each in family.choices}
-    rows = {name: (choice.options[0],) for name, choice in choices.items()}
+    rows: dict[str, tuple[str, ...]] = {
+        name: (choice.options[0],) for name, choice in choices.items()
+    }
     errors = findings.sink.has_errors
     for row in node.rows:
         choice = choices.get(row.choice.id)

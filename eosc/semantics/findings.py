@@ -1,4 +1,4 @@
-"""How the elaborator reports: findings with context, and leaving a statement that makes no sense."""
+"""How the elaborator reports findings, and how it leaves a statement that makes no sense."""
 
 from __future__ import annotations
 

@@ -184,8 +184,8 @@ class Linearity:
     def _scaled(self, value: Form, scale: Term, inverse: bool = False) -> Form:
         names = self.names(scale)
         additive = value.additive | names if value.additive else value.additive
-        factor = ZERO
-        if value.factor is not ZERO and self.scalars is not None:
+        factor: S = ZERO
+        if value.factor is not ZERO:
             scalar = self.scalars.size(scale)
             factor = value.factor / scalar if inverse else value.factor * scalar
         return Form(True, value.coefficients | names, additive, factor)

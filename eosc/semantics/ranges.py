@@ -49,9 +49,7 @@ def infer_ranges(
     return ranged, scalars
 
 
-def _evaluation_order(
-    declarations: Sequence[Declaration], order: Sequence[str]
-) -> tuple[str, ...]:
+def _evaluation_order(declarations: Sequence[Declaration], order: Sequence[str]) -> tuple[str, ...]:
     """First what is given, then definitions in the order of one step."""
     return (*(each.name for each in declarations if each.name not in order), *order)
 
@@ -90,9 +88,7 @@ def _advice(written: Interval, range: Interval) -> str:
     return f"write {range}, or change the definition"
 
 
-def _written(
-    draft: Draft, reader: Reader, scalars: Scalars, findings: Findings
-) -> Interval | None:
+def _written(draft: Draft, reader: Reader, scalars: Scalars, findings: Findings) -> Interval | None:
     if draft.range is None:
         return None
     try:

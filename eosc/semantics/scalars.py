@@ -17,8 +17,8 @@ from eosc.algebra.scalar import INF, ONE, ZERO, Arg, S, const, count, fn, select
 from eosc.semantics.model import Declaration, Kind
 from eosc.semantics.terms import (
     NOW,
-    At,
     Apply,
+    At,
     AxisIndex,
     AxisSize,
     Constant,

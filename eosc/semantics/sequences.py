@@ -14,8 +14,9 @@ from eosc.diagnostics import Severity, Span, did_you_mean
 from eosc.options import LIMITS
 from eosc.semantics import builtins
 from eosc.semantics.calls import call
-from eosc.semantics.expressions import Expressions, constant_value
+from eosc.semantics.expressions import Expressions
 from eosc.semantics.findings import Abandoned, Findings
+from eosc.semantics.measures import constant_value
 from eosc.semantics.model import Family, Formal, Kind, Layer, Mixer
 from eosc.semantics.resolution import Names
 from eosc.semantics.scope import Scope, Symbol
@@ -284,8 +285,9 @@ class _Reader:
         if name not in pool:
             self.findings.fail(
                 "E012",
-                f"'{key}' takes the name of a function" if key == "act" else
-                "'merge' is sum or concat",
+                f"'{key}' takes the name of a function"
+                if key == "act"
+                else "'merge' is sum or concat",
                 node.span,
                 hint=did_you_mean(name, pool),
             )
@@ -345,17 +347,17 @@ def elaborate_block(node: ast.Block, names: Names, findings: Findings) -> Block 
                         findings.fail("E016", "a block has one output", statement.span)
                     work.used.add(target.name.id)
                     output = _binding(work, target, value)
-                case ast.Pass():
-                    continue
                 case _:
-                    findings.fail(
-                        "E011", "a block holds bindings and one output", statement.span
-                    )
+                    findings.fail("E011", "a block holds bindings and one output", statement.span)
         except Abandoned:
             continue
     if not any(isinstance(each, ast.Output) for each in node.body):
-        findings.add("E002", f"block '{node.name.id}' has no output", node.name.span,
-                     hint="add `output y = ...`")
+        findings.add(
+            "E002",
+            f"block '{node.name.id}' has no output",
+            node.name.span,
+            hint="add `output y = ...`",
+        )
     if _errors(findings) != before or output is None:
         return None
     for name, span in work.values.items():
@@ -452,9 +454,7 @@ def _named(work: _Reader, node: ast.Expr, pool: Sequence[str], what: str) -> str
     return name
 
 
-def _shared_params(
-    work: _Reader, statement: ast.Param
-) -> list[tuple[str, tuple[str, ...]]]:
+def _shared_params(work: _Reader, statement: ast.Param) -> list[tuple[str, tuple[str, ...]]]:
     """`shared param Gamma: L, V`: L counts the layers, other axes are sizes of the model."""
     axes = statement.type.axes if statement.type is not None else None
     for each in axes or ():

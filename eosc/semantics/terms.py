@@ -92,14 +92,17 @@ class AxisSize(Term):
 
 @dataclass(frozen=True, slots=True)
 class AxisIndex(Term):
-    """`index(K)`: 0, 1, … along an axis. `index(H)` has no axis inside a mixer: heads are implicit."""
+    """`index(K)`: 0, 1, … along an axis.
+
+    Heads are implicit in a mixer: `index(H)` has no axis there.
+    """
 
     axis: str
 
 
 @dataclass(frozen=True, slots=True)
 class Position(Term):
-    """`t` as a value: 0, 1, 2, …"""
+    """`t` as a value, counted from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +170,7 @@ class Rename(Term):
 
 @dataclass(frozen=True, slots=True)
 class Pairs(Term):
-    """`pairs[K -> C](x)` and, with `inverse`, `flat[C -> K](z)`: K = 2C reals as C complex numbers."""
+    """`pairs[K -> C](x)`: K = 2C reals as C complex numbers; `flat[C -> K](z)` is the inverse."""
 
     arg: Term
     source: str
@@ -248,7 +251,7 @@ class Solve(Term):
 
 @dataclass(frozen=True, slots=True)
 class Linear(Term):
-    """`linear(x[t], rank =, bias =)` of a layer: a learned map from x's axes to this term's axes."""
+    """`linear(x[t], rank =, bias =)` of a layer: a learned map from x's axes to the term's."""
 
     arg: Term
     rank: Term | None = None

@@ -127,9 +127,7 @@ def _errors(findings: Findings) -> int:
 
 
 class _Theorem:
-    def __init__(
-        self, node: ast.Theorem | ast.Claim, names: Names, findings: Findings
-    ) -> None:
+    def __init__(self, node: ast.Theorem | ast.Claim, names: Names, findings: Findings) -> None:
         self.node = node
         self.names = names
         self.findings = findings
@@ -146,9 +144,7 @@ class _Theorem:
         for each in self.body:
             if isinstance(each, ast.Forall):
                 self._try(self._forall, each)
-        claims = [
-            self._try(self._claim, each) for each in self.body if isinstance(each, ast.Claim)
-        ]
+        claims = [self._try(self._claim, each) for each in self.body if isinstance(each, ast.Claim)]
         if not claims and isinstance(self.node, ast.Theorem):
             self.findings.add(
                 "E002",
@@ -302,9 +298,7 @@ class _Theorem:
         fixed = [each for each in keywords if each.name.id not in choices]
         return Side(definition, tuple(self._fixed(definition, each, choices) for each in fixed))
 
-    def _fixed(
-        self, mixer: Mixer, node: ast.Keyword, choices: tuple[str, ...]
-    ) -> tuple[str, Term]:
+    def _fixed(self, mixer: Mixer, node: ast.Keyword, choices: tuple[str, ...]) -> tuple[str, Term]:
         kinds = (Kind.OPERAND, Kind.PARAM, Kind.CONFIG)
         pool = (*(each.name for each in mixer.of_kind(*kinds)), *choices)
         if node.name.id not in pool:
@@ -336,8 +330,7 @@ class _Theorem:
                 free.append(name)
                 self.findings.add(
                     "E081",
-                    f"'{name}' of {right.mixer.name} is free on the right:"
-                    " universally quantified",
+                    f"'{name}' of {right.mixer.name} is free on the right: universally quantified",
                     node.right.span,
                     hint=f"bind it below the claim: where {name}[t] := ...",
                     severity=Severity.NOTE,
@@ -447,16 +440,12 @@ class _Theorem:
         if expected == "rank":
             match args:
                 case (ast.Number(value=value),) if value.denominator == 1:
-                    return Property(
-                        node.verdict, side, name.id, rank=int(value), span=node.span
-                    )
+                    return Property(node.verdict, side, name.id, rank=int(value), span=node.span)
             self.findings.fail("E015", "lowrank takes a number: lowrank(1)", node.right.span)
         if expected == "none" and args:
             self.findings.fail("E015", f"{name.id} takes no argument", node.right.span)
         if expected == "axes" and not args:
-            self.findings.fail(
-                "E015", f"{name.id} names axes: {name.id}(K)", node.right.span
-            )
+            self.findings.fail("E015", f"{name.id} names axes: {name.id}(K)", node.right.span)
         work = Expressions(_scope_of(side.mixer, self.findings, states=False), call)
         axes = []
         for each in args:

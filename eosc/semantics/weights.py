@@ -129,9 +129,7 @@ def option_of(work: Expressions, keyword: ast.Keyword) -> str:
     work.findings.fail("E040", f"'{keyword.name.id}' takes one of its options", keyword.span)
 
 
-def _no_operand(
-    work: Expressions, name: str, keyword: ast.Keyword, pool: tuple[str, ...]
-) -> None:
+def _no_operand(work: Expressions, name: str, keyword: ast.Keyword, pool: tuple[str, ...]) -> None:
     listed = ", ".join(pool)
     work.findings.fail(
         "E052",
@@ -141,9 +139,7 @@ def _no_operand(
     )
 
 
-def _apply_mixer(
-    work: Expressions, mixer: Mixer, name: str, node: ast.Call, local: Local
-) -> Term:
+def _apply_mixer(work: Expressions, mixer: Mixer, name: str, node: ast.Call, local: Local) -> Term:
     if node.positional:
         work.findings.fail(
             "E052",
@@ -175,9 +171,7 @@ def _apply_mixer(
     return MixerCall(name, tuple(given), tuple(settings), type=kind, span=node.span)
 
 
-def _all_bound(
-    work: Expressions, mixer: Mixer, name: str, given: set[str], node: ast.Call
-) -> None:
+def _all_bound(work: Expressions, mixer: Mixer, name: str, given: set[str], node: ast.Call) -> None:
     for each in mixer.of_kind(Kind.OPERAND):
         if each.name not in given:
             work.findings.fail(
@@ -231,9 +225,7 @@ def _inner(work: Expressions, node: ast.Expr, local: Local) -> Term:
         work.target = outer
 
 
-def _options(
-    work: Expressions, node: ast.Call, allowed: tuple[str, ...]
-) -> dict[str, ast.Expr]:
+def _options(work: Expressions, node: ast.Call, allowed: tuple[str, ...]) -> dict[str, ast.Expr]:
     found: dict[str, ast.Expr] = {}
     for keyword in node.keywords:
         if keyword.name.id not in allowed:
@@ -295,9 +287,7 @@ def _flag(work: Expressions, node: ast.Expr) -> bool:
 def _shortconv(work: Expressions, node: ast.Call, local: Local) -> Term:
     options = _options(work, node, ("width",))
     if "width" not in options:
-        work.findings.fail(
-            "E015", "shortconv needs a width: shortconv(x[t], width = 4)", node.span
-        )
+        work.findings.fail("E015", "shortconv needs a width: shortconv(x[t], width = 4)", node.span)
     arg = work.term(_one(work, node), local)
     work.require_real((arg,), "shortconv")
     width = work.static(options["width"], "the width of a shortconv", local)
