@@ -16,7 +16,7 @@ from eosc.semantics.model import Declaration, Kind, Mixer
 from eosc.semantics.terms import Dependence
 
 # Elements of all memories over one stretch: more, and the steps are done in several stretches.
-_STRETCH = 1 << 23
+_STRETCH = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,12 @@ class Result:
     """What a mixer gives.
 
     output: [B, T, H, axes]. states: the final states, shapes as in `State`. values: every
-    evaluated declaration, [B, T, H, axes], or [H, axes] where it is static.
+    declaration but the kernels, [B, T, H, axes], or [H, axes] where it is static.
     """
 
     output: Tensor
     states: dict[str, Tensor]
-    values: dict[str, Tensor]
+    values: Mapping[str, Tensor]
 
 
 def evaluate(
@@ -174,7 +174,9 @@ def _sizes(
     return sizes
 
 
-def _invert(mixer: Mixer, name: str, sizes: Mapping[str, int], configs: Mapping[str, float]) -> int:
+def _invert(
+    mixer: Mixer, name: str, sizes: Mapping[str, int], configs: Mapping[str, float]
+) -> int | None:
     """The size of an axis that only a derived axis shows: C of `K = 2 * C`."""
     for axis in mixer.axes:
         if axis.size is None or axis.name not in sizes:
@@ -285,7 +287,7 @@ def _sequence(
     batch: int,
     steps: int,
     dtype: torch.dtype,
-) -> Stretch:
+) -> list[Stretch]:
     """One run, in as many stretches as its memories' size asks for."""
     device = next(iter(inputs.values())).data.device
     if position is None:
@@ -300,7 +302,7 @@ def _sequence(
         stretch = run(plan, windowed, carried, position, batch, stop - start, dtype)
         carried, position = stretch.states, stretch.position
         found.append(stretch)
-    return _joined(plan, found)
+    return found
 
 
 def _stretches(plan: Plan, batch: int, steps: int) -> Iterator[tuple[int, int]]:
@@ -314,32 +316,40 @@ def _stretches(plan: Plan, batch: int, steps: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + length, steps)
 
 
-def _joined(plan: Plan, found: Sequence[Stretch]) -> Stretch:
-    """Stretches one after the other in time; the states are the last one's."""
-    values = {
-        name: join([each.values[name] for each in found]) if _moves(plan.mixer, name) else value
-        for name, value in found[0].values.items()
-    }
-    return Stretch(values, found[-1].states, found[-1].position)
+class _Values(Mapping[str, Tensor]):
+    """The values of the declarations; stretches are put together when one is asked for."""
 
+    def __init__(self, plan: Plan, stretches: Sequence[Stretch]) -> None:
+        self._plan = plan
+        self._stretches = stretches
 
-def _result(plan: Plan, sequences: Sequence[Stretch]) -> Result:
-    whole = _joined(plan, sequences)
-    values: dict[str, Tensor] = {}
-    for name, value in whole.values.items():
+    def __getitem__(self, name: str) -> Tensor:
+        plan, pieces = self._plan, [each.values[name] for each in self._stretches]
         declaration = plan.mixer.by_name[name]
         if declaration.kind is Kind.KERNEL:
-            continue
-        data = plan.space.layout(value, declaration.type.axes)
-        if not _moves(plan.mixer, name):
-            data = data.expand(*data.shape[:2], plan.space.sizes["H"], *data.shape[3:])[0, 0]
-        values[name] = data
+            raise KeyError(name)
+        if _moves(plan.mixer, name):
+            return plan.space.layout(join(pieces), declaration.type.axes)
+        data = plan.space.layout(pieces[0], declaration.type.axes)
+        return data.expand(*data.shape[:2], plan.space.sizes["H"], *data.shape[3:])[0, 0]
+
+    def __iter__(self) -> Iterator[str]:
+        named = self._plan.mixer.by_name
+        return (name for name in self._stretches[0].values if named[name].kind is not Kind.KERNEL)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _result(plan: Plan, sequences: Sequence[Sequence[Stretch]]) -> Result:
+    values = _Values(plan, [each for stretches in sequences for each in stretches])
+    last = [stretches[-1] for stretches in sequences]
     finals: dict[str, Tensor] = {}
     for state in plan.states:
         if state.kind == "position":
-            finals[state.name] = torch.cat([each.position for each in sequences])
+            finals[state.name] = torch.cat([each.position for each in last])
             continue
-        ends = [each.states[state.name] for each in sequences]
+        ends = [each.states[state.name] for each in last]
         if len({end.steps for end in ends}) > 1:
             continue
         data = torch.cat([end.data for end in ends], dim=0)
