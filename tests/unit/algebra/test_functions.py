@@ -379,3 +379,34 @@ def test_constants_of_the_text():
     assert spell(const("1/3") * x, "torch").result == f"{1 / 3!r} * x"
     assert spell(fn("maximum", x, NEG_INF), "triton").result == 'tl.maximum(x, float("-inf"))'
     assert math.isclose(float(spell(fn("pi") * x, "triton").result.split()[0]), math.pi)
+
+
+COMPILE = """
+import importlib.util, sys
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+spec = importlib.util.spec_from_file_location("kernel", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+signature = dict.fromkeys(("x_ptr", "y_ptr", "z_ptr", "out_ptr"), "*fp32") | {"N": "constexpr"}
+source = ASTSource(module.kernel, signature=signature, constexprs={(4,): 128})
+print(triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm["ptx"].count("st.global"))
+"""
+
+
+@pytest.mark.slow
+def test_triton_compiles_every_text(tmp_path):
+    terms = [applied(name) for name in VALUED]
+    terms += [g for t in terms for g in gradients(t, args_of(t)).values() if args_of(g)]
+    body = []
+    for row, s in enumerate(terms):
+        spelled = spell(s, "triton", prefix=f"t{row}_")
+        body += [f"    {name} = {text}" for name, text in spelled.lines]
+        body.append(f"    tl.store(out_ptr + {row} * N + i, {spelled.result})")
+    text = KERNEL.format(body="\n".join(body), rows=0)
+    script = tmp_path / "kernel.py"
+    script.write_text(text[: text.index("data = ")].replace("import sys\n", ""))
+    done = subprocess.check_output([sys.executable, "-c", COMPILE, script], text=True)
+    assert int(done) >= len(terms)

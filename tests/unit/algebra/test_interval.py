@@ -246,3 +246,19 @@ def test_point_images_are_tight(name):
         image = FUNCTIONS[name].interval(Interval.point(Fraction(k, 4)))
         width = image.hi - image.lo
         assert width <= Fraction(1, 10**13) * (1 + abs(image.hi)), (name, image)
+
+
+@pytest.mark.parametrize(("name", "near"), [("silu", -1.278), ("gelu", -0.752)])
+def test_the_least_value_of_a_valley_is_inside(name, near):
+    at = mpmath.findroot(lambda v: mpmath.diff(EXACT[name], v), near)
+    least = EXACT[name](at)
+    for box in (bound(fn(name, x)), bound(fn(name, x), {"x": range_of("[-2, -1/2]")})):
+        assert mpmath.mpf(box.lo.numerator) / box.lo.denominator < least < 0
+        assert least - mpmath.mpf(box.lo.numerator) / box.lo.denominator < 1e-6
+
+
+def test_a_monotone_end_is_open_only_where_it_is_not_reached():
+    unit = {"c": UNIT}
+    assert bound(c - fn("minimum", c, const("1/2")), unit) == range_of("[0, 1/2]")
+    assert bound(c + c * c, unit) == range_of("(0, 2)")
+    assert bound(c - c * c * const("1/4"), {"c": range_of("[0, 1)")}) == range_of("[0, 3/4)")
