@@ -23,6 +23,7 @@ _STABLE = Interval(Fraction(-1), Fraction(1))
 
 def check_mixer(mixer: Mixer, reader: Reader, findings: Findings) -> Mixer:
     """The mixer with its ranges; everything found about it is reported."""
+    before = findings.count_errors()
     declarations, scalars = infer_ranges(mixer.declarations, reader, findings)
     mixer = replace(mixer, declarations=declarations)
     graph = StateGraph(mixer)
@@ -33,11 +34,12 @@ def check_mixer(mixer: Mixer, reader: Reader, findings: Findings) -> Mixer:
                 forms[name] = Linearity(mixer, group, name, scalars).run()
             except Nonlinear as error:
                 _report_nonlinear(mixer, name, error, findings)
+    if findings.count_errors() != before:
+        return mixer
     for name, form in forms.items():
         _check_growth(mixer, name, form, scalars, findings)
         _check_expand(mixer, name, form, scalars, findings)
-    if len(forms) == len(mixer.memories):
-        _check_roles(mixer, graph, forms, findings)
+    _check_roles(mixer, graph, forms, findings)
     _check_use(mixer, reader, findings)
     return mixer
 

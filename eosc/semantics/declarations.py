@@ -134,18 +134,25 @@ class Reader:
 
     def _axes(self, statement: ast.Axes) -> None:
         for each in statement.axes:
-            name = each.name.id
-            if name.endswith("'"):
-                self.findings.fail(
-                    "E025",
-                    f"{name} is a copy of {base_of(name)}: declare {base_of(name)} only",
-                    each.name.span,
-                )
-            self._claim(each.name, axis=True)
-            size = None
-            if each.size is not None:
-                size = self._bounded(self.work.static(each.size, f"the size of {name}"), each.span)
-            self.scope.axes.add(Axis(name, size, each.name.span))
+            try:
+                self._axis(each)
+            except Abandoned:
+                # Known all the same, so that its uses stay silent.
+                self.scope.axes.axes.setdefault(each.name.id, Axis(each.name.id))
+
+    def _axis(self, each: ast.Axis) -> None:
+        name = each.name.id
+        if name.endswith("'"):
+            self.findings.fail(
+                "E025",
+                f"{name} is a copy of {base_of(name)}: declare {base_of(name)} only",
+                each.name.span,
+            )
+        self._claim(each.name, axis=True)
+        size = None
+        if each.size is not None:
+            size = self._bounded(self.work.static(each.size, f"the size of {name}"), each.span)
+        self.scope.axes.add(Axis(name, size, each.name.span))
 
     def _config(self, statement: ast.Config) -> None:
         self._claim(statement.name)

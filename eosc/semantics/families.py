@@ -82,11 +82,14 @@ class _Workshop:
     def _excluded(self, settled: Settled, require: ast.Require) -> Diagnostic:
         mentioned = {each.id for each in ast.walk(require.condition) if isinstance(each, ast.Name)}
         only = [name for name in self.choices if name in mentioned]
+        span = require.condition.span
+        rule = " ".join(self.findings.source.text[span.start : span.end].split())
         return Diagnostic(
             "E041",
             f"the combination {show(settled, only)} is excluded by require",
             require.span,
             labels=(Label(require.span, "required here"),),
+            notes=(f"{self.node.name.id} requires {rule}",),
         )
 
     def make(self, settled: Settled) -> Mixer:

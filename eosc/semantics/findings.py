@@ -55,6 +55,10 @@ class Findings:
         self.add(code, message, span, label=label, labels=labels, notes=notes, hint=hint)
         raise Abandoned
 
+    def count_errors(self) -> int:
+        """How many errors there are so far: a caller compares before and after."""
+        return sum(each.severity is Severity.ERROR for each in self.sink.diagnostics)
+
     def quote(self, span: Span) -> str | None:
         """The text of a span when it is short and on one line, to be repeated in a hint."""
         text = self.source.text[span.start : span.end]

@@ -115,12 +115,20 @@ def _renamed(work: Expressions, term: Term, source: ast.Name, target: ast.Name, 
             "E025",
             f"{old} and {new} differ in size",
             span,
-            hint=f"declare `axes {base_of(old)}, {base_of(new)} = {base_of(old)}`"
-            " if they are equal",
+            hint=_size_hint(work, old, new),
         )
     kept = [new if axis == old else axis for axis in axes]
     kind = replace(term.type, axes=work.scope.axes.order(kept))
     return Rename(term, old, new, type=kind, span=span)
+
+
+def _size_hint(work: Expressions, old: str, new: str) -> str | None:
+    if work.scope.axes.same_size(old, new, factor=2):
+        return f"pairs[{old} -> {new}](...) makes {new} complex numbers of {old} reals"
+    if work.scope.axes.axes[base_of(new)].size is None:
+        equal = f"{base_of(old)}, {base_of(new)} = {base_of(old)}"
+        return f"declare `axes {equal}` if they are equal"
+    return None
 
 
 def _eye(work: Expressions, node: ast.Index) -> Term:

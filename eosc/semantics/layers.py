@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from eosc.algebra.interval import Interval
-from eosc.diagnostics import Label, Severity, did_you_mean
+from eosc.diagnostics import Label, did_you_mean
 from eosc.semantics import builtins
 from eosc.semantics.axes import base_of, show_axes
 from eosc.semantics.declarations import Draft, Reader
@@ -75,7 +75,7 @@ class LayerReader(Reader):
 
     def run(self) -> Layer | None:
         """The layer, or None when it has errors (all of them reported)."""
-        before = self._errors()
+        before = self.findings.count_errors()
         try:
             self._enter_axes()
             self._enter_formals()
@@ -84,13 +84,13 @@ class LayerReader(Reader):
             return None
         self.read(self.node.body)
         self._complete()
-        if self._errors() != before:
+        if self.findings.count_errors() != before:
             return None
         self._unused()
         for draft in self.drafts.values():
             draft.initial = self.initials.get(draft.name)
         declarations = self._ranged()
-        if self._errors() != before:
+        if self.findings.count_errors() != before:
             return None
         name = self.node.name.id if self.node.name is not None else ""
         return Layer(
@@ -101,9 +101,6 @@ class LayerReader(Reader):
             self.node.doc.text if self.node.doc is not None else "",
             self.node.span,
         )
-
-    def _errors(self) -> int:
-        return sum(d.severity is Severity.ERROR for d in self.findings.sink.diagnostics)
 
     # ---- sizes and options
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from eosc.diagnostics import Severity, Span
+from eosc.diagnostics import Span
 from eosc.semantics.calls import call
 from eosc.semantics.checks import check_mixer
 from eosc.semantics.declarations import Draft, Reader
@@ -36,7 +36,7 @@ class Text:
 
 def elaborate_mixer(text: Text, names: Names, findings: Findings) -> Mixer | None:
     """The mixer, or None when it has errors (all of them reported)."""
-    before = _errors(findings)
+    before = findings.count_errors()
     scope = Scope(
         text.name.id,
         findings,
@@ -51,10 +51,10 @@ def elaborate_mixer(text: Text, names: Names, findings: Findings) -> Mixer | Non
     _complete(text, reader, findings)
     for layer in layers:
         reader.mentioned |= {each.id for each in ast.walk(layer) if isinstance(each, ast.Name)}
-    mixer = _assemble(text, reader) if _errors(findings) == before else None
+    mixer = _assemble(text, reader) if findings.count_errors() == before else None
     if mixer is not None:
         mixer = check_mixer(mixer, reader, findings)
-    if _errors(findings) != before:
+    if findings.count_errors() != before:
         return None
     assert mixer is not None
     for position, layer in enumerate(layers):
@@ -62,11 +62,7 @@ def elaborate_mixer(text: Text, names: Names, findings: Findings) -> Mixer | Non
             findings.add("E016", f"{mixer.name} has a second layer", layer.span)
             continue
         mixer = layer_of_mixer(layer, mixer, names, findings, text.elsewhere)
-    return mixer if _errors(findings) == before else None
-
-
-def _errors(findings: Findings) -> int:
-    return sum(d.severity is Severity.ERROR for d in findings.sink.diagnostics)
+    return mixer if findings.count_errors() == before else None
 
 
 def _complete(text: Text, reader: Reader, findings: Findings) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from eosc.diagnostics import Severity, Span, did_you_mean
+from eosc.diagnostics import Span, did_you_mean
 from eosc.options import LIMITS
 from eosc.semantics import builtins
 from eosc.semantics.calls import call
@@ -321,13 +321,9 @@ class _Reader:
         return Use(node.function.id, args, options, node.span)
 
 
-def _errors(findings: Findings) -> int:
-    return sum(d.severity is Severity.ERROR for d in findings.sink.diagnostics)
-
-
 def elaborate_block(node: ast.Block, names: Names, findings: Findings) -> Block | None:
     """A block, or None when it has errors (all of them reported)."""
-    before = _errors(findings)
+    before = findings.count_errors()
     work = _Reader(node.name.id, names, findings)
     try:
         formals = work.formals(node.parameters)
@@ -358,7 +354,7 @@ def elaborate_block(node: ast.Block, names: Names, findings: Findings) -> Block 
             node.name.span,
             hint="add `output y = ...`",
         )
-    if _errors(findings) != before or output is None:
+    if findings.count_errors() != before or output is None:
         return None
     for name, span in work.values.items():
         if name not in work.used and name != INPUT:
@@ -391,7 +387,7 @@ def _binding(work: _Reader, target: ast.Target, value: ast.Expr) -> Expression:
 
 def elaborate_model(node: ast.Model, names: Names, findings: Findings) -> Model | None:
     """A model, or None when it has errors (all of them reported)."""
-    before = _errors(findings)
+    before = findings.count_errors()
     work = _Reader(node.name.id, names, findings)
     work.functions = _EMBEDDINGS
     try:
@@ -426,7 +422,7 @@ def elaborate_model(node: ast.Model, names: Names, findings: Findings) -> Model 
     for needed in ("embed", "stack"):
         if needed not in seen:
             findings.add("E002", f"model '{node.name.id}' has no {needed}", node.name.span)
-    if _errors(findings) != before or embed is None:
+    if findings.count_errors() != before or embed is None:
         return None
     doc = node.doc.text if node.doc is not None else ""
     return Model(

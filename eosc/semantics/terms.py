@@ -290,11 +290,22 @@ class Attention(Term):
     options: tuple[tuple[str, Term], ...]
 
 
+# Walks are hot; reflection on each node would be most of their time.
+_FIELD_NAMES: dict[type, tuple[str, ...]] = {}
+
+
+def _field_names(kind: type[Term]) -> tuple[str, ...]:
+    if kind not in _FIELD_NAMES:
+        names = (each.name for each in fields(kind))
+        _FIELD_NAMES[kind] = tuple(name for name in names if name not in ("type", "span"))
+    return _FIELD_NAMES[kind]
+
+
 def children(term: Term) -> tuple[Term, ...]:
     """The direct sub-terms, in the order of the fields."""
     found: list[Term] = []
-    for each in fields(term):
-        value = getattr(term, each.name)
+    for name in _field_names(type(term)):
+        value = getattr(term, name)
         if isinstance(value, Term):
             found.append(value)
         elif isinstance(value, tuple):

@@ -116,14 +116,10 @@ def elaborate_theorem(
     node: ast.Theorem | ast.Claim, names: Names, findings: Findings
 ) -> Theorem | None:
     """A theorem, or a claim that stands alone; None when it has errors."""
-    before = _errors(findings)
+    before = findings.count_errors()
     work = _Theorem(node, names, findings)
     theorem = work.run()
-    return theorem if _errors(findings) == before else None
-
-
-def _errors(findings: Findings) -> int:
-    return sum(d.severity is Severity.ERROR for d in findings.sink.diagnostics)
+    return theorem if findings.count_errors() == before else None
 
 
 class _Theorem:
@@ -292,7 +288,9 @@ class _Theorem:
                 first = error.diagnostics[0]
                 if first.code not in ("E040", "E041"):
                     raise Abandoned from None
-                self.findings.fail(first.code, first.message, name.span, hint=first.hint)
+                self.findings.fail(
+                    first.code, first.message, name.span, notes=first.notes, hint=first.hint
+                )
         if not isinstance(definition, Mixer):
             self.findings.fail("E010", f"'{name.id}' is not a mixer", name.span)
         fixed = [each for each in keywords if each.name.id not in choices]
@@ -397,6 +395,8 @@ class _Theorem:
                 node.value.span,
                 label=f"axes {show_axes(value.type.axes)}",
                 labels=(Label(name.span, f"axes {show_axes(operand.type.axes)}"),),
+                hint=f"reduce it, as in sum[{extra[0]}](...), or compare with a mixer whose"
+                f" '{name.id}' has these axes",
             )
         if value.type.complex and not operand.type.complex:
             self.findings.fail(

@@ -108,7 +108,9 @@ class LayerCalls:
             first = error.diagnostics[0]
             if first.code not in ("E040", "E041"):
                 raise Abandoned from None
-            work.findings.fail(first.code, first.message, node.span, hint=first.hint)
+            work.findings.fail(
+                first.code, first.message, node.span, notes=first.notes, hint=first.hint
+            )
         kept = tuple(
             each
             for each in node.arguments
