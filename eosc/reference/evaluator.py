@@ -70,8 +70,11 @@ def evaluate(
     space = Space(tuple(axis.name for axis in mixer.axes), resolved)
     plan = Plan.of(mixer, space, states(mixer, resolved, configs))
     inputs = {name: _share(each, resolved["H"]) for name, each in given.items()}
+    device = next((values.device for _, values, _ in given.values()), None)
     for name, number in (configs or {}).items():
-        inputs[name] = Value(torch.full((1, 1, 1), float(number), dtype=dtype))
+        if name not in mixer.by_name or mixer.by_name[name].kind is not Kind.CONFIG:
+            raise ValueError(f"{mixer.name} has no config {name}")
+        inputs[name] = Value(torch.full((1, 1, 1), float(number), dtype=dtype, device=device))
     batch, steps = _extent(mixer, given, sizes or {})
     carried, position = _carried(plan, initial_state, dtype)
     ranges = [(0, steps)]

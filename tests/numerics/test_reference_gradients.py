@@ -7,7 +7,7 @@ from torch import Tensor
 from eosc.recurrence.operands import states
 from eosc.reference import evaluate
 from eosc.testing import log_decay_error, rms_relative, sample
-from eosc.testing.zoo import mixer, mixers, sizes
+from eosc.testing.zoo import mixer, mixer_from, mixers, sizes
 
 SMALL = {"C": 2, "K": 2, "P": 2, "R": 2, "S": 2, "V": 2}
 
@@ -80,8 +80,6 @@ def test_gradients_flow_into_every_operand() -> None:
 
 def test_a_power_of_a_reset_has_a_gradient() -> None:
     """a ** (1 / 16) has an infinite slope at 0; in the log it is a product."""
-    from eosc.testing.zoo import mixer_from
-
     subject = mixer_from(
         "mixer subject:\n    axes K, V\n    shrink q[t]: K\n    expand k[t]: K\n"
         "    input v[t]: V\n    oscillation a[t]: K in (0, 1]\n    memory m: K, V\n"

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from eosc.reference import evaluate
 from eosc.testing import rms_relative, sample
-from eosc.testing.zoo import mixer_from
+from eosc.testing.zoo import mixer, mixer_from, sizes
 
 STEPS = 9
 SIZES = {"C": 3, "K": 6, "P": 4, "R": 3, "V": 5}
@@ -379,8 +379,8 @@ def spec(row: Row) -> str:
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.id) for row in ROWS])
 def test_a_term_means_what_the_language_says(row: Row) -> None:
     subject = mixer_from(spec(row))
-    sizes = {axis.name: SIZES[axis.name] for axis in subject.axes if axis.size is None}
-    operands = sample(subject, 2, STEPS, 2, sizes)
+    chosen = {axis.name: SIZES[axis.name] for axis in subject.axes if axis.size is None}
+    operands = sample(subject, 2, STEPS, 2, chosen)
     found = evaluate(subject, operands, configs=row.configs)
     error = rms_relative(found.output, row.expected(**operands))
     assert error <= 1e-12
@@ -431,8 +431,6 @@ def test_the_last_tap_bounds_the_lag() -> None:
 def test_wrong_operands_are_named(
     change: Callable[[dict[str, Tensor]], None], message: str
 ) -> None:
-    from eosc.testing.zoo import mixer, sizes
-
     subject = mixer("gla")
     operands = sample(subject, 2, 4, 3, sizes(subject))
     change(operands)
@@ -450,3 +448,25 @@ def test_an_empty_sequence_before_a_single_step() -> None:
     assert found.output.tolist() == [[[[1.0, 1.0]]]]
     assert found.states["m"].tolist() == [[[0.0, 0.0]], [[1.0, 1.0]], [[0.0, 0.0]]]
     assert math.prod(found.states["u"].shape) == 6
+
+
+def test_configs_are_set_by_name() -> None:
+    subject = mixer("gla")
+    operands = sample(subject, 2, 4, 3, sizes(subject))
+    plain = evaluate(subject, operands).output
+    scaled = evaluate(subject, operands, configs={"scale": 1}).output
+    assert rms_relative(scaled, plain * 8**0.5) <= 1e-14
+    with pytest.raises(ValueError, match="gla has no config q"):
+        evaluate(subject, operands, configs={"q": 1})
+
+
+def test_single_precision_is_honoured() -> None:
+    for name in ("gated_deltanet", "retnet", "s4d", "abc"):
+        subject = mixer(name)
+        operands = sample(subject, 2, 8, 2, sizes(subject))
+        exact = evaluate(subject, operands).output
+        single = evaluate(subject, operands, dtype=torch.float32)
+        assert single.output.dtype == torch.float32
+        assert {each.dtype for each in single.states.values()} <= {torch.float32, torch.complex64}
+        error = rms_relative(single.output, exact)
+        assert 0 < error <= 1e-4
