@@ -113,9 +113,15 @@ class _Chunk:
                     tree: Tree[Token] = load_parser().parse(text)
                 return Builder(self.locator, text, base).build(tree)
             except UnexpectedInput as error:
+                token = getattr(error, "token", None)
+                if token is not None and token.type == "_INDENT":
+                    # No mark may stay where the fault is the indentation itself.
+                    keep = False
+                    first = len(text) - len(text[token.start_pos :].lstrip())
+                    if text[first] == _SKIP:
+                        text = text[:first] + " " + text[first + 1 :]
+                        continue
                 line, finding = self._explain(error, text, base)
-                # No mark where the fault is the indentation itself.
-                keep = getattr(getattr(error, "token", None), "type", "") != "_INDENT"
             except EosError as error:
                 finding = error.diagnostics[0]
                 line = self._line_at(finding.span.start)

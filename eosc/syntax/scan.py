@@ -81,6 +81,7 @@ class _Scanner:
         self.sink = Sink()
         self.lines: list[Line] = []
         self.dropped: list[Line] = []
+        self.gaps: list[tuple[int, int]] = []
         self.comments: list[Comment] = []
         self.brackets: list[tuple[int, bool]] = []
         self.previous = ""
@@ -129,6 +130,9 @@ class _Scanner:
             self.line_start = end
             return
         if kind == "joined":
+            if self.start is None:
+                # Before a statement it joins nothing; what it leaves is an empty line.
+                self.gaps.append((start, start + 1))
             self.line_start = end
             return
         if kind == "space":
@@ -311,6 +315,7 @@ class _Scanner:
 
     def _blanked(self) -> str:
         gaps = [(comment.span.start, comment.span.end) for comment in self.comments]
+        gaps += self.gaps
         gaps += [(line.start, line.end) for line in self.dropped]
         pieces, position = [], 0
         for start, end in sorted(gaps):
