@@ -16,7 +16,7 @@ from eosc.semantics.axes import base_of, show_axes
 from eosc.semantics.builtins import INITIALISERS
 from eosc.semantics.expressions import DEEPEST, Expressions
 from eosc.semantics.findings import Abandoned
-from eosc.semantics.measures import constant_value, measure
+from eosc.semantics.measures import constant_value, grows_unbounded, measure
 from eosc.semantics.model import Axis, Declaration, Kind, Role
 from eosc.semantics.scope import Local, Scope, Symbol
 from eosc.semantics.terms import Apply, Dependence, Term, Type, Variable
@@ -151,7 +151,7 @@ class Reader:
         self._claim(each.name, axis=True)
         size = None
         if each.size is not None:
-            size = self._bounded(self.work.static(each.size, f"the size of {name}"), each.span)
+            size = self._size(each.size, f"the size of {name}")
         self.scope.axes.add(Axis(name, size, each.name.span))
 
     def _config(self, statement: ast.Config) -> None:
@@ -441,6 +441,13 @@ class Reader:
         self.initials[name] = self._bounded(term, value.span)
 
     # ---- values and types
+
+    def _size(self, node: ast.Expr, what: str) -> Term:
+        """A size: static, and no power of a size by a size, which would never end."""
+        term = self._bounded(self.work.static(node, what), node.span)
+        if grows_unbounded(term):
+            self.findings.fail("E009", f"an exponent in {what} must be a number", node.span)
+        return term
 
     def _value(self, node: ast.Expr, local: Local | None = None, name: str | None = None) -> Term:
         self.scope.current = name

@@ -16,7 +16,7 @@ from eosc.semantics import builtins
 from eosc.semantics.axes import base_of, show_axes
 from eosc.semantics.findings import Abandoned
 from eosc.semantics.indexing import index
-from eosc.semantics.measures import constant_value
+from eosc.semantics.measures import constant_value, is_constant
 from eosc.semantics.model import Kind
 from eosc.semantics.scope import Local, Scope, Symbol
 from eosc.semantics.terms import (
@@ -39,7 +39,7 @@ from eosc.syntax import ast
 # Nesting of syntax while macros are expanded; the parser's own cap bounds each body.
 # It bounds the depth of terms as well, so that passes over terms may recurse.
 DEEPEST = 140
-_MOST_STEPS = 2 * LIMITS.nodes
+_MOST_STEPS = LIMITS.nodes // 2
 SCALAR = Type()
 NUMBER = Type()
 
@@ -78,17 +78,22 @@ class Expressions:
             )
         self._steps += 1
         if self._steps > _MOST_STEPS:
-            self.findings.fail(
-                "E018",
-                f"{self.scope.owner} is too large once its macros and folds are expanded",
-                node.span,
-                hint="compute a shared part once, as a state with a name",
-            )
+            self._exhausted(node.span)
         self._depth += 1
         try:
             return self._dispatch(node, local)
         finally:
             self._depth -= 1
+
+    def _exhausted(self, span: Span) -> NoReturn:
+        if self._steps == _MOST_STEPS + 1:
+            self.findings.add(
+                "E018",
+                f"{self.scope.owner} is too large once its macros and folds are expanded",
+                span,
+                hint="compute a shared part once, as a state with a name",
+            )
+        raise Abandoned
 
     def static(self, node: ast.Expr, what: str, local: Local | None = None) -> Term:
         """A term that may not vary in time: a size, an initial value, a distribution."""
@@ -168,15 +173,21 @@ class Expressions:
     def _binary(self, node: ast.Binary, local: Local) -> Term:
         left, right = self.term(node.left, local), self.term(node.right, local)
         if node.op == "**":
-            exponent = constant_value(right)
-            if exponent is not None and abs(exponent) > LIMITS.exponent:
-                self.findings.fail(
-                    "E009",
-                    f"exponents may be at most {LIMITS.exponent} in size",
-                    node.right.span,
-                    hint="write exp(n * log(x))",
-                )
+            self._check_exponent(right, node.right.span)
         return self.apply(builtins.ARITHMETIC[node.op], (left, right), node.span)
+
+    def _check_exponent(self, exponent: Term, span: Span) -> None:
+        """Towers of powers must not cost more than the text that writes them."""
+        value = constant_value(exponent)
+        if value is None and not is_constant(exponent):
+            return
+        if value is None or abs(value) > LIMITS.exponent:
+            self.findings.fail(
+                "E009",
+                f"constant exponents go from -{LIMITS.exponent} to {LIMITS.exponent}",
+                span,
+                hint="write exp(n * log(x))",
+            )
 
     def _compare(self, node: ast.Compare, local: Local) -> Term:
         operands = [self.term(each, local) for each in node.operands]

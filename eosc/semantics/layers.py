@@ -130,7 +130,7 @@ class LayerReader(Reader):
             self._check_derived(each)
             default = None
             if each.default is not None:
-                default = self.work.static(each.default, f"the default of '{name}'")
+                default = self._size(each.default, f"the default of '{name}'")
             self.formals.append(Formal(name, default))
             if not self.scope.is_axis(name):
                 self.scope.symbols[name] = Symbol(name, Kind.CONFIG, Type(), each.name.span)
@@ -204,7 +204,7 @@ class LayerReader(Reader):
         for each in statement.axes:
             size = None
             if each.size is not None:
-                size = self.work.static(each.size, f"the size of {each.name.id}")
+                size = self._size(each.size, f"the size of {each.name.id}")
             if any(axis.name == each.name.id for axis in self.derived):
                 self.findings.fail("E016", f"'{each.name.id}' is defined twice", each.name.span)
             axis = Axis(each.name.id, size, each.name.span)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from eosc.semantics.terms import Apply, Number, Term, children
+from eosc.options import LIMITS
+from eosc.semantics.terms import Apply, Number, Term, children, walk
+
+_MOST_BITS = 4096
 
 
 def constant_value(term: Term) -> Fraction | None:
@@ -27,7 +30,28 @@ def constant_value(term: Term) -> Fraction | None:
                 case "mul":
                     return first * second
             return first / second
+        case Apply(op="pow", args=(base, exponent)):
+            first, second = constant_value(base), constant_value(exponent)
+            return None if first is None or second is None else _power(first, second)
     return None
+
+
+def _power(base: Fraction, exponent: Fraction) -> Fraction | None:
+    if exponent.denominator != 1 or abs(exponent) > LIMITS.exponent or base == 0:
+        return None
+    bits = max(base.numerator.bit_length(), base.denominator.bit_length())
+    return Fraction(base ** int(exponent)) if bits * abs(exponent) <= _MOST_BITS else None
+
+
+def is_constant(term: Term) -> bool:
+    """Whether a term is made of literals alone."""
+    return all(isinstance(each, Number | Apply) for each in walk(term))
+
+
+def grows_unbounded(term: Term) -> bool:
+    """Whether a size raises something to a power that is not a literal."""
+    powers = (each for each in walk(term) if isinstance(each, Apply) and each.op == "pow")
+    return any(constant_value(each.args[1]) is None for each in powers)
 
 
 def measure(term: Term, seen: dict[int, tuple[int, int]]) -> tuple[int, int]:

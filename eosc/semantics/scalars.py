@@ -39,7 +39,7 @@ from eosc.semantics.terms import (
 )
 
 # A state whose scalar is larger is represented by its range alone.
-_LARGEST = 2_000
+_LARGEST = 200
 # The finite reals from 0 (an infinite end that is closed stands for the infinity itself).
 NONNEGATIVE = Interval(Fraction(0), inf, False, True)
 _AT_LEAST_ONE = Interval(Fraction(1), inf, False, True)

@@ -16,7 +16,7 @@ from eosc.semantics import builtins
 from eosc.semantics.calls import call
 from eosc.semantics.expressions import Expressions
 from eosc.semantics.findings import Abandoned, Findings
-from eosc.semantics.measures import constant_value
+from eosc.semantics.measures import constant_value, grows_unbounded
 from eosc.semantics.model import Family, Formal, Kind, Layer, Mixer
 from eosc.semantics.resolution import Names
 from eosc.semantics.scope import Scope, Symbol
@@ -162,6 +162,10 @@ class _Reader:
             default = None
             if each.default is not None:
                 default = self.sizes.static(each.default, f"the default of '{name}'")
+                if grows_unbounded(default):
+                    self.findings.fail(
+                        "E009", f"an exponent in '{name}' must be a number", each.default.span
+                    )
             self.scope.symbols[name] = Symbol(name, Kind.CONFIG, Type(), each.name.span)
             found.append(Formal(name, default))
         return tuple(found)
