@@ -12,6 +12,7 @@ from eosc.reference import evaluate
 from eosc.testing import rms_relative, sample
 from eosc.testing.zoo import mixer, sizes
 from tests.numerics import closed_forms as forms
+from tests.numerics.fla_naive import naive
 
 BATCH, STEPS, HEADS = 2, 64, 3
 
@@ -189,6 +190,7 @@ def test_agrees_with_the_onnx_operator(
     name: str, rule: str, decay: str | None, shared: int
 ) -> None:
     """An operator written from its own specification; keys and values shared by query heads."""
+    pytest.importorskip("onnx")
     subject = mixer(name)
     heads = {each.name: shared for each in subject.operands if each.name != "q"}
     operands = sample(subject, 2, 24, 4, sizes(subject), heads=heads)
@@ -202,3 +204,49 @@ def test_agrees_with_the_onnx_operator(
     found = evaluate(subject, operands, initial_state=initial).output
     error = rms_relative(found, onnx_linear_attention(rule, 4, given))
     assert error <= 1e-5
+
+
+def stateful(path: str, name: str, *order: str, bhtd: bool = False) -> Callable[..., Tensor]:
+    """A recurrent function of fla as (operands, initial state) -> final state [N, H, K, V]."""
+
+    def run(x: dict[str, Tensor], state: Tensor) -> Tensor:
+        inputs = [x[each].log() if each in ("a", "w") else x[each] for each in order]
+        if bhtd:
+            inputs = [each.transpose(1, 2) for each in inputs]
+        function = naive(path, name)
+        return function(*inputs, initial_state=state, output_final_state=True)[1]
+
+    return run
+
+
+STATEFUL = {
+    "linear_attention": stateful("linear_attn/naive", "naive_recurrent_linear_attn", "q", "k", "v"),
+    "simple_gla": stateful("simple_gla/naive", "naive_chunk_simple_gla", "q", "k", "v", "a"),
+    "gla": stateful("gla/naive", "naive_recurrent_gla", "q", "k", "v", "a"),
+    "deltanet": stateful(
+        "delta_rule/naive", "delta_rule_recurrence", "q", "k", "v", "beta", bhtd=True
+    ),
+    "gated_deltanet": stateful(
+        "gated_delta_rule/naive", "naive_chunk_gated_delta_rule", "q", "k", "v", "a", "beta"
+    ),
+    "kda": stateful("kda/naive", "naive_chunk_kda", "q", "k", "v", "a", "beta"),
+    "dplr": stateful(
+        "generalized_delta_rule/dplr/naive",
+        "dplr_chunkwise",
+        *("q", "k", "v", "alpha", "beta", "w"),
+        bhtd=True,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STATEFUL)
+def test_states_agree_with_an_independent_oracle(name: str) -> None:
+    """A state [N, H, K, V] goes in and comes out as that package lays it out."""
+    subject = mixer(name)
+    operands = sample(subject, BATCH, STEPS, HEADS, sizes(subject))
+    state = torch.randn(BATCH, HEADS, 8, 6, generator=torch.Generator().manual_seed(2)).double()
+    found = evaluate(subject, operands, initial_state={"m": state}).states["m"]
+    expected = STATEFUL[name](operands, state.clone())
+    error = rms_relative(found, expected)
+    assert error <= 1e-10
+    assert rms_relative(found, evaluate(subject, operands).states["m"]) > 1e-4
