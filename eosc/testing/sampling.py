@@ -183,7 +183,7 @@ def _drive(
     gates: str,
     generator: Generator,
 ) -> None:
-    """Shift, in place of the dictionary, the raw operands behind derived decays."""
+    """Shift the raw operands behind derived decays; `found` is updated."""
     import torch
 
     for decay in mixer.declarations:
