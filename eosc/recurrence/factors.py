@@ -142,7 +142,12 @@ class Splitter:
         """Multiply factors that share an axis; scalars become one factor, in front."""
         groups = _connected([each.type.axes for each in parts])
         merged = (self._build.product(parts[i] for i in group) for group in groups)
-        return tuple(each for each in merged if not is_number(each, 1))
+        return tuple(each for each in merged if not self._is_one(each))
+
+    def _is_one(self, term: Term) -> bool:
+        if is_number(term, 1):
+            return True
+        return not term.type.complex and self._bound(term) == Interval.point(1)
 
     def _merge_sum(self, parts: Sequence[Term]) -> tuple[Term, ...]:
         """Add terms that share an axis."""

@@ -93,6 +93,8 @@ class _Scaling:
         self._mixer = mixer
         self._states: dict[str, frozenset[str] | None] = {}
         self._accumulators: dict[str, frozenset[str] | None] = {}
+        # Of each term that was asked for; kept, or states that double would cost 2 ** n.
+        self._products: dict[int, tuple[Term, frozenset[str]]] = {}
 
     def update(self, memory: Declaration) -> frozenset[str]:
         """The names that scale a memory on the way to this memory's update."""
@@ -143,6 +145,11 @@ class _Scaling:
 
     def _factors(self, term: Term) -> frozenset[str]:
         """The names whose product (of constant powers) the term is."""
+        if id(term) not in self._products:
+            self._products[id(term)] = (term, self._multiplied(term))
+        return self._products[id(term)][1]
+
+    def _multiplied(self, term: Term) -> frozenset[str]:
         match term:
             case Read(name=name):
                 value = self._mixer.by_name[name].value

@@ -39,6 +39,8 @@ class Ranges:
     def __init__(self, mixer: Mixer) -> None:
         self._mixer = mixer
         self._known: dict[int, tuple[Term, Interval]] = {}
+        self._scalars: dict[int, tuple[Term, S, dict[str, Interval]]] = {}
+        self._real_parts: dict[int, tuple[Term, Term | None]] = {}
 
     def of(self, term: Term) -> Interval:
         """An interval that holds every value of the term (of its modulus, when complex)."""
@@ -72,6 +74,11 @@ class Ranges:
 
     def _real_part(self, term: Term) -> Term | None:
         """A term with the real part of the value; None where that is 0."""
+        if id(term) not in self._real_parts:
+            self._real_parts[id(term)] = (term, self._part(term))
+        return self._real_parts[id(term)][1]
+
+    def _part(self, term: Term) -> Term | None:
         if not term.type.complex:
             return term
         match term:
@@ -107,6 +114,15 @@ class Ranges:
 
     def _scalar(self, term: Term, env: dict[str, Interval], depth: int) -> S:
         """The term as a scalar; what is not pointwise becomes an argument."""
+        known = self._scalars.get(id(term))
+        if known is None:
+            inner: dict[str, Interval] = {}
+            known = (term, self._translated(term, inner, depth), inner)
+            self._scalars[id(term)] = known
+        env.update(known[2])
+        return known[1]
+
+    def _translated(self, term: Term, env: dict[str, Interval], depth: int) -> S:
         if depth < _MAX_DEPTH and not term.type.complex:
             match term:
                 case Number(value=value):

@@ -7,6 +7,10 @@ quadratic     anything else   (softmax)
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import TypeVar
+
 from eosc.recurrence.model import Structure
 from eosc.recurrence.structures.room import Room, same
 from eosc.semantics.model import Mixer
@@ -29,13 +33,30 @@ from eosc.semantics.terms import (
 _MAX_POWER = 8
 
 
+_Question = TypeVar("_Question", bound=Callable[..., bool])
+
+
+def _once(question: _Question) -> _Question:
+    """Ask each term once: shared sub-terms would cost 2 ** n."""
+
+    @wraps(question)
+    def ask(self: _Body | _Lag, term: Term) -> bool:
+        key = (question.__name__, id(term))
+        if key not in self.answers:
+            self.answers[key] = (term, question(self, term))
+        return self.answers[key][1]
+
+    return ask  # type: ignore[return-value]
+
+
 class _Body:
-    """Questions about the body of one history sum; each term is asked once."""
+    """Questions about the body of one history sum."""
 
     def __init__(self, mixer: Mixer, variable: str) -> None:
         self._mixer = mixer
         self._variable = variable
         self._times: dict[int, tuple[Term, frozenset[str]]] = {}
+        self.answers: dict[tuple[str, int], tuple[Term, bool]] = {}
 
     def times(self, term: Term) -> frozenset[str]:
         """Which of "t", "s" and "t-s" the term depends on."""
@@ -69,6 +90,7 @@ class _Body:
         times = self.times(term)
         return len(times) < 2 and "t-s" not in times
 
+    @_once
     def separable(self, term: Term) -> bool:
         """Whether the term is a finite sum of products f(t) g(s)."""
         if self.one_time(term):
@@ -91,6 +113,7 @@ class _Body:
                 return value is not None and self.is_lag(term.lag) and self.powers(value)
         return self.is_lag(term)
 
+    @_once
     def additive(self, term: Term) -> bool:
         """Whether the term is f(t) + g(s); the lag itself is."""
         if self.one_time(term) or self.is_lag(term):
@@ -114,6 +137,7 @@ class _Body:
         names = sorted({each.name for each in lags})
         return len(names) < 2 and all(_Lag(name).powers(value) for name in names)
 
+    @_once
     def by_lag(self, term: Term) -> bool:
         """Whether the term is a product of one-time factors and functions of t - s."""
         if self.one_time(term) or self.times(term) == {"t-s"}:
@@ -135,10 +159,13 @@ class _Lag:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self.answers: dict[tuple[str, int], tuple[Term, bool]] = {}
 
+    @_once
     def _static(self, term: Term) -> bool:
         return not any(isinstance(x, Variable) and x.name == self._name for x in walk(term))
 
+    @_once
     def _linear(self, term: Term) -> bool:
         match term:
             case Variable():
@@ -152,6 +179,7 @@ class _Lag:
                 return self._static(below) and self._linear(above)
         return self._static(term)
 
+    @_once
     def powers(self, term: Term) -> bool:
         """A sum of products of c ** n, exp(c n), cos(c n), sin(c n) and constants."""
         if self._static(term):
