@@ -91,3 +91,23 @@ def test_the_parser_reports_its_own_failure(monkeypatch: pytest.MonkeyPatch) -> 
     tree, diagnostics = parse(Source("x.eos", GOOD))
     assert tree.items == ()
     assert [d.code for d in diagnostics] == ["E099"]
+
+
+INDENTED = [
+    # a refused line that is itself too far in, above the rest of the block
+    "mixer x:\n    prove a == b\n            y = b $\n        z = 1\n    axes V\n",
+    "mixer x:\n        y = × 2\n    axes V\n    memory m: V\n",
+    # a backslash on a line of its own
+    "mixer x:\n    axes V\n \\\n\n    memory m: V V\n",
+    "\\\nmixer x:\n    \\\n    axes V\n",
+    # dedents to nowhere, one after the other
+    "mixer x:\n            a = 1\n        b = 2\n    c = 3\n  d = 4\n",
+    "mixer x:\n    axes V\n  a = 1\n  b = 2\n    c = 3\n",
+]
+
+
+@pytest.mark.parametrize("text", INDENTED, ids=range(len(INDENTED)))
+def test_recovery_never_upsets_the_indentation(text: str) -> None:
+    tree, diagnostics = parse(Source("x.eos", text + GOOD))
+    assert "E099" not in {each.code for each in diagnostics}
+    assert tree.items[-1] == parse(Source("x.eos", GOOD))[0].items[0]
