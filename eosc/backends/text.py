@@ -58,6 +58,11 @@ class Library:
             found = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n.id in names}
             self._calls[node.name] = tuple(sorted(found - {node.name}))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the functions, in the order of the module."""
+        return tuple(self._texts)
+
     def closure(self, names: Iterable[str]) -> tuple[str, ...]:
         """The texts of the functions and of all that they call, in the order of the module."""
         wanted: set[str] = set()

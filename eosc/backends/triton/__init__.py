@@ -1,0 +1,1 @@
+"""The Triton backend: an `Algorithm` as jitted kernels and the functions that launch them."""

@@ -1,0 +1,421 @@
+"""A `Kernel` or a `SegmentScan` of the IR as the text of one jitted function.
+
+One program walks one segment of one sequence and head (and one block of the blocked axis), with
+the carried tiles in registers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from eosc.backends.naming import Names, comment, identifier
+from eosc.backends.triton.tiles import Frame, Line, NotPrintableError, Tiles
+from eosc.ir.nodes import (
+    Algorithm,
+    Array,
+    Carried,
+    Dims,
+    Kernel,
+    Let,
+    Load,
+    Per,
+    SegmentScan,
+    Size,
+    Store,
+    Update,
+    walk,
+)
+
+LOCALS = (
+    "tl triton torch cu T H N C DT FT PRECISION EXACT VARLEN SPLIT SEGMENT SEGMENTS STEPS BLOCK "
+    "program block h n segment slot batch first left last token valid rest start c step chunks "
+    "first_chunk index indices entry inside row count state added run"
+).split()
+
+RUNNING = (
+    ("cu", "", "run.cu"),
+    ("T", "", "run.T"),
+    ("H", "", "H"),
+    ("SEGMENT", "", "run.segment"),
+    ("SEGMENTS", "", "run.segments"),
+    ("N", "", "run.N"),
+    ("STEPS", "", "run.steps"),
+)
+
+UNSPECIALISED = ("T", "SEGMENT", "SEGMENTS", "N", "STEPS")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a kernel: its name, whether it is compiled in, and what the launch passes."""
+
+    name: str
+    constant: bool
+    argument: str
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """The text of a kernel. lines: (indent, text, line of the spec); used: runtime functions.
+
+    blocked: the axis that programs share out, if any. arrays: those that it is passed.
+    """
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    doc: str
+    lines: tuple[Line, ...]
+    used: tuple[str, ...]
+    unspecialised: tuple[str, ...]
+    blocked: str = ""
+
+
+def folded(items: Iterable[str], width: int) -> list[str]:
+    """Items with commas behind them, as lines of at most that width."""
+    lines = [""]
+    for item in items:
+        if lines[-1] and len(lines[-1]) + len(item) + 2 > width:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {item},".lstrip()
+    return lines
+
+
+class Namer:
+    """The names that the kernels of an algorithm and their launch share."""
+
+    def __init__(self, algorithm: Algorithm) -> None:
+        self.names = Names(LOCALS)
+        self.arrays = algorithm.arrays
+        axes = dict.fromkeys(axis for each in self.arrays.values() for axis in each.axes)
+        self.size = {axis: self.names.fresh(identifier(axis)) for axis in axes}
+        self.block = {axis: self.names.fresh(f"BLOCK_{name}") for axis, name in self.size.items()}
+        self.host = {name: self.names.of(f"array {name}", name) for name in self.arrays}
+
+
+class KernelPrinter:
+    """One kernel.
+
+    Args:
+        kernel: the kernel.
+        namer: names of arrays and axes.
+        name: the name of the function.
+    """
+
+    def __init__(self, kernel: Kernel, namer: Namer, name: str) -> None:
+        self.kernel, self.namer, self.name = kernel, namer, name
+        self.step = kernel.chunk == 1
+        self.names = Names(
+            (*LOCALS, *namer.size.values(), *namer.block.values(), *namer.host.values())
+        )
+        self.axes = self._axes()
+        if len(kernel.blocked) > 1:
+            raise NotPrintableError(f"blocks over {kernel.blocked}")
+        self.blocked = kernel.blocked[0] if kernel.blocked else ""
+        self.frame = Frame(
+            namer.size,
+            namer.block,
+            {axis: self.names.fresh(f"at_{namer.size[axis]}") for axis in self.axes},
+            {axis: self.names.fresh(f"in_{namer.size[axis]}") for axis in self.axes},
+        )
+        self.used_arrays = self._arrays()
+        self.pointers = {
+            each.name: (
+                namer.host[each.name]
+                if each.per is Per.CALL
+                else self.names.fresh(f"{namer.host[each.name]}_ptr")
+            )
+            for each in self.used_arrays
+        }
+        self.tiles = Tiles(
+            kernel, namer.arrays, self.names, self.frame, self.pointers, apart=not self.blocked
+        )
+        self.head: list[Line] = []
+        self.tail: list[Line] = []
+
+    def _arrays(self) -> tuple[Array, ...]:
+        """The arrays that the kernel is passed: read first, then written."""
+        found: dict[str, None] = {}
+        body = self.kernel.body
+        for each in body:
+            found.update((v.array, None) for v in walk(each.value) if isinstance(v, Load))
+        for carried in self.kernel.carried:
+            if carried.initial is not None:
+                found[carried.initial] = None
+        found.update((each.array, None) for each in body if isinstance(each, Store))
+        for carried in self.kernel.carried:
+            if carried.final is not None:
+                found[carried.final] = None
+        return tuple(self.namer.arrays[name] for name in found)
+
+    def _axes(self) -> Dims:
+        found: dict[str, None] = {}
+        for each in self.kernel.body:
+            for value in walk(each.value):
+                found.update((dim, None) for dim in value.dims if dim not in ("i", "j"))
+                if isinstance(value, Size):
+                    found[value.axis] = None
+        for carried in self.kernel.carried:
+            found.update((dim, None) for dim in carried.dims)
+        return tuple(found)
+
+    # Lines
+
+    def _line(self, text: str, note: str = "", indent: int = 1) -> None:
+        note = comment(note)
+        self.head.append((indent, f"{text}  # {note}" if note else text, None))
+
+    def print(self) -> Printed:
+        """The kernel's text."""
+        self._locate()
+        self._pointers()
+        for carried in self.kernel.carried:
+            self._begin(carried)
+        for statement in self.kernel.body:
+            self._statement(statement)
+        for carried in self.kernel.carried:
+            self._end(carried)
+        lines = [*self.head, *self.tiles.setup, *self._loop(), *self.tail]
+        return Printed(
+            self.name,
+            self._parameters(),
+            self.kernel.doc,
+            tuple(lines),
+            tuple(sorted(self.tiles.used)),
+            () if self.step else UNSPECIALISED,
+            self.blocked,
+        )
+
+    def _locate(self) -> None:
+        self._line("program = tl.program_id(0)")
+        if self.blocked:
+            size, block = self.frame.size[self.blocked], self.frame.block[self.blocked]
+            self._line(f"block = program % tl.cdiv({size}, {block})", f"of {self.blocked}")
+            self._line(f"program = program // tl.cdiv({size}, {block})")
+        if self.step:
+            self._line("h = program % H")
+            self._line("n = program // H")
+            self._line("index = n.to(tl.int64)", "where the state lies")
+            self._line("if indices is not None:")
+            self._line("index = tl.load(indices + n).to(tl.int64)", indent=2)
+        else:
+            place = "h, n, segment, slot, batch, first, left, last"
+            args = ("program", *(name for name, _, _ in RUNNING), "VARLEN", "SPLIT")
+            self._line(f"{place} = {self.tiles.call('_locate', *args)}")
+            self._line("token = tl.arange(0, C)")
+        for axis in self.axes:
+            index, block = self.frame.index[axis], self.frame.block[axis]
+            start = f"block * {block} + " if axis == self.blocked else ""
+            self._line(f"{index} = {start}tl.arange(0, {block})")
+            self._line(f"{self.frame.inside[axis]} = {index} < {self.frame.size[axis]}")
+        if any(each.per is Per.CHUNK for each in self.used_arrays):
+            call = self.tiles.call("_first_chunk", "cu", "n", "T", "C", "VARLEN")
+            self._line(f"first_chunk = {call} + segment * (SEGMENT // C)")
+
+    def _pointers(self) -> None:
+        """Move each pointer to the program's sequence and head."""
+        call = self.tiles.call
+        for each in self.used_arrays:
+            p = self.pointers[each.name]
+            batch = "n" if self.step else "batch"
+            if each.per is Per.TOKEN:
+                group = f"{p}_g" if self._is_input(each) else "1"
+                self._line(f"{p} = {call('_head', p, batch, 'h', f'{p}_b', f'{p}_h', group)}")
+            elif each.per is Per.HEAD:
+                self._line(f"{p} = {p} + (h // {p}_g) * {p}_h")
+
+    def _is_input(self, array: Array) -> bool:
+        return not any(
+            isinstance(each, Store) and each.array == array.name for each in self.kernel.body
+        )
+
+    def _place(self, array: Array) -> str:
+        """The pointer to a carried tile's entry."""
+        p = self.pointers[array.name]
+        index = {Per.SEGMENT: "slot", Per.SEQUENCE: "index" if self.step else "n"}.get(array.per)
+        if index is None:
+            raise NotPrintableError(f"a state in {array.name}, {array.per}")
+        size = " * ".join(self.frame.size[axis] for axis in array.axes) or "1"
+        row = self.tiles.call("_row", index, "h", "H")
+        offset = self.tiles.offset(array.axes, array.axes)
+        return f"{p} + {row} * ({size})" + (f" + {offset}" if offset != "0" else "")
+
+    def _begin(self, carried: Carried) -> None:
+        name = self.names.fresh(identifier(carried.name))
+        self.tiles.states[carried.name] = name
+        dims, shape = carried.dims, self.frame.shape(carried.dims)
+        note = f"{carried.invariant} {shape if dims else ''}"
+        fresh = f"tl.full({shape}, {carried.start}.0, tl.float32)" if dims else f"{carried.start}.0"
+        if carried.initial is None:
+            self._line(f"{name} = {fresh}", note)
+            return
+        array = self.namer.arrays[carried.initial]
+        if array.per is Per.SEQUENCE and not self.step:
+            raise NotPrintableError("a chunk kernel starts from the state of its segment")
+        mask = f", mask={self.tiles.within(dims)}, other=0.0" if dims else ""
+        self._line(f"if {self.pointers[array.name]} is not None:")
+        place = self._place(array)
+        self._line(f"{name} = tl.load({place}{mask}).to(tl.float32)", note, 2)
+        self._line("else:")
+        self._line(f"{name} = {fresh}", indent=2)
+
+    def _end(self, carried: Carried) -> None:
+        if carried.final is None:
+            return
+        array = self.namer.arrays[carried.final]
+        p, name, dims = self.pointers[array.name], self.tiles.states[carried.name], carried.dims
+        conditions = []
+        if array.per is Per.SEQUENCE and not self.step:
+            conditions.append("last" if self.kernel.direction == 1 else "(segment == 0)")
+        if self.blocked and self.blocked not in array.axes:
+            conditions.append("(block == 0)")
+        mask = f", mask={self.tiles.within(dims)}" if dims else ""
+        text = f"tl.store({self._place(array)}, {name}.to({p}.dtype.element_ty){mask})"
+        if not dims:
+            text = f"tl.store({self._place(array)}, {name})"
+        indent = 1
+        if array.per is Per.SEQUENCE:
+            self.tail.append((1, f"if {p} is not None:", None))
+            indent = 2
+        if conditions:
+            self.tail.append((indent, f"if {' & '.join(conditions)}:", None))
+            indent += 1
+        self.tail.append((indent, text, None))
+
+    def _statement(self, statement: Let | Update | Store) -> None:
+        tiles = self.tiles
+        match statement:
+            case Let(name=name, value=value):
+                tiles.lets[name] = tiles.value(value, statement)
+            case Update(state=name, value=value, note=note):
+                dims = next(each.dims for each in self.kernel.carried if each.name == name)
+                text = tiles.full(tiles.value(value, Let(f"{name}_next", value, note)), dims)
+                tiles.line(f"{tiles.states[name]} = {text}")
+                tiles.forget(name)
+            case Store(array=name, value=value, note=note):
+                array = self.namer.arrays[name]
+                tiles.value(value, Let(f"{name}_new", value, note))
+                lines = tiles.store(array, value)
+                guarded = self.blocked and self.blocked not in array.axes
+                if guarded:
+                    tiles.line("if block == 0:")
+                for text in lines:
+                    tiles.line("    " + text if guarded else text)
+
+    def _loop(self) -> list[Line]:
+        if self.step:
+            return [(indent - 1, text, spec) for indent, text, spec in self.tiles.body]
+        order = "step" if self.kernel.direction == 1 else "chunks - 1 - step"
+        lines: list[Line] = [
+            (1, "chunks = tl.cdiv(left, C)", None),
+            (1, "for step in range(chunks):", None),
+            (2, f"c = {order}", None),
+            (2, "rest = left - c * C", None),
+            (2, "valid = token < rest", None),
+            (2, "start = first + c * C", None),
+        ]
+        return [*lines, *self.tiles.body]
+
+    # Parameters
+
+    def _parameters(self) -> tuple[Parameter, ...]:
+        found: list[Parameter] = []
+        strides: list[Parameter] = []
+        for each in self.used_arrays:
+            p, host = self.pointers[each.name], self.namer.host[each.name]
+            found.append(Parameter(p, False, host))
+            if each.per is Per.TOKEN:
+                strides.append(Parameter(f"{p}_b", False, f"{host}.stride(0)"))
+                if not self.step:
+                    strides.append(Parameter(f"{p}_t", True, f"{host}.stride(1)"))
+                head = 1 if self.step else 2
+                strides.append(Parameter(f"{p}_h", False, f"{host}.stride({head})"))
+                if self._is_input(each):
+                    strides.append(Parameter(f"{p}_g", False, f"H // {host}.shape[{head}]"))
+            elif each.per is Per.HEAD:
+                strides.append(Parameter(f"{p}_h", False, f"{host}.stride(0)"))
+                strides.append(Parameter(f"{p}_g", False, f"H // {host}.shape[0]"))
+        if self.step:
+            running = [Parameter("indices", False, "indices"), Parameter("H", False, "H")]
+        else:
+            running = [Parameter(name, False, text) for name, _, text in RUNNING]
+        constants: list[Parameter] = []
+        for axis in self.axes:
+            size, block = self.frame.size[axis], self.frame.block[axis]
+            constants.append(Parameter(size, True, size))
+            padded = f"_power({size})"
+            text = f"min(block, {padded})" if axis == self.blocked else padded
+            constants.append(Parameter(block, True, text))
+        if not self.step:
+            constants += [
+                Parameter("C", True, "chunk"),
+                Parameter("DT", True, "DT"),
+                Parameter("FT", True, "FT"),
+                Parameter("PRECISION", True, "precision"),
+                Parameter("EXACT", True, "EXACT"),
+                Parameter("VARLEN", True, "run.varlen"),
+                Parameter("SPLIT", True, "run.split"),
+            ]
+        return (*found, *running, *strides, *constants)
+
+
+def print_scan(scan: SegmentScan, namer: Namer, name: str) -> Printed:
+    """The kernel that combines segments: the state before each, in place."""
+    size, arrays = namer.size, namer.arrays
+    K, V = (size[axis] for axis in scan.axes)
+    names = Names((*LOCALS, *size.values(), *namer.block.values(), *namer.host.values()))
+    pointer = {
+        each: names.fresh(f"{namer.host[each]}_ptr")
+        for each in (scan.state, *scan.decay, scan.initial)
+    }
+    whole = f"{K} * {V}"
+    order = "step" if scan.direction == 1 else "count - 1 - step"
+    state, initial = pointer[scan.state], pointer[scan.initial]
+    texts: list[tuple[int, str]] = [
+        (1, f"blocks = tl.cdiv({whole}, BLOCK)"),
+        (1, "entry = (tl.program_id(0) % blocks) * BLOCK + tl.arange(0, BLOCK)"),
+        (1, f"inside = entry < {whole}"),
+        (1, "row = tl.program_id(0) // blocks"),
+        (1, "h = row % H"),
+        (1, "n = row // H"),
+        (1, "first, count = _segments(cu, n, T, SEGMENT, SEGMENTS, VARLEN)"),
+        (1, f"if {initial} is not None:"),
+        (2, f"place = {initial} + row.to(tl.int64) * ({whole}) + entry"),
+        (2, "state = tl.load(place, mask=inside, other=0.0).to(tl.float32)"),
+        (1, "else:"),
+        (2, "state = tl.full([BLOCK], 0.0, tl.float32)"),
+        (1, "for step in range(count):"),
+        (2, f"at = _row(first + ({order}), h, H)"),
+        (2, f"place = {state} + at * ({whole}) + entry"),
+        (2, "added = tl.load(place, mask=inside, other=0.0)"),
+        (2, "tl.store(place, state, mask=inside)"),
+    ]
+    for each in scan.decay:
+        texts.append((2, f"state = state * {_decay_entry(arrays[each], pointer[each], scan, size)}"))
+    texts.append((2, "state = state + added"))
+    parameters = [Parameter(pointer[each], False, namer.host[each]) for each in pointer]
+    parameters += [
+        Parameter(name, False, text)
+        for name, _, text in RUNNING
+        if name not in ("N", "STEPS")
+    ]
+    parameters += [Parameter(each, True, each) for each in (K, V)]
+    parameters += [Parameter("BLOCK", True, "1024"), Parameter("VARLEN", True, "run.varlen")]
+    return Printed(
+        name,
+        tuple(parameters),
+        "the state before each segment, in place of what each adds",
+        tuple((indent, text, None) for indent, text in texts),
+        ("_row", "_segments"),
+        ("T", "SEGMENT", "SEGMENTS"),
+    )
+
+
+def _decay_entry(array: Array, pointer: str, scan: SegmentScan, size: Mapping[str, str]) -> str:
+    """The load of a segment's whole decay for each entry of the state."""
+    if not array.axes:
+        return f"tl.load({pointer} + at)"
+    (axis,) = array.axes
+    row, last = scan.axes
+    index = f"entry // {size[last]}" if axis == row else f"entry % {size[last]}"
+    return f"tl.load({pointer} + at * {size[axis]} + {index}, mask=inside, other=0.0)"

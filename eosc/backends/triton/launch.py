@@ -1,0 +1,264 @@
+"""The functions that launch the kernels of an `Algorithm`, with the interface of the torch ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from eosc.backends.triton.kernel import KernelPrinter, Namer, Printed, folded, print_scan
+from eosc.backends.triton.tiles import Line, NotPrintableError
+from eosc.ir.nodes import Algorithm, Array, Kernel, Per, Precision, SegmentScan
+
+STATES = ("initial_state", "dy", "d_final_state")
+
+
+@dataclass(frozen=True, slots=True)
+class Launcher:
+    """A public function: parameters, docstring and lines (indent, text, line of the spec)."""
+
+    name: str
+    parameters: tuple[str, ...]
+    returns: str
+    doc: str
+    lines: tuple[Line, ...]
+
+
+class Kernels:
+    """The kernels of a scan by name; those with the same text are one."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.printed: dict[str, Printed] = {}
+
+    def add(self, printed: Printed) -> str:
+        """The name of a kernel, with a number where another one has the name."""
+        name, n = f"_{self.prefix}_{printed.name}_kernel", 1
+        while name in self.printed and not _same(self.printed[name], printed):
+            n += 1
+            name = f"_{self.prefix}_{printed.name}_kernel_{n}"
+        self.printed.setdefault(name, replace(printed, name=name))
+        return name
+
+
+def _same(one: Printed, other: Printed) -> bool:
+    return one.lines == other.lines and one.parameters == other.parameters
+
+
+def print_chunked(forms: Mapping[int, Algorithm], name: str, kernels: Kernels) -> Launcher:
+    """The function of an algorithm that exists for several chunk lengths.
+
+    forms: by chunk length, the same algorithm in the form of that length.
+    name: the name of the function. kernels: where its kernels go.
+    """
+    return _Launch(forms, name, kernels).launcher()
+
+
+class _Launch:
+    """One function."""
+
+    def __init__(self, forms: Mapping[int, Algorithm], name: str, kernels: Kernels) -> None:
+        self.forms, self.name, self.kernels = forms, name, kernels
+        self.algorithm = next(iter(forms.values()))
+        self.namer = Namer(self.algorithm)
+        self.host = self.namer.host
+        self.lines: list[Line] = []
+        self.inputs = self.algorithm.inputs
+        self.main = self.algorithm.launches[-1]
+
+    def line(self, text: str, indent: int = 1) -> None:
+        self.lines.append((indent, text, None))
+
+    def launcher(self) -> Launcher:
+        """The function."""
+        self._open()
+        self._allocate()
+        for n, launch in enumerate(self.algorithm.launches):
+            if isinstance(launch, SegmentScan):
+                self.line("if run.split:")
+                self._scan(launch, 2)
+            elif launch.segmented:
+                self.line("if run.split:")
+                self._launch(n, launch, 2)
+            else:
+                self._launch(n, launch, 1)
+        results = [self._result(each) for each in self.algorithm.outputs]
+        self.line(f"return {', '.join(results)}")
+        return Launcher(
+            self.name,
+            parameters(self.algorithm, self.host),
+            f"tuple[{', '.join(['torch.Tensor'] * len(results))}]",
+            self.algorithm.doc,
+            tuple(_merged(self.lines)),
+        )
+
+    def _open(self) -> None:
+        lead = open_operands(self.line, self.algorithm, self.namer)
+        width = "dtype.itemsize"
+        main = self.main
+        assert isinstance(main, Kernel)
+        sizes = self._bounds(main)
+        self.line("DT, FT, EXACT = _types(dtype)")
+        self.line(f'config = _config(_TABLE, "{main.name}", {lead}, {width}, {sizes})')
+        self.line("chunk, block, warps, stages, precision = config")
+        blocks = "1"
+        if main.blocked:
+            size = self.namer.size[main.blocked[0]]
+            blocks = f"-(-{size} // min(block, _power({size})))"
+        self.line(f"run = _Layout({lead}, H, cu_seqlens, {blocks})")
+        self.lead, self.sizes = lead, sizes
+
+    def _bounds(self, kernel: Kernel) -> str:
+        """The sizes by which a configuration is chosen: those of the carried state."""
+        return ", ".join(self.namer.size[axis] for axis in kernel.carried[0].dims)
+
+    def _allocate(self) -> None:
+        """Room for outputs and scratch."""
+        device = f"device={self.lead}.device"
+        scans = [each for each in self.algorithm.launches if isinstance(each, SegmentScan)]
+        for each in self.algorithm.outputs:
+            host = self.host[each.name]
+            operand = self._operand_of(each)
+            if each.per is Per.TOKEN and operand is not None:
+                self.line(f"{host} = _gradient({self.host[operand]}, H)")
+            elif each.per is Per.TOKEN:
+                shape = self._shape(f"*{self.lead}.shape[:2], H", each)
+                self.line(f"{host} = torch.empty({shape}, dtype=dtype, {device})")
+            else:
+                lead = "run.N, H" if each.per is Per.SEQUENCE else "run.slots, H"
+                shape = self._shape(lead, each)
+                self.line(f"{host} = torch.empty({shape}, dtype=torch.float32, {device})")
+        for each in self.algorithm.scratch:
+            if each.per is Per.CHUNK:
+                dtype = "dtype" if each.precision is Precision.OPERAND else "torch.float32"
+                shape = self._shape("run.chunks(chunk), H", each)
+                self.line(f"{self.host[each.name]} = torch.empty({shape}, dtype={dtype}, {device})")
+        for scan in scans:
+            self.line(f"{self.host[scan.state]} = {self.host[scan.initial]}")
+        segments = [each for each in self.algorithm.scratch if each.per is Per.SEGMENT]
+        for each in segments:
+            self.line("if run.split:")
+            shape = self._shape("run.slots, H", each)
+            text = f"torch.empty({shape}, dtype=torch.float32, {device})"
+            self.line(f"{self.host[each.name]} = {text}", 2)
+
+    def _shape(self, lead: str, array: Array) -> str:
+        sizes = ", ".join(self.namer.size[axis] for axis in array.axes)
+        return f"({lead}, {sizes})" if sizes else f"({lead})"
+
+    def _operand_of(self, output: Array) -> str | None:
+        name = output.name.removeprefix("d_")
+        known = output.name.startswith("d_") and any(each.name == name for each in self.inputs)
+        return name if known else None
+
+    def _result(self, output: Array) -> str:
+        host, operand = self.host[output.name], self._operand_of(output)
+        if operand is None or output.per is Per.SEQUENCE:
+            return host
+        call = "_shared" if output.per is Per.TOKEN else "_gathered"
+        return f"{call}({host}, {self.host[operand]})"
+
+    def _launch(self, n: int, kernel: Kernel, indent: int) -> None:
+        printed, text = self._kernel(n)
+        if kernel is not self.main:
+            config = f'_config(_TABLE, "{kernel.name}", {self.lead}, dtype.itemsize, {self.sizes})'
+            self.line(f"_, block, warps, stages, precision = {config}", indent)
+        else:
+            self.line("_, block, warps, stages, precision = config", indent)
+        blocks = ""
+        if printed.blocked:
+            size = self.namer.size[printed.blocked]
+            blocks = f" * -(-{size} // min(block, _power({size})))"
+        self.line(f"{text}[(run.slots * H{blocks},)](", indent)
+        self._arguments(printed, indent + 1)
+        self.line("num_warps=warps,", indent + 1)
+        self.line("num_stages=stages,", indent + 1)
+        self.line(")", indent)
+
+    def _arguments(self, printed: Printed, indent: int) -> None:
+        for line in folded((each.argument for each in printed.parameters), 96 - 4 * indent):
+            self.line(line, indent)
+
+    def _kernel(self, n: int) -> tuple[Printed, str]:
+        """The kernel of a launch, and the text that picks it for the chunk length."""
+        names: dict[int, str] = {}
+        for chunk, algorithm in self.forms.items():
+            kernel = algorithm.launches[n]
+            assert isinstance(kernel, Kernel)
+            printed = KernelPrinter(kernel, Namer(algorithm), kernel.name).print()
+            names[chunk] = self.kernels.add(printed)
+        if len(set(names.values())) == 1:
+            return printed, names[chunk]
+        entries = ", ".join(f"{chunk}: {name}" for chunk, name in names.items())
+        return printed, f"{{{entries}}}[chunk]"
+
+    def _scan(self, scan: SegmentScan, indent: int) -> None:
+        printed = print_scan(scan, self.namer, scan.name)
+        name = self.kernels.add(printed)
+        whole = " * ".join(self.namer.size[axis] for axis in scan.axes)
+        self.line(f"{name}[(run.N * H * -(-{whole} // 1024),)](", indent)
+        self._arguments(printed, indent + 1)
+        self.line(")", indent)
+
+
+def _merged(lines: Sequence[Line]) -> list[Line]:
+    """Neighbouring blocks under the same condition as one."""
+    merged: list[Line] = []
+    condition: str | None = None
+    for indent, text, spec in lines:
+        if indent == 1:
+            if text.endswith(":") and text == condition:
+                continue
+            condition = text if text.endswith(":") else None
+        merged.append((indent, text, spec))
+    return merged
+
+
+def parameters(algorithm: Algorithm, host: Mapping[str, str]) -> tuple[str, ...]:
+    """The parameters: operands, the first state, `cu_seqlens`, then what the adjoint adds."""
+    optional = "torch.Tensor | None"
+    operands = [each for each in algorithm.inputs if each.name not in STATES]
+    found = [
+        f"{host[each.name]}: {'float' if each.per is Per.CALL else 'torch.Tensor'}"
+        for each in operands
+    ]
+    found += [f"initial_state: {optional}", f"cu_seqlens: {optional}"]
+    later = [each for each in algorithm.inputs if each.name in STATES[1:]]
+    found += [
+        f"{each.name}: {'torch.Tensor' if each.per is Per.TOKEN else optional}" for each in later
+    ]
+    return tuple(found)
+
+
+def open_operands(line: object, algorithm: Algorithm, namer: Namer, step: bool = False) -> str:
+    """Bring the operands into the strides that kernels take; their sizes; the lead operand."""
+    assert callable(line)
+    host = namer.host
+    inputs = algorithm.inputs
+    tokens = [each for each in inputs if each.per is Per.TOKEN]
+    heads = [each for each in inputs if each.per is Per.HEAD]
+    if not tokens:
+        raise NotPrintableError("a scan without operands that vary in time")
+    for each in tokens:
+        if each.axes:
+            line(f"{host[each.name]} = _rows({host[each.name]})")
+    for each in (*heads, *(each for each in inputs if each.per is Per.SEQUENCE)):
+        if not step or each.per is Per.HEAD:
+            line(f"{host[each.name]} = _dense({host[each.name]})")
+    axis = 1 if step else 2
+    counts = [f"{host[each.name]}.shape[{axis}]" for each in tokens if each.name != "dy"]
+    counts += [f"{host[each.name]}.shape[0]" for each in heads]
+    line(f"H = max({', '.join(counts)})" if len(counts) > 1 else f"H = {counts[0]}")
+    seen: set[str] = set()
+    for each in (*tokens, *heads):
+        base = axis + 1 if each.per is Per.TOKEN else 1
+        for n, name in enumerate(each.axes):
+            if name not in seen:
+                seen.add(name)
+                line(f"{namer.size[name]} = {host[each.name]}.shape[{base + n}]")
+    missing = [name for name in namer.size if name not in seen]
+    if missing:
+        raise NotPrintableError(f"no operand has the axis {missing[0]}")
+    operands = [each for each in tokens if not each.log and each.name != "dy"]
+    listed = ", ".join(host[each.name] for each in operands or tokens)
+    line(f"dtype = _operand_type({listed})")
+    return host[tokens[0].name]

@@ -1,0 +1,107 @@
+"""`triton_kernels.py` of a package: the kernels of each scan, their launches, the runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from eosc.backends.text import Library, docstring, render
+from eosc.backends.triton.kernel import Printed, folded
+from eosc.backends.triton.launch import Kernels, Launcher, print_chunked
+from eosc.backends.triton.step import print_step
+from eosc.lowering import adjoint, chunk, token
+from eosc.lowering.parts import Form
+from eosc.lowering.scan import Scan
+from eosc.schedule.program import ScanStep
+from eosc.schedule.table import Row, rows_of
+
+
+@cache
+def _runtime() -> Library:
+    return Library(Path(__file__).with_name("runtime.py"))
+
+
+@dataclass(frozen=True, slots=True)
+class Functions:
+    """The kernels of a scan and the functions that launch them."""
+
+    kernels: tuple[Printed, ...]
+    launchers: tuple[Launcher, ...]
+
+
+def scan_functions(
+    scan: Scan, forms: Mapping[int, Form], name: str, rows: Iterable[Row]
+) -> Functions:
+    """`<name>_forward`, `<name>_backward` and `<name>_step` of a scan.
+
+    forms: the form for each chunk length; rows: of the table, which say what lengths are used.
+    """
+    listed = tuple(rows)
+    kernels = Kernels(name)
+    found = []
+    for use, lower in (("forward", chunk.forward), ("backward", adjoint.backward)):
+        lengths = sorted({row.chunk for row in listed if row.kernel == use})
+        algorithms = {length: lower(scan, forms[length]) for length in lengths}
+        found.append(print_chunked(algorithms, f"{name}_{use}", kernels))
+    found.append(print_step(token.forward(scan), f"{name}_step", kernels))
+    return Functions(tuple(kernels.printed.values()), tuple(found))
+
+
+def render_steps(
+    steps: Iterable[tuple[str, ScanStep]], header: tuple[str, ...] = (), doc: str = "Triton kernels."
+) -> str:
+    """The text of `triton_kernels.py` for the named scans of a program."""
+    functions: list[Functions] = []
+    rows: dict[Row, None] = {}
+    for name, step in steps:
+        own = rows_of(step.scan)
+        rows.update((row, None) for row in own)
+        forms = {form.chunk: form for form in step.forms}
+        functions.append(scan_functions(step.scan, forms, name, own))
+    return render_kernels(functions, tuple(rows), header, doc)
+
+
+def render_kernels(
+    functions: Iterable[Functions], rows: tuple[Row, ...], header: tuple[str, ...], doc: str
+) -> str:
+    """The text of `triton_kernels.py`."""
+    listed = tuple(functions)
+    kernels = tuple(kernel for each in listed for kernel in each.kernels)
+    launchers = tuple(launcher for each in listed for launcher in each.launchers)
+    called = {text for each in launchers for _, text, _ in each.lines}
+    used = {name for each in kernels for name in each.used}
+    used |= {name for name in _runtime().names if any(f"{name}(" in text for text in called)}
+    return render(
+        "triton/kernels.py.jinja",
+        header=header,
+        doc=docstring(doc),
+        rows=tuple(repr(row.printed) for row in rows),
+        runtime=_runtime().closure(used),
+        kernels=tuple(_kernel(each) for each in kernels),
+        launchers=tuple(
+            {
+                "name": each.name,
+                "parameters": each.parameters,
+                "returns": each.returns,
+                "doc": docstring(each.doc),
+                "lines": each.lines,
+            }
+            for each in launchers
+        ),
+    )
+
+
+def _kernel(printed: Printed) -> dict[str, object]:
+    """What the template lays out."""
+    parameters = [
+        f"{each.name}: tl.constexpr" if each.constant else each.name for each in printed.parameters
+    ]
+    return {
+        "name": printed.name,
+        "parameters": tuple(folded(parameters, 92)),
+        "unspecialised": ", ".join(repr(name) for name in printed.unspecialised),
+        "doc": docstring(printed.doc),
+        "lines": printed.lines,
+    }

@@ -1,0 +1,249 @@
+"""What the printed Triton kernels call. Emitted code holds a copy of the functions that it uses.
+
+A *slot* is one segment of one sequence. Sequences packed along time are counted without ever
+reading `cu_seqlens` on the host: sequence n owns the slots (and chunks) from cu[n] // size + n on,
+which is increasing and roomy enough. This module is read as text, never imported, by the printer.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def _locate(pid, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN: tl.constexpr, SPLIT: tl.constexpr):
+    """Program -> head, sequence, segment, slot, batch, first token, tokens from there, last?."""
+    h = pid % H
+    slot = pid // H
+    if VARLEN:
+        if SPLIT:
+            low = 0
+            high = N
+            for _ in range(STEPS):
+                middle = (low + high) // 2
+                first = tl.load(cu + middle).to(tl.int32) // SEGMENT + middle
+                low = tl.where(first <= slot, middle, low)
+                high = tl.where(first <= slot, high, middle)
+            n = low
+        else:
+            n = slot
+        start = tl.load(cu + n).to(tl.int64)
+        length = (tl.load(cu + n + 1).to(tl.int64) - start).to(tl.int32)
+        if SPLIT:
+            segment = slot - (start.to(tl.int32) // SEGMENT + n)
+        else:
+            segment = n * 0
+        batch = n * 0
+    else:
+        if SPLIT:
+            n = slot // SEGMENTS
+            segment = slot % SEGMENTS
+        else:
+            n = slot
+            segment = n * 0
+        start = (n * 0).to(tl.int64)
+        length = T
+        batch = n
+    t0 = segment * SEGMENT
+    left = length - t0
+    if SPLIT:
+        left = tl.minimum(left, SEGMENT)
+    last = ((left > 0) & (t0 + left >= length)) | ((segment == 0) & (length <= 0))
+    return h, n, segment, slot, batch, start + t0, tl.maximum(left, 0), last
+
+
+@triton.jit
+def _first_chunk(cu, n, T, C: tl.constexpr, VARLEN: tl.constexpr):
+    """Index of the first chunk of sequence n in a scratch of chunks."""
+    if VARLEN:
+        first = tl.load(cu + n).to(tl.int32) // C + n
+    else:
+        first = n * tl.cdiv(T, C)
+    return first
+
+
+@triton.jit
+def _segments(cu, n, T, SEGMENT, SEGMENTS, VARLEN: tl.constexpr):
+    """The first slot of sequence n, and how many it has."""
+    if VARLEN:
+        start = tl.load(cu + n).to(tl.int32)
+        first = start // SEGMENT + n
+        count = tl.maximum(tl.cdiv(tl.load(cu + n + 1).to(tl.int32) - start, SEGMENT), 1)
+    else:
+        first = n * SEGMENTS
+        count = SEGMENTS
+    return first, count
+
+
+@triton.jit
+def _row(index, h, H):
+    """Offset in rows of head h of an entry, in 64 bits."""
+    return index.to(tl.int64) * H + h
+
+
+@triton.jit
+def _head(pointer, batch, h, batch_stride, head_stride, group):
+    """Where the tokens of a head begin; `group` heads read the same."""
+    return pointer + batch.to(tl.int64) * batch_stride + (h // group).to(tl.int64) * head_stride
+
+
+@triton.jit
+def _coarse(g):
+    """G in multiples of 2^-9, which sum without rounding over a chunk (150 * C * 512 < 2^24)."""
+    return tl.floor(g * 512.0 + 0.5) * 0.001953125
+
+
+@triton.jit
+def _between(low, high):
+    """[t, r]: 1 where low[t] < r <= high[t], -1 where high[t] < r <= low[t], else 0."""
+    r = tl.arange(0, low.shape[0])[None, :]
+    ahead = (r > low[:, None]) & (r <= high[:, None])
+    back = (r > high[:, None]) & (r <= low[:, None])
+    return tl.where(ahead, 1.0, 0.0) - tl.where(back, 1.0, 0.0)
+
+
+@triton.jit
+def _within(low, high):
+    """[t, r]: 1 where low[t] < r <= high[t], else 0."""
+    r = tl.arange(0, low.shape[0])[None, :]
+    return tl.where((r > low[:, None]) & (r <= high[:, None]), 1.0, 0.0)
+
+
+@triton.jit
+def _local(weights, g, EXACT: tl.constexpr, PRECISION: tl.constexpr):
+    """Sums of g over the tokens that each row names, added directly: never a difference.
+
+    EXACT: in fp32; else with g in two bf16 pieces, an error of 2^-17 of the sum.
+    """
+    if EXACT:
+        return tl.dot(weights, g, input_precision=PRECISION)
+    else:
+        w = weights.to(tl.bfloat16)
+        first = g.to(tl.bfloat16)
+        second = (g - first.to(tl.float32)).to(tl.bfloat16)
+        return tl.dot(w, second, acc=tl.dot(w, first))
+
+
+SEGMENT: int | None = None  # tokens a segment; None: by `_segment_length`
+
+
+def _power(n: int) -> int:
+    """The power of two, at least 16, that holds n."""
+    return max(16, triton.next_power_of_2(n))
+
+
+@functools.cache
+def _processors(device: torch.device) -> int:
+    """Programs that run side by side at least."""
+    if device.type != "cuda":
+        return 1
+    return torch.cuda.get_device_properties(device).multi_processor_count
+
+
+@functools.cache
+def _architecture(device: torch.device) -> str:
+    """Like sm90."""
+    if device.type != "cuda":
+        return "cpu"
+    major, minor = torch.cuda.get_device_capability(device)
+    return f"sm{major}{minor}"
+
+
+def _segment_length(T: int, programs: int, processors: int) -> int:
+    """Tokens a segment: all while the programs fill the chip, else about two programs for each."""
+    if programs >= processors or T <= 1024:
+        return 1 << 30
+    wanted = -(-2 * processors // programs)
+    length = max(512, triton.next_power_of_2(-(-T // wanted)))
+    return length if length < T else 1 << 30
+
+
+def _rows(x: torch.Tensor | None) -> torch.Tensor | None:
+    """The tensor with its last axis contiguous."""
+    return x if x is None or x.dim() == 0 or x.stride(-1) == 1 else x.contiguous()
+
+
+def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
+    """The tensor in one piece."""
+    return None if x is None else x.contiguous()
+
+
+def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
+    """The dtype of products: that of the operands; the widest where they differ."""
+    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    if wide not in (torch.float32, torch.bfloat16, torch.float16):
+        raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
+    return wide
+
+
+def _config(table, kernel, x, width, K, V):
+    """The first row of the table that fits: chunk, block of V, warps, stages, precision."""
+    arch = _architecture(x.device)
+    for row in table:
+        if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
+            if K <= row[3] and V <= row[4]:
+                return row[5:]
+    raise ValueError(
+        f"no Triton configuration for K = {K}, V = {V} with {width} bytes an element; "
+        "the torch kernels take any size: set EOSC_BACKEND=torch"
+    )
+
+
+class _Layout:
+    """Sequences, segments and chunks of a call, without reading `cu_seqlens` on the host."""
+
+    def __init__(self, x: torch.Tensor, heads: int, cu_seqlens: torch.Tensor | None, blocks: int):
+        self.cu, self.T, self.H = cu_seqlens, x.shape[1], heads
+        self.varlen = cu_seqlens is not None
+        self.N = cu_seqlens.shape[0] - 1 if cu_seqlens is not None else x.shape[0]
+        programs = max(1, self.N * heads * blocks)
+        length = SEGMENT or _segment_length(self.T, programs, _processors(x.device))
+        self.split = length < self.T
+        self.segment = length if self.split else 1 << 30
+        self.segments = -(-self.T // length) if self.split else 1
+        if not self.split:
+            self.slots = self.N
+        else:
+            self.slots = self.T // length + self.N if self.varlen else self.N * self.segments
+        self.steps = max(1, self.N.bit_length())
+
+    def chunks(self, chunk: int) -> int:
+        """Entries of a scratch with one for each chunk."""
+        return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
+
+
+def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
+    heads = like.shape[2]
+    if gradient.shape[2] != heads:
+        gradient = gradient.unflatten(2, (heads, gradient.shape[2] // heads)).sum(3)
+    return gradient.to(like.dtype)
+
+
+def _gathered(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """The gradient per segment [slots, H, ...] summed in a fixed order: as the operand [h, ...]."""
+    gradient = gradient.sum(0)
+    if gradient.shape[0] != like.shape[0]:
+        gradient = gradient.unflatten(0, (like.shape[0], -1)).sum(1)
+    return gradient.to(like.dtype)
+
+
+def _types(dtype: torch.dtype):
+    """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
+    names = {
+        torch.float32: (tl.float32, tl.float32),
+        torch.bfloat16: (tl.bfloat16, tl.bfloat16),
+        torch.float16: (tl.float16, tl.bfloat16),
+    }
+    return *names[dtype], dtype == torch.float32
+
+
+def _gradient(like: torch.Tensor, heads: int) -> torch.Tensor:
+    """Room for the gradient of each head; in fp32 where heads share an operand."""
+    B, T, h, *axes = like.shape
+    dtype = like.dtype if h == heads else torch.float32
+    return torch.empty(B, T, heads, *axes, dtype=dtype, device=like.device)

@@ -1,0 +1,84 @@
+"""Measured configurations of the Triton kernels: which tile shapes, warps and stages where.
+
+A row holds for sizes up to its buckets; the first row that fits wins, so rows go from the
+particular to the general. `eosc tune` refreshes them; nothing is tuned at run time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eosc.lowering.scan import Scan
+from eosc.schedule.program import ScanStep
+
+KERNELS = ("forward", "segment_ends", "states", "segment_ends_adjoint", "backward", "step")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One configuration.
+
+    kernel: as in the IR. arch: like sm90; "" is any. structure: pairwise (the decay of each pair
+    is formed directly) or levels. width: bytes an element of the operands; 0 is any. key, value:
+    the largest K and V. chunk: tokens a chunk (one for an algorithm: its main kernel's row
+    decides). block: of the blocked axis. warps, stages: of the launch. precision: of fp32
+    products.
+    """
+
+    kernel: str
+    arch: str
+    structure: str
+    width: int
+    key: int
+    value: int
+    chunk: int
+    block: int
+    warps: int
+    stages: int
+    precision: str = "ieee"
+
+    @property
+    def printed(self) -> tuple[str, str, int, int, int, int, int, int, int, str]:
+        """The row as it stands in generated code, where the structure is known."""
+        place = (self.kernel, self.arch, self.width, self.key, self.value)
+        return (*place, self.chunk, self.block, self.warps, self.stages, self.precision)
+
+
+def structure_of(scan: Scan) -> str:
+    """The class of a scan that decides its shape of kernel."""
+    return "levels" if scan.vector else "pairwise"
+
+
+def rows_for(step: ScanStep) -> tuple[Row, ...]:
+    """The rows that a scan's kernels may use, in order."""
+    return rows_of(step.scan)
+
+
+def rows_of(scan: Scan) -> tuple[Row, ...]:
+    """The rows of a scan's structure, in order."""
+    structure = structure_of(scan)
+    return tuple(each for each in TABLE if each.structure == structure)
+
+
+def _rows(structure: str) -> tuple[Row, ...]:
+    """The rows of one structure."""
+    found: list[Row] = []
+    for kernel in ("segment_ends", "states", "segment_ends_adjoint"):
+        found.append(Row(kernel, "", structure, 2, 128, 128, 64, 64, 4, 2))
+        found.append(Row(kernel, "", structure, 4, 128, 128, 32, 32, 4, 1))
+    found += [
+        Row("forward", "", structure, 2, 64, 128, 64, 64, 4, 2),
+        Row("forward", "", structure, 2, 128, 128, 64, 64, 4, 2),
+        Row("forward", "", structure, 2, 256, 256, 64, 32, 4, 1),
+        Row("forward", "", structure, 4, 128, 128, 32, 32, 4, 1),
+        Row("forward", "", structure, 4, 256, 256, 32, 16, 4, 1),
+        Row("backward", "", structure, 2, 64, 64, 64, 64, 4, 1),
+        Row("backward", "", structure, 2, 128, 128, 64, 128, 8, 1),
+        Row("backward", "", structure, 4, 128, 128, 32, 128, 8, 1),
+        Row("step", "", structure, 0, 256, 256, 1, 32, 4, 1),
+        Row("step", "", structure, 0, 1024, 1024, 1, 16, 4, 1),
+    ]
+    return tuple(found)
+
+
+TABLE: tuple[Row, ...] = (*_rows("pairwise"), *_rows("levels"))
