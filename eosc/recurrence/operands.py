@@ -95,6 +95,7 @@ class _Scaling:
         self._accumulators: dict[str, frozenset[str] | None] = {}
         # Of each term that was asked for; kept, or states that double would cost 2 ** n.
         self._products: dict[int, tuple[Term, frozenset[str]]] = {}
+        self._reached: dict[int, tuple[Term, frozenset[str] | None]] = {}
 
     def update(self, memory: Declaration) -> frozenset[str]:
         """The names that scale a memory on the way to this memory's update."""
@@ -102,6 +103,11 @@ class _Scaling:
         return found or frozenset()
 
     def _term(self, term: Term) -> frozenset[str] | None:
+        if id(term) not in self._reached:
+            self._reached[id(term)] = (term, self._reach(term))
+        return self._reached[id(term)][1]
+
+    def _reach(self, term: Term) -> frozenset[str] | None:
         match term:
             case Read(name=name):
                 return self._read(name)
@@ -123,10 +129,12 @@ class _Scaling:
             case Rename(arg=arg) | Pairs(arg=arg) | Rope(arg=arg):
                 return self._term(arg)
             case Fold(accumulator=accumulator, init=init, body=body):
-                before = self._accumulators.get(accumulator)
-                self._accumulators[accumulator] = self._term(init)
+                before = self._term(init)
+                # Two folds may share a body, and what reaches it depends on the fold.
+                outer = self._accumulators, self._reached
+                self._accumulators, self._reached = {**outer[0], accumulator: before}, {}
                 found = self._term(body)
-                self._accumulators[accumulator] = before
+                self._accumulators, self._reached = outer
                 return found
         return None
 
@@ -212,9 +220,9 @@ def states(
     def number(term: Term) -> int:
         return int(static_number(term, mixer, sizes or {}, configs or {}))
 
-    reach: dict[str, int] = {}
+    past = _Past(number)
     for _, value in _definitions(mixer):
-        _collect(value, number, {}, {}, reach)
+        past.collect(value, {}, {})
     found: list[State] = []
     for declaration in mixer.declarations:
         if declaration.kind is Kind.MEMORY:
@@ -227,7 +235,7 @@ def states(
             for term in walk(value)
             if isinstance(term, Running)
         ]
-        depth = reach.get(declaration.name, 0)
+        depth = past.reach.get(declaration.name, 0)
         if declaration.type.dependence is Dependence.STATIC:
             depth = 0
         itself = next((scan for scan in scans if scan is declaration.value), None)
@@ -241,7 +249,7 @@ def states(
         for index, scan in enumerate(inner):
             name = f"{declaration.name}_{scan.op}" + (str(index) if len(inner) > 1 else "")
             found.append(State(name, "running", declaration, scan=scan))
-    if any(_uses_position(value) for _, value in _definitions(mixer)):
+    if any(past.uses_position(value) for _, value in _definitions(mixer)):
         found.append(State("position", "position", None))
     return tuple(found)
 
@@ -257,56 +265,97 @@ def _definitions(mixer: Mixer) -> Iterator[tuple[Declaration, Term]]:
             yield declaration, declaration.value
 
 
-def _collect(
-    term: Term,
-    number: Callable[[Term], int],
-    widths: Mapping[str, int],
-    windows: Mapping[str, int],
-    reach: dict[str, int],
-) -> None:
-    """Add to `reach` how far back each name is read: steps, or `_UNBOUNDED`.
+class _Past:
+    """What a mixer's terms read of the past; shared terms are looked at once.
 
-    widths: largest lag of each enclosing lag sum. windows: the same of each history sum.
+    reach: how far back each name is read, in steps, or `_UNBOUNDED`.
     """
-    match term:
-        case Read(name=name, at=At() as at):
-            back = windows.get(at.variable, 0)
-            if back != _UNBOUNDED:
-                back += at.offset + (widths[at.lag] if at.lag is not None else 0)
-            if back == _UNBOUNDED or reach.get(name) == _UNBOUNDED:
-                reach[name] = _UNBOUNDED
-            else:
-                reach[name] = max(back, reach.get(name, 0))
-        case HistorySum(variable=variable, window=window):
-            last = _UNBOUNDED if window is None else max(number(window) - 1, 0)
-            windows = {**windows, variable: last}
-        case LagSum(variable=variable, width=width):
-            widths = {**widths, variable: max(number(width) - 1, 0)}
-    for child in children(term):
-        _collect(child, number, widths, windows, reach)
 
+    def __init__(self, number: Callable[[Term], int]) -> None:
+        self._number = number
+        self.reach: dict[str, int] = {}
+        self._seen: set[tuple[object, ...]] = set()
+        self._positions: dict[tuple[int, frozenset[str]], bool] = {}
+        self._sums: dict[int, dict[str, int] | None] = {}
 
-def _uses_position(term: Term, variables: frozenset[str] = frozenset()) -> bool:
-    """Whether the value of `t` itself matters, and not a difference `t - s` alone.
+    def collect(self, term: Term, widths: Mapping[str, int], windows: Mapping[str, int]) -> None:
+        """Enter a term's reads; the largest lag of each lag sum and history sum around it."""
+        key = (id(term), *widths.items(), *windows.items())
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        match term:
+            case Read(name=name, at=At() as at):
+                back = windows.get(at.variable, 0)
+                if back != _UNBOUNDED:
+                    back += at.offset + (widths[at.lag] if at.lag is not None else 0)
+                if back == _UNBOUNDED or self.reach.get(name) == _UNBOUNDED:
+                    self.reach[name] = _UNBOUNDED
+                else:
+                    self.reach[name] = max(back, self.reach.get(name, 0))
+            case HistorySum(variable=variable, window=window):
+                last = _UNBOUNDED if window is None else max(self._number(window) - 1, 0)
+                windows = {**windows, variable: last}
+            case LagSum(variable=variable, width=width):
+                widths = {**widths, variable: max(self._number(width) - 1, 0)}
+        for child in children(term):
+            self.collect(child, widths, windows)
 
-    variables: those of the enclosing history sums, which are positions too.
-    """
-    match term:
-        case Position():
-            return True
-        case Variable(name=name):
-            return name in variables
-        case HistorySum(variable=variable):
-            # The number of terms of a sum that reads no past value is the number of steps taken.
-            if not _reads_past(term):
+    def uses_position(self, term: Term, variables: frozenset[str] = frozenset()) -> bool:
+        """Whether the value of `t` itself matters, and not a difference `t - s` alone.
+
+        variables: those of the enclosing history sums, which are positions too.
+        """
+        key = (id(term), variables)
+        if key not in self._positions:
+            self._positions[key] = self._position(term, variables)
+        return self._positions[key]
+
+    def _position(self, term: Term, variables: frozenset[str]) -> bool:
+        match term:
+            case Position():
                 return True
-            variables = variables | {variable}
-        case Apply():
-            coefficients = _linear(term)
-            if coefficients is not None:
-                moving = variables | {"t"}
-                return sum(value for name, value in coefficients.items() if name in moving) != 0
-    return any(_uses_position(child, variables) for child in children(term))
+            case Variable(name=name):
+                return name in variables
+            case HistorySum(variable=variable):
+                # A sum that reads no past value has as many terms as steps were taken.
+                if not _reads_past(term):
+                    return True
+                variables = variables | {variable}
+            case Apply():
+                coefficients = self._linear(term)
+                if coefficients is not None:
+                    moving = variables | {"t"}
+                    return sum(n for name, n in coefficients.items() if name in moving) != 0
+        return any(self.uses_position(child, variables) for child in children(term))
+
+    def _linear(self, term: Term) -> dict[str, int] | None:
+        """How often `t` and the bound variables occur in a sum of them, or None."""
+        if id(term) not in self._sums:
+            self._sums[id(term)] = self._summed(term)
+        return self._sums[id(term)]
+
+    def _summed(self, term: Term) -> dict[str, int] | None:
+        match term:
+            case Position():
+                return {"t": 1}
+            case Variable(name=name):
+                return {name: 1}
+            case Number():
+                return {}
+            case Apply(op="add" | "sub" as op, args=(left, right)):
+                first, second = self._linear(left), self._linear(right)
+                if first is None or second is None:
+                    return None
+                sign = 1 if op == "add" else -1
+                return {
+                    name: first.get(name, 0) + sign * second.get(name, 0)
+                    for name in {**first, **second}
+                }
+            case Apply(op="neg", args=(arg,)):
+                inner = self._linear(arg)
+                return None if inner is None else {name: -n for name, n in inner.items()}
+        return None
 
 
 def _reads_past(term: HistorySum) -> bool:
@@ -314,30 +363,6 @@ def _reads_past(term: HistorySum) -> bool:
         isinstance(each, Read) and each.at is not None and each.at.variable == term.variable
         for each in walk(term.body)
     )
-
-
-def _linear(term: Term) -> dict[str, Fraction] | None:
-    """Coefficients of `t` and of the bound variables in a sum of them, or None."""
-    match term:
-        case Position():
-            return {"t": Fraction(1)}
-        case Variable(name=name):
-            return {name: Fraction(1)}
-        case Number():
-            return {}
-        case Apply(op="add" | "sub" as op, args=(left, right)):
-            first, second = _linear(left), _linear(right)
-            if first is None or second is None:
-                return None
-            sign = 1 if op == "add" else -1
-            return {
-                name: first.get(name, Fraction(0)) + sign * second.get(name, Fraction(0))
-                for name in {**first, **second}
-            }
-        case Apply(op="neg", args=(arg,)):
-            inner = _linear(arg)
-            return None if inner is None else {name: -value for name, value in inner.items()}
-    return None
 
 
 _ARITHMETIC: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
@@ -361,26 +386,33 @@ def static_number(
         KeyError: a size that is not given.
         ValueError: the term is more than sums, products and quotients of sizes and configs.
     """
-    match term:
-        case Number(value=value):
-            return value
-        case AxisSize(axis=axis):
-            return Fraction(sizes[axis.rstrip("'")])
-        case Read(name=name):
-            if name in configs:
-                return Fraction(configs[name])
-            definition = mixer.by_name[name].value
-            if definition is not None:
-                return static_number(definition, mixer, sizes, configs)
-        case Apply(op="neg", args=(arg,)):
-            return -static_number(arg, mixer, sizes, configs)
-        case Apply(op="pow", args=(base, exponent)):
-            power = static_number(exponent, mixer, sizes, configs)
-            if power.denominator == 1 and abs(power) <= 64:
-                return Fraction(static_number(base, mixer, sizes, configs) ** int(power))
-        case Apply(op=op, args=(left, right)) if op in _ARITHMETIC:
-            return _ARITHMETIC[op](
-                static_number(left, mixer, sizes, configs),
-                static_number(right, mixer, sizes, configs),
-            )
-    raise ValueError("not a static number: sums, products and quotients of sizes and configs only")
+    known: dict[int, Fraction] = {}
+
+    def value(term: Term) -> Fraction:
+        if id(term) not in known:
+            known[id(term)] = compute(term)
+        return known[id(term)]
+
+    def compute(term: Term) -> Fraction:
+        match term:
+            case Number(value=number):
+                return number
+            case AxisSize(axis=axis):
+                return Fraction(sizes[axis.rstrip("'")])
+            case Read(name=name):
+                if name in configs:
+                    return Fraction(configs[name])
+                definition = mixer.by_name[name].value
+                if definition is not None:
+                    return value(definition)
+            case Apply(op="neg", args=(arg,)):
+                return -value(arg)
+            case Apply(op="pow", args=(base, exponent)):
+                power = value(exponent)
+                if power.denominator == 1 and abs(power) <= 64:
+                    return Fraction(value(base) ** int(power))
+            case Apply(op=op, args=(left, right)) if op in _ARITHMETIC:
+                return _ARITHMETIC[op](value(left), value(right))
+        raise ValueError("not a static number: sums, products and quotients of sizes and configs")
+
+    return value(term)

@@ -19,6 +19,7 @@ class Frame:
     folds: of each axis that a fold runs over, the slice. accumulators: their running values.
     current, previous: the values at this step and the one before, of the names in a group that
         runs step by step.
+    known: values found in this frame, so that what a term shares is evaluated once.
     bound: the symbols whose meaning the frame sets; a term free of them means the same in every
         frame, so it is evaluated once for all steps.
     """
@@ -32,6 +33,7 @@ class Frame:
     current: Mapping[str, Value] = field(default_factory=dict)
     previous: Mapping[str, Value] = field(default_factory=dict)
     bound: frozenset[Symbol] = frozenset()
+    known: dict[int, Value] = field(default_factory=dict)
 
     def behind(self, variable: str, lag: int, start: int) -> Frame:
         """With the variable of a history sum `lag` steps behind `t`."""
@@ -40,6 +42,7 @@ class Frame:
             start=start,
             lags={**self.lags, variable: lag},
             bound=self.bound | {("variable", variable)},
+            known={},
         )
 
     def counting(self, variable: str, count: int | Value) -> Frame:
@@ -48,6 +51,7 @@ class Frame:
             self,
             counts={**self.counts, variable: count},
             bound=self.bound | {("variable", variable)},
+            known={},
         )
 
     def folding(self, axis: str, index: int, accumulator: str, value: Value) -> Frame:
@@ -57,6 +61,7 @@ class Frame:
             folds={**self.folds, axis: index},
             accumulators={**self.accumulators, accumulator: value},
             bound=self.bound | {("axis", axis), ("accumulator", accumulator)},
+            known={},
         )
 
     def unfolded(self, axis: str) -> Frame:
@@ -64,7 +69,7 @@ class Frame:
         if axis not in self.folds:
             return self
         kept = {name: index for name, index in self.folds.items() if name != axis}
-        return replace(self, folds=kept, bound=self.bound - {("axis", axis)})
+        return replace(self, folds=kept, bound=self.bound - {("axis", axis)}, known={})
 
     def sliced(self, value: Value) -> Value:
         """The value at the current index of every axis that a fold runs over."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -45,7 +46,6 @@ class Terms:
     position: Tensor
     free: FreeSymbols
     ends: dict[int, Value] = field(default_factory=dict)
-    _known: dict[int, Value] = field(default_factory=dict)
     _taps: dict[tuple[str, int], Value] = field(default_factory=dict)
 
     @property
@@ -53,21 +53,19 @@ class Terms:
         """The number of heads."""
         return self.space.sizes["H"]
 
-    @property
+    @cached_property
     def whole(self) -> Frame:
         """All steps, nothing bound."""
         return Frame(0, self.steps)
 
     def __call__(self, term: Term, frame: Frame) -> Value:
         """The value of a term in a frame."""
-        if frame.bound:
-            if self.free(term) & frame.bound:
-                return self._rule(term)(self, term, frame)
+        if frame.bound and not self.free(term) & frame.bound:
             return self(term, self.whole).window(frame.start, frame.stop)
-        known = self._known.get(id(term))
-        if known is None:
-            known = self._known[id(term)] = self._rule(term)(self, term, frame)
-        return known
+        found = frame.known.get(id(term))
+        if found is None:
+            found = frame.known[id(term)] = self._rule(term)(self, term, frame)
+        return found
 
     def number(self, term: Term) -> float:
         """The value of a static scalar term."""
