@@ -18,6 +18,7 @@ from eosc.backends.torch.domains import FULL
 from eosc.backends.torch.tiles import NotPrintableError, Shared, Text, Tiles, Writer
 from eosc.ir.build import merge, product, total
 from eosc.ir.nodes import (
+    TIME,
     Algorithm,
     Array,
     Carried,
@@ -74,7 +75,7 @@ class _Printer:
         self.algorithm, self.name = algorithm, name
         self.names = Names(LOCALS)
         self.writer = Writer()
-        self.shared = Shared()
+        self.shared = Shared(_smallest(algorithm))
         self.arrays = algorithm.arrays
         self.variables: dict[str, str] = {}
         self.results: dict[str, str] = {}
@@ -217,7 +218,7 @@ class _Printer:
             case Per.SEGMENT:
                 assert like is not None
                 return call("_per_head", held, f"{like}.shape[0]", f"{like}.dtype")
-        return held
+        return f"{held}.contiguous()"
 
     def _first(self) -> str:
         """The operand whose dtype the output takes: the first that is no log."""
@@ -409,6 +410,20 @@ class _Body:
         if isinstance(value, Use) and value.name in self.lets:
             return self._closed(self.lets[value.name].value)
         return _rebuilt(value, self._closed)
+
+
+def _smallest(algorithm: Algorithm) -> int:
+    """The size of the smallest blocks of tokens whose decays are asked for."""
+    from eosc.ir.nodes import Decay, walk
+
+    sizes = [kernel.chunk for kernel in algorithm.kernels]
+    for kernel in algorithm.kernels:
+        decays = [v for each in kernel.body for v in walk(each.value) if isinstance(v, Decay)]
+        for each in decays:
+            pair = len([name for name in each.dims if name in TIME]) == 2
+            middle = "middle" in (each.low.kind, each.high.kind)
+            sizes += [1] if pair else [] if middle else [each.low.size or each.high.size]
+    return min(size for size in sizes if size > 0)
 
 
 def _mapped(fn: object, args: Mapping[str, Value], dims: Dims | None = None) -> Map:

@@ -31,9 +31,16 @@ def render_kernels(
     """The text of `torch_kernels.py`."""
     listed = tuple(functions)
     runtime = _runtime().closure(name for each in listed for name in each.used)
+    return _rendered(listed, runtime, header, doc)
+
+
+def _rendered(
+    listed: tuple[Function, ...], runtime: tuple[str, ...], header: tuple[str, ...], doc: str
+) -> str:
     used = " ".join(runtime)
     names = [name for name in ("Callable", "Sequence") if f"{name}[" in used]
-    imports = f"from collections.abc import {', '.join(names)}" if names else ""
+    imports = ["import math"] if "math." in used else []
+    imports += [f"from collections.abc import {', '.join(names)}"] if names else []
     context = [
         {
             "name": each.name,
@@ -52,3 +59,17 @@ def render_kernels(
         runtime=runtime,
         functions=context,
     )
+
+
+@cache
+def _sequence_runtime() -> Library:
+    return Library(Path(__file__).with_name("sequence_runtime.py"))
+
+
+def render_sequences(
+    functions: Iterable[Function], header: tuple[str, ...], doc: str = "Token recurrence."
+) -> str:
+    """The text of a module of functions over whole sequences."""
+    listed = tuple(functions)
+    runtime = _sequence_runtime().closure(name for each in listed for name in each.used)
+    return _rendered(listed, runtime, header, doc)

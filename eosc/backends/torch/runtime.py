@@ -156,15 +156,14 @@ def _rows_before(pairs: Tensor) -> Tensor:
 
 def _between(log: Tensor, low: Sequence[int], high: Sequence[int], size: int) -> Tensor:
     """D(low, high] of each token of a block, its ends as positions in the block; signed sums."""
-    at = torch.arange(size, device=log.device)
-    a = torch.tensor(low, device=log.device)[:, None]
-    b = torch.tensor(high, device=log.device)[:, None]
-    forward = ((at > a) & (at <= b)).to(log.dtype)
-    backward = ((at > b) & (at <= a)).to(log.dtype)
+    at = torch.arange(size)
+    a, b = torch.tensor(low)[:, None], torch.tensor(high)[:, None]
+    forward, backward = (at > a) & (at <= b), (at > b) & (at <= a)
+    weight = (forward.to(log.dtype) - backward.to(log.dtype)).to(log.device)
     blocks = _blocks(log, size)
     if blocks.dim() == 5:
-        return (blocks @ (forward - backward).mT).exp()
-    return ((forward - backward) @ blocks.flatten(5)).exp().view(blocks.shape)
+        return (blocks @ weight.mT).exp_()
+    return (weight @ blocks.flatten(5)).exp_().view(blocks.shape)
 
 
 def _running(x: Tensor, suffix: bool, strict: bool) -> Tensor:

@@ -93,8 +93,12 @@ class Writer:
 
 @dataclass
 class Shared:
-    """What the kernels of one function have in common: prologues, and tables of their decays."""
+    """What the kernels of one function have in common: prologues, and tables of their decays.
 
+    smallest: the size of the smallest blocks whose decays are asked for.
+    """
+
+    smallest: int = 1
     prologues: dict[Value, Text] = field(default_factory=dict)
     tables: dict[tuple[str, str, int], str] = field(default_factory=dict)
 
@@ -535,17 +539,21 @@ class Tiles:
         if (log, kind, size) in self._tables:
             return self._tables[log, kind, size]
         call = self.writer.call
+        smallest, half = self._shared.smallest, size // 2
         if kind == "before":
             text = call("_before", self._table(log, "prefix", size), size)
+        elif size > 1 and size == smallest:
+            self.writer.used.add("_blocks")
+            token, edge = list(range(size)), [-1 if kind == "prefix" else size - 1] * size
+            ends = (edge, token) if kind == "prefix" else (token, edge)
+            text = call("_between", log, *ends, size) + ".flatten(3, 4)"
         elif kind == "prefix":
-            half = size // 2
             text = f"torch.exp({log})" if size == 1 else (
                 call("_grown", self._table(log, kind, half), half)
             )
         elif size == 1:
             text = f"torch.ones_like({self._table(log, 'prefix', 1)})"
         else:
-            half = size // 2
             self.writer.used.add("_half")
             tables = self._table(log, kind, half), self._table(log, "prefix", half)
             text = call("_grown_back", *tables, half)

@@ -1,0 +1,261 @@
+"""A `Program` as one torch function over whole sequences: what runs before, between and after scans.
+
+    <name>(operands as they cross, numbers, states before) -> (output, states behind)
+
+Without a scan this is the token recurrence of the whole mixer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eosc.backends.naming import Names
+from eosc.backends.torch.kernels import Function
+from eosc.backends.torch.scopes import Val
+from eosc.backends.torch.sequences import Sequences
+from eosc.backends.torch.tiles import NotPrintableError
+from eosc.ir.nodes import Per
+from eosc.recurrence.operands import State, crossing, learned_kernels, static_number
+from eosc.schedule.program import Compute, Program, ScanStep
+from eosc.semantics.model import Declaration, Kind, Mixer
+from eosc.semantics.terms import Dependence, Number, Type
+
+LOCALS = (
+    "torch Tensor B T H dtype device position first_position math cu_seqlens initial_state "
+    "output_final_state state State Output annotations"
+).split()
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """An argument of the operator. name: of the argument; declaration: what it carries.
+
+    log: a log-decay. static: [h, axes] instead of [B, T, h, axes]; taps: of a learned kernel,
+    whose layout is [h, taps, axes].
+    """
+
+    name: str
+    declaration: Declaration
+    log: bool = False
+    static: bool = False
+    taps: bool = False
+
+
+def operands(mixer: Mixer) -> tuple[Operand, ...]:
+    """The operands as they cross, in order of declaration, then learned kernels."""
+    found = []
+    for each in crossing(mixer):
+        declared = each.operand
+        static = declared.kind is Kind.PARAM or declared.type.dependence is Dependence.STATIC
+        for n, name in enumerate(each.names):
+            found.append(Operand(name, declared, each.as_log and n == 0, static))
+    found += [Operand(k.name, k, static=True, taps=True) for k in learned_kernels(mixer)]
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """The printed function of a program, and what its caller must know.
+
+    numbers: keyword arguments that are numbers. states: of each state, its name and dimensions.
+    loops: whether packed sequences are run one by one.
+    """
+
+    function: Function
+    operands: tuple[tuple[str, Operand], ...]
+    numbers: tuple[str, ...]
+    states: tuple[State, ...]
+    loops: bool
+
+
+def print_program(program: Program, name: str, calls: dict[int, str] | None = None) -> Sequence:
+    """Print a program.
+
+    Args:
+        program: the steps of a mixer.
+        name: of the function.
+        calls: for each scan step (by its place among the scans), the function that runs it.
+
+    Raises:
+        NotPrintableError: a term has no torch form.
+    """
+    return _Printer(program, name, calls or {}).print()
+
+
+class _Printer:
+    def __init__(self, program: Program, name: str, calls: dict[int, str]) -> None:
+        self.program, self.mixer, self.name, self.calls = program, program.mixer, name, calls
+        self.names = Names(LOCALS)
+        self.numbers = tuple(
+            each.name for each in self.mixer.of_kind(Kind.CONFIG) if each.name == "scale"
+        )
+        self.given: dict[str, Val] = {}
+        self.seq = Sequences(self.mixer, self.names, numbers=self.numbers)
+        self.operands = operands(self.mixer)
+        self.scanned: dict[str, str] = {}
+
+    def print(self) -> Sequence:
+        seq = self.seq
+        parameters = [f"{self.names(each.name)}: Tensor" for each in self.operands]
+        parameters += [f"{self.names(each)}: float | None" for each in self.numbers]
+        held = [seq.state_name(each) for each in seq.states]
+        parameters += [f"{each}: Tensor | None" for each in held]
+        loops = any(each.kind != "memory" for each in seq.states) or not self.program.scans
+        if not loops:
+            parameters.append("cu_seqlens: Tensor | None")
+        self._open()
+        memories = {step.scan.name for step in self.program.scans}
+        seq.given.update({name: Val("None") for name in memories})
+        seq.open_states()
+        for name in memories:
+            seq.given.pop(name)
+        place = 0
+        for step in self.program.steps:
+            if isinstance(step, ScanStep):
+                self._scan(step, place, loops)
+                place += 1
+            else:
+                self._compute(step)
+        out = self._output()
+        finals = [self._final(each) for each in seq.states]
+        seq.line(f"return {out}, ({', '.join(finals)}{',' if len(finals) == 1 else ''})")
+        function = Function(
+            self.name,
+            tuple(parameters),
+            "tuple[Tensor, tuple[Tensor, ...]]",
+            f"{self.mixer.name} over whole sequences: the output, and the states behind it.",
+            tuple(seq.lines),
+            tuple(sorted(seq.used)),
+        )
+        listed = tuple((self.names(each.name), each) for each in self.operands)
+        numbers = tuple(self.names(each) for each in self.numbers)
+        return Sequence(function, listed, numbers, seq.states, loops)
+
+    def _open(self) -> None:
+        seq, names = self.seq, self.names
+        moving = [each for each in self.operands if not each.static]
+        if not moving:
+            raise NotPrintableError("no operand varies in time")
+        lead = names(moving[0].name)
+        seq.line(f"B, T = {lead}.shape[:2]")
+        counts = [
+            f"{names(each.name)}.shape[{0 if each.static else 2}]" for each in self.operands
+        ]
+        seq.line(f"H = max({', '.join(counts)})" if len(counts) > 1 else f"H = {counts[0]}")
+        tensors = ", ".join(names(each.name) for each in self.operands)
+        seq.line(f"dtype, device = {seq.call('_work_dtype', tensors)}, {lead}.device")
+        for number in self.numbers:
+            declared = self.mixer.by_name[number].value
+            assert declared is not None, "a config has a value"
+            self._pending_number = (number, declared)
+        self._sizes()
+        for number in self.numbers:
+            declared = self.mixer.by_name[number].value
+            assert declared is not None, "a config has a value"
+            default = seq.value(declared, 0)
+            name = names(number)
+            text = default.text if default.axes is None else f"float({default.text})"
+            seq.line(f"{name} = {text} if {name} is None else {name}")
+
+    def _sizes(self) -> None:
+        """Names of the sizes of axes: those that operands show, then derived ones."""
+        seq, seen = self.seq, set()
+        for each in self.operands:
+            base = (1 if not each.taps else 2) if each.static else 3
+            for n, axis in enumerate(each.declaration.type.axes):
+                plain = axis.rstrip("'")
+                if plain not in seen:
+                    seen.add(plain)
+                    shown = f"{self.names(each.name)}.shape[{base + n}]"
+                    seq.line(f"{seq.size(plain)} = {shown}")
+        for axis in self.mixer.axes:
+            if axis.name in seen:
+                continue
+            if axis.size is not None:
+                text = seq.value(axis.size, 0).text
+                seq.line(f"{seq.size(axis.name)} = int({text})")
+            else:
+                self._invert(axis.name, seen)
+            seen.add(axis.name)
+
+    def _invert(self, name: str, seen: set[str]) -> None:
+        """The size of an axis that only a derived axis shows: C of `K = 2 * C`."""
+        for axis in self.mixer.axes:
+            if axis.size is None or axis.name not in seen:
+                continue
+            size = self.seq.size(name)
+            shown = self.seq.size(axis.name)
+            text = self.seq.value(axis.size, 0).text
+            found = f"next({size} for {size} in range(1, {shown} + 1) if {text} == {shown})"
+            self.seq.line(f"{size} = {found}", note=f"{axis.name} = {text}")
+            return
+        raise NotPrintableError(f"no operand shows the size of {name}")
+
+    def _compute(self, step: Compute) -> None:
+        val = self.seq.value(step.term, 0)
+        if val.axes is not None:
+            val = self.seq.spread(val, step.term.type.axes)
+        self.given[step.name] = self.seq.name(val, self.names(f"computed {step.name}"), 0)
+
+    def _scan(self, step: ScanStep, place: int, loops: bool) -> None:
+        seq, scan = self.seq, step.scan
+        arguments = dict(step.arguments)
+        texts = [self._argument(arguments[a.name], a.per, a.axes) for a in scan.operands]
+        state = next(each for each in seq.states if each.name == scan.name)
+        held = seq.state_name(state)
+        axes = state.declaration.type.axes if state.declaration else ()
+        swapped = axes != (scan.key, scan.value)
+        if swapped:
+            held = f"None if {held} is None else {held}.mT"
+        y, final = self.names.fresh("y"), self.names.fresh(f"{scan.name}_final")
+        packed = "None" if loops else "cu_seqlens"
+        seq.line(f"{y}, {final} = {self.calls[place]}({', '.join([*texts, held, packed])})")
+        self.scanned[scan.name] = f"{final}.mT" if swapped else final
+        seq.given[step.result] = Val(y, (scan.value,))
+
+    def _argument(self, name: str, per: Per, axes: tuple[str, ...]) -> str:
+        seq = self.seq
+        crossed = next((each for each in self.operands if each.name == name), None)
+        if name in self.given:
+            val = self.given[name]
+            if per is Per.CALL:
+                return val.text
+            full = seq.spread(val, axes)
+            if per is Per.HEAD:
+                return f"{full.operand}[0, 0]"
+            sizes = ", ".join(seq.size(axis) for axis in axes)
+            shape = f"(B, T, -1, {sizes})" if sizes else "(B, T, -1)"
+            return seq.call("_grown_to", full.text, shape)
+        assert crossed is not None, f"{name} is an operand or computed"
+        return self.names(name)
+
+    def _output(self) -> str:
+        seq = self.seq
+        val = seq.tensor(seq.value(self.program.output, 0))
+        declared = self.mixer.output.type
+        val = seq.spread(val, declared.axes)
+        axes = seq.sort(declared.axes)
+        sizes = ", ".join(["B", "T", "H", *(seq.size(axis) for axis in axes)])
+        text = val.text
+        if not self.program.scans or text not in {v.text for v in seq.given.values()}:
+            text = f"{val.operand}.expand({sizes})"
+        if axes != declared.axes:
+            places = ", ".join(str(3 + axes.index(axis)) for axis in declared.axes)
+            text = f"{text}.permute(0, 1, 2, {places})"
+        plain = [each for each in self.operands if not each.log and not each.static]
+        plain = plain or [each for each in self.operands if not each.static]
+        like = self.names(plain[0].name)
+        if declared.complex:
+            return text
+        target = f"{like}.dtype"
+        if plain[0].declaration.type.complex:
+            target = f"{like}.dtype.to_real()"
+        return f"{text}.to({target})"
+
+    def _final(self, state: State) -> str:
+        if state.name in self.scanned:
+            return self.scanned[state.name]
+        return self.seq.final(state)
+
+
+__all__ = ["Number", "Operand", "Sequence", "Type", "operands", "print_program", "static_number"]

@@ -1,0 +1,172 @@
+"""What printed sequence code calls. Emitted code holds a copy of the functions that it uses.
+
+Values are [B, T, H, axes], with size 1 where they do not vary. Read as text by the printer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def _work_dtype(*tensors: Tensor) -> torch.dtype:
+    """The real dtype of the work: float64 for float64 operands, else float32."""
+    double = any(x.dtype in (torch.float64, torch.complex128) for x in tensors)
+    return torch.float64 if double else torch.float32
+
+
+def _worked(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """The tensor in the dtype of the work, or its complex."""
+    return x.to(dtype.to_complex() if x.is_complex() else dtype)
+
+
+def _shared(x: Tensor, heads: int, dim: int) -> Tensor:
+    """Each head repeated for the heads that share it."""
+    count = x.shape[dim]
+    return x if count in (1, heads) else x.repeat_interleave(heads // count, dim)
+
+
+def _at(x: Tensor, t: int) -> Tensor:
+    """One step; what is constant in time as it is."""
+    return x if x.shape[1] == 1 else x[:, t : t + 1]
+
+
+def _grown_to(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """The value in full size (a view)."""
+    return x.expand(*shape)
+
+
+def _as_complex(x: Tensor) -> Tensor:
+    return x if x.is_complex() else torch.complex(x, torch.zeros_like(x))
+
+
+def _delayed(x: Tensor, past: Tensor | None, fill: Tensor | float, by: int) -> Tensor:
+    """The values `by` steps earlier: those of the past, oldest first, and before them `fill`."""
+    if by == 0:
+        return x
+    depth = 0 if past is None else past.shape[1]
+    T, pieces = x.shape[1], []
+    lead = (x.shape[0], max(by - depth, 0), *x.shape[2:])
+    filled = torch.as_tensor(fill, dtype=x.dtype, device=x.device)
+    pieces.append(filled.expand(lead) if filled.dim() == x.dim() else filled.expand(*lead))
+    if past is not None:
+        pieces.append(past[:, max(depth - by, 0) :].to(x.dtype).expand(-1, -1, *x.shape[2:]))
+    pieces.append(x[:, : max(T - by, 0)])
+    return torch.cat(pieces, 1)[:, :T]
+
+
+def _since(x: Tensor, start: int, T: int) -> Tensor:
+    """The value with 0 at the steps before `start`."""
+    if start <= 0:
+        return x
+    inside = torch.arange(T, device=x.device) >= start
+    return torch.where(inside.view(1, -1, 1, *[1] * (x.dim() - 3)), x, torch.zeros_like(x))
+
+
+def _joined(steps: Sequence[Tensor], before: Tensor) -> Tensor:
+    """Steps one after the other in time; none: an empty stretch like the value before."""
+    return torch.cat(list(steps), 1) if steps else before[:, :0]
+
+
+def _last(x: Tensor, past: Tensor | None, fill: Tensor | float, depth: int) -> Tensor:
+    """The last `depth` values, those before the stretch included."""
+    T = x.shape[1]
+    if depth <= T:
+        return x[:, T - depth :]
+    longer = torch.cat((x.new_zeros(x.shape[0], depth, *x.shape[2:]), x), 1)[:, -T - depth :]
+    old = _delayed(longer[:, T:], past, fill, depth)[:, T:] if past is None else past[:, T - depth :]
+    if old.shape[1] < depth - T:
+        filled = torch.as_tensor(fill, dtype=x.dtype, device=x.device)
+        old = torch.cat((filled.expand(x.shape[0], depth - T - old.shape[1], *x.shape[2:]), old), 1)
+    return torch.cat((old[:, old.shape[1] - (depth - T) :].to(x.dtype), x), 1)
+
+
+def _softplus(x: Tensor) -> Tensor:
+    return torch.logaddexp(x, torch.zeros_like(x))
+
+
+def _real(x: Tensor) -> Tensor:
+    return x.real if x.is_complex() else x
+
+
+def _imag(x: Tensor) -> Tensor:
+    return x.imag if x.is_complex() else torch.zeros_like(x)
+
+
+def _lerp(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+    return x + weight * (y - x)
+
+
+def _alibi_slope(head: Tensor, heads: Tensor) -> Tensor:
+    """The slope of a head counted from 0. Source: Press et al. 2021, ALiBi."""
+    power = torch.exp2(torch.floor(torch.log2(heads)))
+    below = torch.exp2(-8 * (head + 1) / power)
+    beyond = torch.exp2(-4 * (2 * (head - power) + 1) / power)
+    return torch.where(head < power, below, beyond)
+
+
+def _softmax(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    return torch.exp(x - torch.logsumexp(x, dim=dims, keepdim=True))
+
+
+def _l2norm(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    return x / torch.linalg.vector_norm(x, dim=dims, keepdim=True).clamp_min(1e-12)
+
+
+def _srmsnorm(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    count = math.prod(x.shape[dim] for dim in dims)
+    norm = torch.linalg.vector_norm(x, dim=dims, keepdim=True) / math.sqrt(count)
+    return x / norm.clamp_min(1e-12)
+
+
+def _rmsnorm(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    square = (x * x.conj()).real if x.is_complex() else x * x
+    return x * torch.rsqrt(square.mean(dim=dims, keepdim=True) + 1e-5)
+
+
+def _layernorm(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    centred = x - x.mean(dim=dims, keepdim=True)
+    variance = (centred * centred).mean(dim=dims, keepdim=True)
+    return centred * torch.rsqrt(variance + 1e-5)
+
+
+def _cumsum(x: Tensor, before: Tensor | None) -> Tensor:
+    total = torch.cumsum(x, 1)
+    return total if before is None else total + before
+
+
+def _logcumsumexp(x: Tensor, before: Tensor | None) -> Tensor:
+    total = torch.logcumsumexp(x, 1)
+    return total if before is None else torch.logaddexp(total, before)
+
+
+def _rope(x: Tensor, position: Tensor, dim: int) -> Tensor:
+    """Turn each pair (2c, 2c + 1) of a dimension of size K by position * 10000 ** (-2c / K)."""
+    count = x.shape[dim] // 2
+    pair = torch.arange(count, dtype=position.dtype, device=x.device)
+    shape = [1] * x.dim()
+    shape[dim] = count
+    angle = position * torch.pow(10000.0, -pair / count).view(shape)
+    even, odd = x.unflatten(dim, (count, 2)).unbind(dim + 1)
+    cosine, sine = torch.cos(angle), torch.sin(angle)
+    turned = (even * cosine - odd * sine, even * sine + odd * cosine)
+    return torch.stack(turned, dim + 1).flatten(dim, dim + 1)
+
+
+def _pairs_of(x: Tensor, dim: int) -> Tensor:
+    """K = 2C reals as C complex numbers x[2c] + 1j x[2c + 1]."""
+    even, odd = x.unflatten(dim, (x.shape[dim] // 2, 2)).unbind(dim + 1)
+    return torch.complex(even, odd)
+
+
+def _flat_of(z: Tensor, dim: int) -> Tensor:
+    """C complex numbers as 2C reals."""
+    return torch.stack((_real(z), _imag(z)), dim + 1).flatten(dim, dim + 1)
+
+
+def _solved(matrix: Tensor, right: Tensor) -> Tensor:
+    """X with matrix x == right; matrix [.., n, n], right [.., n]."""
+    return torch.linalg.solve(matrix, right.unsqueeze(-1)).squeeze(-1)
