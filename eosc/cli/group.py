@@ -52,11 +52,22 @@ def _explained(error: Exception) -> Status:
     return Status.INTERNAL
 
 
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        import eosc as package
+
+        click.echo(f"eosc {package.__version__}")
+        ctx.exit()
+
+
 @click.group(
     cls=EosGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Begin with `eosc new mymixer`, or `eosc explain FILE` on an example.",
 )
-@click.version_option(package_name="eosc", prog_name="eosc")
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version,
+    help="Show the version and exit.",
+)  # fmt: skip
 def eosc() -> None:
     """Write the recurrence as its paper writes it, get checked kernels."""

@@ -12,6 +12,7 @@ from html import escape
 
 import networkx as nx
 
+from eosc.diagnostics import sanitise
 from eosc.semantics.graph import Edge, StateGraph
 from eosc.semantics.model import Declaration, Kind
 
@@ -93,7 +94,7 @@ def svg(graph: StateGraph, label: Label, crosses: Crosses) -> str:
     boxes = placed(graph, label, crosses)
     width = max((box.x + box.width for box in boxes.values()), default=0) + _MARGIN
     height = max((box.y + _HEIGHT for box in boxes.values()), default=0) + _MARGIN + _GAP_Y
-    name = escape(graph.mixer.name)
+    name = _text(graph.mixer.name)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
         f'width="{width:.0f}" height="{height:.0f}" role="img" aria-label="graph of {name}" '
@@ -114,9 +115,9 @@ def _node(declaration: Declaration, box: Box, text: tuple[str, str]) -> str:
     return (
         f'<g><rect x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{_HEIGHT}" '
         f'rx="{radius}" fill="{color}" stroke="#555"/>'
-        f'<text x="{middle:.1f}" y="{box.y + 19:.1f}" text-anchor="middle">{escape(text[0])}</text>'
+        f'<text x="{middle:.1f}" y="{box.y + 19:.1f}" text-anchor="middle">{_text(text[0])}</text>'
         f'<text x="{middle:.1f}" y="{box.y + 35:.1f}" text-anchor="middle" fill="#666" '
-        f'font-size="10">{escape(text[1])}</text></g>'
+        f'font-size="10">{_text(text[1])}</text></g>'
     )
 
 
@@ -136,8 +137,13 @@ def _edge(edge: Edge, boxes: Mapping[str, Box], dashed: bool) -> str:
     return (
         f'<path d="{path}" fill="none" stroke="#b05a00" stroke-dasharray="4 3" '
         f'marker-end="url(#tip)"/><text x="{(x1 + x2) / 2:.1f}" y="{low:.1f}" fill="#b05a00" '
-        f'text-anchor="middle" font-size="10">{escape(edge.label)}</text>'
+        f'text-anchor="middle" font-size="10">{_text(edge.label)}</text>'
     )
+
+
+def _text(text: str) -> str:
+    """Text between tags or in a quoted attribute, without control characters."""
+    return escape(" ".join(sanitise(line) for line in text.split("\n")))
 
 
 _STYLE = (
@@ -150,7 +156,7 @@ _STYLE = (
 
 def html_page(graph: StateGraph, label: Label, crosses: Crosses) -> str:
     """A page with the drawing and a table of the states; it loads nothing from elsewhere."""
-    name, doc = escape(graph.mixer.name), escape(graph.mixer.doc.strip())
+    name, doc = _text(graph.mixer.name), _text(graph.mixer.doc.strip())
     rows = []
     for each in graph.nodes:
         cells = (
@@ -158,7 +164,7 @@ def html_page(graph: StateGraph, label: Label, crosses: Crosses) -> str:
             each.type.dependence.name.lower(),
             ", ".join(graph.sources(each.name)),
         )
-        rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
+        rows.append("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in cells) + "</tr>")
     return "\n".join(
         [
             "<!DOCTYPE html>",
