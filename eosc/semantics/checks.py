@@ -40,7 +40,7 @@ def check_mixer(mixer: Mixer, reader: Reader, findings: Findings) -> Mixer:
         _check_growth(mixer, name, form, scalars, findings)
         _check_expand(mixer, name, form, scalars, findings)
     _check_roles(mixer, graph, forms, findings)
-    _check_use(mixer, reader, findings)
+    _check_use(mixer, reader, graph, findings)
     return mixer
 
 
@@ -232,19 +232,26 @@ def _readout_names(mixer: Mixer, graph: StateGraph) -> frozenset[str]:
     return frozenset(found)
 
 
-def _check_use(mixer: Mixer, reader: Reader, findings: Findings) -> None:
-    """Names that nothing reads. What only a layer reads is used as well."""
+def _check_use(mixer: Mixer, reader: Reader, graph: StateGraph, findings: Findings) -> None:
+    """Names that nothing reads, memories that the output does not depend on.
+
+    What only a layer reads is used as well.
+    """
     used = reader.scope.used | reader.mentioned
+    behind = graph.upstream(mixer.output.name)
     for each in mixer.declarations:
-        if each.name in used or each.kind is Kind.OUTPUT or each.span is None:
+        if each.kind is Kind.OUTPUT or each.span is None:
             continue
         if each.kind is Kind.MEMORY:
-            findings.add(
-                "W071",
-                f"memory '{each.name}' is written but never read",
-                each.span,
-                hint="read it in the output, or remove it",
-            )
+            if each.name not in behind:
+                findings.add(
+                    "W071",
+                    f"memory '{each.name}' is written but never read by the output",
+                    each.span,
+                    hint="read it in the output, or remove it",
+                )
+            continue
+        if each.name in used:
             continue
         what = "state" if each.kind in (Kind.OPERAND, Kind.STATE) else str(each.kind)
         findings.add("W070", f"unused {what} '{each.name}'", each.span, hint="use it, or remove it")

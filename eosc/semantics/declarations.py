@@ -99,6 +99,8 @@ class Reader:
         for statement in statements:
             for name in targets_of(statement):
                 self.scope.later.setdefault(name.id, name.span)
+                if isinstance(statement, ast.Memory):
+                    self.scope.memories.add(name.id)
         for statement in statements:
             try:
                 self._statement(statement)
@@ -461,6 +463,8 @@ class Reader:
         self._kept.append(term)
         size, depth = measure(term, self._sizes)
         self._nodes += size
+        if self._nodes - size > LIMITS.nodes:
+            raise Abandoned
         if self._nodes > LIMITS.nodes:
             self.findings.fail(
                 "E018",

@@ -54,9 +54,13 @@ class StateGraph:
     def __init__(self, mixer: Mixer) -> None:
         self.mixer = mixer
         self._rank = {each.name: rank for rank, each in enumerate(mixer.declarations)}
-        self.graph: nx.MultiDiGraph = nx.MultiDiGraph()
-        for each in mixer.declarations:
-            self.graph.add_node(
+
+    @cached_property
+    def graph(self) -> nx.MultiDiGraph:
+        """The networkx graph: nodes carry their declaration's attributes, edges kind and delay."""
+        graph = nx.MultiDiGraph()
+        for each in self.mixer.declarations:
+            graph.add_node(
                 each.name,
                 kind=each.kind,
                 role=each.role,
@@ -65,9 +69,10 @@ class StateGraph:
                 dependence=each.type.dependence,
             )
         for edge in self.edges:
-            self.graph.add_edge(
+            graph.add_edge(
                 edge.source, edge.target, key=edge.label, kind=edge.kind, delay=edge.delay
             )
+        return graph
 
     @property
     def nodes(self) -> tuple[Declaration, ...]:
@@ -131,6 +136,8 @@ class StateGraph:
     def memory_groups(self) -> tuple[tuple[str, ...], ...]:
         """Memories that read each other, group by group, earlier groups first."""
         memories = {each.name for each in self.mixer.memories}
+        if len(memories) == 1:
+            return (tuple(memories),)
         groups = (tuple(n for n in members if n in memories) for members in self._condensed)
         return tuple(each for each in groups if each)
 

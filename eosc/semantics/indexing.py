@@ -272,7 +272,7 @@ def _check_past(work: Expressions, base: ast.Name, at: At, local: Local, span: S
     """A state that reads its own past is a memory, declared or not."""
     name = base.id
     known = work.scope.symbols.get(name)
-    if known is not None and known.kind is Kind.MEMORY or local.closed:
+    if name in work.scope.memories or local.closed:
         return
     own = name == work.scope.current
     pending = known is None and name in work.scope.later and (at.offset or at.lag)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eosc.algebra.scalar import ONE, ZERO, S
+from eosc.algebra.scalar import ONE, ZERO, S, select
 from eosc.semantics.builtins import ELEMENTWISE
 from eosc.semantics.model import Kind, Mixer
 from eosc.semantics.scalars import Scalars
@@ -21,11 +21,13 @@ from eosc.semantics.terms import (
     HistorySum,
     KernelAt,
     LagSum,
+    Normalise,
     Pairs,
     Read,
     Reduce,
     Rename,
     Rope,
+    Running,
     Term,
     walk,
 )
@@ -131,7 +133,7 @@ class Linearity:
             case KernelAt():
                 return self._free(term)
         if self._touches(term):
-            raise Nonlinear(term, type(term).__name__.lower())
+            raise Nonlinear(term, _named(term))
         return self._free(term)
 
     def _without_factor(self, arg: Term) -> Form:
@@ -143,13 +145,13 @@ class Linearity:
         if not any(each.depends for each in forms):
             return Form(additive=frozenset().union(*(each.additive for each in forms)))
         match term.op, term.args, forms:
-            case (("add" | "sub"), _, [left, right]):
-                factor = (
-                    left.factor + right.factor if term.op == "add" else (left.factor - right.factor)
-                )
+            case ("add" | "sub") as op, _, [left, right]:
+                # Of complex values only the modulus is known: |a - b| is at most |a| + |b|.
+                minus = op == "sub" and not term.type.complex
+                factor = left.factor - right.factor if minus else left.factor + right.factor
                 return _joined(forms, factor)
             case "neg", _, [inner]:
-                return _joined(forms, -inner.factor)
+                return _joined(forms, inner.factor if term.type.complex else -inner.factor)
             case "mul", (first, second), [left, right]:
                 if left.depends and right.depends:
                     raise Nonlinear(term, "the product of two memory-dependent factors")
@@ -162,24 +164,26 @@ class Linearity:
             case "cond", (_, test, _), [then, condition, other]:
                 if condition.depends:
                     raise Nonlinear(test, "a condition on the memory")
-                factor = self._either(then.factor, other.factor)
-                joined = _joined([then, other], factor)
+                joined = _joined([then, other], self._either(test, then.factor, other.factor))
+                factor = joined.factor
                 return Form(True, joined.coefficients | condition.additive, joined.additive, factor)
             case "lerp", (_, _, weight), [first, second, third]:
                 if third.depends:
                     raise Nonlinear(weight, "a weight that depends on the memory")
-                joined = _joined([first, second], ZERO)
-                return Form(True, joined.coefficients | third.additive, joined.additive)
+                share = self.scalars.size(weight)
+                factor = first.factor * (1 - share) + second.factor * share
+                joined = _joined([first, second], factor)
+                return Form(True, joined.coefficients | third.additive, joined.additive, factor)
         row = ELEMENTWISE.get(term.op)
         if row is not None and row.linear:
             return _joined(forms, forms[0].factor)
         raise Nonlinear(term, f"{term.op}(...)" if row else f"'{term.op}'")
 
-    def _either(self, one: S, other: S) -> S:
-        """A factor that bounds both branches: the one that is there."""
-        if other is ZERO or one is other:
+    def _either(self, test: Term, one: S, other: S) -> S:
+        """The factor of a conditional; a branch without the memory has none."""
+        if one is other or other is ZERO:
             return one
-        return other if one is ZERO else one
+        return other if one is ZERO else select(self.scalars.real(test), one, other)
 
     def _scaled(self, value: Form, scale: Term, inverse: bool = False) -> Form:
         names = self.names(scale)
@@ -227,6 +231,13 @@ class Linearity:
                     found |= self._behind.get(each.name, frozenset({each.name}))
             self._names[key] = frozenset(found)
         return self._names[key]
+
+
+def _named(term: Term) -> str:
+    match term:
+        case Reduce(op=op) | Normalise(op=op) | Running(op=op):
+            return f"{op}[...](...)"
+    return f"{type(term).__name__.lower()}(...)"
 
 
 def names_behind(mixer: Mixer) -> dict[str, frozenset[str]]:

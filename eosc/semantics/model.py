@@ -115,7 +115,8 @@ class Mixer:
     """An elaborated mixer, or one instance of a family.
 
     declarations: every name in the order of the text. order: the names that have a definition,
-        in the order in which one step evaluates them (memories at their equation).
+        in the order in which one step evaluates them (memories at their equation; configs are
+        numbers and not among them).
     choices: of a family instance, the settled options, in order of declaration.
     """
 

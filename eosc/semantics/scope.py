@@ -57,9 +57,10 @@ class Scope:
     """Names, axes and macros of one mixer or layer.
 
     later: every name that the text declares, with its place, so that a use above the definition
-        can be told from a misspelling. elsewhere: names that only other options of a family
-        define, with the choice that decides. options: settled choices. heads: the axis H is
-        written (layers); head_axes: H and its groups there. current: the name being defined.
+        can be told from a misspelling. memories: those of them that are.
+    elsewhere: names that only other options of a family define, with the choice that decides.
+    options: settled choices. used: names that something reads. current: the name being defined.
+    heads: the axis H is written (layers). head_axes: H and its groups there.
     """
 
     owner: str
@@ -69,6 +70,7 @@ class Scope:
     macros: dict[str, ast.Macro] = field(default_factory=dict)
     options: dict[str, str] = field(default_factory=dict)
     later: dict[str, Span] = field(default_factory=dict)
+    memories: set[str] = field(default_factory=set)
     elsewhere: dict[str, str] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     heads: bool = False
