@@ -56,7 +56,7 @@ def evaluate(
         [B, H, …] (a missing one is 0), call arrays as 0-d tensors.
     segments: pieces that each sequence is cut into.
 
-    Returns the outputs by name; arrays per segment come summed over segments [B, H, …].
+    Returns the outputs by name; arrays per segment or chunk come summed over them [B, H, …].
     """
     run = _Run(algorithm, inputs, segments)
     for launch in algorithm.launches:
@@ -109,7 +109,7 @@ class _Run:
 
     def result(self, array: Array) -> Tensor:
         value = self.memory[array.name]
-        return value.sum(2) if array.per is Per.SEGMENT else value
+        return value.sum(2) if array.per in (Per.SEGMENT, Per.CHUNK) else value
 
     def combine(self, scan: SegmentScan) -> None:
         initial = self.ensure(self.arrays[scan.initial], 0)

@@ -276,6 +276,7 @@ class Kernel:
     segmented: whether this launch exists only to start segments of a sequence side by side; it is
         left out when each sequence is one segment. An array per segment has then one entry a
         sequence: the start state of its only segment is its initial state.
+    parallel: whether nothing is carried, so that each chunk may have a program of its own.
     """
 
     name: str
@@ -285,6 +286,7 @@ class Kernel:
     body: tuple[Statement, ...]
     blocked: Dims = ()
     segmented: bool = False
+    parallel: bool = False
     doc: str = ""
 
 

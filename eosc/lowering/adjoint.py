@@ -1,4 +1,4 @@
-"""The adjoint of a scan in chunks: one pass in reverse time, memory states recomputed.
+"""The adjoint of a scan in chunks, with the memory before each chunk recomputed.
 
     L   == sum over later s of D(end, s] s_s dy_s   (and the gradient of the final state)
     ds  = sum_{j <= i} D(j, i] e_j (x_j dy_i)  +  D(start, i] M dy_i
@@ -35,6 +35,7 @@ from eosc.ir.nodes import (
     SegmentScan,
     State,
     Statement,
+    Store,
     Update,
     Use,
     Value,
@@ -46,45 +47,74 @@ from eosc.lowering.parts import Form, Level, Parts, advance
 from eosc.lowering.scan import Scan
 
 
-def backward(scan: Scan, form: Form) -> Algorithm:
+def backward(scan: Scan, form: Form, stored: bool = False) -> Algorithm:
     """Gradients of every trainable operand and of the initial state.
 
+    stored: write the adjoint state after each chunk to scratch, as the memory before it, and form
+    the gradients of all chunks side by side; else carry the adjoint through one pass in reverse
+    time, which moves fewer bytes but has fewer programs.
+
     Requires: `dy` [B, T, H, V] and `d_final_state` [N, H, K, V] beside the forward's operands.
-    Ensures: stores `d_<operand>` for each trainable operand (per sequence and head for operands
-    without time, to be summed over sequences) and `d_initial_state`.
+    Ensures: stores `d_<operand>` for each trainable operand (per sequence, or chunk, and head for
+    operands without time, to be summed) and `d_initial_state`.
     """
     parts = Parts(scan, form)
     K, V = parts.K, parts.V
-    dy = Array("dy", (V,), Per.TOKEN)
-    d_final = Array("d_final_state", (K, V), Per.SEQUENCE, Precision.ACCUMULATOR)
     ends, scratch = segment_ends(scan, form)
     recompute, h = states(scan, form)
     reverse_ends, reverse_scratch = _reverse_ends(parts)
-
-    body: list[Statement] = [*parts.lets("s", "e", "x"), Let("dy", Load("dy", dims=("i", V)))]
+    carried = Carried("L", (K, V), "end_state", "d_initial_state", invariant="adjoint after it")
+    body: list[Statement] = [*parts.lets("s", "e", "x"), _upstream(parts)]
     body.append(Let("M", Load("h", dims=(K, V)), "memory before the chunk"))
-    cotangents = yield_all(body, _Adjoint(parts).statements())
-    stores, carried, outputs = gradients(scan, cotangents)
-    body += [*stores, _retreat(parts)]
+    launches: tuple[Kernel | SegmentScan, ...] = (*ends, recompute, *reverse_ends)
+    if stored:
+        body.append(Let("L", Load("l", dims=(K, V)), "adjoint after the chunk"))
+        adjoint: Value = Use("L", dims=(K, V))
+        scratch = (*scratch, Array("l", (K, V), Per.CHUNK))
+        launches = (*launches, _adjoint_states(parts, carried))
+    else:
+        adjoint = State("L", dims=(K, V))
+    cotangents = yield_all(body, _Adjoint(parts, adjoint).statements())
+    stores, gathered, outputs = gradients(scan, cotangents, stored)
     walk = Kernel(
-        "backward",
+        "gradients" if stored else "backward",
         form.chunk,
-        -1,
-        (
-            Carried("L", (K, V), "end_state", "d_initial_state", invariant="adjoint after it"),
-            *carried,
-        ),
-        tuple(body),
-        doc="every gradient, in reverse time",
+        1 if stored else -1,
+        gathered if stored else (carried, *gathered),
+        (*body, *stores) if stored else (*body, *stores, _retreat(parts)),
+        parallel=stored,
+        doc="every gradient, chunk by chunk" if stored else "every gradient, in reverse time",
     )
+    d_final = Array("d_final_state", (K, V), Per.SEQUENCE, Precision.ACCUMULATOR)
     d_initial = Array("d_initial_state", (K, V), Per.SEQUENCE, Precision.ACCUMULATOR)
     return Algorithm(
         "backward",
-        (*ends, recompute, *reverse_ends, walk),
-        (*scan.operands, initial_state(scan), dy, d_final),
+        (*launches, walk),
+        (*scan.operands, initial_state(scan), Array("dy", (V,), Per.TOKEN), d_final),
         (*outputs, d_initial),
         (*scratch, h, *reverse_scratch),
-        doc="recompute chunk-start states, then one pass in reverse time",
+        doc="memory before and adjoint after each chunk, then the gradients"
+        if stored
+        else "memory before each chunk, then one pass in reverse time",
+    )
+
+
+def _upstream(parts: Parts) -> Let:
+    """The gradient of the output."""
+    return Let("dy", Load("dy", dims=("i", parts.V)), "gradient of the output")
+
+
+def _adjoint_states(parts: Parts, carried: Carried) -> Kernel:
+    """The adjoint state after each chunk, written to `l`."""
+    keep = Store("l", State("L", dims=(parts.K, parts.V)), "adjoint after the chunk")
+    return Kernel(
+        "states_adjoint",
+        parts.form.chunk,
+        -1,
+        (carried,),
+        (keep, *parts.lets("s"), _upstream(parts), _retreat(parts)),
+        blocked=(parts.V,),
+        doc="the adjoint state after each chunk",
     )
 
 
@@ -123,7 +153,7 @@ def _reverse_ends(
         parts.form.chunk,
         -1,
         (Carried("L", (K, V), final="end_state", invariant="adjoint from 0"),),
-        (*parts.lets("s"), Let("dy", Load("dy", dims=("i", V))), _retreat(parts)),
+        (*parts.lets("s"), _upstream(parts), _retreat(parts)),
         blocked=(V,),
         segmented=True,
         doc="what each segment adds to the adjoint state",
@@ -137,8 +167,8 @@ def _reverse_ends(
 class _Adjoint:
     """The cotangents of the prologues for one chunk."""
 
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
+    def __init__(self, parts: Parts, adjoint: Value) -> None:
+        self.parts, self.adjoint = parts, adjoint
         scan = parts.scan
         self.learned = {name: scan.learns(part) for name, part in scan.logs()}
         # The gradient of g0 is the sum of gK's (or gV's) over its axis: form one of the two.
@@ -229,7 +259,7 @@ class _Adjoint:
     def _outside(self) -> Generator[Statement, None, dict[str, Value]]:
         """Pairs with one end outside the chunk: through the memory M and the adjoint state L."""
         parts, K, V = self.parts, self.parts.K, self.parts.V
-        M, L = Use("M", dims=(K, V)), State("L", dims=(K, V))
+        M, L = Use("M", dims=(K, V)), self.adjoint
         s, e, x, dy = parts.use("s"), parts.use("e"), parts.use("x"), Use("dy", dims=("i", V))
         before = {c: parts.decay(c, START, parts.read, ("i",)) for c in ("K", "0V", "0K", "V")}
         after = {c: parts.decay(c, at("i"), END, ("i",)) for c in ("K", "0V", "0K", "V")}
@@ -262,7 +292,7 @@ class _Adjoint:
         """The gradients of the log-decay's parts."""
         parts, K, V = self.parts, self.parts.K, self.parts.V
         strict = not parts.scan.inclusive
-        around = product(Use("M", dims=(K, V)), State("L", dims=(K, V)), dims=(K, V))
+        around = product(Use("M", dims=(K, V)), self.adjoint, dims=(K, V))
         whole = parts.decay("0KV", START, END)
         around = around if whole is None else product(whole, around, dims=(K, V))
         needed = {"0": self.need_scalar, "K": self.need_key, "V": self.need_value}

@@ -20,6 +20,7 @@ from eosc.ir.nodes import (
     Carried,
     Kernel,
     Let,
+    Load,
     Mask,
     Per,
     Precision,
@@ -38,40 +39,62 @@ from eosc.lowering.parts import Form, Level, Parts, advance
 from eosc.lowering.scan import Scan
 
 
-def forward(scan: Scan, form: Form) -> Algorithm:
-    """The output and the final state in one pass over the chunks, segments side by side.
+def forward(scan: Scan, form: Form, stored: bool = False) -> Algorithm:
+    """The output and the final state, segments side by side.
+
+    stored: write the memory before each chunk to scratch, then form the outputs of all chunks side
+    by side; else one pass with the memory on chip, which moves fewer bytes but has fewer programs.
 
     Ensures: stores `y` [B, T, H, V] and `final_state` [N, H, K, V]; reads `start_state`.
     """
     parts = Parts(scan, form)
-    body: list[Statement] = [*parts.lets("s", "e", "x"), *_output(parts), *_advance(parts)]
-    walk = Kernel(
-        "forward",
-        form.chunk,
-        1,
-        (
-            Carried(
-                "M",
-                (parts.K, parts.V),
-                "start_state",
-                "final_state",
-                invariant="m before the chunk",
-            ),
-        ),
-        tuple(body),
-        blocked=_blockable(scan),
-        doc="y and the final state, one pass with the state on chip",
-    )
     y = Array("y", (parts.V,), Per.TOKEN)
     final = Array("final_state", (parts.K, parts.V), Per.SEQUENCE, Precision.ACCUMULATOR)
     ends, scratch = segment_ends(scan, form)
+    launches: tuple[Kernel | SegmentScan, ...]
+    if stored:
+        keep, h = states(scan, form, final.name)
+        launches, scratch = (*ends, keep, _outputs(parts)), (*scratch, h)
+    else:
+        launches = (*ends, _one_pass(parts, final.name))
     return Algorithm(
         "forward",
-        (*ends, walk),
+        launches,
         (*scan.operands, initial_state(scan)),
         (y, final),
         scratch,
-        doc="one pass over the chunks; where programs are few, over segments side by side",
+        doc="memory before each chunk, then the outputs" if stored else "one pass over the chunks",
+    )
+
+
+def _one_pass(parts: Parts, final: str) -> Kernel:
+    """The outputs, with the memory carried."""
+    shape = (parts.K, parts.V)
+    memory = State("M", dims=shape)
+    return Kernel(
+        "forward",
+        parts.form.chunk,
+        1,
+        (Carried("M", shape, "start_state", final, invariant="m before the chunk"),),
+        (*parts.lets("s", "e", "x"), *_output(parts, memory), *_advance(parts)),
+        blocked=_blockable(parts.scan),
+        doc="y and the final state, with the state on chip",
+    )
+
+
+def _outputs(parts: Parts) -> Kernel:
+    """The outputs, from the memory before each chunk."""
+    shape = (parts.K, parts.V)
+    memory = Let("M", Load("h", dims=shape), "memory before the chunk")
+    return Kernel(
+        "outputs",
+        parts.form.chunk,
+        1,
+        (),
+        (*parts.lets("s", "e", "x"), memory, *_output(parts, Use("M", dims=shape))),
+        blocked=_blockable(parts.scan),
+        parallel=True,
+        doc="y, chunk by chunk",
     )
 
 
@@ -105,18 +128,18 @@ def segment_ends(
     return (summarise, combine), (start_state(scan), *(array for _, _, array in decays))
 
 
-def states(scan: Scan, form: Form) -> tuple[Kernel, Array]:
-    """The memory before each chunk, written to `h` for the backward."""
+def states(scan: Scan, form: Form, final: str | None = None) -> tuple[Kernel, Array]:
+    """The memory before each chunk, written to `h`, and the last one to `final`."""
     parts = Parts(scan, form)
     keep = Store("h", State("M", dims=(parts.K, parts.V)), "memory before the chunk")
     kernel = Kernel(
         "states",
         form.chunk,
         1,
-        (Carried("M", (parts.K, parts.V), "start_state", invariant="m before the chunk"),),
+        (Carried("M", (parts.K, parts.V), "start_state", final, invariant="m before the chunk"),),
         (keep, *parts.lets("e", "x"), *_advance(parts)),
         blocked=_blockable(scan),
-        doc="recompute the memory before each chunk",
+        doc="the memory before each chunk",
     )
     return kernel, Array("h", (parts.K, parts.V), Per.CHUNK)
 
@@ -147,7 +170,7 @@ def _segment_decays(parts: Parts, name: str) -> list[tuple[Carried, Update, Arra
     return found
 
 
-def _output(parts: Parts) -> Iterator[Statement]:
+def _output(parts: Parts, memory: Value) -> Iterator[Statement]:
     """The output of a chunk: pairs inside it, and the memory before it."""
     K, V = parts.K, parts.V
     intra: list[Value] = []
@@ -170,7 +193,7 @@ def _output(parts: Parts) -> Iterator[Statement]:
     row = parts.decay("K", START, parts.read, ("i",))
     s: Value = parts.use("s")
     s = s if row is None else product(row, s, dims=("i", K))
-    inter: Value = dot(s, State("M", dims=(K, V)), K, ("i", V))
+    inter: Value = dot(s, memory, K, ("i", V))
     outside = parts.decay("0V", START, parts.read, ("i",))
     inter = parts.scaled(inter if outside is None else product(outside, inter, dims=("i", V)))
     yield Store("y", total((inter, *intra)), "inside the chunk, and from the memory before it")

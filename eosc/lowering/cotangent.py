@@ -54,11 +54,12 @@ def mapped_named(fn: S, args: tuple[tuple[str, Value], ...]) -> Map:
 
 
 def gradients(
-    scan: Scan, cotangents: dict[str, Value]
+    scan: Scan, cotangents: dict[str, Value], parallel: bool = False
 ) -> tuple[tuple[Statement, ...], tuple[Carried, ...], tuple[Array, ...]]:
     """The statements that store the gradients of the trainable operands, and what they need.
 
-    Operands without time gather their gradient in a carried tile, one a sequence and head.
+    Operands without time gather their gradient in a carried tile, one a sequence and head; where
+    chunks are `parallel`, in one entry a chunk.
     """
     into: dict[str, list[Value]] = {}
     for name, part in scan.prologues():
@@ -77,6 +78,10 @@ def gradients(
         if operand.per is Per.TOKEN:
             outputs.append(Array(name, operand.axes, Per.TOKEN, operand.precision))
             statements.append(Store(name, gathered, f"gradient of {operand.name}"))
+        elif parallel:
+            outputs.append(Array(name, operand.axes, Per.CHUNK, Precision.ACCUMULATOR))
+            part = summed(gathered, "i")
+            statements.append(Store(name, part, f"gradient of {operand.name}, of this chunk"))
         else:
             outputs.append(Array(name, operand.axes, Per.SEGMENT, Precision.ACCUMULATOR))
             carried.append(Carried(name, operand.axes, final=name, invariant="of later tokens"))

@@ -151,6 +151,16 @@ def test_chunk(decays: str, inclusive: bool, form: Form, segments: int) -> None:
         check(scan, T, "mild", chunk.forward(scan, form), adjoint.backward(scan, form), segments)
 
 
+@pytest.mark.parametrize("inclusive", [True, False], ids=["inclusive", "exclusive"])
+@pytest.mark.parametrize("decays", DECAYS)
+def test_stored_states(decays: str, inclusive: bool) -> None:
+    scan, form = scan_of(decays, inclusive), Form(16, 2)
+    forward = chunk.forward(scan, form, stored=True)
+    backward = adjoint.backward(scan, form, stored=True)
+    for T, segments in ((1, 1), (17, 1), (40, 2)):
+        check(scan, T, "mild", forward, backward, segments)
+
+
 @pytest.mark.parametrize("gates", ["strong", "resets"])
 @pytest.mark.parametrize("decays", [each for each in DECAYS if each])
 def test_extreme_decays_with_halving(decays: str, gates: str) -> None:
