@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from eosc.semantics.model import Declaration, Kind, Mixer
 from eosc.semantics.terms import KernelAt, Read, Running, Term, walk
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 class EdgeKind(StrEnum):
@@ -58,6 +60,8 @@ class StateGraph:
     @cached_property
     def graph(self) -> nx.MultiDiGraph:
         """The networkx graph: nodes carry their declaration's attributes, edges kind and delay."""
+        import networkx as nx  # a fifth of a second that most checks need not spend
+
         graph = nx.MultiDiGraph()
         for each in self.mixer.declarations:
             graph.add_node(
@@ -100,28 +104,37 @@ class StateGraph:
             )
         )
 
+    @cached_property
+    def _sources(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, dict[str, None]] = {each.name: {} for each in self.mixer.declarations}
+        for edge in self.edges:
+            found[edge.target].setdefault(edge.source)
+        return {name: tuple(sources) for name, sources in found.items()}
+
     def sources(self, name: str) -> tuple[str, ...]:
         """What a declaration reads directly, in the order of the text."""
-        return tuple(sorted(set(self.graph.predecessors(name)), key=self._rank.__getitem__))
+        return self._sources[name]
 
     def targets(self, name: str) -> tuple[str, ...]:
         """What reads a declaration directly, in the order of the text."""
-        return tuple(sorted(set(self.graph.successors(name)), key=self._rank.__getitem__))
+        return tuple(target for target, sources in self._sources.items() if name in sources)
 
     def upstream(self, name: str) -> tuple[str, ...]:
         """Everything that a declaration depends on, itself left out unless it is on a cycle."""
         seen: set[str] = set()
-        pending = list(self.graph.predecessors(name))
+        pending = list(self._sources[name])
         while pending:
             current = pending.pop()
             if current not in seen:
                 seen.add(current)
-                pending.extend(self.graph.predecessors(current))
+                pending.extend(self._sources[current])
         return tuple(sorted(seen, key=self._rank.__getitem__))
 
     @cached_property
     def _condensed(self) -> tuple[tuple[str, ...], ...]:
         """Strongly connected components in topological order, ties by the order of the text."""
+        import networkx as nx
+
         condensed = nx.condensation(nx.DiGraph(self.graph))
         members = {
             node: sorted(data["members"], key=self._rank.__getitem__)

@@ -114,7 +114,10 @@ class Variable(Term):
 
 @dataclass(frozen=True, slots=True)
 class Read(Term):
-    """A declared name: `q[t]`, `m[t-1]`, `gamma`. `at` is None for a static value."""
+    """A declared name: `q[t]`, `m[t-1]`, `gamma`. `at` is None for a static value.
+
+    In a layer an option (a formal that is no axis, such as `rank`) is read like a config.
+    """
 
     name: str
     at: At | None = None
@@ -275,7 +278,12 @@ class View(Term):
 
 @dataclass(frozen=True, slots=True)
 class MixerCall(Term):
-    """A mixer (or layer) applied inside a layer: `gla(q = q[t], …, K = 64)`."""
+    """A mixer applied inside a layer: `gla(q = q[t], …, K = 64)`.
+
+    mixer: its name in the unit's definitions; of a family, with the written options, as in
+        `lcsm(osc = one)`. operands: in written order; a layer, or a mixer with its own layer, that
+        is applied to one value has the operand `x`. sizes: axes and configs that the call sets.
+    """
 
     mixer: str
     operands: tuple[tuple[str, Term], ...]
@@ -284,7 +292,7 @@ class MixerCall(Term):
 
 @dataclass(frozen=True, slots=True)
 class Attention(Term):
-    """`attention(q[t], k[t], v[t], window =, chunked =)` of a layer."""
+    """`attention(q[t], k[t], v[t], window =, chunked =)` of a layer; its axes are those of v."""
 
     args: tuple[Term, ...]
     options: tuple[tuple[str, Term], ...]
