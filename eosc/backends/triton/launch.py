@@ -97,7 +97,7 @@ class _Launch:
         main = self.main
         assert isinstance(main, Kernel)
         sizes = self._bounds(main)
-        self.line("DT, FT, EXACT = _types(dtype)")
+        self.line(f"DT, FT, EXACT = _types(dtype, {lead}.device)")
         self.line(f'config = _config(_TABLE, "{main.name}", {lead}, {width}, {sizes})')
         self.line("chunk, block, warps, stages, precision = config")
         blocks = "1"

@@ -232,14 +232,18 @@ def _gathered(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
-def _types(dtype: torch.dtype):
+def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
+    if device.type == "cpu" and dtype != torch.float16:
+        # Triton's interpreter multiplies the bits of bf16 operands.
+        return tl.float32, tl.float32, True
     names = {
-        torch.float32: (tl.float32, tl.float32),
-        torch.bfloat16: (tl.bfloat16, tl.bfloat16),
-        torch.float16: (tl.float16, tl.bfloat16),
+        torch.float32: (tl.float32, tl.float32, True),
+        torch.bfloat16: (tl.bfloat16, tl.bfloat16, False),
+        torch.float16: (tl.float16, tl.float32 if device.type == "cpu" else tl.bfloat16, False),
     }
-    return *names[dtype], dtype == torch.float32
+    DT, FT, exact = names[dtype]
+    return DT, FT, exact or device.type == "cpu"
 
 
 def _gradient(like: torch.Tensor, heads: int) -> torch.Tensor:

@@ -628,6 +628,9 @@ class Tiles:
             else:
                 ends.append(self.frame.spread(f"({self._position(point)})", point.dim, times))
         count = f"({ends[0]} - {ends[1]})"
+        if "middle" not in (value.low.kind, value.high.kind):
+            # Behind T, and at pairs that no mask lets through, the range is empty.
+            count = f"tl.maximum({count}, 0)"
         dims = (*times, *features)
         if times and features:
             count = f"{count}[:, None]"

@@ -1,0 +1,119 @@
+"""The printed Triton kernels, in Triton's interpreter, against the fp64 token recurrence."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LIMITS = {"fp32": 1e-5, "bf16": 1e-2, "fp16": 1e-2}
+
+
+def check(*cases: dict[str, object]) -> None:
+    """Run the cases in one process of their own; every error is within its limit."""
+    environment = {**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.numerics.triton_cases"],
+        input="\n".join(json.dumps(case) for case in cases),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(cases)
+    for case, line in zip(cases, lines, strict=True):
+        limit = LIMITS[str(case.get("dtype", "fp32"))]
+        errors = json.loads(line)
+        assert errors and max(errors.values()) <= limit, (case, errors)
+
+
+def test_scalar_decay() -> None:
+    lengths = (1, 17, 64)
+    check(
+        *({"decays": "0", "T": T} for T in lengths),
+        {"decays": "0", "T": 40, "gates": "strong", "segment": 16},
+        {"decays": "0", "T": 40, "gates": "resets", "inclusive": False},
+        {"decays": "0", "T": 33, "gates": "ones", "states": False, "strided": True},
+    )
+
+
+def test_constant_and_no_decay() -> None:
+    check(
+        {"decays": "", "T": 17},
+        {"decays": "c", "T": 1},
+        {"decays": "c", "T": 40, "segment": 16},
+        {"decays": "c", "T": 40, "inclusive": False, "gates": "strong"},
+        {"decays": "cK", "T": 40, "share": ["gK"], "base": 4},
+    )
+
+
+def test_key_decay() -> None:
+    check(
+        {"decays": "K", "T": 1},
+        {"decays": "K", "T": 17, "inclusive": False},
+        {"decays": "K", "T": 64, "base": 4, "segment": 32},
+        {"decays": "K", "T": 20, "gates": "strong"},
+        {"decays": "K", "T": 40, "gates": "resets", "segment": 16},
+    )
+
+
+def test_both_axes() -> None:
+    check({"decays": "0KV", "T": 17, "inclusive": False}, {"decays": "V", "T": 33, "segment": 16})
+
+
+@pytest.mark.parametrize("segment", [None, 16])
+def test_packed_sequences(segment: int | None) -> None:
+    cuts = [0, 0, 17, 18, 18, 40, 40]
+    check(
+        {"decays": "0", "T": 40, "cuts": cuts, "segment": segment},
+        {"decays": "c", "T": 40, "cuts": cuts, "segment": segment, "states": False},
+    )
+
+
+def test_shared_heads() -> None:
+    check(
+        {"decays": "0", "T": 17, "share": ["k", "v"]},
+        {"decays": "c", "T": 17, "share": ["g0", "q"], "segment": 16},
+    )
+
+
+def test_low_precision() -> None:
+    check(
+        {"decays": "0", "T": 40, "dtype": "bf16"},
+        {"decays": "K", "T": 20, "dtype": "bf16", "gates": "resets"},
+        {"decays": "K", "T": 20, "dtype": "fp16", "base": 16},
+    )
+
+
+def test_decode() -> None:
+    check(
+        {"step": True, "decays": "0"},
+        {"step": True, "decays": "0KV", "indices": [3, 1]},
+        {"step": True, "decays": "cK", "dtype": "bf16"},
+    )
+
+
+DECAYS = ("", "0", "K", "V", "KV", "0K", "0V", "0KV", "c", "cK")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("inclusive", [True, False], ids=["inclusive", "exclusive"])
+@pytest.mark.parametrize("decays", DECAYS)
+def test_every_structure(decays: str, inclusive: bool) -> None:
+    common = {"decays": decays, "inclusive": inclusive}
+    check(
+        *({**common, "T": T, "chunk": 16} for T in (2, 15, 16, 33)),
+        {**common, "T": 40, "base": 4, "segment": 16},
+        {**common, "T": 40, "base": 16, "dtype": "fp16"},
+        {**common, "T": 40, "gates": "strong"},
+        {**common, "T": 40, "gates": "resets"},
+        {**common, "T": 70, "chunk": 32, "segment": 32, "cuts": [0, 0, 1, 34, 34, 70]},
+        {**common, "T": 40, "dtype": "bf16"},
+    )
