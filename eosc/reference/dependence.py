@@ -70,7 +70,8 @@ class FreeSymbols:
         return found
 
     def _axes(self, name: str) -> Iterator[tuple[str, str]]:
-        for axis in self._mixer.by_name[name].type.axes:
+        declaration = self._mixer.by_name.get(name)  # a readout of a plan has none
+        for axis in () if declaration is None else declaration.type.axes:
             yield ("axis", axis)
 
 

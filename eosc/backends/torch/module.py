@@ -8,7 +8,8 @@ from pathlib import Path
 
 from eosc.backends.text import Library, docstring, render
 from eosc.backends.torch.kernels import Function, print_algorithm
-from eosc.lowering import adjoint, chunk
+from eosc.ir.nodes import Array, Per
+from eosc.lowering import adjoint, chunk, token
 from eosc.lowering.parts import Form
 from eosc.lowering.scan import Scan
 
@@ -19,10 +20,44 @@ def _runtime() -> Library:
 
 
 def scan_functions(scan: Scan, form: Form, name: str) -> tuple[Function, ...]:
-    """`<name>_forward` and `<name>_backward` of a scan, in one form."""
+    """`<name>_forward`, `<name>_backward` and `<name>_step` of a scan, in one form."""
     forward = print_algorithm(chunk.forward(scan, form), f"{name}_forward")
     backward = print_algorithm(adjoint.backward(scan, form), f"{name}_backward")
-    return (*forward, *backward)
+    whole, _ = print_algorithm(token.forward(scan), f"{name}_token")
+    return (*forward, *backward, whole, _step(scan, whole, name))
+
+
+def _step(scan: Scan, whole: Function, name: str) -> Function:
+    """One token of the recurrence, on a state that is updated in place."""
+    named = [each.split(":")[0] for each in whole.parameters if each.startswith("initial") is False]
+    per = {text: each for text, each in zip(named, _by_kind(scan), strict=True)}
+    order = [next(t for t in named if per[t] is each) for each in scan.operands]
+    parameters = [
+        f"{text}: {'float' if per[text].per is Per.CALL else 'Tensor'}" for text in order
+    ]
+    called = [f"{t}.unsqueeze(1)" if per[t].per is Per.TOKEN else t for t in named]
+    lines = (
+        (1, "held = state if state_indices is None else state[state_indices]", None),
+        (1, f"y, final = {whole.name}({', '.join([*called, 'held'])})", None),
+        (1, "if state_indices is None:", None),
+        (2, "state.copy_(final)", None),
+        (1, "else:", None),
+        (2, "state.index_copy_(0, state_indices, final.to(state.dtype))", None),
+        (1, "return y.squeeze(1)", None),
+    )
+    return Function(
+        f"{name}_step",
+        (*parameters, "state: Tensor", "state_indices: Tensor | None"),
+        "Tensor",
+        "One token: y [N, H, V]; the state [N, H, K, V] is updated in place.",
+        lines,
+        (),
+    )
+
+
+def _by_kind(scan: Scan) -> list[Array]:
+    """The operands by tokens first, then what sequences share, as the printed functions take them."""
+    return sorted(scan.operands, key=lambda each: each.per is not Per.TOKEN)
 
 
 def render_kernels(

@@ -58,7 +58,8 @@ class Sequence:
     """The printed function of a program, and what its caller must know.
 
     numbers: keyword arguments that are numbers. states: of each state, its name and dimensions.
-    loops: whether packed sequences are run one by one.
+    loops: whether packed sequences are run one by one. defaults: of each number, the text of its
+        default. sizes: of each axis that an operand shows, the variable that holds its size.
     """
 
     function: Function
@@ -66,6 +67,8 @@ class Sequence:
     numbers: tuple[str, ...]
     states: tuple[State, ...]
     loops: bool
+    defaults: tuple[tuple[str, str], ...] = ()
+    sizes: tuple[tuple[str, str], ...] = ()
 
 
 def print_program(program: Program, name: str, calls: dict[int, str] | None = None) -> Sequence:
@@ -93,6 +96,8 @@ class _Printer:
         self.seq = Sequences(self.mixer, self.names, numbers=self.numbers)
         self.operands = operands(self.mixer)
         self.scanned: dict[str, str] = {}
+        self.defaults: list[tuple[str, str]] = []
+        self.sizes: list[tuple[str, str]] = []
 
     def print(self) -> Sequence:
         seq = self.seq
@@ -128,8 +133,15 @@ class _Printer:
             tuple(sorted(seq.used)),
         )
         listed = tuple((self.names(each.name), each) for each in self.operands)
-        numbers = tuple(self.names(each) for each in self.numbers)
-        return Sequence(function, listed, numbers, seq.states, loops)
+        return Sequence(
+            function,
+            listed,
+            self.numbers,
+            seq.states,
+            loops,
+            tuple(self.defaults),
+            tuple(self.sizes),
+        )
 
     def _open(self) -> None:
         seq, names = self.seq, self.names
@@ -144,10 +156,6 @@ class _Printer:
         seq.line(f"H = max({', '.join(counts)})" if len(counts) > 1 else f"H = {counts[0]}")
         tensors = ", ".join(names(each.name) for each in self.operands)
         seq.line(f"dtype, device = {seq.call('_work_dtype', tensors)}, {lead}.device")
-        for number in self.numbers:
-            declared = self.mixer.by_name[number].value
-            assert declared is not None, "a config has a value"
-            self._pending_number = (number, declared)
         self._sizes()
         for number in self.numbers:
             declared = self.mixer.by_name[number].value
@@ -156,6 +164,7 @@ class _Printer:
             name = names(number)
             text = default.text if default.axes is None else f"float({default.text})"
             seq.line(f"{name} = {text} if {name} is None else {name}")
+            self.defaults.append((number, text))
 
     def _sizes(self) -> None:
         """Names of the sizes of axes: those that operands show, then derived ones."""
@@ -168,6 +177,7 @@ class _Printer:
                     seen.add(plain)
                     shown = f"{self.names(each.name)}.shape[{base + n}]"
                     seq.line(f"{seq.size(plain)} = {shown}")
+                    self.sizes.append((axis, seq.size(plain)))
         for axis in self.mixer.axes:
             if axis.name in seen:
                 continue
@@ -192,6 +202,9 @@ class _Printer:
         raise NotPrintableError(f"no operand shows the size of {name}")
 
     def _compute(self, step: Compute) -> None:
+        if step.name in self.numbers:
+            self.given[step.name] = Val(self.names(step.name), None)
+            return
         val = self.seq.value(step.term, 0)
         if val.axes is not None:
             val = self.seq.spread(val, step.term.type.axes)
@@ -231,7 +244,10 @@ class _Printer:
 
     def _output(self) -> str:
         seq = self.seq
-        val = seq.tensor(seq.value(self.program.output, 0))
+        # The plan's output speaks of readouts, which only scans compute.
+        written = self.program.output if self.program.scans else self.mixer.output.value
+        assert written is not None, "an output has a value"
+        val = seq.tensor(seq.value(written, 0))
         declared = self.mixer.output.type
         val = seq.spread(val, declared.axes)
         axes = seq.sort(declared.axes)

@@ -1,0 +1,330 @@
+"""`op.py` of a package: the registered operators of each scan, and the public functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from eosc.backends.naming import Names, identifier
+from eosc.backends.text import Library, docstring, render
+from eosc.backends.torch.kernels import Function
+from eosc.backends.torch.programs import Operand, Sequence, print_program
+from eosc.ir.nodes import Per
+from eosc.lowering.scan import Scan
+from eosc.recurrence.operands import State
+from eosc.schedule.program import Compute, Program, ScanStep
+from eosc.semantics.terms import Read
+
+_RESERVED = (
+    "torch Tensor os NamedTuple ModuleType Callable Any Sequence State Output NAMESPACE B T N K V "
+    "heads dtype kinds op info in_dims args kernels trained d_state held states final y dy "
+    "d_final_state initial_state cu_seqlens state state_indices operands output_final_state ctx "
+    "inputs output grads tangents numbers d_initial_state torch_kernels triton_kernels"
+).split()
+
+_KINDS = {Per.TOKEN: "t", Per.HEAD: "h", Per.CALL: "f"}
+
+
+@cache
+def _libraries() -> tuple[Library, Library]:
+    here = Path(__file__)
+    return (
+        Library(here.with_name("op_runtime.py")),
+        Library(here.with_name("sequence_runtime.py")),
+    )
+
+
+def scan_name(step: ScanStep) -> str:
+    """What the functions of a scan are called after."""
+    return identifier(step.scan.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """The text of `op.py`, and what other files of the package need to know.
+
+    parameters: names of the public function's operands, in order.
+    """
+
+    text: str
+    sequence: Sequence
+    parameters: tuple[str, ...]
+    numbers: tuple[str, ...]
+
+
+def print_operator(
+    program: Program, name: str, namespace: str, header: tuple[str, ...], *, triton: bool
+) -> Operator:
+    """The operator module of a program, with the public function `name`.
+
+    Raises:
+        NotPrintableError: a term has no torch form.
+    """
+    calls = {n: f"_Scan_{scan_name(step)}.apply" for n, step in enumerate(program.scans)}
+    run = f"_{name}_sequence"
+    sequence = print_program(program, run, calls)
+    return _Printer(program, name, namespace, header, triton, sequence).print()
+
+
+class _Printer:
+    def __init__(
+        self,
+        program: Program,
+        name: str,
+        namespace: str,
+        header: tuple[str, ...],
+        triton: bool,
+        sequence: Sequence,
+    ) -> None:
+        self.program, self.name, self.namespace, self.header = program, name, namespace, header
+        self.triton, self.sequence = triton, sequence
+        self.names = Names((*_RESERVED, name, f"{name}_step"))
+        self.parameters = tuple(self.names(each.name) for _, each in sequence.operands)
+        self.numbers = tuple(self.names(each) for each in sequence.numbers)
+
+    def print(self) -> Operator:
+        scans = [_scan_context(step) for step in self.program.scans]
+        function = self.sequence.function
+        used = {"_checked", "_autocast", "_listed", "_packed", "_stored"}
+        used -= set() if self.sequence.loops else {"_packed"}
+        used |= {"_heads", "_accumulator", "_vmapped"} if scans else set()
+        direct = self._direct()
+        used -= {"_stored"} if direct else set()
+        ops, sequences = _libraries()
+        runtime = (*ops.closure(used), *sequences.closure(function.used))
+        text = render(
+            "torch/op.py.jinja",
+            header=self.header,
+            doc=docstring(f"The operator {self.name}."),
+            imports=self._imports(runtime, bool(scans)),
+            runtime=runtime,
+            state_fields=[(identifier(s.name), _state_layout(s)) for s in self.sequence.states],
+            namespace=repr(self.namespace),
+            kernels=self.triton,
+            scans=scans,
+            no_double=repr(f"{self.name}: second derivatives are not implemented"),
+            sequence=_function_context(function),
+            sequence_module="op",
+            mixer=self._mixer(direct),
+        )
+        return Operator(text, self.sequence, self.parameters, self.numbers)
+
+    def _imports(self, runtime: tuple[str, ...], scans: bool) -> list[str]:
+        text = " ".join(runtime)
+        found = ["import os"] if scans and self.triton else []
+        found = (["import math"] if "math." in text else []) + found
+        abstract = [each for each in ("Callable", "Sequence") if f"{each}[" in text]
+        abstract = sorted({*abstract, "Callable"}) if scans else abstract
+        if abstract:
+            found.append(f"from collections.abc import {', '.join(abstract)}")
+        found += ["from types import ModuleType"] if scans else []
+        found.append("from typing import Any, NamedTuple" if scans else (
+            "from typing import NamedTuple"
+        ))
+        return found
+
+    def _mixer(self, direct: ScanStep | None) -> dict[str, Any]:
+        kinds = "".join(_kind(each) for _, each in self.sequence.operands)
+        tensors = [f"{name}: Tensor" for name in self.parameters]
+        numbers = [f"{each}: float | None = None" for each in self.numbers]
+        options = [
+            "initial_state: State | Tensor | None = None",
+            "output_final_state: bool = False",
+            "cu_seqlens: Tensor | None = None",
+        ]
+        step_options = ["state_indices: Tensor | None = None"]
+        moved = [
+            f"{name}.unsqueeze(1)" if _kind(each) == "t" else name
+            for name, (_, each) in zip(self.parameters, self.sequence.operands, strict=True)
+        ]
+        return {
+            "name": self.name,
+            "title": repr(self.name),
+            "parameters": [*tensors, "*", *numbers, *options],
+            "step_parameters": [*tensors, "state: State | Tensor", "*", *numbers, *step_options],
+            "doc": docstring(self._doc()),
+            "step_doc": docstring(self._step_doc()),
+            "specs": [repr((n, _kind(o), o.declaration.type.axes)) for n, o in self._listed()],
+            "logs": repr(tuple(o.log for _, o in self.sequence.operands)),
+            "operands": ", ".join(self.parameters),
+            "count": len(self.sequence.states),
+            "loops": self.sequence.loops,
+            "kinds": repr(kinds),
+            "numbers": "".join(f"{each}, " for each in self.numbers),
+            "run": self.sequence.function.name,
+            "unbounded": self._unbounded(),
+            "direct": scan_name(direct) if direct else "",
+            "direct_arguments": ", ".join(self._direct_arguments(direct)) if direct else "",
+            "direct_defaults": self._direct_defaults() if direct else [],
+            "step_operands": ", ".join(moved),
+            "tail": "" if self.sequence.loops else ", None",
+        }
+
+    def _unbounded(self) -> str:
+        """Why there is no decode step in place, as a literal; empty where there is one."""
+        if all(each.kind != "history" for each in self.sequence.states):
+            return ""
+        call = f"{self.name}(..., initial_state=state, output_final_state=True)"
+        return repr(f"{self.name} keeps every past token: call {call} for each token")
+
+    def _listed(self) -> list[tuple[str, Operand]]:
+        return [
+            (name, each)
+            for name, (_, each) in zip(self.parameters, self.sequence.operands, strict=True)
+        ]
+
+    def _doc(self) -> str:
+        mixer = self.program.mixer
+        lines = [mixer.doc.strip() or mixer.name, ""]
+        lines += [f"{name}: {_layout(each)}{_note(each)}" for name, each in self._listed()]
+        states = self.sequence.states
+        if states:
+            lines += ["", "States, float32 (float64 for float64 operands):"]
+            lines += [f"{identifier(each.name)}: {_state_layout(each)}" for each in states]
+        lines += ["", "cu_seqlens [N + 1]: bounds of sequences packed along T; then B is 1."]
+        return "\n".join(lines)
+
+    def _step_doc(self) -> str:
+        text = "One token: operands without T; the state is updated in place"
+        return f"{text}, in the rows `state_indices` where they are given."
+
+    def _direct(self) -> ScanStep | None:
+        """The scan when the program is nothing but it, over raw operands."""
+        scans = self.program.scans
+        if len(scans) != 1 or len(self.sequence.states) != 1:
+            return None
+        step, crossed = scans[0], {each.name for _, each in self.sequence.operands}
+        computed = [each.name for each in self.program.steps if isinstance(each, Compute)]
+        if any(name not in self.sequence.numbers for name in computed):
+            return None
+        if not all(bound in crossed or bound in computed for _, bound in step.arguments):
+            return None
+        state = self.sequence.states[0].declaration
+        straight = state is not None and state.type.axes == (step.scan.key, step.scan.value)
+        output = self.program.output
+        bare = isinstance(output, Read) and output.name == step.result
+        declared = self.program.mixer.output.type.axes == (step.scan.value,)
+        return step if bare and straight and declared else None
+
+    def _direct_arguments(self, step: ScanStep) -> list[str]:
+        arguments = dict(step.arguments)
+        by_name = {each.name: name for name, each in self._listed()}
+        by_name |= dict(zip(self.sequence.numbers, self.numbers, strict=True))
+        return [by_name[arguments[each.name]] for each in step.scan.operands]
+
+    def _direct_defaults(self) -> list[str]:
+        """Lines that give numbers their default, from the sizes of a token's operands."""
+        found: list[str] = []
+        for number, text in self.sequence.defaults:
+            for axis, size in self.sequence.sizes:
+                place = next(
+                    (name, 2 - (each.static and 1) + each.declaration.type.axes.index(axis))
+                    for name, each in self._listed()
+                    if axis in each.declaration.type.axes
+                )
+                found.append(f"{size} = {place[0]}.shape[{place[1]}]")
+            name = self.names(number)
+            found.append(f"{name} = {text} if {name} is None else {name}")
+        return found
+
+
+def _kind(operand: Operand) -> str:
+    if operand.taps:
+        return "k"
+    return "h" if operand.static else "t"
+
+
+def _layout(operand: Operand) -> str:
+    lead = {"t": ["B", "T", "H"], "h": ["H"], "k": ["H", "taps"]}[_kind(operand)]
+    return f"[{', '.join([*lead, *operand.declaration.type.axes])}]"
+
+
+def _note(operand: Operand) -> str:
+    if operand.log:
+        return ", natural log of a decay, at most 0; -inf is a reset"
+    return ""
+
+
+def _state_layout(state: State) -> str:
+    if state.kind == "position" or state.declaration is None:
+        return "[N], int64: tokens seen"
+    axes = state.declaration.type.axes
+    if state.kind == "running" and state.scan is not None:
+        axes = state.scan.type.axes
+    middle = {"delay": [str(state.depth)], "history": ["past"]}.get(state.kind, [])
+    return f"[{', '.join(['N', 'H', *middle, *axes])}]"
+
+
+def _function_context(function: Function) -> dict[str, Any]:
+    return {
+        "name": function.name,
+        "parameters": function.parameters,
+        "returns": function.returns,
+        "doc": docstring(function.doc),
+        "lines": function.lines,
+    }
+
+
+def _scan_context(step: ScanStep) -> dict[str, Any]:
+    """What the template needs of one scan."""
+    scan, name = step.scan, scan_name(step)
+    names = Names(_RESERVED)
+    given = [(names(each.name), each) for each in scan.operands]
+    texts = [text for text, _ in given]
+    tensors = [(text, each) for text, each in given if each.per is not Per.CALL]
+    tokens = [text for text, each in tensors if each.per is Per.TOKEN]
+    trained = [text for text, each in given if each.name in scan.trainable]
+    plain = [t for t, each in tensors if each.per is Per.TOKEN and not each.log] or tokens
+    typed = [f"{'float' if each.per is Per.CALL else 'Tensor'} {text}" for text, each in given]
+    kinds = "".join(_KINDS[each.per] for _, each in given)
+    trained_kinds = "".join(_KINDS[e.per] for _, e in given if e.name in scan.trainable)
+    saved = [*(text for text, _ in tensors), "initial_state", "cu_seqlens"]
+    numbers = [text for text, each in given if each.per is Per.CALL]
+    restored = [f"ctx.{text}" if text in numbers else text for text in texts]
+    gradients = [f"d_{text}" for text in trained]
+    returned = [f"d_{text}" if text in trained else "None" for text in texts]
+    arguments = ", ".join([*texts, "initial_state", "cu_seqlens"])
+    head = f"{', '.join(typed)}, Tensor? initial_state, Tensor? cu_seqlens"
+    results = ", ".join(["Tensor"] * (len(trained) + 1))
+    return {
+        "name": name,
+        "class_name": f"_Scan_{name}",
+        "arguments": arguments,
+        "passed": arguments,
+        "first": tokens[0],
+        "like": plain[0],
+        "kinds": repr("".join(_KINDS[each.per] for _, each in tensors)),
+        "tensors": ", ".join(text for text, _ in tensors),
+        "tokens": ", ".join(tokens),
+        "trained": ", ".join(trained),
+        "key_size": _size(scan, scan.key, tensors),
+        "value_size": _size(scan, scan.value, tensors),
+        "forward_kinds": repr(f"{kinds}sc"),
+        "backward_kinds": repr(f"{kinds}scts"),
+        "result_kinds": repr(f"{trained_kinds}s"),
+        "forward_schema": repr(f"{name}_forward({head}) -> (Tensor, Tensor)"),
+        "backward_schema": repr(
+            f"{name}_backward({head}, Tensor dy, Tensor? d_final_state) -> ({results})"
+        ),
+        "step_schema": repr(
+            f"{name}_step({', '.join(typed)}, Tensor(a!) state, Tensor? state_indices) -> Tensor"
+        ),
+        "step_arguments": ", ".join([*texts, "state", "state_indices"]),
+        "step_passed": ", ".join([*texts, "state", "state_indices"]),
+        "saved": ", ".join(saved),
+        "numbers": numbers,
+        "restored": ", ".join([*restored, "initial_state", "cu_seqlens"]),
+        "gradients": ", ".join([*gradients, "d_initial_state"]),
+        "returned": ", ".join([*returned, "d_initial_state", "None"]),
+    }
+
+
+def _size(scan: Scan, axis: str, tensors: list[tuple[str, Any]]) -> str:
+    """The size of an axis, read off an operand."""
+    for text, each in tensors:
+        if axis in each.axes:
+            place = (3 if each.per is Per.TOKEN else 1) + each.axes.index(axis)
+            return f"{text}.shape[{place}]"
+    raise ValueError(f"no operand of {scan.name} shows the size of {axis}")
