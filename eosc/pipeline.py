@@ -14,6 +14,8 @@ from typing import Any, TypeAlias
 from eosc.diagnostics import Diagnostic, Severity, Source
 from eosc.recurrence.extract import extract
 from eosc.recurrence.model import System
+from eosc.schedule.plan import plan
+from eosc.schedule.program import Program
 from eosc.semantics.elaborate import elaborate
 from eosc.semantics.graph import StateGraph
 from eosc.semantics.imports import Loader
@@ -51,7 +53,7 @@ class Pipeline:
     elaborate: Callable[..., tuple[Unit, Findings]] = elaborate       # Module -> Unit
     graph: Callable[[Mixer], StateGraph] = StateGraph                 # Mixer -> StateGraph
     extract: Callable[[Mixer], System] = extract                      # Mixer -> System
-    plan: Callable[[System], Any] | None = None                       # System -> Program
+    plan: Callable[[System], Program] | None = plan                   # System -> Program
     lower: Callable[[Any], Any] | None = None                         # Program -> [Algorithm]
     emit: Callable[..., Files] | None = None                          # Program -> {file: text}
     write: Callable[[Files, Path], None] | None = None                # {file: text} -> folder

@@ -10,14 +10,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from eosc.recurrence.building import is_number
 from eosc.recurrence.model import Readout, Recurrence, System
 from eosc.recurrence.operands import crossing, learned_kernels, states
 from eosc.recurrence.operators import Dense, Elementwise, Piece, Product, RankOne
 from eosc.recurrence.structures import why
 from eosc.report.formulas import formula
 from eosc.report.shape import Shape
-from eosc.semantics.model import Declaration, Kind, Mixer
-from eosc.semantics.terms import Dependence, Term
+from eosc.semantics.model import Declaration, Kind, Mixer, Role
+from eosc.semantics.terms import Dependence, Read, Term, walk
 
 HALF, SINGLE = 2, 4
 """Bytes of an activation (bf16) and of what stays in fp32: logs, parameters, states."""
@@ -194,7 +195,11 @@ def _eos(each: Recurrence, system: System) -> EosRow:
     expands = [write.expand for write in each.writes]
     inputs = [write.input for write in each.writes]
     shrinks = [readout.shrink for readout in reads if readout.shrink is not None]
-    dependent = (_dependent(expands), each.dependence is Dependence.DATA, _dependent(shrinks))
+    dependent = (
+        _expands(expands, system.mixer),
+        each.dependence is Dependence.DATA,
+        _dependent(shrinks),
+    )
     return EosRow(
         memory=each.memory,
         input=_joined(inputs) if inputs else _whole(each),
@@ -215,6 +220,14 @@ def _joined(terms: Iterable[Term]) -> str:
     return "; ".join(dict.fromkeys(map(formula, terms)))
 
 
+def _expands(terms: Sequence[Term], mixer: Mixer) -> bool:
+    """Whether what expands depends on data: by its role, where a term mixes it with the input."""
+    reads = [x for term in terms for x in walk(term) if isinstance(x, Read)]
+    named = [x for x in reads if x.name in mixer.by_name]
+    roles = [x for x in named if mixer.by_name[x.name].role is Role.EXPAND]
+    return _dependent(roles or terms)
+
+
 def _dependent(terms: Iterable[Term]) -> bool:
     return any(each.type.dependence is Dependence.DATA for each in terms)
 
@@ -222,26 +235,36 @@ def _dependent(terms: Iterable[Term]) -> bool:
 def _oscillation(each: Recurrence) -> str:
     if each.structure.kind == "coupled":
         return formula(each.update) if each.update is not None else ""
-    return " + ".join(map(_piece, each.pieces)) or "0"
+    return _sum(each.pieces)
+
+
+def _sum(pieces: Iterable[Piece]) -> str:
+    return " + ".join(map(_piece, pieces)).replace("+ -", "- ") or "0"
 
 
 def _piece(piece: Piece) -> str:
     match piece:
         case Elementwise(factors):
             return _product(factors)
-        case RankOne(functional, over, back):
-            return f"({_product(back)}) sum[{', '.join(over)}](({_product(functional)}) · )"
+        case RankOne(functional, _, back):
+            negative = sum(is_number(factor, -1) for factor in back) % 2
+            kept = [factor for factor in back if not is_number(factor, -1)]
+            return f"{'-' * negative}{_bracketed(kept)} ⊗ {_bracketed(functional)}"
         case Dense(_, matrix):
             return formula(matrix)
         case Product(fold, before, body):
-            inner = " + ".join(map(_piece, body))
-            start = f" · ({_product(before)})" if before else ""
-            return f"product[{fold.axis}]({inner}){start}"
+            start = f" * {_bracketed(before)}" if before else ""
+            return f"product[{fold.axis}]({_sum(body)}){start}"
     return "a linear map"
 
 
 def _product(factors: Iterable[Term]) -> str:
-    return " * ".join(map(formula, factors)) or "1"
+    return " * ".join(formula(each, 6) for each in factors) or "1"
+
+
+def _bracketed(factors: Sequence[Term]) -> str:
+    text = _product(factors)
+    return f"({text})" if len(factors) > 1 else text
 
 
 def _structures(system: System) -> tuple[StructureRow, ...]:

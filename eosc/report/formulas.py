@@ -61,10 +61,15 @@ _UNARY, _ATOM = 7, 9
 _CUT = "…"
 
 
-def formula(term: Term) -> str:
-    """The term as text of at most `LONGEST` characters."""
+def formula(term: Term, floor: int = 0) -> str:
+    """The term as text of at most `LONGEST` characters.
+
+    Args:
+        term: what to write.
+        floor: brackets are put around it where it binds looser than this (5 a sum, 6 a product).
+    """
     writer = _Writer(LONGEST)
-    text = writer.write(term, 0)
+    text = writer.write(term, floor)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + _CUT
 
 

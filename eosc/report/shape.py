@@ -9,9 +9,11 @@ from math import prod
 from eosc.options import LIMITS
 from eosc.recurrence.operands import static_number
 from eosc.semantics.model import Axis, Mixer
+from eosc.semantics.terms import AxisSize, Fold, walk
 
 DEFAULT = "B=4,T=4096,H=16,K=128,V=128"
 _OTHER = 128
+_FOLDED = 4
 _LARGEST = 2**31
 
 
@@ -43,19 +45,23 @@ class Shape:
         """The same with a size for each axis of the mixer, and only for those.
 
         A derived axis follows its definition; given a size itself (`K = 2 * C` and K = 128), it
-        settles the axis it is made of. What nothing settles is 128.
+        settles the axis it is made of. What nothing settles is 128, or 4 for an axis of steps
+        within a token (one that a fold runs over).
 
         Raises:
             ShapeError: a size contradicts a definition.
         """
         names = [axis.name for axis in mixer.axes]
         known = {name: size for name, size in self.sizes.items() if name in names}
+        values = [each.value for each in mixer.declarations if each.value is not None]
+        folded = {x.axis for value in values for x in walk(value) if isinstance(x, Fold)}
         for axis in mixer.axes:
             if axis.size is not None:
                 known.update(_settled(axis, mixer, known))
         for axis in mixer.axes:
             if axis.name not in known:
-                known[axis.name] = _OTHER if axis.size is None else _derived(axis, mixer, known)
+                other = _FOLDED if axis.name in folded else _OTHER
+                known[axis.name] = other if axis.size is None else _derived(axis, mixer, known)
         return Shape(self.batch, self.time, self.heads, {name: known[name] for name in names})
 
     def size(self, axes: Iterable[str]) -> int:
@@ -110,6 +116,4 @@ def _settled(axis: Axis, mixer: Mixer, known: Mapping[str, int]) -> dict[str, in
 
 
 def _sizes(axis: Axis) -> Iterable[object]:
-    from eosc.semantics.terms import AxisSize, walk
-
     return (each for each in walk(axis.size) if isinstance(each, AxisSize)) if axis.size else ()

@@ -9,7 +9,7 @@ import random
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -190,12 +190,9 @@ class Watch:
 
 
 @pytest.fixture(scope="module")
-def watch() -> Iterator[Watch]:
+def watch() -> Watch:
     everything(b"".join(path.read_bytes() for path in ZOO[:1]))  # imports are done by then
-    found = Watch()
-    found.on = True
-    yield found
-    found.on = False
+    return Watch()
 
 
 def everything(data: bytes) -> None:
@@ -218,10 +215,13 @@ def survey(numbers: range, watch: Watch) -> None:
     for number in numbers:
         data = mutated(number)
         start = time.process_time()
+        watch.on = True
         try:
             everything(data)
         except Exception as error:
             raise AssertionError(f"case {number} raised {error!r}:\n{data!r}") from error
+        finally:
+            watch.on = False
         spent = time.process_time() - start
         assert spent < SECONDS, f"case {number} took {spent:.1f} s:\n{data!r}"
         assert watch.seen == [], f"case {number}"
@@ -244,8 +244,10 @@ def test_the_cases_are_the_same_each_time() -> None:
 
 
 def test_the_watch_sees(watch: Watch, tmp_path: Path) -> None:
+    watch.on = True
     (tmp_path / "x").write_text("x")
     eval("1 + 1")
+    watch.on = False
     seen, watch.seen = watch.seen, []
     assert any("for writing" in each for each in seen)
     assert any(each.startswith("compile") for each in seen)
