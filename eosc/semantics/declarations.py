@@ -263,6 +263,12 @@ class Reader:
         """The variables of a theorem: operands, with an index or without."""
         kind = self._written(node.type) or Type()
         for target in node.targets:
+            if target.name.id in ("left", "right"):
+                self.findings.fail(
+                    "E004",
+                    f"'{target.name.id}' is reserved: it is a side of the claim",
+                    target.name.span,
+                )
             self._claim(target.name)
             timed = self._timed(target)
             dependence = Dependence.DATA if timed else Dependence.STATIC

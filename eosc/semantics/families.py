@@ -16,6 +16,9 @@ from eosc.semantics.model import Choice, Family, Grid, Mixer
 from eosc.semantics.resolution import Names
 from eosc.syntax import ast
 
+# Expressions that checking all instances of one family may look at.
+MOST_STEPS = LIMITS.nodes
+
 Settled = tuple[tuple[str, str], ...]
 
 
@@ -40,6 +43,7 @@ class _Workshop:
     findings: Findings
     choices: dict[str, Choice]
     requires: tuple[ast.Require, ...]
+    spent: int = 0
     built: dict[Settled, Mixer | None] = field(default_factory=dict)
     found: dict[Settled, tuple[Diagnostic, ...]] = field(default_factory=dict)
 
@@ -117,6 +121,7 @@ class _Workshop:
             )
             self.built[settled] = elaborate_mixer(text, self.names, findings)
             self.found[settled] = findings.sink.diagnostics
+            self.spent += findings.steps
         return self.built[settled], self.found[settled]
 
     def _elsewhere(self, settled: Settled) -> dict[str, str]:
@@ -172,6 +177,7 @@ def elaborate_family(node: ast.Family, names: Names, findings: Findings) -> Fami
         workshop.settle,
         workshop.make,
         workshop.examine,
+        lambda: workshop.spent,
         node.doc.text if node.doc else "",
         node.span,
     )
@@ -185,7 +191,17 @@ def check_family(family: Family, findings: Findings) -> None:
     first: dict[tuple[object, ...], tuple[Diagnostic, Settled]] = {}
     seen: dict[tuple[object, ...], int] = {}
     declared: dict[object, int] = {}
-    for settled in family.combinations:
+    start = family.spent()
+    for count, settled in enumerate(family.combinations):
+        if family.spent() - start > MOST_STEPS and family.span is not None:
+            findings.add(
+                "E044",
+                f"family {family.name} is too large to check: {count:,} of its"
+                f" {len(family.combinations):,} instances were",
+                family.span,
+                hint="split it into several families, or make a number a config",
+            )
+            return
         mixer, found = family.examine(settled)
         for each in found:
             key: tuple[object, ...] = (each.code, each.message, each.span)

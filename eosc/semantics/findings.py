@@ -14,11 +14,15 @@ class Abandoned(Exception):
 
 
 class Findings:
-    """The findings about one file, with its text at hand for hints that quote it."""
+    """The findings about one file, with its text at hand for hints that quote it.
+
+    steps: how many expressions were looked at, a measure of the work done.
+    """
 
     def __init__(self, source: Source, sink: Sink | None = None) -> None:
         self.source = source
         self.sink = Sink() if sink is None else sink
+        self.steps = 0
 
     def add(
         self,

@@ -19,7 +19,7 @@ from eosc.semantics.findings import Abandoned, Findings
 from eosc.semantics.model import Axis, Declaration, Formal, Kind, Layer, Mixer
 from eosc.semantics.ranges import infer_ranges
 from eosc.semantics.resolution import Names
-from eosc.semantics.scalars import Scalars
+from eosc.semantics.scalars import NONNEGATIVE, Scalars
 from eosc.semantics.scope import Scope, Symbol
 from eosc.semantics.terms import Dependence, Type
 from eosc.semantics.weights import LayerCalls
@@ -27,6 +27,8 @@ from eosc.syntax import ast
 
 INPUT = "x"
 WIDTH = "D"
+# In a model, the number of the layer in the stack, from 0.
+DEPTH = "layer_index"
 
 
 def layer_of_mixer(
@@ -173,6 +175,7 @@ class LayerReader(Reader):
     def _enter_values(self) -> None:
         """The input, and what the mixer gives: its output and its configs."""
         symbols = self.scope.symbols
+        symbols.setdefault(DEPTH, Symbol(DEPTH, Kind.CONFIG, Type(), self.node.span))
         kind = Type((WIDTH,), False, Dependence.DATA)
         symbols[INPUT] = Symbol(INPUT, Kind.OPERAND, kind, self.node.span, timed=True)
         if self.mixer is None:
@@ -385,7 +388,7 @@ class LayerReader(Reader):
     def _option_ranges(self) -> dict[str, Interval]:
         """Options at their defaults, and the mixer's configs."""
         scalars = Scalars({})
-        given: dict[str, Interval] = {}
+        given: dict[str, Interval] = {DEPTH: NONNEGATIVE}
         for config in () if self.mixer is None else self.mixer.of_kind(Kind.CONFIG):
             given[config.name] = config.inferred
         for formal in self.formals:

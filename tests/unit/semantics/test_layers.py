@@ -99,6 +99,12 @@ def test_a_binding_without_heads_is_shared() -> None:
     assert binding.type.axes == ("V",)
 
 
+def test_a_layer_may_depend_on_its_place_in_the_stack() -> None:
+    found = layer(a="sigmoid(linear(x[t])) ** (1 / (1 + layer_index))")
+    (binding,) = [each for each in found.declarations if each.name == "a"]
+    assert str(binding.inferred) == "(0, 1)"
+
+
 def test_groups_of_heads() -> None:
     text = MIXER.format(**{**GOOD, "formals": "D, G = 2, R = 4, K = 16, V = 16, rank = 16"})
     text = text.replace(

@@ -23,6 +23,12 @@ def update(value: str) -> str:
 FOLDS = "".join(f"fold[V](S{i} = 0, S{i} + " for i in range(30)) + "v[t]" + ")" * 30
 CHAIN = "".join(f"    s{i}[t] = s{i - 1}[t] + s{i - 1}[t] * v[t]\n" for i in range(1, 60))
 
+CHOICES = "".join(f"    choice c{i}: a | b | c | d\n" for i in range(6))
+STATES = "".join(f"    s{i}[t] = v[t] * {i} + v[t-1] * sigmoid(v[t])\n" for i in range(60))
+FAMILY = (
+    f"family wide:\n    axes V\n{CHOICES}    input v[t]: V\n{STATES}    output y[t]: V = s0[t]\n"
+)
+
 # name, text, first code
 CASES = [
     ("sum of two", macros(60, "{f}(x) + {f}(x)"), "E018"),
@@ -48,3 +54,9 @@ def test_long_chains_of_states_are_fine() -> None:
     start = time.perf_counter()
     assert codes(text) == ["W070"] or codes(text) == []
     assert time.perf_counter() - start < 2
+
+
+def test_a_family_that_is_too_much_to_check_is_refused() -> None:
+    start = time.perf_counter()
+    assert "E044" in codes(FAMILY)
+    assert time.perf_counter() - start < 60

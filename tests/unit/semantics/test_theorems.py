@@ -109,6 +109,7 @@ MISTAKES = [
     ("prove gla is pretty", "E012"),
     ("prove gla == 2", "E011"),
     ("theorem empty:\n    axes K\n", "E002"),
+    ("theorem sides:\n    axes K\n    forall left: K\n    prove left == left\n", "E004"),
     ("theorem open:\n    axes K\n    forall q: K\n    prove q == r\n", "E010"),
 ]
 
