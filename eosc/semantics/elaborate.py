@@ -9,15 +9,17 @@ from dataclasses import replace
 
 from eosc.diagnostics import Diagnostic, Label, Sink, Source, Span, did_you_mean
 from eosc.semantics import builtins
+from eosc.semantics.blocks import elaborate_block
+from eosc.semantics.claims import elaborate_theorem
 from eosc.semantics.families import check_family, elaborate_family, elaborate_grid
 from eosc.semantics.findings import Findings
 from eosc.semantics.imports import ZOO, Loader
 from eosc.semantics.layers import elaborate_layer
 from eosc.semantics.mixers import Text, elaborate_mixer
 from eosc.semantics.model import Definition, Unit
+from eosc.semantics.models import elaborate_model
 from eosc.semantics.resolution import Names
-from eosc.semantics.sequences import elaborate_block, elaborate_model
-from eosc.semantics.theorems import Theorem, elaborate_theorem
+from eosc.semantics.theorems import Theorem
 from eosc.syntax import ast
 from eosc.syntax.characters import normalise
 
