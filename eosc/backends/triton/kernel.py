@@ -111,7 +111,10 @@ class KernelPrinter:
         self.axes = self._axes()
         if len(kernel.blocked) > 1:
             raise NotPrintableError(f"blocks over {kernel.blocked}")
-        self.blocked = kernel.blocked[0] if kernel.blocked else ""
+        # A program that has a chunk of its own takes the blocks in turn: what does not depend on
+        # the block is then made once.
+        self.looped = kernel.blocked[0] if kernel.blocked and kernel.parallel else ""
+        self.blocked = kernel.blocked[0] if kernel.blocked and not kernel.parallel else ""
         self.frame = Frame(
             namer.size,
             namer.block,
@@ -128,7 +131,7 @@ class KernelPrinter:
             for each in self.used_arrays
         }
         self.tiles = Tiles(
-            kernel, namer.arrays, self.names, self.frame, self.pointers, apart=not self.blocked
+            kernel, namer.arrays, self.names, self.frame, self.pointers, apart=not kernel.blocked
         )
         self.head: list[Line] = []
         self.tail: list[Line] = []
@@ -175,14 +178,17 @@ class KernelPrinter:
             self._statement(statement)
         for carried in self.kernel.carried:
             self._end(carried)
-        lines = [*self.head, *self.tiles.setup, *self._loop(), *self.tail]
+        setup = [(indent + 1, text, spec) for indent, text, spec in self.tiles.setup]
+        lines = [*self.head, *setup, *self._loop(), *self.tail]
         return Printed(
             self.name,
             self._parameters(),
             self.kernel.doc,
             tuple(lines),
             tuple(sorted(self.tiles.used)),
-            () if self.step else UNSPECIALISED,
+            tuple(
+                each.name for each in self._parameters() if each.name in UNSPECIALISED
+            ),
             self.blocked,
         )
 
@@ -201,14 +207,21 @@ class KernelPrinter:
         else:
             place = "h, n, segment, slot, batch, first, left, last"
             args = ("program", *(name for name, _, _ in RUNNING), "VARLEN", "SPLIT")
+            if self.kernel.parallel:
+                self._line("SEGMENT: tl.constexpr = C", "each chunk is a segment of its own")
+                self._line("SEGMENTS = tl.cdiv(T, C)")
+                args = (*args[:-1], "True")
             self._line(f"{place} = {self.tiles.call('_locate', *args)}")
             self._line("token = tl.arange(0, C)")
         for axis in self.axes:
+            if axis == self.looped:
+                continue
             index, block = self.frame.index[axis], self.frame.block[axis]
             start = f"block * {block} + " if axis == self.blocked else ""
             self._line(f"{index} = {start}tl.arange(0, {block})")
             self._line(f"{self.frame.inside[axis]} = {index} < {self.frame.size[axis]}")
-        if any(each.per is Per.CHUNK for each in self.used_arrays):
+        chunked = any(each.per is Per.CHUNK for each in self.used_arrays)
+        if chunked and not self.kernel.parallel:
             call = self.tiles.call("_first_chunk", "cu", "n", "T", "C", "VARLEN")
             self._line(f"first_chunk = {call} + segment * (SEGMENT // C)")
 
@@ -295,16 +308,15 @@ class KernelPrinter:
             case Store(array=name, value=value, note=note):
                 array = self.namer.arrays[name]
                 tiles.value(value, Let(f"{name}_new", value, note))
-                lines = tiles.store(array, value)
-                guarded = self.blocked and self.blocked not in array.axes
-                if guarded:
-                    tiles.line("if block == 0:")
-                for text in lines:
-                    tiles.line("    " + text if guarded else text)
+                first_only = self.blocked and self.blocked not in array.axes
+                tiles.store(array, value, "block == 0" if first_only else "")
 
     def _loop(self) -> list[Line]:
+        tiles = self.tiles
         if self.step:
-            return [(indent - 1, text, spec) for indent, text, spec in self.tiles.body]
+            return [(indent + 1, text, spec) for indent, text, spec in tiles.body]
+        if self.kernel.parallel:
+            return self._chunk()
         order = "step" if self.kernel.direction == 1 else "chunks - 1 - step"
         lines: list[Line] = [
             (1, "chunks = tl.cdiv(left, C)", None),
@@ -314,7 +326,26 @@ class KernelPrinter:
             (2, "valid = token < rest", None),
             (2, "start = first + c * C", None),
         ]
-        return [*lines, *self.tiles.body]
+        return [*lines, *((indent + 2, text, spec) for indent, text, spec in tiles.body)]
+
+    def _chunk(self) -> list[Line]:
+        """The body of a program that has one chunk, with a loop over blocks of an axis."""
+        lines: list[Line] = [
+            (1, "rest = left", None),
+            (1, "valid = token < rest", None),
+            (1, "start = first", None),
+        ]
+        lines += [(indent + 1, text, spec) for indent, text, spec in self.tiles.body]
+        if self.looped:
+            size, block = self.frame.size[self.looped], self.frame.block[self.looped]
+            index, inside = self.frame.index[self.looped], self.frame.inside[self.looped]
+            lines += [
+                (1, f"for block in range(0, {size}, {block}):", None),
+                (2, f"{index} = block + tl.arange(0, {block})", None),
+                (2, f"{inside} = {index} < {size}", None),
+            ]
+            lines += [(indent + 2, text, spec) for indent, text, spec in self.tiles.inner]
+        return lines
 
     # Parameters
 
@@ -338,13 +369,15 @@ class KernelPrinter:
         if self.step:
             running = [Parameter("indices", False, "indices"), Parameter("H", False, "H")]
         else:
-            running = [Parameter(name, False, text) for name, _, text in RUNNING]
+            unused = ("SEGMENT", "SEGMENTS") if self.kernel.parallel else ()
+            running = [Parameter(name, False, text) for name, _, text in RUNNING
+                       if name not in unused]
         constants: list[Parameter] = []
         for axis in self.axes:
             size, block = self.frame.size[axis], self.frame.block[axis]
             constants.append(Parameter(size, True, size))
             padded = f"_power({size})"
-            text = f"min(block, {padded})" if axis == self.blocked else padded
+            text = f"min(block, {padded})" if axis in self.kernel.blocked else padded
             constants.append(Parameter(block, True, text))
         if not self.step:
             constants += [
@@ -354,8 +387,9 @@ class KernelPrinter:
                 Parameter("PRECISION", True, "precision"),
                 Parameter("EXACT", True, "EXACT"),
                 Parameter("VARLEN", True, "run.varlen"),
-                Parameter("SPLIT", True, "run.split"),
             ]
+            if not self.kernel.parallel:
+                constants.append(Parameter("SPLIT", True, "run.split"))
         return (*found, *running, *strides, *constants)
 
 

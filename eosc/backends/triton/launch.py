@@ -96,20 +96,31 @@ class _Launch:
         width = "dtype.itemsize"
         main = self.main
         assert isinstance(main, Kernel)
-        sizes = self._bounds(main)
+        sizes = self._bounds()
         self.line(f"DT, FT, EXACT = _types(dtype, {lead}.device)")
         self.line(f'config = _config(_TABLE, "{main.name}", {lead}, {width}, {sizes})')
         self.line("chunk, block, warps, stages, precision = config")
+        self.lead, self.sizes = lead, sizes
+        walker = self.walker
+        if walker is not main:
+            self.line(f"_, block, *_ = {self._config(walker)}")
         blocks = "1"
-        if main.blocked:
-            size = self.namer.size[main.blocked[0]]
+        if walker.blocked:
+            size = self.namer.size[walker.blocked[0]]
             blocks = f"-(-{size} // min(block, _power({size})))"
         self.line(f"run = _Layout({lead}, H, cu_seqlens, {blocks})")
-        self.lead, self.sizes = lead, sizes
 
-    def _bounds(self, kernel: Kernel) -> str:
+    @property
+    def walker(self) -> Kernel:
+        """The last kernel that walks along time: it decides whether to cut into segments."""
+        return [each for each in self.algorithm.kernels if not each.parallel][-1]
+
+    def _config(self, kernel: Kernel) -> str:
+        return f'_config(_TABLE, "{kernel.name}", {self.lead}, dtype.itemsize, {self.sizes})'
+
+    def _bounds(self) -> str:
         """The sizes by which a configuration is chosen: those of the carried state."""
-        return ", ".join(self.namer.size[axis] for axis in kernel.carried[0].dims)
+        return ", ".join(self.namer.size[axis] for axis in self.walker.carried[0].dims)
 
     def _allocate(self) -> None:
         """Room for outputs and scratch."""
@@ -124,7 +135,11 @@ class _Launch:
                 shape = self._shape(f"*{self.lead}.shape[:2], H", each)
                 self.line(f"{host} = torch.empty({shape}, dtype=dtype, {device})")
             else:
-                lead = "run.N, H" if each.per is Per.SEQUENCE else "run.slots, H"
+                lead = {
+                    Per.SEQUENCE: "run.N, H",
+                    Per.SEGMENT: "run.slots, H",
+                    Per.CHUNK: "run.chunks(chunk), H",
+                }[each.per]
                 shape = self._shape(lead, each)
                 self.line(f"{host} = torch.empty({shape}, dtype=torch.float32, {device})")
         for each in self.algorithm.scratch:
@@ -160,15 +175,15 @@ class _Launch:
     def _launch(self, n: int, kernel: Kernel, indent: int) -> None:
         printed, text = self._kernel(n)
         if kernel is not self.main:
-            config = f'_config(_TABLE, "{kernel.name}", {self.lead}, dtype.itemsize, {self.sizes})'
-            self.line(f"_, block, warps, stages, precision = {config}", indent)
+            self.line(f"_, block, warps, stages, precision = {self._config(kernel)}", indent)
         else:
             self.line("_, block, warps, stages, precision = config", indent)
         blocks = ""
         if printed.blocked:
             size = self.namer.size[printed.blocked]
             blocks = f" * -(-{size} // min(block, _power({size})))"
-        self.line(f"{text}[(run.slots * H{blocks},)](", indent)
+        slots = "run.chunks(chunk)" if kernel.parallel else "run.slots"
+        self.line(f"{text}[({slots} * H{blocks},)](", indent)
         self._arguments(printed, indent + 1)
         self.line("num_warps=warps,", indent + 1)
         self.line("num_stages=stages,", indent + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from eosc.backends.text import Library, docstring, render
@@ -41,8 +41,12 @@ def scan_functions(
     listed = tuple(rows)
     kernels = Kernels(name)
     found = []
-    for use, lower in (("forward", chunk.forward), ("backward", adjoint.backward)):
-        lengths = sorted({row.chunk for row in listed if row.kernel == use})
+    # One pass pays where forming the pairs is cheap; levels are shared out over all chunks.
+    ahead = partial(chunk.forward, stored=scan.vector)
+    back = partial(adjoint.backward, stored=True)
+    uses = (("forward", ahead, "outputs" if scan.vector else "forward"),)
+    for use, lower, main in (*uses, ("backward", back, "gradients")):
+        lengths = sorted({row.chunk for row in listed if row.kernel == main})
         algorithms = {length: lower(scan, forms[length]) for length in lengths}
         found.append(print_chunked(algorithms, f"{name}_{use}", kernels))
     found.append(print_step(token.forward(scan), f"{name}_step", kernels))

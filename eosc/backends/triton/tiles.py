@@ -136,36 +136,54 @@ class Tiles:
         self.states: dict[str, str] = {}
         self.setup: list[Line] = []
         self.body: list[Line] = []
+        self.inner: list[Line] = []
+        self.blocked = kernel.blocked[0] if kernel.blocked and kernel.parallel else ""
+        self.level = 1
         self.used: set[str] = set()
         self.loaded: list[str] = []
         self._done: dict[Value, Tile] = {}
-        self._texts: dict[tuple[str, ...], str] = {}
+        self._texts: dict[str, str] = {}
         self._fixed: dict[Value, bool] = {}
+        self._varying: dict[Value, bool] = {}
 
     # Lines
 
-    def line(self, text: str, note: str = "", spec: int | None = None, fixed: bool = False) -> None:
-        """Add a line to the loop, or to what comes before it."""
+    def line(self, text: str, note: str = "", spec: int | None = None) -> None:
+        """Add a line before the loop over chunks, in it, or in that over blocks inside it."""
         note = comment(note)
-        target = self.setup if fixed else self.body
-        target.append((1 if fixed else 2, f"{text}  # {note}" if note else text, spec))
+        target = (self.setup, self.body, self.inner)[self.level]
+        target.append((0, f"{text}  # {note}" if note else text, spec))
 
     def name(
-        self, wish: str, text: str, dims: Dims, note: str = "", spec: int | None = None,
-        fixed: bool = False,
+        self, wish: str, text: str, dims: Dims, note: str = "", spec: int | None = None
     ) -> str:
         """Assign a text to a new variable."""
         name = self.names.fresh(wish)
         shape = self.frame.shape(dims) if dims else ""
-        self.line(f"{name} = {text}", f"{note} {shape}", spec, fixed)
+        self.line(f"{name} = {text}", f"{note} {shape}", spec)
         return name
 
-    def once(self, wish: str, text: str, dims: Dims, note: str = "", fixed: bool = False) -> str:
+    def once(self, wish: str, text: str, dims: Dims, note: str = "") -> str:
         """The variable that holds a text, assigned the first time."""
-        key = (text, *dims)
-        if key not in self._texts:
-            self._texts[key] = self.name(wish, text, dims, note, fixed=fixed)
-        return self._texts[key]
+        if text not in self._texts:
+            self._texts[text] = self.name(wish, text, dims, note)
+        return self._texts[text]
+
+    def level_of(self, value: Value) -> int:
+        """Where a value is made: 0 before the loop, 1 for each chunk, 2 for each of its blocks."""
+        if self.fixed(value):
+            return 0
+        return 2 if self.blocked and self.varies(value) else 1
+
+    def varies(self, value: Value) -> bool:
+        """Whether the value depends on the block of the blocked axis."""
+        if value not in self._varying:
+            below = (self.varies(self.values[each.name]) for each in walk(value)
+                     if isinstance(each, Use) and each.name in self.values)
+            self._varying[value] = any(
+                self.blocked in each.dims for each in walk(value)
+            ) or any(below)
+        return self._varying[value]
 
     def call(self, name: str, *args: str) -> str:
         """A call of a runtime function."""
@@ -251,6 +269,7 @@ class Tiles:
     def value(self, value: Value, let: Let | None = None) -> Tile:
         """The tile of a value, made the first time it is asked for; `let` names it."""
         if value not in self._done:
+            outer, self.level = self.level, self.level_of(value)
             tile = self._make(value)
             if not _SIMPLE.match(tile.text):
                 note, spec = self._note(value), None
@@ -260,11 +279,8 @@ class Tiles:
                         let.note or note
                     )
                     spec = let.lines[0] if let.lines else None
-                fixed = self.fixed(value)
-                tile = replace(
-                    tile, text=self.name(wish, tile.text, tile.dims, note, spec, fixed)
-                )
-            self._done[value] = tile
+                tile = replace(tile, text=self.name(wish, tile.text, tile.dims, note, spec))
+            self._done[value], self.level = tile, outer
         return self._done[value]
 
     @staticmethod
@@ -355,8 +371,11 @@ class Tiles:
         pointer = self.parameters[name]
         if self.kernel.chunk == 1:
             return pointer
+        outer, self.level = self.level, 1
         text = f"{pointer} + start * {pointer}_t"
-        return self.once(f"{pointer}_c", text, (), "first token of the chunk")
+        found = self.once(f"{pointer}_c", text, (), "first token of the chunk")
+        self.level = outer
+        return found
 
     def address(self, array: Array) -> str:
         """Pointers to the entries of an array at the current token, chunk or segment."""
@@ -368,7 +387,8 @@ class Tiles:
                 dims = ("i", *dims)
             case Per.CHUNK:
                 count = self._size(array.axes)
-                row = self.call("_row", "first_chunk + c", "h", "H")
+                place = "slot" if self.kernel.parallel else "first_chunk + c"
+                row = self.call("_row", place, "h", "H")
                 pointer = f"{pointer} + {row} * {count}"
         offset = self.offset(array.axes, dims)
         return pointer if offset == "0" else f"{pointer} + {offset}"
@@ -385,25 +405,35 @@ class Tiles:
             raise NotPrintableError(f"a load of {array.name}, {array.per}")
         dims = value.dims
         where = self.address(array)
-        text = f"tl.load({where}, mask={self.within(dims)}, other=0.0)" if dims else (
-            f"tl.load({where})"
-        )
+        mask = self.within(dims)
+        if array.per is Per.CHUNK and self.kernel.parallel:
+            # A slot may have no chunk of its own: its scratch was never written.
+            index = self.frame.spread(self.frame.index[dims[0]], dims[0], dims)
+            mask = f"{mask} & ({index} < tl.minimum(left, 1) * {self.frame.size[dims[0]]})"
+        text = f"tl.load({where}, mask={mask}, other=0.0)" if dims else f"tl.load({where})"
         text = f"{text}.to(tl.float32)" if array.log else text
         return Tile(text, dims, "fp32" if array.log else "raw")
 
-    def store(self, array: Array, value: Value) -> list[str]:
-        """The lines that store a value; the first is the store itself."""
-        dims = value.dims if array.per is not Per.TOKEN or self.kernel.chunk == 1 else (
-            "i", *array.axes
-        )
+    def store(self, array: Array, value: Value, guard: str = "") -> None:
+        """Store a value; `guard` is a condition on the program."""
         if array.per not in (Per.TOKEN, Per.CHUNK):
             raise NotPrintableError(f"a store to {array.name}, {array.per}")
-        dims = array.axes if array.per is Per.CHUNK or self.kernel.chunk == 1 else dims
+        timed = array.per is Per.TOKEN and self.kernel.chunk > 1
+        dims: Dims = ("i", *array.axes) if timed else array.axes
+        outer, self.level = self.level, max(1, self.level_of(value))
+        if self.blocked in array.axes:
+            self.level = 2
         text = self.full(self.value(value), dims) if dims else self.value(value).text
         pointer = self.parameters[array.name]
-        text = self.name("stored", f"{text}.to({pointer}.dtype.element_ty)", dims)
+        if dims:
+            text = f"{text}.to({pointer}.dtype.element_ty)"
         mask = f", mask={self.within(dims)}" if dims else ""
-        return [f"tl.store({self.address(array)}, {text}{mask})"]
+        store = f"tl.store({self.address(array)}, {text}{mask})"
+        if guard:
+            self.line(f"if {guard}:")
+            store = f"    {store}"
+        self.line(store)
+        self.level = outer
 
     # Pointwise
 
@@ -430,7 +460,7 @@ class Tiles:
         if lines and lines[-1][0] == result:
             result = lines.pop()[1]
         for name, line in lines:
-            self.line(f"{name} = {line}", fixed=self.fixed(value))
+            self.line(f"{name} = {line}")
         return Tile(result, dims)
 
     def _sum_of_products(
