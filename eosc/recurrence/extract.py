@@ -14,6 +14,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from eosc.algebra.interval import NONNEGATIVE, Interval
+from eosc.diagnostics import NOWHERE, Diagnostic, EosError
 from eosc.recurrence.building import Builder, is_number
 from eosc.recurrence.factors import Splitter
 from eosc.recurrence.model import (
@@ -47,8 +48,18 @@ from eosc.semantics.terms import Dependence, HistorySum, LagSum, Number, Read, T
 
 
 def extract(mixer: Mixer) -> System:
-    """The stages, writes and readouts of a mixer."""
-    return _Extraction(mixer).system()
+    """The stages, writes and readouts of a mixer.
+
+    Raises:
+        EosError: E008, when states build on each other in a chain too long to be followed.
+    """
+    try:
+        return _Extraction(mixer).system()
+    except RecursionError:
+        message = f"the states of '{mixer.name}' build on each other in too long a chain"
+        hint = "write several steps of the chain as one state"
+        span = mixer.span if mixer.span is not None else NOWHERE
+        raise EosError(Diagnostic("E008", message, span, hint=hint)) from None
 
 
 class _Extraction:

@@ -16,7 +16,7 @@ from eosc.diagnostics import sanitise
 from eosc.semantics.graph import Edge, StateGraph
 from eosc.semantics.model import Declaration, Kind
 
-_HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 44, 56, 22, 24
+_HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 44, 64, 28, 24
 _CHARACTER = 7.4
 _SWEEPS = 4
 _COLORS = {
@@ -40,16 +40,17 @@ class Box:
     width: float
 
 
-def layers(graph: StateGraph, crosses: Crosses) -> list[list[str]]:
+def layers(graph: StateGraph) -> list[list[str]]:
     """The nodes in layers: every dependence within a step goes to a later layer."""
     flow = nx.DiGraph()
     flow.add_nodes_from(each.name for each in graph.nodes)
-    for edge in graph.edges:
-        if not crosses(edge) and edge.source != edge.target:
-            flow.add_edge(edge.source, edge.target)
     rank = {each.name: index for index, each in enumerate(graph.nodes)}
-    if not nx.is_directed_acyclic_graph(flow):  # two memories that read each other at t
-        flow.remove_edges_from([(a, b) for a, b in flow.edges if rank[a] >= rank[b]])
+    # Every dependence within a step goes forward in the order of evaluation; a read of the last
+    # step is taken along where it does too, and bends backwards where it does not.
+    done = {name: index for index, name in enumerate(graph.mixer.order)}
+    for edge in graph.edges:
+        if done.get(edge.source, -1) < done.get(edge.target, -1):
+            flow.add_edge(edge.source, edge.target)
     found = [sorted(layer, key=rank.__getitem__) for layer in nx.topological_generations(flow)]
     for sweep in range(_SWEEPS):
         order = range(1, len(found)) if sweep % 2 == 0 else range(len(found) - 2, -1, -1)
@@ -72,11 +73,11 @@ def _settled(layer: list[str], fixed: list[str], flow: nx.DiGraph, step: int) ->
     return sorted(layer, key=keys.__getitem__)
 
 
-def placed(graph: StateGraph, label: Label, crosses: Crosses) -> dict[str, Box]:
+def placed(graph: StateGraph, label: Label) -> dict[str, Box]:
     """The place of each node."""
     by_name = {each.name: each for each in graph.nodes}
     found: dict[str, Box] = {}
-    ordered = layers(graph, crosses)
+    ordered = layers(graph)
     tallest = max(map(len, ordered), default=0)
     x = float(_MARGIN)
     for layer in ordered:
@@ -91,7 +92,7 @@ def placed(graph: StateGraph, label: Label, crosses: Crosses) -> dict[str, Box]:
 
 def svg(graph: StateGraph, label: Label, crosses: Crosses) -> str:
     """The drawing as an SVG document."""
-    boxes = placed(graph, label, crosses)
+    boxes = placed(graph, label)
     width = max((box.x + box.width for box in boxes.values()), default=0) + _MARGIN
     height = max((box.y + _HEIGHT for box in boxes.values()), default=0) + _MARGIN + _GAP_Y
     name = _text(graph.mixer.name)
@@ -123,20 +124,24 @@ def _node(declaration: Declaration, box: Box, text: tuple[str, str]) -> str:
 
 def _edge(edge: Edge, boxes: Mapping[str, Box], dashed: bool) -> str:
     start, end = boxes[edge.source], boxes[edge.target]
-    if not dashed:
+    color, dashes = ("#b05a00", ' stroke-dasharray="4 3"') if dashed else ("#555", "")
+    if start.x + start.width <= end.x:
         x1, y1 = start.x + start.width, start.y + _HEIGHT / 2
         x2, y2 = end.x, end.y + _HEIGHT / 2
-        bend = max(24.0, abs(x2 - x1) / 2)
+        bend = max(24.0, (x2 - x1) / 2)
         leave, arrive = f"{x1 + bend:.1f} {y1:.1f}", f"{x2 - bend:.1f} {y2:.1f}"
-        path = f"M{x1:.1f} {y1:.1f}C{leave} {arrive} {x2:.1f} {y2:.1f}"
-        return f'<path d="{path}" fill="none" stroke="#555" marker-end="url(#tip)"/>'
-    x1, y1 = start.x + start.width * 0.7, start.y + _HEIGHT
-    x2, y2 = end.x + end.width * 0.3, end.y + _HEIGHT
-    low = max(y1, y2) + 26
-    path = f"M{x1:.1f} {y1:.1f}C{x1:.1f} {low:.1f} {x2:.1f} {low:.1f} {x2:.1f} {y2:.1f}"
+        low = (y1 + y2) / 2 - 4
+    else:
+        x1, y1 = start.x + start.width * 0.7, start.y + _HEIGHT
+        x2, y2 = end.x + end.width * 0.3, end.y + _HEIGHT
+        low = max(y1, y2) + 18
+        leave, arrive = f"{x1:.1f} {low + 8:.1f}", f"{x2:.1f} {low + 8:.1f}"
+    path = f"M{x1:.1f} {y1:.1f}C{leave} {arrive} {x2:.1f} {y2:.1f}"
+    line = f'<path d="{path}" fill="none" stroke="{color}"{dashes} marker-end="url(#tip)"/>'
+    if not dashed:
+        return line
     return (
-        f'<path d="{path}" fill="none" stroke="#b05a00" stroke-dasharray="4 3" '
-        f'marker-end="url(#tip)"/><text x="{(x1 + x2) / 2:.1f}" y="{low:.1f}" fill="#b05a00" '
+        f'{line}<text x="{(x1 + x2) / 2:.1f}" y="{low:.1f}" fill="{color}" '
         f'text-anchor="middle" font-size="10">{_text(edge.label)}</text>'
     )
 

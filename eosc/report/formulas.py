@@ -44,6 +44,9 @@ from eosc.semantics.terms import (
 LONGEST = 400
 """Characters of one formula."""
 
+DEEPEST = 80
+"""Levels of one formula."""
+
 _INFIX = {
     "or": (1, "or"),
     "and": (2, "and"),
@@ -78,13 +81,16 @@ class _Writer:
 
     def __init__(self, budget: int) -> None:
         self._budget = budget
+        self._depth = 0
 
     def write(self, term: Term, floor: int) -> str:
         """The term, in brackets where it binds looser than `floor`."""
         self._budget -= 1
-        if self._budget < 0:
+        if self._budget < 0 or self._depth > DEEPEST:
             return _CUT
+        self._depth += 1
         text, level = self._text(term)
+        self._depth -= 1
         return f"({text})" if level < floor else text
 
     def _text(self, term: Term) -> tuple[str, int]:

@@ -97,17 +97,18 @@ def rich_parts(explanation: Explanation) -> Iterator[RenderableType]:
     yield Text("")
     for each in explanation.equations:
         yield Text("    " + sanitise(each), style="cyan")
+    yield Text("")
     for table in tables(explanation):
         if not table.rows:
             continue
-        drawn = RichTable(
-            title=Text(table.title, style="bold"), title_justify="left", box=SIMPLE_HEAD
-        )
+        yield Text(table.title, style="bold")
+        drawn = RichTable(box=SIMPLE_HEAD, show_edge=False)
         for column in table.columns:
             drawn.add_column(Text(column), justify="right" if column == "bytes" else "left")
         for row in table.rows:
             drawn.add_row(*(Text(sanitise(cell)) for cell in row))
         yield drawn
+        yield Text("")
     yield Text(f"Output: {sanitise(explanation.output)}")
 
 

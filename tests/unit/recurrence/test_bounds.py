@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from eosc.diagnostics import EosError
 from eosc.recurrence.extract import extract
 from eosc.recurrence.operands import crossing, states
 from eosc.recurrence.operators import Opaque, Operator
@@ -71,6 +72,16 @@ def test_doubling_macros_cost_little(output: str, way: str) -> None:
     states(subject, {"K": 4, "V": 4})
     assert time.monotonic() - start < 2
     assert [each.memory for each in system.recurrences] == ["m"]
+
+
+def test_too_long_a_chain_is_a_finding() -> None:
+    chain = doubling("v[t]", "0.5 * P + v[t]", 250)
+    body = HEAD + chain + "    m[t] = a[t] * m[t-1] + k[t] * p250[t]\n"
+    subject = mixer_from(body + "    output y[t]: V = sum[K](q[t] * m[t]) + p250[t]\n")
+    try:
+        assert [each.memory for each in extract(subject).recurrences] == ["m"]
+    except EosError as error:
+        assert [each.code for each in error.diagnostics] == ["E008"]
 
 
 def test_doubling_readouts_cost_little() -> None:

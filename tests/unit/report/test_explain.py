@@ -212,9 +212,10 @@ mixer x:
     return value
 
 
-def test_a_formula_has_a_bound() -> None:
+@pytest.mark.parametrize("depth", [200, 5000])
+def test_a_formula_has_a_bound(depth: int) -> None:
     term: Term = Read(name="x", type=Type())
-    for _ in range(200):  # a tree of 2 ** 200 nodes
+    for _ in range(depth):  # a tree of 2 ** depth nodes
         term = Apply(op="add", args=(term, term), type=Type())
     assert len(formula(term)) <= LONGEST
 

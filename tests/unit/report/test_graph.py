@@ -38,7 +38,7 @@ def test_json_holds_the_stages() -> None:
 @pytest.mark.parametrize("name", mixers())
 def test_layers_follow_the_step(name: str) -> None:
     subject = graph(name)
-    found = layers(subject, crosses)
+    found = layers(subject)
     assert sorted(x for layer in found for x in layer) == sorted(x.name for x in subject.nodes)
     place = {name: index for index, layer in enumerate(found) for name in layer}
     rank = {each.name: index for index, each in enumerate(subject.nodes)}
@@ -49,7 +49,7 @@ def test_layers_follow_the_step(name: str) -> None:
 
 @pytest.mark.parametrize("name", mixers())
 def test_boxes_do_not_overlap(name: str) -> None:
-    boxes = list(placed(graph(name), label, crosses).values())
+    boxes = list(placed(graph(name), label).values())
     for index, first in enumerate(boxes):
         for second in boxes[index + 1 :]:
             apart = first.x + first.width <= second.x or second.x + second.width <= first.x
