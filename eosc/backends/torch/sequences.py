@@ -29,12 +29,16 @@ _IMAGINARY = re.compile(r"\dj\b")
 class Sequences:
     """The values of a mixer over whole sequences.
 
+    heads: text of the size of the head dimension.
+
     Args:
         mixer: the elaborated mixer.
         names: names of variables; those of operands are given by `operand_name`.
         given: names that something else computes (readouts of scans), as values [B, T, H, axes].
         numbers: configs that the caller passes, as names of Python numbers.
     """
+
+    heads = "H"
 
     def __init__(
         self,
@@ -204,7 +208,7 @@ class Sequences:
     def _axis_index(self, term: ir.AxisIndex, level: int) -> Val:
         count = self.size(term.axis)
         text = f"torch.arange({count}, dtype=dtype, device=device)"
-        if term.axis == "H":
+        if term.axis == "H" and "H" not in self.order:
             return Val(f"{text}.view(1, 1, -1)", ())
         return self._sliced(Val(f"{text}.view(1, 1, 1, -1)", (term.axis,)), level)
 
@@ -383,7 +387,7 @@ class Sequences:
             raise NotPrintableError(f"{term.op} inside a loop")
         val = self.tensor(self.value(term.arg, 0))
         axes = val.axes or ()
-        sizes = ", ".join(["B", "T", "H", *(self.size(axis) for axis in axes)])
+        sizes = ", ".join(["B", "T", self.heads, *(self.size(axis) for axis in axes)])
         full = self.call("_grown_to", val.text, f"({sizes})")
         state = next((each for each in self.states if each.scan is term), None)
         before = "None" if state is None else self._before_running(state)
@@ -616,7 +620,7 @@ class Sequences:
         for name in memories:
             axes = self.sort(self.mixer.by_name[name].type.axes)
             held = self.names.fresh(identifier(name))
-            sizes = ", ".join(["B", "1", "H", *(self.size(axis) for axis in axes)])
+            sizes = ", ".join(["B", "1", self.heads, *(self.size(axis) for axis in axes)])
             self.line(f"{held} = {self._first_memory(name, sizes)}", note=f"{name} before the step")
             previous[name] = Val(held, axes)
         for name in outside:
@@ -630,7 +634,7 @@ class Sequences:
                 assert value is not None, "a group holds defined names"
                 val = self.conformed(self.tensor(self.value(value)), name)
                 if name in memories:
-                    sizes = ["B", "1", "H", *(self.size(axis) for axis in val.axes or ())]
+                    sizes = ["B", "1", self.heads, *(self.size(axis) for axis in val.axes or ())]
                     val = replace(val, text=f"{val.operand}.expand({', '.join(sizes)})")
                 current[name] = self.name(val, f"{identifier(name)}_now", 1, value)
                 if name in outside:
@@ -665,6 +669,18 @@ class Sequences:
                 return True
         return self.mixer.output.name == name
 
+    def linear(self, term: ir.Linear, level: int) -> Val:
+        """A learned map: of layers only."""
+        raise NotPrintableError("linear() belongs in a layer")
+
+    def shortconv(self, term: ir.ShortConv, level: int) -> Val:
+        """A learned convolution: of layers only."""
+        raise NotPrintableError("shortconv() belongs in a layer")
+
+    def view(self, term: ir.View, level: int) -> Val:
+        """A reshape: of layers only."""
+        raise NotPrintableError("view() belongs in a layer")
+
     # Entry and exit
 
     def open_states(self) -> None:
@@ -680,7 +696,7 @@ class Sequences:
             if state.name in self.given:
                 continue
             past = self.names.of(f"past {state.name}", f"{identifier(state.name)}_past")
-            axes = list(_axes(state))
+            axes = list(shown_axes(state))
             moved = f"{held}.unsqueeze(1)" if state.kind in ("memory", "running") else (
                 f"{held}.transpose(1, 2)"
             )
@@ -694,7 +710,7 @@ class Sequences:
             zero = "torch.zeros(B, dtype=torch.int64, device=device)"
             return f"({zero} if {held} is None else {held}) + T"
         if state.name in self._lasts and state.kind in ("memory", "running"):
-            axes = self.sort(_axes(state))
+            axes = self.sort(shown_axes(state))
             val = Val(self._lasts[state.name], axes)
             if state.kind == "running":
                 identity = "0.0" if state.scan is not None and state.scan.op == "cumsum" else (
@@ -705,8 +721,8 @@ class Sequences:
                 val = Val(last, axes)
             return f"{self._declared(val, state)}.squeeze(1)"
         val = self.tensor(self.named(state.name))
-        axes = self.sort(_axes(state))
-        sizes = ", ".join(["B", "T", "H", *(self.size(axis) for axis in axes)])
+        axes = self.sort(shown_axes(state))
+        sizes = ", ".join(["B", "T", self.heads, *(self.size(axis) for axis in axes)])
         full = self.call("_grown_to", val.text, f"({sizes})")
         past = self._past(state.name)
         depth = str(state.depth)
@@ -720,7 +736,7 @@ class Sequences:
 
     def _declared(self, val: Val, state: State) -> str:
         """The value with its axes as declared."""
-        axes = _axes(state)
+        axes = shown_axes(state)
         if val.axes == axes or val.axes is None:
             return val.operand
         places = ", ".join(str(3 + val.axes.index(axis)) for axis in axes)
@@ -731,7 +747,8 @@ def _newest(held: str) -> str:
     return f"(None if {held} is None or not {held}.shape[1] else {held}[:, -1:])"
 
 
-def _axes(state: State) -> tuple[str, ...]:
+def shown_axes(state: State) -> tuple[str, ...]:
+    """The axes of a state, as declared."""
     assert state.declaration is not None, "the position has no axes"
     if state.kind == "running" and state.scan is not None:
         return state.scan.type.axes
@@ -773,6 +790,9 @@ _RULES: dict[type[Term], Callable[[Sequences, Any, int], Val]] = {
     ir.Accumulator: Sequences._accumulator,
     ir.Eye: Sequences._eye,
     ir.Solve: Sequences._solve,
+    ir.Linear: lambda seq, term, level: seq.linear(term, level),
+    ir.ShortConv: lambda seq, term, level: seq.shortconv(term, level),
+    ir.View: lambda seq, term, level: seq.view(term, level),
 }
 
 
