@@ -37,6 +37,11 @@ class Splitter:
         self._bound = bound
         self._factors: dict[int, tuple[Term, tuple[Term, ...]]] = {}
         self._addends: dict[int, tuple[Term, tuple[Term, ...]]] = {}
+        for name in mixer.order:  # states first, in order: then no chain is followed deeply
+            each = mixer.by_name[name]
+            if each.kind is not Kind.MEMORY and each.value is not None:
+                self.factors(each.value)
+                self.addends(each.value)
 
     def by_axes(self, terms: Iterable[Term]) -> tuple[Term, ...]:
         """The product of the terms as factors that share no axis; scalars, if any, first."""

@@ -63,6 +63,8 @@ def crossing(mixer: Mixer) -> tuple[Crossing, ...]:
     does not.
     """
     scaling = _Scaling(mixer)
+    for name in mixer.order:  # states first, in order: then no chain of them is followed deeply
+        scaling.enter(name)
     names = frozenset().union(*(scaling.update(each) for each in mixer.memories))
     found = []
     for operand in mixer.operands:
@@ -96,6 +98,13 @@ class _Scaling:
         # Of each term that was asked for; kept, or states that double would cost 2 ** n.
         self._products: dict[int, tuple[Term, frozenset[str]]] = {}
         self._reached: dict[int, tuple[Term, frozenset[str] | None]] = {}
+
+    def enter(self, name: str) -> None:
+        """Follow a state, when those it is made of are known."""
+        declaration = self._mixer.by_name[name]
+        if declaration.kind is not Kind.MEMORY and declaration.value is not None:
+            self._read(name)
+            self._factors(declaration.value)
 
     def update(self, memory: Declaration) -> frozenset[str]:
         """The names that scale a memory on the way to this memory's update."""

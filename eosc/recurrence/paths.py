@@ -160,9 +160,21 @@ class Linear:
         self._mentions: dict[int, tuple[Term, bool]] = {}
         self._settle = settle
         self._forms: dict[int, tuple[Term, Form]] = {}
+        self._entered = accumulator is not None
+
+    def _enter_states(self) -> None:
+        """States in the order of evaluation: then no chain of them is followed deeply."""
+        for name in self._mixer.order:
+            each = self._mixer.by_name[name]
+            if each.kind is not Kind.MEMORY and each.value is not None:
+                if self._sources.of(each.value) & self._tracked:
+                    self.form(each.value)
 
     def form(self, term: Term) -> Form:
         """The paths and the rest of a term."""
+        if not self._entered:
+            self._entered = True
+            self._enter_states()
         known = self._forms.get(id(term))
         if known is not None:
             return known[1]

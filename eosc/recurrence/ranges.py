@@ -6,29 +6,39 @@ what it knew: `1 - a[t]` what `a[t]` is, and that a running log-sum-exp never fa
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from eosc.algebra.interval import Interval, bound
 from eosc.algebra.scalar import Arg, fn
 from eosc.semantics.model import Kind, Mixer
 from eosc.semantics.scalars import Scalars
-from eosc.semantics.terms import Term
+from eosc.semantics.terms import NOW, Read, Term
 
 
 class Ranges:
     """Ranges of the terms of one mixer."""
 
     def __init__(self, mixer: Mixer) -> None:
-        self._scalars = Scalars(mixer.by_name)
-        for each in mixer.declarations:
-            if each.name not in mixer.order or each.kind is Kind.MEMORY:
-                self._scalars.given(each.name, each.inferred)
-        for name in mixer.order:
-            each = mixer.by_name[name]
-            if each.kind is not Kind.MEMORY and each.value is not None:
-                self._scalars.define(name, each.value)
+        self._mixer = mixer
 
     def of(self, term: Term) -> Interval:
         """An interval that holds every value of the term (of its modulus, when complex)."""
+        if isinstance(term, Read) and term.at in (None, NOW) and term.name in self._mixer.by_name:
+            return self._mixer.by_name[term.name].inferred
         return self._scalars.bound(self._scalars.real(term))
+
+    @cached_property
+    def _scalars(self) -> Scalars:
+        mixer = self._mixer
+        scalars = Scalars(mixer.by_name)
+        for each in mixer.declarations:
+            if each.name not in mixer.order or each.kind is Kind.MEMORY:
+                scalars.given(each.name, each.inferred)
+        for name in mixer.order:
+            each = mixer.by_name[name]
+            if each.kind is not Kind.MEMORY and each.value is not None:
+                scalars.define(name, each.value)
+        return scalars
 
 
 def absolute(interval: Interval) -> Interval:

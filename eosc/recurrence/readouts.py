@@ -63,6 +63,7 @@ class Reader:
         self._taken = {each.name for each in self._mixer.declarations}
         self._linear = Linear(sources, builder, ranks, settle=self._settle)
         self._done: dict[int, tuple[Term, Term]] = {}
+        self._entered = False
         self._kinds: dict[int, tuple[Term, str]] = {}
         self._inlined: dict[tuple[int, tuple[str, ...]], tuple[Term, Term]] = {}
         self._summed = self._summed_states()
@@ -113,6 +114,12 @@ class Reader:
 
     def kind(self, term: Term) -> str:
         """How the output depends on the memories and on sums over the past."""
+        if not self._entered:
+            self._entered = True
+            for state in self._mixer.order:  # in order: then no chain is followed deeply
+                value = self._mixer.by_name[state].value
+                if value is not None:
+                    self.kind(value)
         if id(term) not in self._kinds:
             self._kinds[id(term)] = (term, self._kind(term))
         return self._kinds[id(term)][1]

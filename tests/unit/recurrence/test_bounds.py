@@ -10,7 +10,7 @@ from eosc.recurrence.extract import extract
 from eosc.recurrence.operands import crossing, states
 from eosc.recurrence.operators import Opaque, Operator
 from eosc.recurrence.structures import ROOMS, classify, transition
-from eosc.semantics.model import Declaration, Mixer
+from eosc.semantics.model import Mixer
 from eosc.semantics.terms import Apply, Dependence, Read, Term, walk
 from eosc.testing.zoo import mixer, mixer_from, mixers
 
@@ -74,14 +74,21 @@ def test_doubling_macros_cost_little(output: str, way: str) -> None:
     assert [each.memory for each in system.recurrences] == ["m"]
 
 
-def test_too_long_a_chain_is_a_finding() -> None:
+def test_a_long_chain_of_states_is_followed() -> None:
     chain = doubling("v[t]", "0.5 * P + v[t]", 250)
     body = HEAD + chain + "    m[t] = a[t] * m[t-1] + k[t] * p250[t]\n"
     subject = mixer_from(body + "    output y[t]: V = sum[K](q[t] * m[t]) + p250[t]\n")
-    try:
-        assert [each.memory for each in extract(subject).recurrences] == ["m"]
-    except EosError as error:
-        assert [each.code for each in error.diagnostics] == ["E008"]
+    assert [str(each.structure) for each in extract(subject).recurrences] == ["diag{K}"]
+
+
+def test_too_deep_a_term_is_a_finding() -> None:
+    value = mixer("gla").by_name["m"].value
+    assert value is not None
+    for _ in range(3000):
+        value = Apply(op="neg", args=(value,), type=value.type)
+    with pytest.raises(EosError) as caught:
+        extract(_with_update(value))
+    assert [each.code for each in caught.value.diagnostics] == ["E008"]
 
 
 def test_doubling_readouts_cost_little() -> None:
@@ -96,19 +103,19 @@ def test_doubling_readouts_cost_little() -> None:
 
 
 def test_a_nonlinear_update_is_placed_without_an_exception() -> None:
-    subject = mixer("gla")
-    memory = subject.by_name["m"]
-    assert memory.value is not None
-    squashed = Apply(op="tanh", args=(memory.value,), type=memory.value.type)
-    broken = [d if d.name != "m" else _with_value(d, squashed) for d in subject.declarations]
-    system = extract(Mixer("x", subject.axes, tuple(broken), subject.order))
-    (recurrence,) = system.recurrences
+    value = mixer("gla").by_name["m"].value
+    assert value is not None
+    squashed = Apply(op="tanh", args=(value,), type=value.type)
+    (recurrence,) = extract(_with_update(squashed)).recurrences
     assert str(recurrence.structure) == "dense"
     assert recurrence.update == squashed
 
 
-def _with_value(declaration: Declaration, value: Term) -> Declaration:
-    return replace(declaration, value=value)
+def _with_update(value: Term) -> Mixer:
+    """GLA with another update, which no specification that checks could have."""
+    subject = mixer("gla")
+    changed = [replace(d, value=value) if d.name == "m" else d for d in subject.declarations]
+    return replace(subject, declarations=tuple(changed))
 
 
 @pytest.mark.parametrize("name", mixers())
