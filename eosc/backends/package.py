@@ -24,7 +24,14 @@ MANIFEST = "manifest.json"
 TORCH_CHUNK = 32
 """Tokens a chunk of the torch kernels: the fastest on a CPU at K = V = 64."""
 
-_PYTHON = ("__init__.py", "op.py", "torch_kernels.py", "triton_kernels.py", "layer.py", "schedule.py")
+_PYTHON = (
+    "__init__.py",
+    "op.py",
+    "torch_kernels.py",
+    "triton_kernels.py",
+    "layer.py",
+    "schedule.py",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +151,13 @@ def _schedule(program: Program, header: tuple[str, ...], triton: bool) -> str:
         rows = [repr(row.printed) for row in rows_of(step.scan)] if triton else []
         forms = [repr((form.chunk, form.base)) for form in step.forms]
         why = [comment(step.certified(form.chunk)) for form in step.forms]
-        scans.append({
-            "name": scan_name(step),
-            "forms": list(zip(forms, why, strict=True)),
-            "rows": rows,
-        })
+        scans.append(
+            {
+                "name": scan_name(step),
+                "forms": list(zip(forms, why, strict=True)),
+                "rows": rows,
+            }
+        )
     return render(
         "torch/schedule.py.jinja",
         header=header,
@@ -176,7 +185,9 @@ def _readme(
         axes = ", ".join(each.declaration.type.axes)
         lead = "H" if each.static else "B, T, H"
         layout = f"[{lead}{', ' if axes else ''}{axes}]"
-        lines.append(f"- `{text}` {_markdown(layout)}{': log-decay, at most 0' if each.log else ''}")
+        lines.append(
+            f"- `{text}` {_markdown(layout)}{': log-decay, at most 0' if each.log else ''}"
+        )
     called = identifier(name)
     arguments = ", ".join(operator.parameters)
     lines += ["", "```python", f"from {called} import {called}", ""]

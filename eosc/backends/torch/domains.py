@@ -121,7 +121,7 @@ class Supports:
             case Dot(left=left, right=right, over=over):
                 return self._contracted(value.dims, over, (left, right))
             case Sum(arg=arg, over=over):
-                return self._contracted(value.dims, *over[:1], (arg,))
+                return self._contracted(value.dims, over[0], (arg,))
             case Rename(arg=arg) | Round(arg=arg):
                 return self.of(arg)
         return FULL

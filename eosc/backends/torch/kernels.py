@@ -1,18 +1,18 @@
 """An `Algorithm` as one torch function: statements batched over chunks, a short loop for the state.
 
-    what reads no state   ->  tiles of all chunks at once
-    Update                ->  m = decay * m + write, walked chunk by chunk (its affine form is
-                              derived from the IR)
-    what reads the state  ->  tiles of all chunks again, over the stacked states
+what reads no state   ->  tiles of all chunks at once
+Update                ->  m = decay * m + write, walked chunk by chunk (its affine form is
+                          derived from the IR)
+what reads the state  ->  tiles of all chunks again, over the stacked states
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from eosc.algebra.derivative import grad
-from eosc.algebra.scalar import ONE, ZERO, args_of, substitute
+from eosc.algebra.scalar import ONE, ZERO, S, args_of, substitute
 from eosc.backends.naming import Names
 from eosc.backends.torch.domains import FULL
 from eosc.backends.torch.tiles import NotPrintableError, Shared, Text, Tiles, Writer
@@ -22,20 +22,27 @@ from eosc.ir.nodes import (
     Algorithm,
     Array,
     Carried,
+    Decay,
     Dims,
     Dot,
     Kernel,
     Let,
+    LogDecay,
     Map,
+    Mask,
     Per,
+    Rename,
+    Round,
+    Running,
     SegmentScan,
     State,
     Statement,
     Store,
+    Sum,
     Update,
     Use,
     Value,
-    operands,
+    walk,
 )
 
 LOCALS = (
@@ -167,8 +174,10 @@ class _Printer:
         line(f"B, T = {lead}.shape[:2]")
         line(f"H = max({', '.join(counts)})" if len(counts) > 1 else f"H = {counts[0]}")
         self.writer.used.add("_precision")
-        line(f"dtype, device = _precision({', '.join(parameters[e.name] for e in tokens)}), "
-             f"{lead}.device")
+        line(
+            f"dtype, device = _precision({', '.join(parameters[e.name] for e in tokens)}), "
+            f"{lead}.device"
+        )
         line("lowest = -800.0 if dtype == torch.float64 else -128.0", "its exponential is 0")
         seen: set[str] = set()
         for array in (*tokens, *heads):
@@ -368,12 +377,12 @@ class _Body:
         match value:
             case State():
                 return None, None
-            case Map(fn=fn, args=args):
-                return self._affine_map(value, fn, dict(args), state)
+            case Map(args=args):
+                return self._affine_map(value, dict(args), state)
         raise NotPrintableError(f"the update of {state} reads it through {type(value).__name__}")
 
     def _affine_map(
-        self, value: Map, fn: object, args: Mapping[str, Value], state: str
+        self, value: Map, args: Mapping[str, Value], state: str
     ) -> tuple[Value | None, Value | None]:
         inside = [name for name in args_of(value.fn) if _reads(args[name], state)]
         decays: list[Value] = []
@@ -386,7 +395,7 @@ class _Body:
             rest = substitute(rest, {name: 0}) if write is None else rest
             if write is not None:
                 offsets[name] = write
-            factors = [] if slope is ONE else [_mapped(slope, args)]
+            factors: list[Value] = [] if slope is ONE else [_mapped(slope, args)]
             factors += [] if decay is None else [decay]
             decays.append(product(*factors) if factors else Map(ONE, (), dims=()))
         alone = len(decays) == 1 and isinstance(decays[0], Map) and decays[0].fn is ONE
@@ -414,8 +423,6 @@ class _Body:
 
 def _smallest(algorithm: Algorithm) -> int:
     """The size of the smallest blocks of tokens whose decays are asked for."""
-    from eosc.ir.nodes import Decay, walk
-
     sizes = [kernel.chunk for kernel in algorithm.kernels]
     for kernel in algorithm.kernels:
         decays = [v for each in kernel.body for v in walk(each.value) if isinstance(v, Decay)]
@@ -426,41 +433,39 @@ def _smallest(algorithm: Algorithm) -> int:
     return min(size for size in sizes if size > 0)
 
 
-def _mapped(fn: object, args: Mapping[str, Value], dims: Dims | None = None) -> Map:
+def _mapped(fn: S, args: Mapping[str, Value], dims: Dims | None = None) -> Map:
     """A map over the arguments that the function uses."""
-    from eosc.algebra.scalar import S
-
-    assert isinstance(fn, S)
     kept = tuple((name, args[name]) for name in args_of(fn))
     return Map(fn, kept, dims=merge(*(arg.dims for _, arg in kept)) if dims is None else dims)
 
 
 def _reads(value: Value, state: str) -> bool:
-    from eosc.ir.nodes import walk
-
     return any(isinstance(each, State) and each.name == state for each in walk(value))
 
 
 def _uses(value: Value) -> list[Use]:
-    from eosc.ir.nodes import walk
-
     return [each for each in walk(value) if isinstance(each, Use)]
 
 
-def _rebuilt(value: Value, change: object) -> Value:
+def _rebuilt(value: Value, change: Callable[[Value], Value]) -> Value:
     """The value with each direct sub-value changed."""
-    from collections.abc import Callable
-
-    assert isinstance(change, Callable)  # type: ignore[arg-type]
-    if not operands(value):
-        return value
     match value:
         case Map(args=args):
             return replace(value, args=tuple((name, change(arg)) for name, arg in args))
         case Dot(left=left, right=right):
             return replace(value, left=change(left), right=change(right))
-    field = "log" if hasattr(value, "log") else "arg"
-    return replace(value, **{field: change(getattr(value, field))})
+        case Decay(log=log):
+            return replace(value, log=change(log))
+        case (
+            Sum(arg=arg)
+            | LogDecay(arg=arg)
+            | Mask(arg=arg)
+            | Rename(arg=arg)
+            | Round(arg=arg)
+            | Running(arg=arg)
+        ):
+            return replace(value, arg=change(arg))
+    return value
 
 
 __all__ = ["FULL", "Function", "print_algorithm"]

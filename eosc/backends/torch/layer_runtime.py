@@ -45,9 +45,7 @@ def _uniform(
     return nn.Parameter(torch.empty(size, device=device, dtype=dtype).uniform_(-bound, bound))
 
 
-def _short_convolution(
-    x: Tensor, taps: Tensor, before: Tensor | None
-) -> tuple[Tensor, Tensor]:
+def _short_convolution(x: Tensor, taps: Tensor, before: Tensor | None) -> tuple[Tensor, Tensor]:
     """Causal depthwise convolution of [B, T, channels], and the inputs to keep for the next call.
 
     taps [channels, width], the last one on the present; before [B, width - 1, channels].
@@ -63,14 +61,17 @@ def _short_convolution(
 
 
 def _each_sequence_of(
-    run: Callable[..., object], x: Tensor, state: Sequence[Tensor] | None, cu_seqlens: Tensor
+    run: Callable[..., tuple[Tensor, tuple[Tensor, ...]]],
+    x: Tensor,
+    state: Sequence[Tensor] | None,
+    cu_seqlens: Tensor,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Run sequences packed along time one by one, with their states."""
     bounds = cu_seqlens.tolist()
     outputs, finals = [], []
     for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
         own = None if state is None else type(state)(*(each[n : n + 1] for each in state))
-        y, final = run(x[:, a:b], own, True)  # type: ignore[misc]
+        y, final = run(x[:, a:b], own, True)
         outputs.append(y)
         finals.append(final)
     joined = tuple(torch.cat(each) for each in zip(*finals, strict=True))

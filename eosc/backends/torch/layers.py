@@ -189,7 +189,7 @@ class _LayerSequences(Sequences):
             shape.insert(0, f"int({self.value(declaration.width, 0).text})")
         text = initial_value(self, declaration, shape)
         attribute = self.weight(identifier(name), f"nn.Parameter({text})")
-        return self._arranged(Val(f"self.{attribute}{lead}"), list(given))
+        return self.arranged(Val(f"self.{attribute}{lead}"), list(given))
 
 
 def initial_value(seq: Sequences, declaration: Declaration, shape: list[str]) -> str:
@@ -281,7 +281,7 @@ class _Printer:
         output_axes = self.mixer.output.type.axes
         seq.line(f"y, final = op.{self.name}({', '.join(arguments)}{options})")
         y_axes = seq.sort(("H", *output_axes))
-        arranged = seq._arranged(Val("y.unsqueeze(2)"), ["H", *output_axes])
+        arranged = seq.arranged(Val("y.unsqueeze(2)"), ["H", *output_axes])
         seq.given["y"] = seq.name(replace(arranged, axes=y_axes), "y_heads", 0)
         output = self.pseudo.output
         assert output.value is not None, "an output has a value"
@@ -486,10 +486,13 @@ def _is_input(term: Term) -> bool:
 
 def _as_mixer(mixer: Mixer, layer: Layer) -> Mixer:
     """The layer as a mixer whose head axis is an axis like the others."""
-    layer_axes = {
-        axis for each in layer.declarations for axis in each.type.axes
-    } | {axis for each in layer.declarations if each.value for t in ir.walk(each.value)
-         for axis in t.type.axes}
+    layer_axes = {axis for each in layer.declarations for axis in each.type.axes} | {
+        axis
+        for each in layer.declarations
+        if each.value
+        for t in ir.walk(each.value)
+        for axis in t.type.axes
+    }
     named = [axis.name for axis in mixer.axes]
     formals = {formal.name for formal in layer.formals}
     order = ["D", *(a.name for a in layer.axes), "H", *named, *sorted(layer_axes)]
@@ -498,8 +501,8 @@ def _as_mixer(mixer: Mixer, layer: Layer) -> Mixer:
     axes = tuple(
         Axis(name) if name in formals else derived.get(name, Axis(name))
         for name in order
-        if name in layer_axes | formals | set(named) and (name not in formals or name in (
-            layer_axes | set(named) | {"D", "H"}))
+        if name in layer_axes | formals | set(named)
+        and (name not in formals or name in (layer_axes | set(named) | {"D", "H"}))
     )
     data = Type(axes=("D",), dependence=Dependence.DATA)
     found = [Declaration(_INPUT, Kind.OPERAND, data)]

@@ -32,9 +32,7 @@ def _step(scan: Scan, whole: Function, name: str) -> Function:
     named = [each.split(":")[0] for each in whole.parameters if each.startswith("initial") is False]
     per = {text: each for text, each in zip(named, _by_kind(scan), strict=True)}
     order = [next(t for t in named if per[t] is each) for each in scan.operands]
-    parameters = [
-        f"{text}: {'float' if per[text].per is Per.CALL else 'Tensor'}" for text in order
-    ]
+    parameters = [f"{text}: {'float' if per[text].per is Per.CALL else 'Tensor'}" for text in order]
     called = [f"{t}.unsqueeze(1)" if per[t].per is Per.TOKEN else t for t in named]
     lines = (
         (1, "held = state if state_indices is None else state[state_indices]", None),
@@ -56,7 +54,7 @@ def _step(scan: Scan, whole: Function, name: str) -> Function:
 
 
 def _by_kind(scan: Scan) -> list[Array]:
-    """The operands by tokens first, then what sequences share, as the printed functions take them."""
+    """The operands as the printed functions take them: tokens first, then what is shared."""
     return sorted(scan.operands, key=lambda each: each.per is not Per.TOKEN)
 
 

@@ -146,9 +146,7 @@ def _listed(state: object, count: int) -> tuple[Tensor | None, ...]:
     return found
 
 
-def _stored(
-    states: Sequence[Tensor], finals: Sequence[Tensor], indices: Tensor | None
-) -> None:
+def _stored(states: Sequence[Tensor], finals: Sequence[Tensor], indices: Tensor | None) -> None:
     """Write new states in place, all of them or those at the indices."""
     for held, final in zip(states, finals, strict=True):
         if indices is None:

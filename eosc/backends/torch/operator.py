@@ -120,9 +120,9 @@ class _Printer:
         if abstract:
             found.append(f"from collections.abc import {', '.join(abstract)}")
         found += ["from types import ModuleType"] if scans else []
-        found.append("from typing import Any, NamedTuple" if scans else (
-            "from typing import NamedTuple"
-        ))
+        found.append(
+            "from typing import Any, NamedTuple" if scans else ("from typing import NamedTuple")
+        )
         return found
 
     def _mixer(self, direct: ScanStep | None) -> dict[str, Any]:

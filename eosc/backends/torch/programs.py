@@ -1,4 +1,4 @@
-"""A `Program` as one torch function over whole sequences: what runs before, between and after scans.
+"""A `Program` as one torch function over whole sequences: scans, and what runs around them.
 
     <name>(operands as they cross, numbers, states before) -> (output, states behind)
 
@@ -150,9 +150,7 @@ class _Printer:
             raise NotPrintableError("no operand varies in time")
         lead = names(moving[0].name)
         seq.line(f"B, T = {lead}.shape[:2]")
-        counts = [
-            f"{names(each.name)}.shape[{0 if each.static else 2}]" for each in self.operands
-        ]
+        counts = [f"{names(each.name)}.shape[{0 if each.static else 2}]" for each in self.operands]
         seq.line(f"H = max({', '.join(counts)})" if len(counts) > 1 else f"H = {counts[0]}")
         tensors = ", ".join(names(each.name) for each in self.operands)
         seq.line(f"dtype, device = {seq.call('_work_dtype', tensors)}, {lead}.device")
@@ -178,15 +176,15 @@ class _Printer:
                     shown = f"{self.names(each.name)}.shape[{base + n}]"
                     seq.line(f"{seq.size(plain)} = {shown}")
                     self.sizes.append((axis, seq.size(plain)))
-        for axis in self.mixer.axes:
-            if axis.name in seen:
+        for declared in self.mixer.axes:
+            if declared.name in seen:
                 continue
-            if axis.size is not None:
-                text = seq.value(axis.size, 0).text
-                seq.line(f"{seq.size(axis.name)} = int({text})")
+            if declared.size is not None:
+                text = seq.value(declared.size, 0).text
+                seq.line(f"{seq.size(declared.name)} = int({text})")
             else:
-                self._invert(axis.name, seen)
-            seen.add(axis.name)
+                self._invert(declared.name, seen)
+            seen.add(declared.name)
 
     def _invert(self, name: str, seen: set[str]) -> None:
         """The size of an axis that only a derived axis shows: C of `K = 2 * C`."""

@@ -84,19 +84,22 @@ def _timed(log: Tensor, T: int, chunk: int) -> Tensor:
 
 def _blocks(x: Tensor, size: int) -> Tensor:
     """[.., C, ..] as [.., C / size, size, ..]."""
-    return x.unflatten(3, (x.shape[3] // size, size))
+    found: Tensor = x.unflatten(3, (x.shape[3] // size, size))
+    return found
 
 
 def _half(x: Tensor, size: int, which: int) -> Tensor:
     """One half (0 or 1) of each aligned block of 2 * size tokens: [.., blocks, size, ..]."""
-    return x.unflatten(3, (x.shape[3] // (2 * size), 2, size)).select(4, which)
+    found: Tensor = x.unflatten(3, (x.shape[3] // (2 * size), 2, size)).select(4, which)
+    return found
 
 
 def _level(x: Tensor, size: int) -> Tensor:
     """Of [.., C, C], the lower left quarter of each block of 2 * size: [.., blocks, size, size]."""
     n = x.shape[3] // (2 * size)
     blocks = x.unflatten(4, (n, 2, size)).unflatten(3, (n, 2, size)).diagonal(0, 3, 6)
-    return blocks[:, :, :, 1, :, 0].permute(0, 1, 2, 5, 3, 4)
+    found: Tensor = blocks[:, :, :, 1, :, 0].permute(0, 1, 2, 5, 3, 4)
+    return found
 
 
 def _upper_level(x: Tensor, size: int) -> Tensor:
@@ -108,7 +111,8 @@ def _diagonal(x: Tensor, size: int) -> Tensor:
     """Of [.., C, C], the diagonal blocks: [.., blocks, size, size]."""
     n = x.shape[3] // size
     blocks = x.unflatten(4, (n, size)).unflatten(3, (n, size)).diagonal(0, 3, 5)
-    return blocks.permute(0, 1, 2, 5, 3, 4)
+    found: Tensor = blocks.permute(0, 1, 2, 5, 3, 4)
+    return found
 
 
 def _grown(prefix: Tensor, size: int) -> Tensor:
@@ -119,7 +123,7 @@ def _grown(prefix: Tensor, size: int) -> Tensor:
 
 
 def _grown_back(suffix: Tensor, prefix: Tensor, size: int) -> Tensor:
-    """Decay to the closing of each block of 2 * size tokens, from the tables of blocks of `size`."""
+    """Decay to the closing of each block of 2 * size tokens, from tables of blocks of `size`."""
     blocks = suffix.unflatten(3, (suffix.shape[3] // (2 * size), 2, size))
     first, second = blocks.unbind(4)
     return torch.stack((first * _half(prefix, size, 1)[:, :, :, :, -1:], second), 4).flatten(3, 5)
@@ -146,7 +150,8 @@ def _pairs(decay: Tensor, size: int) -> Tensor:
         later, earlier = _half(prefix, h, 1), _half(suffix, h, 0)
         _level(found, h).copy_(later[..., :, None] * earlier[..., None, :])
         suffix, prefix, h = _grown_back(suffix, prefix, h), _grown(prefix, h), 2 * h
-    return found.unflatten(2, (chunks, lead[2] // max(chunks, 1)))
+    found: Tensor = found.unflatten(2, (chunks, lead[2] // max(chunks, 1)))
+    return found
 
 
 def _rows_before(pairs: Tensor) -> Tensor:
@@ -211,7 +216,10 @@ def _each_sequence(
     cu_seqlens: Tensor,
     kinds: str,
 ) -> tuple[Tensor, ...]:
-    """Run sequences packed along time one by one; kinds of results: t tokens, n a sequence, s sum."""
+    """Run sequences packed along time one by one.
+
+    kinds: of each result: t, along time; n, one a sequence; s, the sum over sequences.
+    """
     bounds = cu_seqlens.tolist()
     parts = []
     for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):

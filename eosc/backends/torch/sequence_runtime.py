@@ -77,7 +77,9 @@ def _last(x: Tensor, past: Tensor | None, fill: Tensor | float, depth: int) -> T
     if depth <= T:
         return x[:, T - depth :]
     longer = torch.cat((x.new_zeros(x.shape[0], depth, *x.shape[2:]), x), 1)[:, -T - depth :]
-    old = _delayed(longer[:, T:], past, fill, depth)[:, T:] if past is None else past[:, T - depth :]
+    old = (
+        _delayed(longer[:, T:], past, fill, depth)[:, T:] if past is None else past[:, T - depth :]
+    )
     if old.shape[1] < depth - T:
         filled = torch.as_tensor(fill, dtype=x.dtype, device=x.device)
         old = torch.cat((filled.expand(x.shape[0], depth - T - old.shape[1], *x.shape[2:]), old), 1)
@@ -113,13 +115,15 @@ def _softmax(x: Tensor, dims: tuple[int, ...]) -> Tensor:
 
 
 def _l2norm(x: Tensor, dims: tuple[int, ...]) -> Tensor:
-    return x / torch.linalg.vector_norm(x, dim=dims, keepdim=True).clamp_min(1e-12)
+    found: Tensor = x / torch.linalg.vector_norm(x, dim=dims, keepdim=True).clamp_min(1e-12)
+    return found
 
 
 def _srmsnorm(x: Tensor, dims: tuple[int, ...]) -> Tensor:
     count = math.prod(x.shape[dim] for dim in dims)
     norm = torch.linalg.vector_norm(x, dim=dims, keepdim=True) / math.sqrt(count)
-    return x / norm.clamp_min(1e-12)
+    found: Tensor = x / norm.clamp_min(1e-12)
+    return found
 
 
 def _rmsnorm(x: Tensor, dims: tuple[int, ...]) -> Tensor:
@@ -169,4 +173,5 @@ def _flat_of(z: Tensor, dim: int) -> Tensor:
 
 def _solved(matrix: Tensor, right: Tensor) -> Tensor:
     """X with matrix x == right; matrix [.., n, n], right [.., n]."""
-    return torch.linalg.solve(matrix, right.unsqueeze(-1)).squeeze(-1)
+    found: Tensor = torch.linalg.solve(matrix, right.unsqueeze(-1)).squeeze(-1)
+    return found

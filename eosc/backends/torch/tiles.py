@@ -171,7 +171,7 @@ class Tiles:
         raise NotPrintableError(f"torch prints no {type(value).__name__}")
 
     def full(self, value: Value, dims: Dims) -> Text:
-        """The value on the whole chunk with exactly these dimensions (size 1 where it lacks one)."""
+        """The value on the whole chunk with these dimensions, size 1 where it lacks one."""
         return self.aligned(self.value(value, FULL), dims)
 
     def named(self, text: Text, wish: str, note: str = "", spec: int | None = None) -> Text:
@@ -322,9 +322,9 @@ class Tiles:
         def filled(text: str) -> str:
             return re.sub(r"\beosc_(?:hole|shared)_\w+", lambda found: known[found.group()], text)
 
-        for name, text in spelled.lines:
+        for name, line in spelled.lines:
             known[name] = self.names.fresh("x")
-            self.writer.line(f"{known[name]} = {filled(text)}")
+            self.writer.line(f"{known[name]} = {filled(line)}")
         numbers = all(text.layout is None for text in texts.values())
         result = filled(spelled.result)
         bare = _is_view(result)
@@ -472,9 +472,10 @@ class Tiles:
             position = text.layout.index("i")
             if position == 0 and "j" not in text.layout:
                 text = Text(self.writer.call("_valid", text.text, "T"), text.layout)
-        places = sorted(3 + text.layout.index(name) for name in over)
+        layout = text.layout or ()
+        places = sorted(3 + layout.index(name) for name in over)
         at = str(places[0]) if len(places) == 1 else f"({', '.join(map(str, places))})"
-        left = tuple(name for name in text.layout if name not in over)
+        left = tuple(name for name in layout if name not in over)
         source = FULL
         if times(value.dims):
             source = restricted(inner, times(value.dims)[0])
@@ -548,8 +549,10 @@ class Tiles:
             ends = (edge, token) if kind == "prefix" else (token, edge)
             text = call("_between", log, *ends, size) + ".flatten(3, 4)"
         elif kind == "prefix":
-            text = f"torch.exp({log})" if size == 1 else (
-                call("_grown", self._table(log, kind, half), half)
+            text = (
+                f"torch.exp({log})"
+                if size == 1
+                else (call("_grown", self._table(log, kind, half), half))
             )
         elif size == 1:
             text = f"torch.ones_like({self._table(log, 'prefix', 1)})"
