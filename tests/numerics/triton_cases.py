@@ -108,8 +108,12 @@ def case(
         exact["d_final_state"] = torch.zeros_like(exact["d_final_state"])
     want = reference(scan, exact, cuts)
     if strided:
-        low = {n: x.transpose(1, 2).contiguous().transpose(1, 2) if x.dim() > 2 and not
-               n.endswith("state") else x for n, x in low.items()}
+        low = {
+            n: x.transpose(1, 2).contiguous().transpose(1, 2)
+            if x.dim() > 2 and not n.endswith("state")
+            else x
+            for n, x in low.items()
+        }
     got = launched(module, scan, low, cuts, states)
     found = {}
     for name, value in got.items():
@@ -150,9 +154,7 @@ def reference(
     for name, leaf in leaves.items():
         dim = 1 if name == "initial_state" or scan.array(name).per is Per.TOKEN else 0
         dim = 2 if name in {each.name for each in scan.operands if each.per is Per.TOKEN} else dim
-        spread[name] = (
-            leaf if leaf.shape[dim] == heads else leaf.repeat_interleave(heads, dim)
-        )
+        spread[name] = leaf if leaf.shape[dim] == heads else leaf.repeat_interleave(heads, dim)
     if cuts is None:
         y, final = recurrence(scan, spread)
     else:
@@ -222,14 +224,17 @@ def measured(name: str, value: torch.Tensor, want: dict[str, torch.Tensor]) -> f
     return error(value, reference)
 
 
-def step_case(decays: str, dtype: str = "fp32", indices: list[int] | None = None) -> dict[str, float]:
+def step_case(
+    decays: str, dtype: str = "fp32", indices: list[int] | None = None
+) -> dict[str, float]:
     """Five decode steps against the recurrence; states picked by index where given."""
     scan = scan_of(decays)
     module = module_of(scan, 16, 1)
     x = inputs(scan, 5, "mild", ())
     x = {
-        name: value if name == "scale" else
-        value.to(torch.float32 if keeps(name) else DTYPES[dtype]).double()
+        name: value
+        if name == "scale"
+        else value.to(torch.float32 if keeps(name) else DTYPES[dtype]).double()
         for name, value in x.items()
     }
     y, final = recurrence(scan, x)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from eosc.backends.naming import Names, comment, identifier
+from eosc.backends.triton.order import arranged
 from eosc.backends.triton.tiles import Frame, Line, NotPrintableError, Tiles
 from eosc.ir.nodes import (
     Algorithm,
@@ -103,6 +104,7 @@ class KernelPrinter:
     """
 
     def __init__(self, kernel: Kernel, namer: Namer, name: str) -> None:
+        kernel = arranged(kernel)
         self.kernel, self.namer, self.name = kernel, namer, name
         self.step = kernel.chunk == 1
         self.names = Names(
@@ -186,9 +188,7 @@ class KernelPrinter:
             self.kernel.doc,
             tuple(lines),
             tuple(sorted(self.tiles.used)),
-            tuple(
-                each.name for each in self._parameters() if each.name in UNSPECIALISED
-            ),
+            tuple(each.name for each in self._parameters() if each.name in UNSPECIALISED),
             self.blocked,
         )
 
@@ -370,8 +370,9 @@ class KernelPrinter:
             running = [Parameter("indices", False, "indices"), Parameter("H", False, "H")]
         else:
             unused = ("SEGMENT", "SEGMENTS") if self.kernel.parallel else ()
-            running = [Parameter(name, False, text) for name, _, text in RUNNING
-                       if name not in unused]
+            running = [
+                Parameter(name, False, text) for name, _, text in RUNNING if name not in unused
+            ]
         constants: list[Parameter] = []
         for axis in self.axes:
             size, block = self.frame.size[axis], self.frame.block[axis]
@@ -425,13 +426,13 @@ def print_scan(scan: SegmentScan, namer: Namer, name: str) -> Printed:
         (2, "tl.store(place, state, mask=inside)"),
     ]
     for each in scan.decay:
-        texts.append((2, f"state = state * {_decay_entry(arrays[each], pointer[each], scan, size)}"))
+        texts.append(
+            (2, f"state = state * {_decay_entry(arrays[each], pointer[each], scan, size)}")
+        )
     texts.append((2, "state = state + added"))
     parameters = [Parameter(pointer[each], False, namer.host[each]) for each in pointer]
     parameters += [
-        Parameter(name, False, text)
-        for name, _, text in RUNNING
-        if name not in ("N", "STEPS")
+        Parameter(name, False, text) for name, _, text in RUNNING if name not in ("N", "STEPS")
     ]
     parameters += [Parameter(each, True, each) for each in (K, V)]
     parameters += [Parameter("BLOCK", True, "1024"), Parameter("VARLEN", True, "run.varlen")]

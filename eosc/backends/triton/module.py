@@ -54,7 +54,9 @@ def scan_functions(
 
 
 def render_steps(
-    steps: Iterable[tuple[str, ScanStep]], header: tuple[str, ...] = (), doc: str = "Triton kernels."
+    steps: Iterable[tuple[str, ScanStep]],
+    header: tuple[str, ...] = (),
+    doc: str = "Triton kernels.",
 ) -> str:
     """The text of `triton_kernels.py` for the named scans of a program."""
     functions: list[Functions] = []

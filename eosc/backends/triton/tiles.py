@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from eosc.algebra.print import spell
-from eosc.algebra.scalar import ZERO, args_of, substitute
+from eosc.algebra.scalar import ZERO, substitute
 from eosc.backends.naming import Names, comment
+from eosc.backends.triton.layouts import layouts, transposed
 from eosc.backends.triton.sums import terms
 from eosc.backends.triton.zeros import Zeros
 from eosc.ir.nodes import (
@@ -139,6 +140,8 @@ class Tiles:
         self.inner: list[Line] = []
         self.blocked = kernel.blocked[0] if kernel.blocked and kernel.parallel else ""
         self.level = 1
+        self.layouts = layouts(kernel)
+        self._turned = False
         self.used: set[str] = set()
         self.loaded: list[str] = []
         self._done: dict[Value, Tile] = {}
@@ -178,11 +181,14 @@ class Tiles:
     def varies(self, value: Value) -> bool:
         """Whether the value depends on the block of the blocked axis."""
         if value not in self._varying:
-            below = (self.varies(self.values[each.name]) for each in walk(value)
-                     if isinstance(each, Use) and each.name in self.values)
-            self._varying[value] = any(
-                self.blocked in each.dims for each in walk(value)
-            ) or any(below)
+            below = (
+                self.varies(self.values[each.name])
+                for each in walk(value)
+                if isinstance(each, Use) and each.name in self.values
+            )
+            self._varying[value] = any(self.blocked in each.dims for each in walk(value)) or any(
+                below
+            )
         return self._varying[value]
 
     def call(self, name: str, *args: str) -> str:
@@ -259,9 +265,10 @@ class Tiles:
         for dim in over:
             if tile.diagonal or self.zeros.outside(value, dim):
                 continue
-            mask = self.frame.spread(self.frame.mask(dim), dim, value.dims)
-            text = f"tl.where({mask}, {self.full(tile, value.dims)}, 0.0)"
-            tile = Tile(self.name("inner", text, value.dims), value.dims, tile.kind)
+            dims = tile.dims if len(tile.dims) == len(value.dims) else value.dims
+            mask = self.frame.spread(self.frame.mask(dim), dim, dims)
+            text = f"tl.where({mask}, {self.full(tile, dims)}, 0.0)"
+            tile = Tile(self.name("inner", text, dims), dims, tile.kind)
         return tile
 
     # Values
@@ -269,16 +276,25 @@ class Tiles:
     def value(self, value: Value, let: Let | None = None) -> Tile:
         """The tile of a value, made the first time it is asked for; `let` names it."""
         if value not in self._done:
+            other = transposed(value) if self.layouts.paired and value.dims == ("i", "j") else None
+            if other is not None:
+                self._done[value] = self.value(other, let)
+                return self._done[value]
             outer, self.level = self.level, self.level_of(value)
+            if let is not None:
+                self._turned = let.name in self.layouts.turned
             tile = self._make(value)
             if not _SIMPLE.match(tile.text):
                 note, spec = self._note(value), None
                 wish = type(value).__name__.lower()
                 if let is not None:
-                    wish, note = let.name, f"{let.note}: {note}" if let.note and note else (
-                        let.note or note
+                    wish, note = (
+                        let.name,
+                        f"{let.note}: {note}" if let.note and note else (let.note or note),
                     )
                     spec = let.lines[0] if let.lines else None
+                if let is not None and let.name in self.layouts.back and tile.dims != value.dims:
+                    tile = Tile(f"tl.trans({tile.text})", value.dims)
                 tile = replace(tile, text=self.name(wish, tile.text, tile.dims, note, spec))
             self._done[value], self.level = tile, outer
         return self._done[value]
@@ -446,9 +462,12 @@ class Tiles:
                 args = {name: self._diagonal(arg) for name, arg in value.args}
                 return replace(self._spelled(value, args, ("i",)), diagonal=True)
         have = tuple(
-            dim for dim in value.dims
+            dim
+            for dim in value.dims
             if any(dim in tile.dims or tile.diagonal for tile in tiles.values())
         )
+        if any(tile.dims == have[::-1] for tile in tiles.values()) and len(have) == 2:
+            have = have[::-1]
         fused = self._sum_of_products(value, tiles, have)
         return fused if fused is not None else self._spelled(value, tiles, have)
 
@@ -463,9 +482,7 @@ class Tiles:
             self.line(f"{name} = {line}")
         return Tile(result, dims)
 
-    def _sum_of_products(
-        self, value: Map, tiles: Mapping[str, Tile], dims: Dims
-    ) -> Tile | None:
+    def _sum_of_products(self, value: Map, tiles: Mapping[str, Tile], dims: Dims) -> Tile | None:
         """A sum of two tiles that are products, kept apart with an fma."""
         found = terms(value)
         if not self.apart or found is None or len(found) < 2 or any(sign < 0 for sign, _ in found):
@@ -506,10 +523,20 @@ class Tiles:
         if not (self.zeros.outside(left, value.over) or self.zeros.outside(right, value.over)):
             a = self.guarded(left, (value.over,), a)
         wide = self.wide(left) or self.wide(right)
+        if a.dims == (value.over, x) != (x, value.over) and x in TIME and value.over in TIME:
+            return self._reversed(self.cast(a, wide), self.cast(b, wide), value)
+        if self._turned and x in TIME and y not in TIME:
+            return self._reversed(self.cast(a, wide), self.cast(b, wide), value)
         first = self.full(self.cast(a, wide), (x, value.over))
         second = self.full(self.cast(b, wide), (value.over, y))
         text = f"tl.dot({first}, {second}, input_precision=PRECISION)"
         return Tile(text, value.dims)
+
+    def _reversed(self, a: Tile, b: Tile, value: Dot) -> Tile:
+        """The product laid out the other way round."""
+        x, y = value.dims
+        first, second = self.full(b, (y, value.over)), self.full(a, (value.over, x))
+        return Tile(f"tl.dot({first}, {second}, input_precision=PRECISION)", (y, x))
 
     def _scaled(self, a: Tile, b: Tile, value: Dot) -> Tile:
         """A product with a diagonal matrix."""
@@ -532,12 +559,11 @@ class Tiles:
             (left,) = (dim for dim in arg.dims if dim not in over)
             return Tile(tile.text, (left,))
         tile = self.guarded(arg, over, tile)
-        dims = arg.dims
+        dims = tile.dims if len(tile.dims) == len(arg.dims) else arg.dims
         text = self.full(replace(tile, text=self.fp32(tile), kind="fp32"), dims)
         for dim in sorted(over, key=dims.index, reverse=True):
             text = f"tl.sum({text}, {dims.index(dim)})"
-        dims = tuple(dim for dim in dims if dim not in over)
-        return Tile(text, dims)
+        return Tile(text, tuple(dim for dim in dims if dim not in over))
 
     def _running(self, value: Running) -> Tile:
         tile = self.guarded(value.arg, ("i",)) if value.suffix else self.value(value.arg)
@@ -570,6 +596,8 @@ class Tiles:
         if relation == Relation("block", 1) and self._has_diagonal(arg):
             return replace(self._diagonal(arg), diagonal=True)
         tile = self.value(arg)
+        if tile.dims == dims[::-1]:
+            dims = dims[::-1]
         text = f"tl.where({self._holds(relation, dims)}, {self.aligned(tile, dims)}, 0.0)"
         return Tile(text, dims)
 

@@ -59,9 +59,7 @@ class Zeros:
             case State(name=name):
                 return self._state(name, dim)
             case Map(fn=fn, args=args):
-                zero: dict[str, S | int] = {
-                    name: 0 for name, arg in args if self.outside(arg, dim)
-                }
+                zero: dict[str, S | int] = {name: 0 for name, arg in args if self.outside(arg, dim)}
                 return bool(zero) and substitute(fn, zero) is ZERO
             case Dot(left=left, right=right):
                 return self.outside(left if dim in left.dims else right, dim)
