@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from eosc.diagnostics import Diagnostic, Severity, Source
+from eosc.diagnostics import NOWHERE, Diagnostic, Severity, Source
 from eosc.recurrence.extract import extract
 from eosc.recurrence.model import System
 from eosc.schedule.plan import plan
@@ -44,6 +44,37 @@ class Checked:
         return tuple(each for each in self.diagnostics if each.severity is Severity.ERROR)
 
 
+def _emit(program: Program, **options: Any) -> Files:
+    from eosc.backends.package import emit  # jinja2 is not loaded to check a file
+
+    return emit(program, **options)
+
+
+def _write(files: Files, folder: Path) -> None:
+    from eosc.backends.writer import write
+
+    write(files, folder)
+
+
+def slow(program: Program) -> Diagnostic | None:
+    """Warning W090, where a planned mixer runs token by token for want of a fused lowering."""
+    if not program.fallback:
+        return None
+    span = program.mixer.span if program.mixer.span is not None else NOWHERE
+    message = f"{program.mixer.name} runs token by token in PyTorch: no fused lowering yet"
+    return Diagnostic("W090", message, span, notes=(program.fallback,))
+
+
+def _origin(mixer: Mixer) -> Any:
+    """The file that a mixer is written in, for the header of what is generated."""
+    from eosc.backends.package import Origin
+
+    if mixer.span is None or not Path(mixer.span.file).is_file():
+        return None
+    source, _ = read(mixer.span.file)
+    return Origin(Path(source.path).name, source.text)
+
+
 @dataclass(frozen=True, slots=True)
 class Pipeline:
     """The stages, in order."""
@@ -55,8 +86,8 @@ class Pipeline:
     extract: Callable[[Mixer], System] = extract                      # Mixer -> System
     plan: Callable[[System], Program] | None = plan                   # System -> Program
     lower: Callable[[Any], Any] | None = None                         # Program -> [Algorithm]
-    emit: Callable[..., Files] | None = None                          # Program -> {file: text}
-    write: Callable[[Files, Path], None] | None = None                # {file: text} -> folder
+    emit: Callable[..., Files] | None = _emit                         # Program -> {file: text}
+    write: Callable[[Files, Path], None] | None = _write              # {file: text} -> folder
     load: Callable[..., Any] | None = None                            # {file: text} -> module
     # fmt: on
 
@@ -86,15 +117,23 @@ class Pipeline:
             message = "an expression is nested too deeply"
             return Unit(source.path), (Diagnostic("E008", message, source.span(0, 0), hint=hint),)
 
-    def files(self, name: str, mixer: Mixer, backend: str | None = None) -> Files:
-        """The generated files of a mixer, by path inside its folder.
+    def program(self, mixer: Mixer) -> Program:
+        """The plan of a mixer.
+
+        Raises:
+            EosError: a decay has no stable logarithm (E064).
+        """
+        program: Program = self.stage("plan")(self.extract(mixer))
+        return program
+
+    def files(self, name: str, program: Program, backend: str | None = None) -> Files:
+        """The generated files of a planned mixer, by path inside its folder.
 
         Raises:
             EosError: the mixer cannot be built.
         """
-        system = self.extract(mixer)
-        program = self.stage("plan")(system)
-        files: Files = self.stage("emit")(program, name=name, backend=backend)
+        origin = _origin(program.mixer)
+        files: Files = self.stage("emit")(program, name=name, backend=backend, origin=origin)
         return files
 
     def build(self, name: str, mixer: Mixer, out: Path, backend: str | None = None) -> Path:
@@ -105,7 +144,7 @@ class Pipeline:
             OSError: it cannot be written.
         """
         folder = out / name
-        self.stage("write")(self.files(name, mixer, backend), folder)
+        self.stage("write")(self.files(name, self.program(mixer), backend), folder)
         return folder
 
     def module(self, name: str, mixer: Mixer, sizes: Mapping[str, Any]) -> Any:
@@ -114,7 +153,8 @@ class Pipeline:
         Raises:
             EosError: the mixer cannot be built.
         """
-        return self.stage("load")(self.files(name, mixer), name=name, sizes=sizes)
+        files = self.files(name, self.program(mixer))
+        return self.stage("load")(files, name=name, sizes=sizes)
 
     def stage(self, name: str) -> Callable[..., Any]:
         """A stage by name.

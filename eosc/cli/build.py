@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from eosc.cli import output
 from eosc.cli.status import Status, finish
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 BACKENDS = ("torch", "triton")
 
@@ -34,41 +30,35 @@ def build(
 ) -> None:
     """Generate kernels, operator and module for each mixer."""
     from eosc.api import mixers
-    from eosc.pipeline import PIPELINE
+    from eosc.backends.writer import drift
+    from eosc.diagnostics import to_json
+    from eosc.pipeline import PIPELINE, slow
 
     found = {name: mixer for target in targets for name, mixer in mixers(target).items()}
     rows: list[dict[str, object]] = []
     for number, (name, mixer) in enumerate(found.items(), 1):
         output.progress(f"[{number}/{len(found)}] {name}")
+        program = PIPELINE.program(mixer)
+        warning = slow(program)
+        files, folder = PIPELINE.files(name, program, backend), out / name
+        row: dict[str, object] = {"mixer": name, "folder": str(folder)}
         if check:
-            stale = differences(PIPELINE.files(name, mixer, backend), out / name)
-            rows.append({"mixer": name, "folder": str(out / name), "differences": stale})
+            row["differences"] = list(drift(files, folder))
         else:
-            folder = PIPELINE.build(name, mixer, out, backend)
-            rows.append({"mixer": name, "folder": str(folder)})
-    drift = [row for row in rows if row.get("differences")]
+            PIPELINE.stage("write")(files, folder)
+        if warning is not None:
+            row["warning"] = to_json(warning)
+            if not as_json:
+                output.findings([warning])
+        rows.append(row)
+    output.progress("")
     if as_json:
-        output.json_data({"built" if not check else "checked": rows})
+        output.json_data({"checked" if check else "built": rows})
     else:
         _report(rows, check)
         if not check:
-            output.next_step(f"python -c 'import {next(iter(found), '')}' in {out}")
-    finish(Status.FINDING if drift else Status.OK)
-
-
-def differences(files: Mapping[str, str], folder: Path) -> list[str]:
-    """What differs between generated text and a folder, one line a file."""
-    there = {
-        each.relative_to(folder).as_posix()
-        for each in (sorted(folder.rglob("*")) if folder.is_dir() else [])
-        if each.is_file() and "__pycache__" not in each.parts
-    }
-    found = [f"{name}: missing" for name in files if name not in there]
-    found += [f"{name}: not generated any more" for name in sorted(there - set(files))]
-    for name, text in files.items():
-        if name in there and (folder / name).read_bytes() != text.encode("utf-8"):
-            found.append(f"{name}: differs")
-    return found
+            output.next_step(f"read {out / next(iter(found), '')}/README.md")
+    finish(Status.FINDING if any(row.get("differences") for row in rows) else Status.OK)
 
 
 def _report(rows: list[dict[str, object]], check: bool) -> None:
@@ -78,7 +68,7 @@ def _report(rows: list[dict[str, object]], check: bool) -> None:
             output.message(f"wrote {row['folder']}")
         elif isinstance(stale, list):
             for line in stale:
-                output.data(output.plain(f"{row['folder']}/{line}"))
+                output.data(output.plain(line))
     if check:
         bad = sum(1 for row in rows if row["differences"])
         output.message(f"{len(rows)} folders compared, {bad} out of date")

@@ -57,8 +57,8 @@ def _after(stage: str, name: str, mixer: Mixer) -> Any:
     system = PIPELINE.extract(mixer)
     if stage == "extract":
         return system
-    if stage == "emit":
-        files = PIPELINE.files(name, mixer)
-        return "\n".join(f"# ---- {path}\n{text}" for path, text in files.items())
     program = PIPELINE.stage("plan")(system)
+    if stage == "emit":
+        files = PIPELINE.files(name, program)
+        return "\n".join(f"# ---- {path}\n{text}" for path, text in files.items())
     return program if stage == "plan" else PIPELINE.stage("lower")(program)

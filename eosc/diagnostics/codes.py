@@ -364,6 +364,12 @@ _ROWS = (
         "They are parsed and checked; building them comes later.",
     ),
     CodeInfo(
+        "E092",
+        "not a generated folder",
+        "A build replaces only a folder that an earlier build wrote (it holds a manifest of eosc), "
+        "so that it never deletes anything else. Choose another folder with -o.",
+    ),
+    CodeInfo(
         "W090",
         "slow lowering",
         "No fast algorithm exists yet for this structure: it runs token by token in PyTorch.",

@@ -263,6 +263,52 @@ def test_dump_after_each_stage(stage: str) -> None:
     assert json.loads(run("dump", GLA, "--after", stage, "--json").stdout)
 
 
+# build -------------------------------------------------------------------------------------------
+
+
+def test_build_writes_a_folder_and_check_compares_it(tmp_path: Path) -> None:
+    assert run("build", GLA, "-o", tmp_path).exit_code == 0
+    assert (tmp_path / "gla" / "manifest.json").is_file()
+    assert run("build", GLA, "-o", tmp_path, "--check").exit_code == 0
+    with (tmp_path / "gla" / "op.py").open("a") as file:
+        file.write("# drift")
+    (tmp_path / "gla" / "stray.py").write_text("")
+    result = run("build", GLA, "-o", tmp_path, "--check", "--json")
+    assert result.exit_code == 1
+    (row,) = json.loads(result.stdout)["checked"]
+    assert row["differences"] == ["gla/op.py: differs", "gla/stray.py: not generated"]
+
+
+def test_build_replaces_no_folder_that_is_not_its_own(tmp_path: Path) -> None:
+    (tmp_path / "gla").mkdir()
+    (tmp_path / "gla" / "precious.txt").write_text("precious")
+    assert run("build", GLA, "-o", tmp_path).exit_code == 1
+    assert (tmp_path / "gla" / "precious.txt").read_text() == "precious"
+
+
+def test_build_of_a_broken_file_writes_nothing(bad: Path) -> None:
+    out = bad.parent / "out"
+    assert run("build", bad, "-o", out).exit_code == 1
+    assert not out.exists()
+
+
+def test_build_warns_where_a_structure_has_no_fast_lowering(tmp_path: Path) -> None:
+    spec = ROOT / "examples" / "delta" / "deltanet.eos"
+    result = run("build", spec, "-o", tmp_path)
+    assert result.exit_code == 0
+    assert "warning[W090]" in result.stderr
+    (row,) = json.loads(run("build", spec, "-o", tmp_path, "--json").stdout)["built"]
+    assert row["warning"]["code"] == "W090"
+    asked = run("build", spec, "-o", tmp_path, "--backend", "triton")
+    assert asked.exit_code == 1
+    assert "E090" in asked.stderr
+
+
+def test_build_names_instances_by_their_choices(tmp_path: Path) -> None:
+    assert run("build", f"{LCSM}:lcsm(osc=one, act=silu)", "-o", tmp_path).exit_code == 0
+    assert [each.name for each in tmp_path.iterdir()] == ["lcsm__osc_one__act_silu"]
+
+
 # start -------------------------------------------------------------------------------------------
 
 
