@@ -56,6 +56,12 @@ def _write(files: Files, folder: Path) -> None:
     write(files, folder)
 
 
+def _load(files: Files, **options: Any) -> Any:
+    from eosc.backends.importing import load  # torch is loaded here
+
+    return load(files, **options)
+
+
 def slow(program: Program) -> Diagnostic | None:
     """Warning W090, where a planned mixer runs token by token for want of a fused lowering."""
     if not program.fallback:
@@ -88,7 +94,7 @@ class Pipeline:
     lower: Callable[[Any], Any] | None = None                         # Program -> [Algorithm]
     emit: Callable[..., Files] | None = _emit                         # Program -> {file: text}
     write: Callable[[Files, Path], None] | None = _write              # {file: text} -> folder
-    load: Callable[..., Any] | None = None                            # {file: text} -> module
+    load: Callable[..., Any] | None = _load                           # {file: text} -> module
     # fmt: on
 
     @property
