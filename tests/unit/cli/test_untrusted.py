@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from eosc.cli import eosc
 from eosc.cli.output import plain
+from eosc.recurrence.building import rebuild
 from eosc.recurrence.extract import extract
 from eosc.report.explain import explain
 from eosc.report.graph import FORMATS, to_dot, to_html, to_mermaid, to_svg
@@ -23,6 +24,7 @@ from eosc.report.layout import plain as plain_text
 from eosc.report.shape import Shape
 from eosc.semantics.graph import StateGraph
 from eosc.semantics.model import Mixer
+from eosc.semantics.terms import Read, Term
 from eosc.testing.zoo import mixer
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -53,8 +55,18 @@ def hostile(name: str) -> Mixer:
     The escaping must not rest on what the language allows as a name today.
     """
     subject = mixer("gla")
-    declared = [replace(d, name=name) if d.name == "scale" else d for d in subject.declarations]
-    return replace(subject, name=name, doc=name, declarations=tuple(declared))
+    names = {"scale": name}
+
+    def renamed(term: Term) -> Term:
+        if isinstance(term, Read):
+            return replace(term, name=names.get(term.name, term.name))
+        return rebuild(term, renamed)
+
+    declared = tuple(
+        replace(d, name=names.get(d.name, d.name), value=d.value and renamed(d.value))
+        for d in subject.declarations
+    )
+    return replace(subject, name=name, doc=name, declarations=declared)
 
 
 @pytest.mark.parametrize("verb", ["check", "explain", "graph", "dump"])
