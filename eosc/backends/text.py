@@ -37,9 +37,19 @@ def render(template: str, **context: Any) -> str:
     return "\n".join(lines) + "\n"
 
 
-def docstring(text: str) -> str:
-    """A string as a literal that can stand as a docstring, whatever is in it."""
-    return repr(text) if not text.endswith("'") else repr(text + " ")
+def docstring(text: str, indent: int = 0) -> str:
+    """A string as a literal that can stand as a docstring, whatever is in it.
+
+    Lines become adjacent literals in parentheses, which Python still takes as one docstring.
+
+    indent: of the statement, in spaces.
+    """
+    lines = text.splitlines(keepends=True)
+    if len(lines) < 2:
+        return repr(text)
+    margin = " " * indent
+    inner = "".join(f"{margin}    {line!r}\n" for line in lines)
+    return f"(\n{inner}{margin})"
 
 
 class Library:

@@ -422,7 +422,7 @@ class _Printer:
             ],
             runtime=runtime,
             class_name=class_name(self.name),
-            class_doc=docstring(self.layer.doc.strip() or self.mixer.doc.strip() or self.name),
+            class_doc=docstring(self.layer.doc.strip() or self.mixer.doc.strip() or self.name, 4),
             states=states,
             parameters=self._constructor()[0],
             settings=self._constructor()[1],

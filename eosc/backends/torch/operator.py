@@ -144,8 +144,8 @@ class _Printer:
             "title": repr(self.name),
             "parameters": [*tensors, "*", *numbers, *options],
             "step_parameters": [*tensors, "state: State | Tensor", "*", *numbers, *step_options],
-            "doc": docstring(self._doc()),
-            "step_doc": docstring(self._step_doc()),
+            "doc": docstring(self._doc(), 4),
+            "step_doc": docstring(self._step_doc(), 4),
             "specs": [repr((n, _kind(o), o.declaration.type.axes)) for n, o in self._listed()],
             "logs": repr(tuple(o.log for _, o in self.sequence.operands)),
             "operands": ", ".join(self.parameters),
@@ -262,7 +262,7 @@ def _function_context(function: Function) -> dict[str, Any]:
         "name": function.name,
         "parameters": function.parameters,
         "returns": function.returns,
-        "doc": docstring(function.doc),
+        "doc": docstring(function.doc, 4),
         "lines": function.lines,
     }
 

@@ -150,8 +150,8 @@ def _pairs(decay: Tensor, size: int) -> Tensor:
         later, earlier = _half(prefix, h, 1), _half(suffix, h, 0)
         _level(found, h).copy_(later[..., :, None] * earlier[..., None, :])
         suffix, prefix, h = _grown_back(suffix, prefix, h), _grown(prefix, h), 2 * h
-    found: Tensor = found.unflatten(2, (chunks, lead[2] // max(chunks, 1)))
-    return found
+    pairs: Tensor = found.unflatten(2, (chunks, lead[2] // max(chunks, 1)))
+    return pairs
 
 
 def _rows_before(pairs: Tensor) -> Tensor:
