@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from eosc.backends.triton.sums import Totals, gathered, terms
 from eosc.ir.nodes import (
     Decay,
     Dot,
@@ -61,23 +62,75 @@ def arranged(kernel: Kernel) -> Kernel:
     lets: dict[str, Let] = {}
     stores: list[Store] = []
     sums: dict[Value, Value] = {}
-    for statement in kernel.body:
+    totals = Totals()
+    for statement in gathered(kernel.body):
         for each in _shrinking(statement.value):
             if each not in sums:
                 name = f"sum_{len(sums) + 1}"
                 changed = with_operands(each, {k: v for k, v in sums.items() if k != each})
                 sums[each] = Use(name, dims=each.dims)
                 lets[name] = Let(name, changed)
-        changed = replace(statement, value=with_operands(statement.value, sums))
-        if isinstance(changed, Let):
-            lets[changed.name] = changed
-        elif isinstance(changed, Store):
-            stores.append(changed)
+        value = with_operands(statement.value, sums)
+        wish = statement.name if isinstance(statement, Let) else "total"
+        for each in list(walk(value)):
+            if len(each.dims) > 1 and terms(each) is not None:
+                before = len(totals.lets)
+                value = with_operands(value, {each: totals.chain(each, wish)})
+                lets.update((let.name, let) for let in totals.lets[before:])
+        changed_statement = replace(statement, value=value)
+        if isinstance(changed_statement, Let):
+            lets[changed_statement.name] = changed_statement
+        elif isinstance(changed_statement, Store):
+            stores.append(changed_statement)
     small = {use.name for use in sums.values() if isinstance(use, Use)}
-    stores.sort(key=lambda store: -len(store.value.dims))
     last = [store for store in stores if len(store.value.dims) < 2]
     wide = [store for store in stores if len(store.value.dims) >= 2]
-    return replace(kernel, body=tuple(_scheduled(lets, [*reversed(wide), *last], small)))
+    ordered = [*reversed(wide), *last]
+    if totals.lets:
+        return replace(kernel, body=tuple(_in_step(lets, ordered)))
+    return replace(kernel, body=tuple(_scheduled(lets, ordered, small)))
+
+
+def _in_step(lets: dict[str, Let], stores: list[Store]) -> list[Statement]:
+    """Level by level as given; partial sums and stores as soon as they can be made."""
+    needs = {name: _uses(let.value) for name, let in lets.items()}
+    wanted: set[str] = set()
+    stack = [name for store in stores for name in _uses(store.value)]
+    while stack:
+        name = stack.pop()
+        if name not in wanted:
+            wanted.add(name)
+            stack.extend(needs[name])
+    order: list[Statement] = []
+    done: set[str] = set()
+    waiting = list(stores)
+    accumulated = {name for name, let in lets.items() if terms(let.value) is not None}
+
+    def make(name: str) -> None:
+        if name in done:
+            return
+        for each in needs[name]:
+            make(each)
+        done.add(name)
+        order.append(lets[name])
+
+    for name in lets:
+        if name not in wanted or name in accumulated:
+            continue
+        make(name)
+        for other in lets:
+            ready = other in wanted and other in accumulated and other not in done
+            if ready and all(each in done for each in needs[other]):
+                make(other)
+        for store in list(waiting):
+            if all(each in done for each in _uses(store.value)):
+                order.append(store)
+                waiting.remove(store)
+    for store in waiting:
+        for each in _uses(store.value):
+            make(each)
+        order.append(store)
+    return order
 
 
 def _shrinking(value: Value) -> list[Value]:
