@@ -19,6 +19,8 @@ KERNELS = (
     "segment_ends_adjoint",
     "states_adjoint",
     "gradients",
+    "gradients_value",
+    "gradients_whole",
     "step",
 )
 
@@ -96,9 +98,13 @@ def _rows(structure: str) -> tuple[Row, ...]:
     else:
         add("outputs", 2, 128, 64, 64, 4, 1)
         add("outputs", 4, 128, 32, 32, 4, 1)
+        add("gradients_value", 2, 128, 64, 64, 4, 1)
+        add("gradients_value", 4, 128, 32, 32, 4, 1)
+        add("gradients_whole", 2, 128, 64, 128, 8, 1)
+        add("gradients_whole", 4, 128, 32, 128, 8, 1)
     add("gradients", 2, 64, 64, 64, 4, 1)
-    add("gradients", 2, 128, 64, 128, 8, 1)
-    add("gradients", 4, 128, 32, 128, 8, 1)
+    add("gradients", 2, 128, 64, 128 if pairwise else 64, 8, 1)
+    add("gradients", 4, 128, 32, 128 if pairwise else 32, 8, 1)
     add("step", 0, 256, 1, 32, 4, 1)
     add("step", 0, 1024, 1, 16, 4, 1)
     return tuple(found)

@@ -44,6 +44,9 @@ RUNNING = (
     ("STEPS", "", "run.steps"),
 )
 
+# Launches over chunks whose blocks are programs all the same: what they share is made quickly.
+SHARED_OUT = ("gradients",)
+
 UNSPECIALISED = ("T", "SEGMENT", "SEGMENTS", "N", "STEPS")
 
 
@@ -115,8 +118,9 @@ class KernelPrinter:
             raise NotPrintableError(f"blocks over {kernel.blocked}")
         # A program that has a chunk of its own takes the blocks in turn: what does not depend on
         # the block is then made once.
-        self.looped = kernel.blocked[0] if kernel.blocked and kernel.parallel else ""
-        self.blocked = kernel.blocked[0] if kernel.blocked and not kernel.parallel else ""
+        looped = kernel.parallel and kernel.name not in SHARED_OUT
+        self.looped = kernel.blocked[0] if kernel.blocked and looped else ""
+        self.blocked = kernel.blocked[0] if kernel.blocked and not looped else ""
         self.frame = Frame(
             namer.size,
             namer.block,
@@ -133,7 +137,8 @@ class KernelPrinter:
             for each in self.used_arrays
         }
         self.tiles = Tiles(
-            kernel, namer.arrays, self.names, self.frame, self.pointers, apart=not kernel.blocked
+            kernel, namer.arrays, self.names, self.frame, self.pointers, apart=not kernel.blocked or kernel.name in SHARED_OUT,
+            looped=self.looped,
         )
         self.head: list[Line] = []
         self.tail: list[Line] = []

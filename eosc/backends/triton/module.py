@@ -10,6 +10,7 @@ from pathlib import Path
 from eosc.backends.text import Library, docstring, render
 from eosc.backends.triton.kernel import Printed, folded
 from eosc.backends.triton.launch import Kernels, Launcher, print_chunked
+from eosc.backends.triton.split import split
 from eosc.backends.triton.step import print_step
 from eosc.lowering import adjoint, chunk, token
 from eosc.lowering.parts import Form
@@ -48,6 +49,9 @@ def scan_functions(
     for use, lower, main in (*uses, ("backward", back, "gradients")):
         lengths = sorted({row.chunk for row in listed if row.kernel == main})
         algorithms = {length: lower(scan, forms[length]) for length in lengths}
+        if scan.vector:
+            parts = algorithms.items()
+            algorithms = {n: split(each, scan.key, scan.value) for n, each in parts}
         found.append(print_chunked(algorithms, f"{name}_{use}", kernels))
     found.append(print_step(token.forward(scan), f"{name}_step", kernels))
     return Functions(tuple(kernels.printed.values()), tuple(found))

@@ -118,6 +118,7 @@ class Tiles:
         parameters: the name of each array's pointer (of a number: the number).
         apart: keep sums of two products as two products: fused into one accumulator they count
             as a chain, and with 8 warps Triton then repeats the work in both halves.
+        looped: the axis over whose blocks a program loops inside a chunk, if any.
     """
 
     def __init__(
@@ -128,6 +129,7 @@ class Tiles:
         frame: Frame,
         parameters: Mapping[str, str],
         apart: bool = False,
+        looped: str = "",
     ) -> None:
         self.kernel, self.arrays, self.names, self.frame = kernel, arrays, names, frame
         self.parameters, self.apart = parameters, apart
@@ -138,7 +140,7 @@ class Tiles:
         self.setup: list[Line] = []
         self.body: list[Line] = []
         self.inner: list[Line] = []
-        self.blocked = kernel.blocked[0] if kernel.blocked and kernel.parallel else ""
+        self.blocked = looped
         self.level = 1
         self.layouts = layouts(kernel)
         self._turned = False

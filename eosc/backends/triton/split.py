@@ -1,0 +1,83 @@
+"""Split a launch over chunks by what its stores sum over, so that each part can be cut into blocks.
+
+A store that sums over V alone can have its K shared out among programs, and the other way round.
+Chunks are independent here, so each part is a launch of its own that makes what it needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from eosc.ir.nodes import (
+    TIME,
+    Algorithm,
+    Dims,
+    Dot,
+    Kernel,
+    Let,
+    SegmentScan,
+    Store,
+    Sum,
+    Use,
+    Value,
+    walk,
+)
+
+
+def split(algorithm: Algorithm, key: str, value: str) -> Algorithm:
+    """The algorithm with its launches over chunks that have no blocks yet split in up to three.
+
+    Ensures: a launch of the old name, cut along `key` or, if that cannot be, whole.
+    """
+    launches: list[Kernel | SegmentScan] = []
+    for each in algorithm.launches:
+        if isinstance(each, Kernel) and each.parallel and not each.blocked:
+            launches += _parts(each, key, value)
+        else:
+            launches.append(each)
+    return replace(algorithm, launches=tuple(launches))
+
+
+def _parts(kernel: Kernel, key: str, value: str) -> list[Kernel]:
+    lets = {each.name: each.value for each in kernel.body if isinstance(each, Let)}
+    groups: dict[str, list[Store]] = {"whole": [], value: [], key: []}
+    for each in kernel.body:
+        if isinstance(each, Store):
+            over = _contracted(each.value, lets)
+            place = key if key not in over else value if value not in over else "whole"
+            groups[place].append(each)
+    lines = tuple(each for each in kernel.body if isinstance(each, Let))
+    parts = []
+    for place, stores in groups.items():
+        if not stores:
+            continue
+        blocked: Dims = () if place == "whole" else (place,)
+        suffix = {"whole": "_whole", value: "_value", key: ""}[place]
+        doc = f"{kernel.doc}: {', '.join(store.array for store in stores)}"
+        parts.append(
+            replace(
+                kernel,
+                name=f"{kernel.name}{suffix}",
+                body=(*lines, *stores),
+                blocked=blocked,
+                doc=doc,
+            )
+        )
+    return parts
+
+
+def _contracted(value: Value, lets: dict[str, Value]) -> set[str]:
+    """The feature axes that anything behind the value sums over."""
+    found: set[str] = set()
+    seen: set[str] = set()
+    stack = [value]
+    while stack:
+        for each in walk(stack.pop()):
+            if isinstance(each, Dot) and each.over not in TIME:
+                found.add(each.over)
+            elif isinstance(each, Sum):
+                found.update(dim for dim in each.over if dim not in TIME)
+            elif isinstance(each, Use) and each.name in lets and each.name not in seen:
+                seen.add(each.name)
+                stack.append(lets[each.name])
+    return found
