@@ -82,13 +82,16 @@ def _rows(structure: str) -> tuple[Row, ...]:
     pairwise = structure == "pairwise"
     found: list[Row] = []
 
-    def add(kernel: str, width: int, size: int, *shape: int) -> None:
+    def add(
+        kernel: str, width: int, size: int, chunk: int, block: int, warps: int, stages: int
+    ) -> None:
         precision = "tf32x3" if width == 4 else "ieee"
-        found.append(Row(kernel, "", structure, width, size, size, *shape, precision))
+        where = (kernel, "", structure, width, size, size)
+        found.append(Row(*where, chunk, block, warps, stages, precision))
 
     for kernel in WALKS:
         add(kernel, 2, 64, 64, 64, 4, 3)
-        add(kernel, 2, 128, 64, 128, *((8, 3) if pairwise else (4, 2)))
+        add(kernel, 2, 128, 64, 128, 8 if pairwise else 4, 3 if pairwise else 2)
         add(kernel, 2, 256, 64, 32, 4, 2)
         add(kernel, 4, 128, 32, 32, 4, 2)
     if pairwise:

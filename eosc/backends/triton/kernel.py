@@ -137,7 +137,12 @@ class KernelPrinter:
             for each in self.used_arrays
         }
         self.tiles = Tiles(
-            kernel, namer.arrays, self.names, self.frame, self.pointers, apart=not kernel.blocked or kernel.name in SHARED_OUT,
+            kernel,
+            namer.arrays,
+            self.names,
+            self.frame,
+            self.pointers,
+            apart=not kernel.blocked or kernel.name in SHARED_OUT,
             looped=self.looped,
         )
         self.head: list[Line] = []
@@ -303,8 +308,8 @@ class KernelPrinter:
     def _statement(self, statement: Let | Update | Store) -> None:
         tiles = self.tiles
         match statement:
-            case Let(name=name, value=value):
-                tiles.lets[name] = tiles.value(value, statement)
+            case Let(name=name):
+                tiles.let(name)
             case Update(state=name, value=value, note=note):
                 dims = next(each.dims for each in self.kernel.carried if each.name == name)
                 text = tiles.full(tiles.value(value, Let(f"{name}_next", value, note)), dims)

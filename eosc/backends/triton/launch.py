@@ -30,12 +30,13 @@ class Kernels:
         self.prefix = prefix
         self.printed: dict[str, Printed] = {}
 
-    def add(self, printed: Printed) -> str:
-        """The name of a kernel, with a number where another one has the name."""
-        name, n = f"_{self.prefix}_{printed.name}_kernel", 1
+    def add(self, printed: Printed, tag: str = "") -> str:
+        """The name of a kernel: with the tag, then a number, where others have the name."""
+        base, n = f"_{self.prefix}_{printed.name}_kernel", 1
+        name = base
         while name in self.printed and not _same(self.printed[name], printed):
+            name = f"{base}_{tag.rstrip('_')}" if tag and n == 1 else f"{base}_{tag}{n}"
             n += 1
-            name = f"_{self.prefix}_{printed.name}_kernel_{n}"
         self.printed.setdefault(name, replace(printed, name=name))
         return name
 
@@ -200,7 +201,7 @@ class _Launch:
             kernel = algorithm.launches[n]
             assert isinstance(kernel, Kernel)
             printed = KernelPrinter(kernel, Namer(algorithm), kernel.name).print()
-            names[chunk] = self.kernels.add(printed)
+            names[chunk] = self.kernels.add(printed, f"c{chunk}_")
         if len(set(names.values())) == 1:
             return printed, names[chunk]
         entries = ", ".join(f"{chunk}: {name}" for chunk, name in names.items())

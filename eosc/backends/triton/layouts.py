@@ -17,8 +17,11 @@ PAIRS = ("i", "j")
 
 @dataclass(frozen=True, slots=True)
 class Layouts:
-    """paired: whether [i, j] is made as [j, i]; turned: values made as [feature, i]; back: their
-    sums, which are turned round."""
+    """How a kernel lays out its tiles.
+
+    paired: whether [i, j] is made as [j, i]. turned: names of values made as [feature, i]. back:
+    names of their sums, which are turned round.
+    """
 
     paired: bool = False
     turned: frozenset[str] = frozenset()

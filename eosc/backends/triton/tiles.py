@@ -15,6 +15,7 @@ from eosc.algebra.print import spell
 from eosc.algebra.scalar import ZERO, substitute
 from eosc.backends.naming import Names, comment
 from eosc.backends.triton.layouts import layouts, transposed
+from eosc.backends.triton.packs import Pack, packs
 from eosc.backends.triton.sums import terms
 from eosc.backends.triton.zeros import Zeros
 from eosc.ir.nodes import (
@@ -134,7 +135,9 @@ class Tiles:
         self.kernel, self.arrays, self.names, self.frame = kernel, arrays, names, frame
         self.parameters, self.apart = parameters, apart
         self.zeros = Zeros(kernel)
-        self.values = {each.name: each.value for each in kernel.body if isinstance(each, Let)}
+        self.named = {each.name: each for each in kernel.body if isinstance(each, Let)}
+        self.values = {name: each.value for name, each in self.named.items()}
+        self.packs = packs(kernel)
         self.lets: dict[str, Tile] = {}
         self.states: dict[str, str] = {}
         self.setup: list[Line] = []
@@ -301,6 +304,52 @@ class Tiles:
             self._done[value], self.level = tile, outer
         return self._done[value]
 
+    def let(self, name: str) -> Tile:
+        """The tile of a named value, printed the first time."""
+        if name not in self.lets:
+            let = self.named[name]
+            if name in self.packs.factors:
+                self._pack_factors(self.packs.factors[name])
+            elif name in self.packs.products:
+                self._pack_products(self.packs.products[name])
+            else:
+                self.lets[name] = self.value(let.value, let)
+        return self.lets[name]
+
+    def _later(self, pack: Pack) -> str:
+        """The condition that a row lies in the second half of its block."""
+        return f"(token // {pack.size} % 2 == 1)[:, None]"
+
+    def _pack_factors(self, pack: Pack) -> None:
+        later, earlier = self.named[pack.later], self.named[pack.earlier]
+        rows, columns = self.value(later.value, later), self.value(earlier.value, earlier)
+        outer, self.level = self.level, self.level_of(later.value)
+        text = f"tl.where({self._later(pack)}, {rows.text}, {columns.text})"
+        note = f"{pack.later} in second halves of blocks, {pack.earlier} in first"
+        tile = replace(rows, text=self.name("both", text, rows.dims, note))
+        self.lets[pack.later] = tile
+        self.lets[pack.earlier] = replace(tile, dims=columns.dims)
+        self.level = outer
+
+    def _pack_products(self, pack: Pack) -> None:
+        later, earlier = self.values[pack.later], self.values[pack.earlier]
+        assert isinstance(later, Dot) and isinstance(earlier, Dot)
+        wide = self.wide(later.right)
+        parts = [self.full(self.value(each.left), each.left.dims) for each in (later, earlier)]
+        factor = self.cast(self.value(later.right), wide)
+        outer, self.level = self.level, self.level_of(later)
+        matrix = f"({' + '.join(parts)}).to({'FT' if wide else 'DT'})"
+        dims = later.dims
+        text = f"tl.dot({matrix}, {factor.text}, input_precision=PRECISION)"
+        both = self.name("both", text, dims, f"{pack.later} and {pack.earlier}")
+        for name, value, pattern in (
+            (pack.later, later, f"{both}, 0.0"),
+            (pack.earlier, earlier, f"0.0, {both}"),
+        ):
+            half = f"tl.where({self._later(pack)}, {pattern})"
+            self.lets[name] = Tile(self.name(name, half, value.dims), value.dims)
+        self.level = outer
+
     @staticmethod
     def _note(value: Value) -> str:
         match value:
@@ -327,7 +376,7 @@ class Tiles:
             case Load():
                 return self._load(value)
             case Use(name=name):
-                return self.lets[name]
+                return self.let(name)
             case State(name=name, dims=dims):
                 return Tile(self.states[name], dims)
             case Size(axis=axis):
@@ -730,7 +779,7 @@ class Tiles:
         return Tile(text, times)
 
     def _local(self, value: Decay, features: Dims) -> Tile:
-        """A log over an axis: sums over the range itself, as a product with a pattern of 0 and 1."""
+        """A log over an axis: sums over the range itself, by a product with a 0-1 pattern."""
         log = self.value(value.log)
         dims = (*(dim for dim in value.dims if dim in TIME), *features)
         if value.low.kind == "start" and value.high.kind == "end":
