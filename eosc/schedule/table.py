@@ -91,7 +91,10 @@ def _rows(structure: str) -> tuple[Row, ...]:
 
     for kernel in WALKS:
         add(kernel, 2, 64, 64, 64, 4, 3)
-        add(kernel, 2, 128, 64, 128, 8 if pairwise else 4, 3 if pairwise else 2)
+        if pairwise:
+            add(kernel, 2, 128, 64, 128, 8, 3)
+        else:
+            add(kernel, 2, 128, 64, 64, 4, 2)
         add(kernel, 2, 256, 64, 32, 4, 2)
         add(kernel, 4, 128, 32, 32, 4, 2)
     if pairwise:

@@ -51,7 +51,7 @@ def scan_functions(
         algorithms = {length: lower(scan, forms[length]) for length in lengths}
         if scan.vector:
             parts = algorithms.items()
-            algorithms = {n: split(each, scan.key, scan.value) for n, each in parts}
+            algorithms = {n: split(each, scan) for n, each in parts}
         found.append(print_chunked(algorithms, f"{name}_{use}", kernels))
     found.append(print_step(token.forward(scan), f"{name}_step", kernels))
     return Functions(tuple(kernels.printed.values()), tuple(found))

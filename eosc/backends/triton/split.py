@@ -1,4 +1,7 @@
-"""Split a launch over chunks by what its stores sum over, so that each part can be cut into blocks.
+"""Which axis the programs of a launch share out, where the decay varies over K or V.
+
+A walk whose decay varies over K is cut along K, so that each factor of the decay is made once.
+A launch over chunks is split by what its stores sum over, so that each part can be cut:
 
 A store that sums over V alone can have its K shared out among programs, and the other way round.
 Chunks are independent here, so each part is a launch of its own that makes what it needs.
@@ -22,20 +25,32 @@ from eosc.ir.nodes import (
     Value,
     walk,
 )
+from eosc.lowering.scan import Scan
 
 
-def split(algorithm: Algorithm, key: str, value: str) -> Algorithm:
-    """The algorithm with its launches over chunks that have no blocks yet split in up to three.
+def split(algorithm: Algorithm, scan: Scan) -> Algorithm:
+    """The algorithm with its walks cut along K where that pays, and its gradients in parts.
 
-    Ensures: a launch of the old name, cut along `key` or, if that cannot be, whole.
+    Ensures: launches over chunks that have no blocks yet become up to three.
     """
+    key, value = scan.key, scan.value
+    on_key = scan.log_key is not None and scan.log_value is None
     launches: list[Kernel | SegmentScan] = []
     for each in algorithm.launches:
-        if isinstance(each, Kernel) and each.parallel and not each.blocked:
+        if isinstance(each, SegmentScan):
+            launches.append(each)
+        elif each.parallel and not each.blocked:
             launches += _parts(each, key, value)
+        elif not each.parallel and on_key and not _sums_over(each, key):
+            launches.append(replace(each, blocked=(key,)))
         else:
             launches.append(each)
     return replace(algorithm, launches=tuple(launches))
+
+
+def _sums_over(kernel: Kernel, axis: str) -> bool:
+    lets = {each.name: each.value for each in kernel.body if isinstance(each, Let)}
+    return any(axis in _contracted(each.value, lets) for each in kernel.body)
 
 
 def _parts(kernel: Kernel, key: str, value: str) -> list[Kernel]:
