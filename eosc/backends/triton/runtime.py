@@ -117,13 +117,16 @@ def _within(low, high):
 
 
 @triton.jit
-def _local(weights, g, EXACT: tl.constexpr, PRECISION: tl.constexpr):
+def _local(weights, g, EXACT: tl.constexpr, PRECISION: tl.constexpr, SINGLE: tl.constexpr):
     """Sums of g over the tokens that each row names, added directly: never a difference.
 
-    EXACT: in fp32; else with g in two bf16 pieces, an error of 2^-17 of the sum.
+    EXACT: in fp32; else with g in two bf16 pieces, an error of 2^-17 of the sum, or in one where g
+    was bf16 to begin with (SINGLE).
     """
     if EXACT:
         return tl.dot(weights, g, input_precision=PRECISION)
+    elif SINGLE:
+        return tl.dot(weights.to(tl.bfloat16), g.to(tl.bfloat16))
     else:
         w = weights.to(tl.bfloat16)
         first = g.to(tl.bfloat16)

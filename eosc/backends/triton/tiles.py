@@ -46,6 +46,8 @@ from eosc.ir.nodes import (
 
 _SIMPLE = re.compile(r"-?[A-Za-z_0-9.]+(\.to\((tl\.\w+|DT|FT)\))?\Z")
 
+LOG2E = "1.4426950408889634"
+
 Kind = Literal["raw", "operand", "factor", "fp32"]
 Line = tuple[int, str, int | None]
 
@@ -690,15 +692,17 @@ class Tiles:
     # Decays
 
     def _log(self, value: LogDecay, arg: Value) -> Tile:
-        """A log-decay in base 2, with a floor where its exponential is 0 anyway."""
-        if self.kernel.chunk == 1:
-            tile = self.value(arg)
-            text = f"tl.maximum({self.fp32(tile)}, -128.0)"
-            return Tile(text, tile.dims)
+        """A log-decay with a floor where its exponential is 0 anyway.
+
+        In base 2, except where it varies over time and an axis: it is then left as it was loaded,
+        since a product with bf16 numbers is exact without further pieces.
+        """
         tile = self.value(arg)
         if "i" in arg.dims:
             tile = self.guarded(arg, ("i",), tile)
-        text = f"tl.maximum({self.fp32(tile)} * 1.4426950408889634, -150.0)"
+        if self.kernel.chunk == 1 or ("i" in arg.dims and len(arg.dims) > 1):
+            return Tile(f"tl.maximum({self.fp32(tile)}, -128.0)", tile.dims)
+        text = f"tl.maximum({self.fp32(tile)} * {LOG2E}, -150.0)"
         return Tile(text, tile.dims)
 
     def _position(self, point: Point) -> str:
@@ -783,13 +787,23 @@ class Tiles:
         log = self.value(value.log)
         dims = (*(dim for dim in value.dims if dim in TIME), *features)
         if value.low.kind == "start" and value.high.kind == "end":
-            text = f"tl.exp2(tl.sum({log.text}, 0))"
+            text = f"tl.exp2(tl.sum({log.text}, 0) * {LOG2E})"
             return Tile(self.once("decay", text, features, self._range(value)), features)
         low, high, signed = self._ends(value)
         pattern = self.call("_between" if signed else "_within", low, high)
-        rows = self.call("_local", pattern, log.text, "EXACT", "PRECISION")
+        single = self._loaded_type(value.log)
+        rows = self.call("_local", pattern, log.text, "EXACT", "PRECISION", single)
         sums = self.once("sums", rows, dims, self._range(value))
-        return Tile(self.once("decay", f"tl.exp2({sums})", dims, self._range(value)), dims)
+        text = f"tl.exp2({sums} * {LOG2E})"
+        return Tile(self.once("decay", text, dims, self._range(value)), dims)
+
+    def _loaded_type(self, log: Value) -> str:
+        """The condition, known when compiled, that a log-decay is a bf16 number as it was loaded."""
+        if isinstance(log, Use):
+            log = self.values[log.name]
+        if isinstance(log, LogDecay) and isinstance(log.arg, Load):
+            return f"{self.parameters[log.arg.array]}.dtype.element_ty == tl.bfloat16"
+        return "False"
 
     def _ends(self, value: Decay) -> tuple[str, str, bool]:
         """The ends of the range of each token, and whether the range may run backwards.
