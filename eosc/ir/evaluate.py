@@ -229,7 +229,7 @@ class _Walk:
             case Sum(arg=arg, over=over):
                 return self.sum(arg, over, value.dims)
             case LogDecay(arg=arg):
-                return self.value(arg).clamp(min=LOWEST_LOG)
+                return self.only_valid(self.value(arg).clamp(min=LOWEST_LOG), arg.dims)
             case Decay():
                 return self.decay(value)
             case Mask(arg=arg, relation=relation):
@@ -270,16 +270,23 @@ class _Walk:
             f"->ab{spell(letters[d] for d in dims)}"
         )
         a, b = self.laid(left, left.dims), self.laid(right, right.dims)
+        if over in TIME:
+            a = self.only_valid(a, left.dims, over)
         return torch.einsum(equation, a, b)
+
+    def only_valid(self, tile: Tensor, dims: Dims, time: str = "i") -> Tensor:
+        """The tile with 0 at tokens behind the end of the sequence."""
+        if time not in dims:
+            return tile
+        valid = torch.arange(self.kernel.chunk) < self.valid
+        shape = [-1 if name == time else 1 for name in dims]
+        return torch.where(valid.reshape(1, 1, *shape), tile, 0.0)
 
     def sum(self, arg: Value, over: Dims, dims: Dims) -> Tensor:
         tile = self.laid(arg, arg.dims)
         for name in over:
             if name in TIME:
-                n = 2 + arg.dims.index(name)
-                valid = torch.arange(self.kernel.chunk) < self.valid
-                shape = [-1 if k == n else 1 for k in range(tile.dim())]
-                tile = torch.where(valid.reshape(shape), tile, 0.0)
+                tile = self.only_valid(tile, arg.dims, name)
         tile = tile.sum([2 + arg.dims.index(name) for name in over])
         return _align(tile, tuple(d for d in arg.dims if d not in over), dims)
 

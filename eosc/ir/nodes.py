@@ -154,7 +154,10 @@ class Map(Value):
 
 @dataclass(frozen=True, slots=True)
 class Dot(Value):
-    """Sum over `over` of left * right, both rounded to the operand precision first."""
+    """Sum over `over` of left * right, both rounded to the operand precision first.
+
+    Over a time dimension only valid tokens count.
+    """
 
     left: Value
     right: Value
@@ -163,7 +166,7 @@ class Dot(Value):
 
 @dataclass(frozen=True, slots=True)
 class Sum(Value):
-    """Sum over whole dimensions; over "i" only valid tokens count (the others are 0)."""
+    """Sum over whole dimensions; over a time dimension only valid tokens count."""
 
     arg: Value
     over: Dims
@@ -171,7 +174,10 @@ class Sum(Value):
 
 @dataclass(frozen=True, slots=True)
 class LogDecay(Value):
-    """A log-decay made summable: clamped from below where its exponential is 0 anyway."""
+    """A log-decay made summable: clamped from below where its exponential is 0 anyway, 0 outside T.
+
+    A prologue of padding need not be 0 (the log of a sigmoid is not), so this node says it.
+    """
 
     arg: Value
 
