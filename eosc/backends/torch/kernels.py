@@ -82,7 +82,7 @@ class _Printer:
         self.algorithm, self.name = algorithm, name
         self.names = Names(LOCALS)
         self.writer = Writer()
-        self.shared = Shared(_smallest(algorithm))
+        self.shared = Shared(*_sizes(algorithm))
         self.arrays = algorithm.arrays
         self.variables: dict[str, str] = {}
         self.results: dict[str, str] = {}
@@ -227,7 +227,8 @@ class _Printer:
             case Per.SEGMENT:
                 assert like is not None
                 return call("_per_head", held, f"{like}.shape[0]", f"{like}.dtype")
-        return f"{held}.contiguous()"
+        # A result of its own: a view would keep every chunk's state alive.
+        return f"{held}.clone()"
 
     def _first(self) -> str:
         """The operand whose dtype the output takes: the first that is no log."""
@@ -263,7 +264,16 @@ class _Body:
             self.lets,
             self._provide,
             printer.shared,
+            self._used_once(),
         )
+
+    def _used_once(self) -> frozenset[str]:
+        """Named values with a single use: they are printed in its place."""
+        counts: dict[str, int] = {}
+        for each in self.statements:
+            for use in _uses(each.value):
+                counts[use.name] = counts.get(use.name, 0) + 1
+        return frozenset(name for name, count in counts.items() if count == 1)
 
     def _versioned(self) -> Iterator[Statement]:
         """Statements with each read of a state told apart: before or after its update.
@@ -312,7 +322,7 @@ class _Body:
         if array.per is Per.CHUNK:
             self.printer.variables[store.array] = named.text
             return
-        sizes = ", ".join(("B", "H", "chunks", *(self.tiles._extent(name) for name in dims)))
+        sizes = ", ".join(("chunks", "B", "H", *(self.tiles._extent(name) for name in dims)))
         held = named.text if named.owned else f"{named.text}.expand({sizes})"
         if array.per is Per.TOKEN and self.kernel.chunk == 1:
             held += ".unsqueeze(3)"
@@ -324,7 +334,7 @@ class _Body:
         states = self._walk(state)
         reverse = self.kernel.direction == -1
         later = (when == "after") != reverse
-        window = "[:, :, 1:]" if later else "[:, :, :-1]"
+        window = "[1:]" if later else "[:-1]"
         return Text(f"{states}{window}", self.carried[state].dims)
 
     def _walk(self, state: str) -> str | None:
@@ -345,7 +355,7 @@ class _Body:
             final = self.names.fresh(f"{state}_final")
             start = f"({start})" if " " in start else start
             behind = "" if start == "0.0" else f" + {start}"
-            self.writer.line(f"{final} = {added}.sum(2){behind}", carried.invariant)
+            self.writer.line(f"{final} = {added}.sum(0){behind}", carried.invariant)
             self.finals[state] = final
             return None
         factor = "None"
@@ -355,14 +365,14 @@ class _Body:
         walked = self.writer.call("_carry", start, factor, added, reverse)
         self.writer.line(f"{stacked} = {walked}", carried.invariant)
         self.walked[state] = stacked
-        self.finals[state] = f"{stacked}[:, :, {0 if reverse else -1}]"
+        self.finals[state] = f"{stacked}[{0 if reverse else -1}]"
         return stacked
 
     def _in_full(self, value: Value, dims: Dims, wish: str) -> str:
         """A tile over all sequences, heads and chunks, in a variable."""
         text = self.tiles.full(value, dims)
         sizes = ", ".join(self.tiles._extent(name) for name in dims)
-        shape = f"B, H, chunks, {sizes}" if dims else "B, H, chunks"
+        shape = f"chunks, B, H, {sizes}" if dims else "chunks, B, H"
         if not (isinstance(value, Dot) or text.layout is None):
             text = Text(f"{text.operand}.expand({shape})", dims)
         if text.layout is None:
@@ -421,16 +431,19 @@ class _Body:
         return _rebuilt(value, self._closed)
 
 
-def _smallest(algorithm: Algorithm) -> int:
-    """The size of the smallest blocks of tokens whose decays are asked for."""
+def _sizes(algorithm: Algorithm) -> tuple[int, int]:
+    """The smallest blocks whose decays are asked for, and the blocks in midpoint form."""
     sizes = [kernel.chunk for kernel in algorithm.kernels]
+    middles = [0]
     for kernel in algorithm.kernels:
         decays = [v for each in kernel.body for v in walk(each.value) if isinstance(v, Decay)]
         for each in decays:
             pair = len([name for name in each.dims if name in TIME]) == 2
             middle = "middle" in (each.low.kind, each.high.kind)
-            sizes += [1] if pair else [] if middle else [each.low.size or each.high.size]
-    return min(size for size in sizes if size > 0)
+            size = each.low.size or each.high.size
+            sizes += [1] if pair else [] if middle else [size]
+            middles += [size] if middle else []
+    return min(size for size in sizes if size > 0), max(middles)
 
 
 def _mapped(fn: S, args: Mapping[str, Value], dims: Dims | None = None) -> Map:

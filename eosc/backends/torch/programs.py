@@ -89,8 +89,16 @@ class _Printer:
     def __init__(self, program: Program, name: str, calls: dict[int, str]) -> None:
         self.program, self.mixer, self.name, self.calls = program, program.mixer, name, calls
         self.names = Names(LOCALS)
+        called = {
+            array.name
+            for step in program.scans
+            for array in step.scan.operands
+            if array.per is Per.CALL
+        }
         self.numbers = tuple(
-            each.name for each in self.mixer.of_kind(Kind.CONFIG) if each.name == "scale"
+            each.name
+            for each in self.mixer.of_kind(Kind.CONFIG)
+            if each.name == "scale" or each.name in called
         )
         self.given: dict[str, Val] = {}
         self.seq = Sequences(self.mixer, self.names, numbers=self.numbers)

@@ -1,6 +1,6 @@
 """What the printed torch kernels call. Emitted code holds a copy of the functions that it uses.
 
-Tiles are [B, H, chunks, time, features]; `size` is the number of tokens in an aligned block.
+Tiles are [chunks, B, H, time, features]; `size` is the number of tokens in an aligned block.
 This module is read as text, never imported, by the printer; the tests import it.
 """
 
@@ -19,35 +19,35 @@ def _precision(*tensors: Tensor) -> torch.dtype:
 
 
 def _chunked(x: Tensor, heads: int, chunk: int, dtype: torch.dtype) -> Tensor:
-    """[B, T, h, ...] as [B, heads, chunks, chunk, ...]; zeros behind T, shared heads repeated."""
+    """[B, T, h, ...] as [chunks, B, heads, chunk, ...]; zeros behind T, shared heads repeated."""
     B, T, h, *axes = x.shape
     chunks = -(-T // chunk)
     if T != chunks * chunk:
         x = torch.cat((x, x.new_zeros(B, chunks * chunk - T, h, *axes)), 1)
-    x = x.reshape(B, chunks, chunk, h, *axes).permute(0, 3, 1, 2, *range(4, 4 + len(axes)))
+    x = x.reshape(B, chunks, chunk, h, *axes).permute(1, 0, 3, 2, *range(4, 4 + len(axes)))
     if h != heads:
-        x = x.repeat_interleave(heads // h, 1)
+        x = x.repeat_interleave(heads // h, 2)
     return x.to(dtype).contiguous()
 
 
 def _stepped(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
-    """[B, T, h, ...] as [B, heads, T, ...], shared heads repeated."""
-    x = x.transpose(1, 2)
-    if x.shape[1] != heads:
-        x = x.repeat_interleave(heads // x.shape[1], 1)
+    """[B, T, h, ...] as [T, B, heads, ...], shared heads repeated."""
+    x = x.transpose(0, 1)
+    if x.shape[2] != heads:
+        x = x.repeat_interleave(heads // x.shape[2], 2)
     return x.to(dtype)
 
 
 def _headed(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
-    """[h, ...] as [1, heads, 1, ...], shared heads repeated."""
+    """[h, ...] as [1, 1, heads, ...], shared heads repeated."""
     if x.shape[0] != heads:
         x = x.repeat_interleave(heads // x.shape[0], 0)
-    return x[None, :, None].to(dtype)
+    return x[None, None].to(dtype)
 
 
 def _tokens(x: Tensor, T: int, heads: int, dtype: torch.dtype) -> Tensor:
-    """[B, H, chunks, chunk, ...] as [B, T, heads, ...]; heads that share are summed."""
-    x = x.flatten(2, 3)[:, :, :T].transpose(1, 2)
+    """[chunks, B, H, chunk, ...] as [B, T, heads, ...]; heads that share are summed."""
+    x = x.permute(1, 0, 3, 2, *range(4, x.dim())).flatten(1, 2)[:, :T]
     if x.shape[2] != heads:
         x = x.unflatten(2, (heads, x.shape[2] // heads)).sum(3)
     return x.to(dtype).contiguous()
@@ -68,17 +68,17 @@ def _whole(x: Tensor, shape: Sequence[int]) -> Tensor:
 
 def _valid(x: Tensor, T: int) -> Tensor:
     """The tile with 0 at the tokens behind T."""
-    chunks, chunk = x.shape[2:4]
+    chunks, chunk = x.shape[0], x.shape[3]
     if T == chunks * chunk:
         return x
-    inside = (torch.arange(chunks * chunk, device=x.device) < T).view(chunks, chunk)
-    return torch.where(inside.view(chunks, chunk, *[1] * (x.dim() - 4)), x, 0.0)
+    inside = torch.arange(chunks * chunk, device=x.device) < T
+    return torch.where(inside.view(chunks, 1, 1, chunk, *[1] * (x.dim() - 4)), x, 0.0)
 
 
 def _timed(log: Tensor, T: int, chunk: int) -> Tensor:
-    """A log-decay that is constant in time, [1, H, 1, ...], at each token: 0 behind T."""
+    """A log-decay that is constant in time, [1, 1, H, ...], at each token: 0 behind T."""
     chunks = -(-T // chunk) if T % chunk else 1
-    spread = log[:, :, :, None].expand(-1, -1, chunks, chunk, *log.shape[3:])
+    spread = log[:, :, :, None].expand(chunks, -1, -1, chunk, *log.shape[3:])
     return _valid(spread, T) if T % chunk else spread
 
 
@@ -141,7 +141,7 @@ def _pairs(decay: Tensor, size: int) -> Tensor:
 
     Products of prefixes and suffixes only: exact at 0 and without range limit.
     """
-    chunks = decay.shape[2]
+    heads = decay.shape[2]
     decay = _blocks(decay, size).flatten(2, 3)
     lead = decay.shape[:3]
     found = torch.eye(size, dtype=decay.dtype, device=decay.device).repeat(*lead, 1, 1)
@@ -150,7 +150,7 @@ def _pairs(decay: Tensor, size: int) -> Tensor:
         later, earlier = _half(prefix, h, 1), _half(suffix, h, 0)
         _level(found, h).copy_(later[..., :, None] * earlier[..., None, :])
         suffix, prefix, h = _grown_back(suffix, prefix, h), _grown(prefix, h), 2 * h
-    pairs: Tensor = found.unflatten(2, (chunks, lead[2] // max(chunks, 1)))
+    pairs: Tensor = found.unflatten(2, (heads, lead[2] // max(heads, 1)))
     return pairs
 
 
@@ -159,10 +159,20 @@ def _rows_before(pairs: Tensor) -> Tensor:
     return torch.cat((torch.zeros_like(pairs[..., :1, :]), pairs[..., :-1, :]), -2)
 
 
-def _between(log: Tensor, low: Sequence[int], high: Sequence[int], size: int) -> Tensor:
-    """D(low, high] of each token of a block, its ends as positions in the block; signed sums."""
+def _between(log: Tensor, low: str, high: str, size: int) -> Tensor:
+    """D(low, high] of each token of aligned blocks, as [.., blocks, size, ..]; signed sums.
+
+    Ends: opening (before the first token), closing, at, before (the one before), middle.
+    """
     at = torch.arange(size)
-    a, b = torch.tensor(low)[:, None], torch.tensor(high)[:, None]
+    ends = {
+        "opening": torch.full((size,), -1),
+        "closing": torch.full((size,), size - 1),
+        "at": at,
+        "before": at - 1,
+        "middle": torch.full((size,), size // 2 - 1),
+    }
+    a, b = ends[low][:, None], ends[high][:, None]
     forward, backward = (at > a) & (at <= b), (at > b) & (at <= a)
     weight = (forward.to(log.dtype) - backward.to(log.dtype)).to(log.device)
     blocks = _blocks(log, size)
@@ -171,13 +181,23 @@ def _between(log: Tensor, low: Sequence[int], high: Sequence[int], size: int) ->
     return (weight @ blocks.flatten(5)).exp_().view(blocks.shape)
 
 
+def _inverse(decay: Tensor) -> Tensor:
+    """1 over a decay from the middle, which the form's certificate keeps away from 0."""
+    return decay.reciprocal()
+
+
+def _half_decay(log: Tensor, size: int, which: int) -> Tensor:
+    """The whole decay of one half (0 or 1) of each block of `size`: [.., blocks, 1, ..]."""
+    return _half(log, size // 2, which).sum(4, keepdim=True).exp_()
+
+
 def _running(x: Tensor, suffix: bool, strict: bool) -> Tensor:
     """Sums over the tokens of a chunk up to (from) each one; strict: without itself."""
-    turned = x.flip(3) if suffix else x
-    sums = turned.cumsum(3)
-    if strict:
-        sums = torch.cat((torch.zeros_like(sums[:, :, :, :1]), sums[:, :, :, :-1]), 3)
-    return sums.flip(3) if suffix else sums
+    ones = torch.ones(x.shape[3], x.shape[3], dtype=x.dtype, device=x.device)
+    weight = ones.triu(int(strict)) if suffix else ones.tril(-int(strict))
+    if x.dim() == 4:
+        return x @ weight.mT
+    return (weight @ x.flatten(4)).view(x.shape)
 
 
 def _placed(x: Tensor, view: Callable[..., Tensor], chunk: int, *args: int) -> Tensor:
@@ -188,23 +208,23 @@ def _placed(x: Tensor, view: Callable[..., Tensor], chunk: int, *args: int) -> T
     return found
 
 
-def _carry(start: Tensor, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
-    """Walk the chunks with m = decay * m + write: [B, H, chunks + 1, ...], before and behind each.
+def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
+    """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
     Entry c is the state between chunks c - 1 and c, whichever way the walk goes.
     """
-    B, H, chunks = write.shape[:3]
-    found = write.new_empty(B, H, chunks + 1, *write.shape[3:])
-    found[:, :, chunks if reverse else 0] = start
+    chunks = write.shape[0]
+    found = write.new_empty(chunks + 1, *write.shape[1:])
+    found[chunks if reverse else 0] = start
     if decay is not None:
-        decay = decay.expand(B, H, chunks, *decay.shape[3:])
+        decay = decay.expand(*write.shape[:3], *decay.shape[3:])
     for step in range(chunks):
         c = chunks - 1 - step if reverse else step
-        held, target = found[:, :, c + reverse], found[:, :, c + 1 - reverse]
+        held, target = found[c + reverse], found[c + 1 - reverse]
         if decay is None:
-            torch.add(held, write[:, :, c], out=target)
+            torch.add(held, write[c], out=target)
         else:
-            torch.addcmul(write[:, :, c], decay[:, :, c], held, out=target)
+            torch.addcmul(write[c], decay[c], held, out=target)
     return found
 
 

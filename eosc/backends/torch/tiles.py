@@ -1,4 +1,4 @@
-"""Values of the Algorithm IR as torch text over [B, H, chunks, …] tiles.
+"""Values of the Algorithm IR as torch text over [chunks, B, H, …] tiles.
 
 Every value is printed for the part of time where it is needed (`domains`), so that a level of the
 halving form costs what its pairs cost. Products run over all chunks at once; the state is what
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from eosc.algebra.print import spell
-from eosc.algebra.scalar import Arg, args_of
+from eosc.algebra.scalar import Arg, Fn, S, args_of
 from eosc.backends.naming import Names, comment
 from eosc.backends.torch.domains import (
     FULL,
@@ -56,16 +56,19 @@ class NotPrintableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A torch expression. layout: its dimensions behind [B, H, chunks]; None for a number.
+    """A torch expression. layout: its dimensions behind [chunks, B, H]; None for a number.
 
     bare: whether it stands as an operand without parentheses. owned: whether its memory is its
-    own, of full size.
+    own, of full size. fresh: whether that memory is nobody else's yet, so that it may be
+    overwritten. product: the two factors, where it is a product.
     """
 
     text: str
     layout: Dims | None
     bare: bool = True
     owned: bool = False
+    fresh: bool = False
+    product: tuple[str, str] | None = None
 
     @property
     def operand(self) -> str:
@@ -95,10 +98,12 @@ class Writer:
 class Shared:
     """What the kernels of one function have in common: prologues, and tables of their decays.
 
-    smallest: the size of the smallest blocks whose decays are asked for.
+    smallest: the size of the smallest blocks whose decays are asked for. middle: the size of the
+    blocks in midpoint form, 0 where there are none.
     """
 
     smallest: int = 1
+    middle: int = 0
     prologues: dict[Value, Text] = field(default_factory=dict)
     tables: dict[tuple[str, str, int], str] = field(default_factory=dict)
 
@@ -115,6 +120,7 @@ class Tiles:
         lets: the named values, with states already replaced by uses.
         provide: the stacked states behind a use that is no let.
         shared: what earlier kernels of the same function have computed.
+        once: names of lets with a single use.
     """
 
     def __init__(
@@ -127,12 +133,13 @@ class Tiles:
         lets: Mapping[str, Let],
         provide: Callable[[str], Text],
         shared: Shared,
+        once: frozenset[str] = frozenset(),
     ) -> None:
         self.writer, self.names, self.arrays, self.chunk = writer, names, arrays, chunk
         self.variables, self.lets, self.provide = variables, lets, provide
         self.supports = Supports({name: let.value for name, let in lets.items()}, chunk)
         self._done: dict[tuple[str, Domain], Text] = {}
-        self._shared = shared
+        self._shared, self._once = shared, once
         self._tables = shared.tables
 
     # Values
@@ -167,7 +174,8 @@ class Tiles:
             case Running(arg=arg, suffix=suffix, strict=strict):
                 inner = self.full(arg, value.dims)
                 text = self.writer.call("_running", inner.text, suffix, strict)
-                return self._on(Text(text, value.dims, owned=True), FULL, domain, value.dims)
+                sums = Text(text, value.dims, owned=True, fresh=True)
+                return self._on(sums, FULL, domain, value.dims)
         raise NotPrintableError(f"torch prints no {type(value).__name__}")
 
     def full(self, value: Value, dims: Dims) -> Text:
@@ -226,6 +234,8 @@ class Tiles:
         if known is not None:
             return known
         text = self._masked(let.value, self.value(let.value, domain))
+        if let.name in self._once and text.fresh:
+            return text
         named = self.named(text, let.name, let.note, let.lines[0] if let.lines else None)
         if not contains(let.value, lambda v: isinstance(v, Use)):
             self._shared.prologues[let.value] = named
@@ -309,6 +319,9 @@ class Tiles:
             return replace(texts[value.fn.name], layout=layout)
         if not texts:
             return Text(spell(value.fn, "torch").result, None)
+        short = _combined(value.fn, texts, layout)
+        if short is not None:
+            return short
         holes = {name: f"eosc_hole_{n}_" for n, name in enumerate(texts)}
         spelled = spell(value.fn, "torch", holes, prefix="eosc_shared_")
         written = " ".join((*(text for _, text in spelled.lines), spelled.result))
@@ -328,7 +341,12 @@ class Tiles:
         numbers = all(text.layout is None for text in texts.values())
         result = filled(spelled.result)
         bare = _is_view(result)
-        return Text(result, None if numbers else layout, bare, owned=not bare)
+        product = None
+        match value.fn:
+            case Fn("mul", (Arg(a), Arg(b))) if not numbers:
+                if texts[a].layout is not None and texts[b].layout is not None:
+                    product = (known[holes[a]], known[holes[b]])
+        return Text(result, None if numbers else layout, bare, owned=not bare, product=product)
 
     def _flattened(self, value: Value, sign: int) -> list[tuple[int, Value]]:
         """A sum of sums as signed addends."""
@@ -347,13 +365,13 @@ class Tiles:
         whole = [(sign, each) for sign, each in parts if not self.supports.of(each).blocked]
         total = self.names.fresh("total")
         shape = ", ".join(self._extent(name) for name in dims)
-        first = f"torch.zeros(B, H, chunks, {shape}, dtype=dtype, device=device)"
+        first = f"torch.zeros(chunks, B, H, {shape}, dtype=dtype, device=device)"
         if whole and whole[0][0] == 1:
             _, head = whole.pop(0)
             text = self.full(head, dims)
             wide = text.owned and text.layout == dims
             if not wide:
-                first = self.writer.call("_whole", text.text, f"(B, H, chunks, {shape})")
+                first = self.writer.call("_whole", text.text, f"(chunks, B, H, {shape})")
             else:
                 first = f"{text.text}.clone()" if text.text.isidentifier() else text.text
         self.writer.line(f"{total} = {first}")
@@ -365,6 +383,10 @@ class Tiles:
             if sparse.blocked:
                 view = self._on(Text(total, dims), FULL, sparse, dims).text
                 text = self.aligned(self.value(each, sparse), self._layout(dims, sparse))
+                if text.product is not None:
+                    less = "" if sign > 0 else ", value=-1"
+                    self.writer.line(f"{view}.addcmul_({', '.join(text.product)}{less})")
+                    continue
                 method = "add_" if sign > 0 else "sub_"
                 self.writer.line(f"{view}.{method}({text.text})")
         return Text(total, dims, owned=True)
@@ -420,7 +442,8 @@ class Tiles:
         if natural.kind in ("level", "block") and natural.size == 1 and inside:
             return self._single(left, right, over, out, batch, rows, columns)
         second = self.aligned(right, (*batch, over, *columns))
-        return Text(f"{first.operand} @ {second.operand}", out, bare=False, owned=True)
+        text = f"{first.operand} @ {second.operand}"
+        return Text(text, out, bare=False, owned=True, fresh=True)
 
     def _single(
         self,
@@ -544,10 +567,7 @@ class Tiles:
         if kind == "before":
             text = call("_before", self._table(log, "prefix", size), size)
         elif size > 1 and size == smallest:
-            self.writer.used.add("_blocks")
-            token, edge = list(range(size)), [-1 if kind == "prefix" else size - 1] * size
-            ends = (edge, token) if kind == "prefix" else (token, edge)
-            text = call("_between", log, *ends, size) + ".flatten(3, 4)"
+            text = self._first_table(log, kind, size)
         elif kind == "prefix":
             text = (
                 f"torch.exp({log})"
@@ -570,22 +590,39 @@ class Tiles:
         self._tables[log, kind, size] = name
         return name
 
+    def _first_table(self, log: str, kind: str, size: int) -> str:
+        """The table of the smallest blocks: from the midpoint form where that is there."""
+        self.writer.used |= {"_half", "_blocks"}
+        forward = kind == "prefix"
+        ends = ("middle", "at") if forward else ("at", "middle")
+        if size == self._shared.middle:
+            half = self.writer.call("_half_decay", log, size, 0 if forward else 1)
+            return f"({self._from_middle(log, *ends, size)} * {half}).flatten(3, 4)"
+        ends = ("opening", "at") if forward else ("at", "closing")
+        quoted = (f'"{each}"' for each in ends)
+        return self.writer.call("_between", log, *quoted, size) + ".flatten(3, 4)"
+
+    def _from_middle(self, log: str, low: str, high: str, size: int) -> str:
+        """The variable of D(low, high] in blocks, one of the ends the middle of the block."""
+        key = (log, f"{low} to {high}", size)
+        if key not in self._tables:
+            self.writer.used |= {"_half", "_blocks"}
+            if low == "middle":
+                text = self.writer.call("_between", log, '"middle"', f'"{high}"', size)
+            else:
+                text = self.writer.call("_inverse", self._from_middle(log, high, low, size))
+            name = self.names.fresh(f"{low}_to_{high}{size}_{log}")
+            self.writer.line(f"{name} = {text}", f"D({low}, {high}] in blocks of {size}")
+            self._tables[key] = name
+        return self._tables[key]
+
     def _midpoint(self, log: str, value: Decay, domain: Domain, dims: Dims) -> Text:
         """Decay from or to the middle of each block: signed sums, bounded by the certificate."""
         size = value.low.size or value.high.size
-        ends = (_positions(value.low, size), _positions(value.high, size))
-        key = (log, f"{value.low} to {value.high}".replace("j", "i"), size)
-        if key not in self._tables:
-            text = self.writer.call("_between", log, *ends, size)
-            if size == self.chunk:
-                text += ".flatten(3, 4)"
-            self.writer.used.add("_blocks")
-            name = self.names.fresh(f"middle{size}_{log}")
-            self.writer.line(f"{name} = {text}", f"D({value.low}, {value.high}]")
-            self._tables[key] = name
+        held = Text(self._from_middle(log, value.low.kind, value.high.kind, size), (BLOCK, *dims))
         if size == self.chunk:
-            return self._on(Text(self._tables[key], dims), FULL, domain, dims)
-        held = Text(self._tables[key], (BLOCK, *dims))
+            whole = Text(f"{held.text}.flatten(3, 4)", dims)
+            return self._on(whole, FULL, domain, dims)
         return self._on(held, Domain("block", size), domain, dims)
 
     def _pair_decay(self, value: Decay, domain: Domain, own: Dims, features: Dims) -> Text:
@@ -632,8 +669,9 @@ class Tiles:
             offset = (-1 if lower else 1) if value.relation.strict else 0
             single = sparse.kind == "block" and sparse.size == 1 and not offset
             if not single:
-                cut = "tril" if lower else "triu"
-                inner = Text(f"{inner.operand}.{cut}({offset or ''})", inner.layout, owned=True)
+                cut = ("tril" if lower else "triu") + ("_" if inner.fresh else "")
+                text = f"{inner.operand}.{cut}({offset or ''})"
+                inner = Text(text, inner.layout, owned=True, fresh=True)
         else:
             inner = self.value(value.arg, sparse)
         return self._on(inner, sparse, domain, value.dims)
@@ -646,18 +684,6 @@ class Tiles:
         return Text(
             text.text, tuple(mapping.get(name, name) for name in text.layout), text.bare, text.owned
         )
-
-
-def _positions(point: Point, size: int) -> list[int]:
-    """Where a point lies in a block of `size` tokens, for each token of the block."""
-    match point.kind:
-        case "at":
-            return list(range(size))
-        case "before":
-            return [n - 1 for n in range(size)]
-        case "middle":
-            return [size // 2 - 1] * size
-    raise NotPrintableError(f"{point} is no point of the midpoint form")
 
 
 def _keeps_zero(value: Value) -> bool:
@@ -673,6 +699,47 @@ def _keeps_zero(value: Value) -> bool:
             zero = {name: 0 for name, arg in args if _keeps_zero(arg)}
             return substitute(fn, zero) is ZERO
     return False
+
+
+def _combined(fn: S, texts: Mapping[str, Text], layout: Dims) -> Text | None:
+    """Products into memory that nobody else has, and sums of products, in one pass."""
+    parts = addends(fn)
+    if parts is not None and len(parts) > 1:
+        return _summed(parts, texts, layout)
+    match fn:
+        case Fn("mul", (Arg(a), Arg(b))):
+            for one, other in ((texts[a], texts[b]), (texts[b], texts[a])):
+                if one.fresh and one.layout == layout:
+                    text = f"{one.operand}.mul_({other.text})"
+                    return Text(text, layout, owned=True, fresh=True)
+    return None
+
+
+def _summed(parts: list[tuple[int, str]], texts: Mapping[str, Text], layout: Dims) -> Text | None:
+    """A sum that starts in memory nobody else has, or in one pass with a product."""
+    given = [(sign, texts[name]) for sign, name in parts]
+    if any(text.layout is None for _, text in given):
+        return None
+    start = next((t for s, t in given if s > 0 and t.fresh and t.layout == layout), None)
+    if start is None:
+        plain = (t for s, t in given if s > 0 and t.product is None and t.layout == layout)
+        start = next(plain, None)
+        first = next((p for p in given if p[1].product is not None), None)
+        if start is None or first is None or first[1].layout != layout:
+            return None
+        given.remove(first)
+        less = "" if first[0] > 0 else ", value=-1"
+        text = f"torch.addcmul({start.text}, {', '.join(first[1].product or ())}{less})"
+    else:
+        text = start.operand
+    given.remove((1, start))
+    for sign, each in given:
+        if each.product is not None:
+            less = "" if sign > 0 else ", value=-1"
+            text += f".addcmul_({', '.join(each.product)}{less})"
+        else:
+            text += f".{'add_' if sign > 0 else 'sub_'}({each.text})"
+    return Text(text, layout, owned=True, fresh=True)
 
 
 def _is_partial(value: Value) -> bool:
