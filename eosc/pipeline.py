@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from eosc.diagnostics import NOWHERE, Diagnostic, Severity, Source
+from eosc.ir.nodes import Algorithm
 from eosc.recurrence.extract import extract
 from eosc.recurrence.model import System
+from eosc.schedule.lower import lower
 from eosc.schedule.plan import plan
 from eosc.schedule.program import Program
 from eosc.semantics.elaborate import elaborate
@@ -91,7 +93,7 @@ class Pipeline:
     graph: Callable[[Mixer], StateGraph] = StateGraph                 # Mixer -> StateGraph
     extract: Callable[[Mixer], System] = extract                      # Mixer -> System
     plan: Callable[[System], Program] | None = plan                   # System -> Program
-    lower: Callable[[Any], Any] | None = None                         # Program -> [Algorithm]
+    lower: Callable[..., tuple[Algorithm, ...]] | None = lower        # Program -> [Algorithm]
     emit: Callable[..., Files] | None = _emit                         # Program -> {file: text}
     write: Callable[[Files, Path], None] | None = _write              # {file: text} -> folder
     load: Callable[..., Any] | None = _load                           # {file: text} -> module

@@ -61,4 +61,8 @@ def _after(stage: str, name: str, mixer: Mixer) -> Any:
     if stage == "emit":
         files = PIPELINE.files(name, program)
         return "\n".join(f"# ---- {path}\n{text}" for path, text in files.items())
-    return program if stage == "plan" else PIPELINE.stage("lower")(program)
+    if stage == "plan":
+        return program
+    from eosc.ir.show import show
+
+    return "\n\n".join(show(each) for each in PIPELINE.stage("lower")(program))

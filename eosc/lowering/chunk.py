@@ -183,9 +183,11 @@ def _output(parts: Parts, memory: Value) -> Iterator[Statement]:
         column = parts.columns(level, "V")
         x: Value = renamed(parts.use("x"), "i", "j")
         x = x if column is None else product(column, x, dims=("j", V))
-        part = dot(score, x, "j", ("i", V))
+        part: Value = dot(score, x, "j", ("i", V))
         row = parts.rows(level, "V")
-        intra.append(part if row is None else product(row, part, dims=("i", V)))
+        part = part if row is None else product(row, part, dims=("i", V))
+        yield Let(f"y_{level.name}", part, "what those pairs read")
+        intra.append(Use(f"y_{level.name}", dims=("i", V)))
     if scores:
         matrix = Use("A", dims=("i", "j"))
         yield Let("A", total(scores), "scores of the chunk")
