@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from eosc.backends.naming import Names, comment, identifier
+from eosc.backends.triton.frame import Frame, Line, NotPrintableError
 from eosc.backends.triton.order import arranged
-from eosc.backends.triton.tiles import Frame, Line, NotPrintableError, Tiles
+from eosc.backends.triton.tiles import Tiles
 from eosc.ir.nodes import (
     Algorithm,
     Array,

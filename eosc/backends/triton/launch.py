@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from eosc.backends.triton.frame import Line, NotPrintableError
 from eosc.backends.triton.kernel import KernelPrinter, Namer, Printed, folded, print_scan
-from eosc.backends.triton.tiles import Line, NotPrintableError
 from eosc.ir.nodes import Algorithm, Array, Kernel, Per, Precision, SegmentScan
 
 STATES = ("initial_state", "dy", "d_final_state")
@@ -99,7 +99,7 @@ class _Launch:
         assert isinstance(main, Kernel)
         sizes = self._bounds()
         self.line(f"DT, FT, EXACT = _types(dtype, {lead}.device)")
-        self.line(f'config = _config(_TABLE, "{main.name}", {lead}, {width}, {sizes})')
+        self.line(f'config = _config("{main.name}", {lead}.device, {width}, {sizes})')
         self.line("chunk, block, warps, stages, precision = config")
         self.lead, self.sizes = lead, sizes
         walker = self.walker
@@ -117,7 +117,8 @@ class _Launch:
         return [each for each in self.algorithm.kernels if not each.parallel][-1]
 
     def _config(self, kernel: Kernel) -> str:
-        return f'_config(_TABLE, "{kernel.name}", {self.lead}, dtype.itemsize, {self.sizes})'
+        lead = f"{self.lead}.device"
+        return f'_config("{kernel.name}", {lead}, dtype.itemsize, {self.sizes})'
 
     def _bounds(self) -> str:
         """The sizes by which a configuration is chosen: those of the carried state."""

@@ -83,6 +83,7 @@ def render_kernels(
     called = {text for each in launchers for _, text, _ in each.lines}
     used = {name for each in kernels for name in each.used}
     used |= {name for name in _runtime().names if any(f"{name}(" in text for text in called)}
+    used.add("supports")
     return render(
         "triton/kernels.py.jinja",
         header=header,

@@ -134,6 +134,7 @@ def _local(weights, g, EXACT: tl.constexpr, PRECISION: tl.constexpr, SINGLE: tl.
         return tl.dot(w, second, acc=tl.dot(w, first))
 
 
+_TABLE: tuple[tuple[object, ...], ...] = ()  # the rows of `eosc.schedule.table`, as `Row.printed`
 SEGMENT: int | None = None  # tokens a segment; None: by `_segment_length`
 
 
@@ -186,17 +187,26 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     return wide
 
 
-def _config(table, kernel, x, width, K, V):
-    """The first row of the table that fits: chunk, block of V, warps, stages, precision."""
-    arch = _architecture(x.device)
-    for row in table:
+@functools.cache
+def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
+    """The first row of the table that fits, or None."""
+    arch = _architecture(device)
+    for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
                 return row[5:]
-    raise ValueError(
-        f"no Triton configuration for K = {K}, V = {V} with {width} bytes an element; "
-        "the torch kernels take any size: set EOSC_BACKEND=torch"
-    )
+    return None
+
+
+def _config(kernel: str, device: torch.device, width: int, K: int, V: int):
+    """The chunk, block, warps, stages and precision of a kernel."""
+    row = _row_for(kernel, device, width, K, V)
+    if row is None:
+        raise ValueError(
+            f"no Triton configuration of '{kernel}' for K = {K}, V = {V} with {width} bytes an "
+            "element; the torch kernels take any size: set EOSC_BACKEND=torch"
+        )
+    return row
 
 
 class _Layout:
@@ -257,3 +267,10 @@ def _gradient(like: torch.Tensor, heads: int) -> torch.Tensor:
     B, T, h, *axes = like.shape
     dtype = like.dtype if h == heads else torch.float32
     return torch.empty(B, T, heads, *axes, dtype=dtype, device=like.device)
+
+
+def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
+    """Whether the table has a configuration of every kernel for these sizes."""
+    width = dtype.itemsize
+    names = dict.fromkeys(row[0] for row in _TABLE)
+    return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from eosc.backends.triton.frame import Line
 from eosc.backends.triton.kernel import KernelPrinter, Namer, folded
 from eosc.backends.triton.launch import Kernels, Launcher, open_operands
-from eosc.backends.triton.tiles import Line
 from eosc.ir.nodes import Algorithm, Kernel, Per
 
 
@@ -23,7 +23,7 @@ def print_step(algorithm: Algorithm, name: str, kernels: Kernels) -> Launcher:
 
     lead = open_operands(line, algorithm, namer, step=True)
     sizes = ", ".join(namer.size[axis] for axis in state.dims)
-    config = f'_config(_TABLE, "step", {lead}, dtype.itemsize, {sizes})'
+    config = f'_config("step", {lead}.device, dtype.itemsize, {sizes})'
     line(f"_, block, warps, stages, _ = {config}")
     y = namer.host["y"]
     axes = ", ".join(namer.size[axis] for axis in namer.arrays["y"].axes)

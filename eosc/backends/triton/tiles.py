@@ -1,36 +1,32 @@
 """Values of the Algorithm IR as Triton text over padded tiles.
 
 Arithmetic is fp32; the operands of a product are cast to the operand dtype `DT`, or to `FT` where
-a factor may leave fp16's range. Log-decays are kept in base 2, so that a decay is one `exp2`.
+a factor may leave fp16's range.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 from eosc.algebra.print import spell
 from eosc.algebra.scalar import ZERO, substitute
-from eosc.backends.naming import Names, comment
-from eosc.backends.triton.layouts import layouts, transposed
-from eosc.backends.triton.packs import Pack, packs
+from eosc.backends.triton.frame import NotPrintableError, Tile
+from eosc.backends.triton.layouts import transposed
+from eosc.backends.triton.memory import Memory
+from eosc.backends.triton.packs import Pack
 from eosc.backends.triton.sums import terms
-from eosc.backends.triton.zeros import Zeros
 from eosc.ir.nodes import (
     TIME,
-    Array,
     Decay,
     Dims,
     Dot,
-    Kernel,
     Let,
     Load,
     LogDecay,
     Map,
     Mask,
-    Per,
     Point,
     Relation,
     Rename,
@@ -46,239 +42,9 @@ from eosc.ir.nodes import (
 
 _SIMPLE = re.compile(r"-?[A-Za-z_0-9.]+(\.to\((tl\.\w+|DT|FT)\))?\Z")
 
-LOG2E = "1.4426950408889634"
 
-Kind = Literal["raw", "operand", "factor", "fp32"]
-Line = tuple[int, str, int | None]
-
-
-class NotPrintableError(Exception):
-    """The IR holds something that this backend does not print."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """A name or a call, and the dimensions that it really has (a value may have more).
-
-    kind: raw: as loaded; operand, factor: cast to DT, to FT; fp32. diagonal: the text is the
-    vector over "i" of a matrix of pairs that is 0 elsewhere.
-    """
-
-    text: str
-    dims: Dims
-    kind: Kind = "fp32"
-    diagonal: bool = False
-
-    def renamed(self, mapping: Mapping[str, str]) -> Tile:
-        """The same text under other names of its dimensions."""
-        return replace(self, dims=tuple(mapping.get(name, name) for name in self.dims))
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What a kernel calls its surroundings.
-
-    size, block, index, inside: per feature axis, the names of its size, of the padded size of a
-    tile, of the indices and of their mask.
-    """
-
-    size: Mapping[str, str]
-    block: Mapping[str, str]
-    index: Mapping[str, str]
-    inside: Mapping[str, str]
-
-    def extent(self, dim: str) -> str:
-        """The length of a tile along a dimension."""
-        return "C" if dim in TIME else self.block[dim]
-
-    def shape(self, dims: Dims) -> str:
-        """The shape of a tile."""
-        return f"[{', '.join(self.extent(dim) for dim in dims)}]"
-
-    def at(self, dim: str) -> str:
-        """The indices along a dimension."""
-        return "token" if dim in TIME else self.index[dim]
-
-    def mask(self, dim: str) -> str:
-        """Which of them count."""
-        return "valid" if dim in TIME else self.inside[dim]
-
-    def spread(self, text: str, dim: str, dims: Dims) -> str:
-        """A vector along one dimension, broadcast against the others."""
-        if len(dims) == 1:
-            return text
-        return f"{text}[{', '.join(':' if name == dim else 'None' for name in dims)}]"
-
-
-class Tiles:
-    """The values of one kernel, written line by line.
-
-    Args:
-        kernel: the kernel.
-        arrays: the arrays of its algorithm.
-        names: names of variables.
-        frame: names of the surroundings.
-        parameters: the name of each array's pointer (of a number: the number).
-        apart: keep sums of two products as two products: fused into one accumulator they count
-            as a chain, and with 8 warps Triton then repeats the work in both halves.
-        looped: the axis over whose blocks a program loops inside a chunk, if any.
-    """
-
-    def __init__(
-        self,
-        kernel: Kernel,
-        arrays: Mapping[str, Array],
-        names: Names,
-        frame: Frame,
-        parameters: Mapping[str, str],
-        apart: bool = False,
-        looped: str = "",
-    ) -> None:
-        self.kernel, self.arrays, self.names, self.frame = kernel, arrays, names, frame
-        self.parameters, self.apart = parameters, apart
-        self.zeros = Zeros(kernel)
-        self.named = {each.name: each for each in kernel.body if isinstance(each, Let)}
-        self.values = {name: each.value for name, each in self.named.items()}
-        self.packs = packs(kernel)
-        self.lets: dict[str, Tile] = {}
-        self.states: dict[str, str] = {}
-        self.setup: list[Line] = []
-        self.body: list[Line] = []
-        self.inner: list[Line] = []
-        self.blocked = looped
-        self.level = 1
-        self.layouts = layouts(kernel)
-        self._turned = False
-        self.used: set[str] = set()
-        self.loaded: list[str] = []
-        self._done: dict[Value, Tile] = {}
-        self._texts: dict[str, str] = {}
-        self._fixed: dict[Value, bool] = {}
-        self._varying: dict[Value, bool] = {}
-
-    # Lines
-
-    def line(self, text: str, note: str = "", spec: int | None = None) -> None:
-        """Add a line before the loop over chunks, in it, or in that over blocks inside it."""
-        note = comment(note)
-        target = (self.setup, self.body, self.inner)[self.level]
-        target.append((0, f"{text}  # {note}" if note else text, spec))
-
-    def name(
-        self, wish: str, text: str, dims: Dims, note: str = "", spec: int | None = None
-    ) -> str:
-        """Assign a text to a new variable."""
-        name = self.names.fresh(wish)
-        shape = self.frame.shape(dims) if dims else ""
-        self.line(f"{name} = {text}", f"{note} {shape}", spec)
-        return name
-
-    def once(self, wish: str, text: str, dims: Dims, note: str = "") -> str:
-        """The variable that holds a text, assigned the first time."""
-        if text not in self._texts:
-            self._texts[text] = self.name(wish, text, dims, note)
-        return self._texts[text]
-
-    def level_of(self, value: Value) -> int:
-        """Where a value is made: 0 before the loop, 1 for each chunk, 2 for each of its blocks."""
-        if self.fixed(value):
-            return 0
-        return 2 if self.blocked and self.varies(value) else 1
-
-    def varies(self, value: Value) -> bool:
-        """Whether the value depends on the block of the blocked axis."""
-        if value not in self._varying:
-            below = (
-                self.varies(self.values[each.name])
-                for each in walk(value)
-                if isinstance(each, Use) and each.name in self.values
-            )
-            self._varying[value] = any(self.blocked in each.dims for each in walk(value)) or any(
-                below
-            )
-        return self._varying[value]
-
-    def call(self, name: str, *args: str) -> str:
-        """A call of a runtime function."""
-        self.used.add(name)
-        return f"{name}({', '.join(args)})"
-
-    def fixed(self, value: Value) -> bool:
-        """Whether the value is the same for all chunks of a program, and small."""
-        if value not in self._fixed:
-            self._fixed[value] = self._is_fixed(value)
-        return self._fixed[value]
-
-    def _is_fixed(self, value: Value) -> bool:
-        match value:
-            case Load(array=array):
-                return self.arrays[array].per in (Per.HEAD, Per.CALL)
-            case Use(name=name):
-                return self.fixed(self.values[name])
-            case Size():
-                return True
-            case Map(args=args, dims=dims):
-                return "i" not in dims and all(self.fixed(arg) for _, arg in args)
-            case LogDecay(arg=arg) | Sum(arg=arg):
-                return self.fixed(arg)
-        return False
-
-    # Forms of a tile
-
-    def fp32(self, tile: Tile) -> str:
-        """The text of a tile in fp32."""
-        return tile.text if tile.kind == "fp32" else f"{tile.text}.to(tl.float32)"
-
-    def cast(self, tile: Tile, wide: bool) -> Tile:
-        """The tile as an operand of a product."""
-        wanted: Kind = "factor" if wide else "operand"
-        if tile.kind == wanted:
-            return tile
-        return replace(tile, text=f"{tile.text}.to({'FT' if wide else 'DT'})", kind=wanted)
-
-    def aligned(self, tile: Tile, dims: Dims) -> str:
-        """The tile's fp32 text, ready to be broadcast to `dims`."""
-        text = self.fp32(tile)
-        if tile.diagonal:
-            return self._matrix(tile, dims)
-        return self._laid(text, tile.dims, dims)
-
-    def _laid(self, text: str, have: Dims, dims: Dims) -> str:
-        if not have or have == dims:
-            return text
-        if len(have) == len(dims):
-            return f"tl.trans({text})"
-        (dim,) = have
-        return self.frame.spread(text, dim, dims)
-
-    def _matrix(self, tile: Tile, dims: Dims) -> str:
-        equal = self._holds(Relation("block", 1), dims)
-        return f"tl.where({equal}, {self.frame.spread(tile.text, dims[0], dims)}, 0.0)"
-
-    def full(self, tile: Tile, dims: Dims) -> str:
-        """The tile's text with every one of `dims`, in its own dtype."""
-        if tile.diagonal:
-            return self._matrix(tile, dims)
-        text = self._laid(tile.text, tile.dims, dims)
-        if len(tile.dims) == len(dims):
-            return text
-        if not tile.dims:
-            return f"tl.full({self.frame.shape(dims)}, {text}, tl.float32)"
-        return f"tl.broadcast_to({text}, {self.frame.shape(dims)})"
-
-    def guarded(self, value: Value, over: Dims, tile: Tile | None = None) -> Tile:
-        """The value, made 0 outside the arrays along the dimensions in `over`."""
-        tile = self.value(value) if tile is None else tile
-        for dim in over:
-            if tile.diagonal or self.zeros.outside(value, dim):
-                continue
-            dims = tile.dims if len(tile.dims) == len(value.dims) else value.dims
-            mask = self.frame.spread(self.frame.mask(dim), dim, dims)
-            text = f"tl.where({mask}, {self.full(tile, dims)}, 0.0)"
-            tile = Tile(self.name("inner", text, dims), dims, tile.kind)
-        return tile
-
-    # Values
+class Tiles(Memory):
+    """The values of one kernel, written line by line."""
 
     def value(self, value: Value, let: Let | None = None) -> Tile:
         """The tile of a value, made the first time it is asked for; `let` names it."""
@@ -403,106 +169,6 @@ class Tiles:
             case Running():
                 return self._running(value)
         raise NotPrintableError(f"no Triton form of {type(value).__name__}")
-
-    def wide(self, value: Value) -> bool:
-        """Whether a factor in the midpoint form may leave fp16's range."""
-        match value:
-            case Decay(low=low, high=high):
-                return "middle" in (low.kind, high.kind)
-            case Use(name=name):
-                return name in self.values and self.wide(self.values[name])
-            case Map(args=args):
-                return any(self.wide(arg) for _, arg in args)
-            case Round(arg=arg) | Rename(arg=arg):
-                return self.wide(arg)
-        return False
-
-    # Memory
-
-    def offset(self, axes: Dims, dims: Dims) -> str:
-        """The offset of an entry over `axes`, contiguous, as a tile over `dims`."""
-        if not axes:
-            return "0"
-        *outer, last = axes
-        parts = [self.frame.spread(self.frame.index[last], last, dims)]
-        stride = self.frame.size[last]
-        for axis in reversed(outer):
-            parts.insert(0, f"{self.frame.spread(self.frame.index[axis], axis, dims)} * {stride}")
-            stride = f"{stride} * {self.frame.size[axis]}"
-        return " + ".join(parts)
-
-    def within(self, dims: Dims) -> str:
-        """The mask of a tile."""
-        return " & ".join(self.frame.spread(self.frame.mask(dim), dim, dims) for dim in dims)
-
-    def tokens(self, name: str) -> str:
-        """The pointer to the current chunk's first token of an array."""
-        pointer = self.parameters[name]
-        if self.kernel.chunk == 1:
-            return pointer
-        outer, self.level = self.level, 1
-        text = f"{pointer} + start * {pointer}_t"
-        found = self.once(f"{pointer}_c", text, (), "first token of the chunk")
-        self.level = outer
-        return found
-
-    def address(self, array: Array) -> str:
-        """Pointers to the entries of an array at the current token, chunk or segment."""
-        pointer, dims = self.parameters[array.name], array.axes
-        match array.per:
-            case Per.TOKEN if self.kernel.chunk > 1:
-                row = self.frame.spread(f"(token * {pointer}_t)", "i", ("i", *dims))
-                pointer = f"{self.tokens(array.name)} + {row}"
-                dims = ("i", *dims)
-            case Per.CHUNK:
-                count = self._size(array.axes)
-                place = "slot" if self.kernel.parallel else "first_chunk + c"
-                row = self.call("_row", place, "h", "H")
-                pointer = f"{pointer} + {row} * {count}"
-        offset = self.offset(array.axes, dims)
-        return pointer if offset == "0" else f"{pointer} + {offset}"
-
-    def _size(self, axes: Dims) -> str:
-        return f"({' * '.join(self.frame.size[axis] for axis in axes) or '1'})"
-
-    def _load(self, value: Load) -> Tile:
-        array = self.arrays[value.array]
-        self.loaded.append(value.array)
-        if array.per is Per.CALL:
-            return Tile(self.parameters[value.array], ())
-        if array.per not in (Per.TOKEN, Per.HEAD, Per.CHUNK):
-            raise NotPrintableError(f"a load of {array.name}, {array.per}")
-        dims = value.dims
-        where = self.address(array)
-        mask = self.within(dims)
-        if array.per is Per.CHUNK and self.kernel.parallel:
-            # A slot may have no chunk of its own: its scratch was never written.
-            index = self.frame.spread(self.frame.index[dims[0]], dims[0], dims)
-            mask = f"{mask} & ({index} < tl.minimum(left, 1) * {self.frame.size[dims[0]]})"
-        text = f"tl.load({where}, mask={mask}, other=0.0)" if dims else f"tl.load({where})"
-        text = f"{text}.to(tl.float32)" if array.log else text
-        return Tile(text, dims, "fp32" if array.log else "raw")
-
-    def store(self, array: Array, value: Value, guard: str = "") -> None:
-        """Store a value; `guard` is a condition on the program."""
-        if array.per not in (Per.TOKEN, Per.CHUNK):
-            raise NotPrintableError(f"a store to {array.name}, {array.per}")
-        timed = array.per is Per.TOKEN and self.kernel.chunk > 1
-        dims: Dims = ("i", *array.axes) if timed else array.axes
-        outer, self.level = self.level, max(1, self.level_of(value))
-        if self.blocked in array.axes:
-            self.level = 2
-        text = self.full(self.value(value), dims) if dims else self.value(value).text
-        pointer = self.parameters[array.name]
-        if dims:
-            text = f"{text}.to({pointer}.dtype.element_ty)"
-        mask = f", mask={self.within(dims)}" if dims else ""
-        store = f"tl.store({self.address(array)}, {text}{mask})"
-        if guard:
-            self.line(f"if {guard}:")
-            store = f"    {store}"
-        self.line(store)
-        self.level = outer
 
     # Pointwise
 
@@ -630,21 +296,6 @@ class Tiles:
 
     # Pairs of tokens
 
-    def _holds(self, relation: Relation, dims: Dims) -> str:
-        """The condition of a relation over pairs laid out as `dims`."""
-        i, j = (self.frame.spread("token", dim, dims) for dim in ("i", "j"))
-        n = relation.size
-        if relation.kind == "block" and n == 1 and not relation.strict:
-            return f"{i} == {j}"
-        order = f"{i} > {j}" if relation.strict else f"{i} >= {j}"
-        match relation.kind:
-            case "causal":
-                return order
-            case "block":
-                return f"({i} // {n} == {j} // {n}) & ({order})"
-            case "level":
-                return f"({i} // {n} == {j} // {n} + 1) & ({i} // {n} % 2 == 1)"
-
     def _mask(self, arg: Value, relation: Relation, dims: Dims) -> Tile:
         if relation == Relation("block", 1) and self._has_diagonal(arg):
             return replace(self._diagonal(arg), diagonal=True)
@@ -688,144 +339,3 @@ class Tiles:
                 return self._diagonal(arg)
         tile = self.value(value)
         return replace(tile, diagonal=False)
-
-    # Decays
-
-    def _log(self, value: LogDecay, arg: Value) -> Tile:
-        """A log-decay with a floor where its exponential is 0 anyway.
-
-        In base 2, except where it varies over time and an axis: it is then left as it was loaded,
-        since a product with bf16 numbers is exact without further pieces.
-        """
-        tile = self.value(arg)
-        if "i" in arg.dims:
-            tile = self.guarded(arg, ("i",), tile)
-        if self.kernel.chunk == 1 or ("i" in arg.dims and len(arg.dims) > 1):
-            return Tile(f"tl.maximum({self.fp32(tile)}, -128.0)", tile.dims)
-        text = f"tl.maximum({self.fp32(tile)} * {LOG2E}, -150.0)"
-        return Tile(text, tile.dims)
-
-    def _position(self, point: Point) -> str:
-        n = point.size
-        match point.kind:
-            case "start":
-                return "token * 0 - 1"
-            case "end":
-                return "token * 0 + (C - 1)"
-            case "at":
-                return "token"
-            case "before":
-                return "token - 1"
-            case "opening":
-                return f"token // {n} * {n} - 1"
-            case "closing":
-                return f"token // {n} * {n} + {n - 1}"
-            case "middle":
-                return f"token // {n} * {n} + {n // 2 - 1}"
-
-    def _decay(self, value: Decay) -> Tile:
-        features = tuple(dim for dim in value.log.dims if dim not in TIME)
-        if not any(dim in TIME for dim in value.log.dims):
-            return self._constant(value, features)
-        if features:
-            return self._local(value, features)
-        return self._scalar(value)
-
-    def _constant(self, value: Decay, features: Dims) -> Tile:
-        """Constant in time: the number of tokens in the range times the log."""
-        times = tuple(dim for dim in value.dims if dim in TIME)
-        ends = []
-        for point in (value.high, value.low):
-            if point.kind in ("start", "end"):
-                ends.append("-1" if point.kind == "start" else "(tl.minimum(rest, C) - 1)")
-            else:
-                ends.append(self.frame.spread(f"({self._position(point)})", point.dim, times))
-        count = f"({ends[0]} - {ends[1]})"
-        if "middle" not in (value.low.kind, value.high.kind):
-            # Behind T, and at pairs that no mask lets through, the range is empty.
-            count = f"tl.maximum({count}, 0)"
-        dims = (*times, *features)
-        if times and features:
-            count = f"{count}[:, None]"
-        log = self.aligned(self.value(value.log), dims) if features else self.value(value.log).text
-        text = f"tl.exp2({count} * {log})"
-        return Tile(text, dims)
-
-    @staticmethod
-    def _range(value: Decay) -> str:
-        return f"D({value.low}, {value.high}]"
-
-    def _scalar(self, value: Decay) -> Tile:
-        """One log a token: exact differences of sums of a coarse and a fine part."""
-        log = self.value(value.log).text
-        times = tuple(dim for dim in value.dims if dim in TIME)
-        coarse = self.once(f"{log}_c", self.call("_coarse", log), ("i",))
-        parts = []
-        for part, source in (("hi", coarse), ("lo", f"({log} - {coarse})")):
-            prefix = self.once(f"{log}_{part}", f"tl.cumsum({source}, 0)", ("i",))
-            ends = []
-            for point in (value.high, value.low):
-                match point.kind:
-                    case "start":
-                        ends.append("")
-                    case "end":
-                        ends.append(self.once(f"{log}_{part}_end", f"tl.sum({source}, 0)", ()))
-                    case "at":
-                        ends.append(self.frame.spread(prefix, point.dim, times))
-                    case "before":
-                        before = self.once(f"{log}_{part}_before", f"{prefix} - {source}", ("i",))
-                        ends.append(self.frame.spread(before, point.dim, times))
-                    case _:
-                        raise NotPrintableError(f"a scalar decay to {point}")
-            high, low = ends
-            parts.append(f"{high} - {low}" if low else high)
-        text = f"tl.exp2({' + '.join(f'({p})' if ' ' in p else p for p in parts)})"
-        return Tile(text, times)
-
-    def _local(self, value: Decay, features: Dims) -> Tile:
-        """A log over an axis: sums over the range itself, by a product with a 0-1 pattern."""
-        log = self.value(value.log)
-        dims = (*(dim for dim in value.dims if dim in TIME), *features)
-        if value.low.kind == "start" and value.high.kind == "end":
-            text = f"tl.exp2(tl.sum({log.text}, 0) * {LOG2E})"
-            return Tile(self.once("decay", text, features, self._range(value)), features)
-        low, high, signed = self._ends(value)
-        pattern = self.call("_between" if signed else "_within", low, high)
-        single = self._loaded_type(value.log)
-        rows = self.call("_local", pattern, log.text, "EXACT", "PRECISION", single)
-        sums = self.once("sums", rows, dims, self._range(value))
-        text = f"tl.exp2({sums} * {LOG2E})"
-        return Tile(self.once("decay", text, dims, self._range(value)), dims)
-
-    def _loaded_type(self, log: Value) -> str:
-        """The condition, known when compiled, that a log-decay is a bf16 number as it was loaded."""
-        if isinstance(log, Use):
-            log = self.values[log.name]
-        if isinstance(log, LogDecay) and isinstance(log.arg, Load):
-            return f"{self.parameters[log.arg.array]}.dtype.element_ty == tl.bfloat16"
-        return "False"
-
-    def _ends(self, value: Decay) -> tuple[str, str, bool]:
-        """The ends of the range of each token, and whether the range may run backwards.
-
-        Of a level's two factors, the first half of each block only needs the one of the columns
-        and the second half only the one of the rows: one tile serves both.
-        """
-        low, high = value.low, value.high
-        if low.kind == "opening" or high.kind == "closing":
-            n = low.size or high.size
-            later = f"token // {n} % 2 == 1"
-            end = "token - 1" if high.kind == "before" or self.strict else "token"
-            opening, closing = (self._position(Point(k, "i", n)) for k in ("opening", "closing"))
-            starts = f"tl.where({later}, {opening}, token)"
-            return starts, f"tl.where({later}, {end}, {closing})", False
-        return self._position(low), self._position(high), "middle" in (low.kind, high.kind)
-
-    @property
-    def strict(self) -> bool:
-        """Whether the kernel's outputs read the state before their token."""
-        return any(
-            isinstance(each, Decay) and each.high.kind == "before"
-            for value in self.values.values()
-            for each in walk(value)
-        )
