@@ -13,6 +13,11 @@ def _heads(kinds: str, operands: Sequence[Tensor]) -> int:
     return max(x.shape[2 if kind == "t" else 0] for kind, x in zip(kinds, operands, strict=True))
 
 
+def _sequences(x: Tensor, cu_seqlens: Tensor | None) -> int:
+    """The number of sequences."""
+    return x.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+
+
 def _checked(
     name: str,
     specs: Sequence[tuple[str, str, tuple[str, ...]]],

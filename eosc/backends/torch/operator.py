@@ -89,7 +89,7 @@ class _Printer:
         function = self.sequence.function
         used = {"_checked", "_autocast", "_listed", "_packed", "_stored"}
         used -= set() if self.sequence.loops else {"_packed"}
-        used |= {"_heads", "_accumulator", "_vmapped"} if scans else set()
+        used |= {"_heads", "_accumulator", "_vmapped", "_sequences"} if scans else set()
         direct = self._direct()
         used -= {"_stored"} if direct else set()
         ops, sequences = _libraries()
@@ -158,8 +158,8 @@ class _Printer:
             "direct": scan_name(direct) if direct else "",
             "direct_arguments": ", ".join(self._direct_arguments(direct)) if direct else "",
             "direct_defaults": self._direct_defaults() if direct else [],
-            "step_operands": ", ".join(moved),
-            "tail": "" if self.sequence.loops else ", None",
+            "given": self._given("*operands", "*states", "cu_seqlens"),
+            "step_given": self._given(", ".join(moved), "*held", "None"),
         }
 
     def _unbounded(self) -> str:
@@ -168,6 +168,11 @@ class _Printer:
             return ""
         call = f"{self.name}(..., initial_state=state, output_final_state=True)"
         return repr(f"{self.name} keeps every past token: call {call} for each token")
+
+    def _given(self, operands: str, states: str, packed: str) -> str:
+        """The arguments of the function over whole sequences."""
+        given = [operands, *self.numbers, states]
+        return ", ".join(given if self.sequence.loops else [*given, packed])
 
     def _listed(self) -> list[tuple[str, Operand]]:
         return [

@@ -473,7 +473,7 @@ class Tiles:
         }
 
         def spelled(layout: Dims) -> str:
-            return "abc" + "".join(letters[name] for name in layout)
+            return _LEAD + "".join(letters[name] for name in layout)
 
         equation = f"{spelled(left.layout)},{spelled(right.layout)}->{spelled(out)}"
         return Text(f'torch.einsum("{equation}", {left.text}, {right.text})', out, owned=True)
@@ -699,6 +699,10 @@ def _keeps_zero(value: Value) -> bool:
             zero = {name: 0 for name, arg in args if _keeps_zero(arg)}
             return substitute(fn, zero) is ZERO
     return False
+
+
+_LEAD = "ABC"
+"""Letters of the leading dimensions in an einsum."""
 
 
 def _combined(fn: S, texts: Mapping[str, Text], layout: Dims) -> Text | None:
