@@ -178,7 +178,7 @@ def _readme(
     structures = [(r.memory, str(r.structure)) for r in program.system.recurrences]
     if structures:
         lines += ["| memory | oscillation |", "|---|---|"]
-        lines += [f"| `{_markdown(m)}` | `{_markdown(s)}` |" for m, s in structures]
+        lines += [f"| `{_code(m)}` | `{_code(s)}` |" for m, s in structures]
         lines.append("")
     lines += ["Operands:", ""]
     for text, (_, each) in zip(operator.parameters, operator.sequence.operands, strict=True):
@@ -200,6 +200,11 @@ def _readme(
     else:
         lines.append(f"No `layer.py`: {_markdown(without)}.")
     return "\n".join(lines) + "\n"
+
+
+def _code(text: str) -> str:
+    """Text inside backticks in a table."""
+    return comment(text).replace("`", "'").replace("|", "/")
 
 
 def _markdown(text: str) -> str:
