@@ -11,6 +11,7 @@ which is increasing and roomy enough. This module is read as text, never importe
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import torch
 import triton
@@ -134,7 +135,7 @@ def _local(weights, g, EXACT: tl.constexpr, PRECISION: tl.constexpr, SINGLE: tl.
         return tl.dot(w, second, acc=tl.dot(w, first))
 
 
-_TABLE: tuple[tuple[object, ...], ...] = ()  # the rows of `eosc.schedule.table`, as `Row.printed`
+_TABLE: tuple[Any, ...] = ()  # the rows of `eosc.schedule.table`, as `Row.printed`
 SEGMENT: int | None = None  # tokens a segment; None: by `_segment_length`
 
 
