@@ -272,14 +272,19 @@ def check(folder: Path, case: Case) -> dict[str, float]:
     ((y * leaves["dy"]).sum() + (final * leaves["d_final_state"]).sum()).backward()
     want = {"y": y.detach(), "final_state": final.detach()}
     want.update({f"d_{n}": leaf.grad for n, leaf in leaves.items() if leaf.grad is not None})
-    flow = max(
-        float((leaf.grad * leaf.detach().nan_to_num(neginf=0.0)).norm())
-        for n, leaf in leaves.items()
-        if leaf.grad is not None and f"d_{n}" in got
-    )
+    decays = loads(*(part for _, part in scan.logs()))
+    through = [leaves[n] for n in loads(scan.shrink) if n in leaves and leaves[n].grad is not None]
+    flow = max(float((leaf.grad * leaf.detach().nan_to_num(neginf=0.0)).norm()) for leaf in through)
     return {
-        n: measured(v.double(), want[n].nan_to_num(), n[2:] in log, flow) for n, v in got.items()
+        n: measured(v.double(), want[n].nan_to_num(), n[2:] in decays, flow) for n, v in got.items()
     }
+
+
+def loads(*parts: Any) -> set[str]:
+    """The operands that prologues load."""
+    from eosc.ir.nodes import Load, walk
+
+    return {each.array for part in parts for each in walk(part) if isinstance(each, Load)}
 
 
 def measured(value: Any, reference: Any, log: bool, flow: float) -> float:

@@ -63,7 +63,7 @@ class Tiles(Memory):
                 if let is not None:
                     wish, note = (
                         let.name,
-                        f"{let.note}: {note}" if let.note and note else (let.note or note),
+                        ": ".join(dict.fromkeys(each for each in (let.note, note) if each)),
                     )
                     spec = let.lines[0] if let.lines else None
                 if let is not None and let.name in self.layouts.back and tile.dims != value.dims:
