@@ -58,7 +58,7 @@ def test_key_decay() -> None:
     check(
         {"decays": "K", "T": 1},
         {"decays": "K", "T": 17, "inclusive": False},
-        {"decays": "K", "T": 64, "base": 4, "segment": 32},
+        {"decays": "K", "T": 40, "base": 4, "segment": 32},
         {"decays": "K", "T": 20, "gates": "strong"},
         {"decays": "K", "T": 40, "gates": "resets", "segment": 16},
     )
