@@ -245,7 +245,7 @@ def plot(result: Result, path: Path, title: str) -> None:
 @click.option("--heads", default=4, show_default=True)
 @click.option("--key", default=16, show_default=True, help="Size of axis K of a head.")
 @click.option("--value", default=32, show_default=True, help="Size of axis V of a head.")
-@click.option("--steps", default=Recipe.steps, show_default=True)
+@click.option("--steps", default=Recipe().steps, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=ROOT / "out", show_default=False)
 def main(spec: Path, heads: int, key: int, value: int, steps: int, seed: int, out: Path) -> None:
