@@ -16,7 +16,9 @@ class Limits:
     Attributes:
         file_bytes: Size of one ``.eos`` file.
         nesting: Depth of brackets, operators and blocks.
+        words: Words and signs of one file, so that it is checked within two seconds.
         nodes: Expression nodes of one mixer after macro expansion (hash-consed).
+        work: Units of work that checking one file may take (`eosc.semantics.work`).
         integer: Absolute value of an integer literal, and of a constant folded from literals.
         exponent: Absolute value of a constant exponent.
         decimal_exponent: Absolute value of the decimal exponent of a literal such as ``1e-6``.
@@ -28,7 +30,9 @@ class Limits:
 
     file_bytes: int = 256 * 1024
     nesting: int = 100
+    words: int = 25_000
     nodes: int = 100_000
+    work: int = 55_000
     integer: int = 10**6
     exponent: int = 64
     decimal_exponent: int = 64

@@ -46,7 +46,11 @@ _NEGATED = {"lt": "ge", "le": "gt", "gt": "le", "ge": "lt", "eq": "ne", "ne": "e
 
 
 def bound(
-    s: S, env: Mapping[str, Interval] | None = None, facts: Mapping[S, Interval] | None = None
+    s: S,
+    env: Mapping[str, Interval] | None = None,
+    facts: Mapping[S, Interval] | None = None,
+    *,
+    sharp: bool = True,
 ) -> Interval:
     """An interval that holds every defined value of `s` for arguments within theirs.
 
@@ -54,9 +58,12 @@ def bound(
         s: the scalar.
         env: range of each argument; one that is absent may be any real.
         facts: known ranges of sub-terms, intersected with what is derived.
+        sharp: look at slopes, too, which costs several times as much.
     """
     ranges, known = env or {}, facts or _NO_FACTS
     natural = _bound(s, ranges, known, [_MAX_BRANCHES])
+    if not sharp:
+        return natural
     sharper = sharpen(
         s, lambda term, inner: _bound(term, {**ranges, **inner}, known, [_MAX_BRANCHES])
     )

@@ -32,7 +32,7 @@ __all__ = ["sharpen"]
 BoundOf: TypeAlias = Callable[[S, Mapping[str, Interval]], Interval]
 
 _MAX_VARIABLES = 6
-_MAX_NODES = 200
+MAX_NODES = 200
 
 # Continuous everywhere, differentiable but for kinks: a derivative of one sign means monotone.
 _CONTINUOUS = frozenset(
@@ -48,7 +48,7 @@ def sharpen(s: S, bound_of: BoundOf) -> Interval | None:
         s: the scalar.
         bound_of: the natural bound of a term, given ranges of additional arguments.
     """
-    if count(s) > _MAX_NODES:
+    if count(s) > MAX_NODES:
         return None
     cut, variables = _cut(s)
     if not 0 < len(variables) <= _MAX_VARIABLES or not _continuous(cut):

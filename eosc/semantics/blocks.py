@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from eosc.diagnostics import Span, did_you_mean
+from eosc.diagnostics import EosError, Span, did_you_mean
 from eosc.semantics import builtins
 from eosc.semantics.calls import call
 from eosc.semantics.expressions import Expressions
@@ -214,7 +214,10 @@ class SequenceReader:
         if found is None:
             raise Abandoned
         if isinstance(found, Family):
-            found = found.make(found.combinations[0])
+            try:
+                found = found.make(found.combinations[0])
+            except EosError:
+                raise Abandoned from None
         if isinstance(found, Mixer):
             if found.layer is None:
                 self.findings.fail(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from math import inf
 
 from eosc.algebra.interval import Interval
@@ -27,19 +29,25 @@ def check_mixer(mixer: Mixer, reader: Reader, findings: Findings) -> Mixer:
     declarations, scalars = infer_ranges(mixer.declarations, reader, findings)
     mixer = replace(mixer, declarations=declarations)
     graph = StateGraph(mixer)
+    behind = names_behind(mixer, findings.work)
     forms: dict[str, Form] = {}
     for group in graph.stages():
+        between = graph.between(group)
+        order = tuple(name for name in mixer.order if name in between)
+        findings.work.spend(len(mixer.order) // 256)
         for name in group:
             try:
-                forms[name] = Linearity(mixer, group, name, scalars).run()
+                forms[name] = Linearity(mixer, group, name, scalars, behind, order).run()
             except Nonlinear as error:
                 _report_nonlinear(mixer, name, error, findings)
     if findings.count_errors() != before:
         return mixer
+    expands = _Expands(mixer, scalars, behind)
     for name, form in forms.items():
+        findings.work.spend(len(mixer.declarations) // 256)
         _check_growth(mixer, name, form, scalars, findings)
-        _check_expand(mixer, name, form, scalars, findings)
-    _check_roles(mixer, graph, forms, findings)
+        _check_expand(form, expands, findings)
+    _check_roles(mixer, graph, forms, behind, findings)
     _check_use(mixer, reader, graph, findings)
     return mixer
 
@@ -105,30 +113,49 @@ def _unbounded_factor(mixer: Mixer, form: Form) -> Declaration | None:
     return None
 
 
-def _check_expand(
-    mixer: Mixer, name: str, form: Form, scalars: Scalars, findings: Findings
-) -> None:
+@dataclass(frozen=True)
+class _Expands:
+    """The unbounded exponentials of a mixer, found when they are first asked for."""
+
+    mixer: Mixer
+    scalars: Scalars
+    behind: Mapping[str, frozenset[str]]
+
+    @cached_property
+    def unbounded(self) -> tuple[tuple[Declaration, Apply], ...]:
+        """The first real exp of each declaration that has no upper bound."""
+        found = []
+        for declaration in self.mixer.declarations:
+            for term in walk(declaration.value) if declaration.value is not None else ():
+                is_exp = isinstance(term, Apply) and term.op == "exp" and not term.type.complex
+                if is_exp and self.scalars.bound(self.scalars.real(term)).hi == inf:
+                    assert isinstance(term, Apply)
+                    found.append((declaration, term))
+                    break
+        return tuple(found)
+
+    @cached_property
+    def cancel(self) -> bool:
+        """Whether the scale of an exponential cancels in the readout."""
+        return is_ratio(self.mixer, self.behind)
+
+
+def _check_expand(form: Form, expands: _Expands, findings: Findings) -> None:
     """An unbounded exp in the additive term needs rescaling, which a ratio readout undoes."""
-    for declaration in mixer.declarations:
-        if declaration.name not in form.additive or declaration.value is None:
-            continue
-        for term in walk(declaration.value):
-            if not (isinstance(term, Apply) and term.op == "exp") or term.type.complex:
-                continue
-            if declaration.name in form.coefficients or not _grows(term, scalars):
-                continue
-            _report_expand(mixer, declaration, term, findings)
+    if not form.additive:
+        return
+    for declaration, term in expands.unbounded:
+        if declaration.name in form.additive and declaration.name not in form.coefficients:
+            _report_expand(expands, declaration, term, findings)
             return
 
 
-def _grows(term: Apply, scalars: Scalars) -> bool:
-    return scalars.bound(scalars.real(term)).hi == inf
-
-
-def _report_expand(mixer: Mixer, declaration: Declaration, term: Apply, findings: Findings) -> None:
+def _report_expand(
+    expands: _Expands, declaration: Declaration, term: Apply, findings: Findings
+) -> None:
     assert term.span is not None
     shown = findings.quote(term.span) or declaration.name
-    if is_ratio(mixer):
+    if expands.cancel:
         findings.add(
             "W063",
             f"expand '{shown}' is unbounded: computed with running-max rescaling",
@@ -147,9 +174,8 @@ def _report_expand(mixer: Mixer, declaration: Declaration, term: Apply, findings
     )
 
 
-def is_ratio(mixer: Mixer) -> bool:
+def is_ratio(mixer: Mixer, behind: Mapping[str, frozenset[str]]) -> bool:
     """Whether the output divides by something that depends on a memory."""
-    behind = names_behind(mixer)
     memories = {each.name for each in mixer.memories}
     pending, seen = [mixer.output.name], set()
     while pending:
@@ -172,14 +198,18 @@ def is_ratio(mixer: Mixer) -> bool:
 
 
 def _check_roles(
-    mixer: Mixer, graph: StateGraph, forms: dict[str, Form], findings: Findings
+    mixer: Mixer,
+    graph: StateGraph,
+    forms: dict[str, Form],
+    behind: Mapping[str, frozenset[str]],
+    findings: Findings,
 ) -> None:
     """Roles are checked, not trusted."""
     if not forms:
         return
     coefficients = frozenset().union(*(each.coefficients for each in forms.values()))
     additive = frozenset().union(*(each.additive for each in forms.values()))
-    readout = _readout_names(mixer, graph)
+    readout = _readout_names(mixer, graph, behind)
     for each in mixer.declarations:
         places = [
             where
@@ -214,15 +244,16 @@ _ROLE_OF = {
 }
 
 
-def _readout_names(mixer: Mixer, graph: StateGraph) -> frozenset[str]:
+def _readout_names(
+    mixer: Mixer, graph: StateGraph, behind: Mapping[str, frozenset[str]]
+) -> frozenset[str]:
     """Names that the output reads, and those that a later stage reads an earlier memory with."""
-    behind = names_behind(mixer)
     memories = {name: stage for stage, group in enumerate(graph.stages()) for name in group}
     found = set(behind[mixer.output.name])
     for each in mixer.declarations:
         if each.kind is Kind.MEMORY or each.value is None:
             continue
-        if behind[each.name] & memories.keys():
+        if not behind[each.name].isdisjoint(memories):
             found |= behind[each.name]
     for each in mixer.memories:
         assert each.value is not None

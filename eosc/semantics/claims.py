@@ -131,7 +131,9 @@ class _Theorem:
             self.findings.fail("E011", "a range is assumed of a name", node.condition.span)
         name = node.condition
         self.reader.work.symbol(name, Local())
-        interval = written_range(node.range, f"'{name.id}'", self.reader, Scalars({}))
+        interval = written_range(
+            node.range, f"'{name.id}'", self.reader, Scalars({}, self.findings.work)
+        )
         ranges.append((name.id, interval))
 
     def _invariant(self, node: ast.Invariant) -> Term:

@@ -96,6 +96,7 @@ class Reader(Values):
                 if isinstance(statement, ast.Memory):
                     self.scope.memories.add(name.id)
         for statement in statements:
+            self.findings.work.spend(2)
             try:
                 self._statement(statement)
             except Abandoned:

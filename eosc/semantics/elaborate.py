@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from eosc.diagnostics import Diagnostic, Label, Sink, Source, Span, did_you_mean
+from eosc.options import LIMITS
 from eosc.semantics import builtins
 from eosc.semantics.blocks import elaborate_block
 from eosc.semantics.claims import elaborate_theorem
 from eosc.semantics.families import check_family, elaborate_family, elaborate_grid
-from eosc.semantics.findings import Findings
+from eosc.semantics.findings import Enough, Findings
 from eosc.semantics.imports import ZOO, Loader
 from eosc.semantics.layers import elaborate_layer
 from eosc.semantics.mixers import Text, elaborate_mixer
@@ -20,12 +21,18 @@ from eosc.semantics.model import Definition, Unit
 from eosc.semantics.models import elaborate_model
 from eosc.semantics.resolution import Names
 from eosc.semantics.theorems import Theorem
+from eosc.semantics.work import Exhausted, Work
 from eosc.syntax import ast
 from eosc.syntax.characters import normalise
 
 
 def elaborate(
-    module: ast.Module, source: Source, loader: Loader | None = None, *, thorough: bool = True
+    module: ast.Module,
+    source: Source,
+    loader: Loader | None = None,
+    *,
+    thorough: bool = True,
+    work: Work | None = None,
 ) -> tuple[Unit, tuple[Diagnostic, ...]]:
     """Elaborate a file.
 
@@ -34,20 +41,28 @@ def elaborate(
         source: its text, quoted in hints; its path says where imports are looked up first.
         loader: finds imported files; None makes a fresh one over the built-in zoo.
         thorough: elaborate every instance of every family now, to report what is wrong with any.
+        work: the account of what it costs; None makes one with the limit of a file.
 
     Returns:
         The unit, with everything that has no error, and all findings in the order of the text.
     """
-    work = _File(module, source, Loader() if loader is None else loader, thorough)
-    return work.run()
+    return _File(
+        module,
+        source,
+        Loader() if loader is None else loader,
+        thorough,
+        Work.of_one_file() if work is None else work,
+    ).run()
 
 
 class _File:
     """The elaboration of one file."""
 
-    def __init__(self, module: ast.Module, source: Source, loader: Loader, thorough: bool) -> None:
+    def __init__(
+        self, module: ast.Module, source: Source, loader: Loader, thorough: bool, work: Work
+    ) -> None:
         self.module = module
-        self.findings = Findings(Source(source.path, normalise(source.text)), Sink())
+        self.findings = Findings(Source(source.path, normalise(source.text)), Sink(), work)
         self.loader = loader
         self.thorough = thorough
         self.unit = Unit(source.path, module.doc.text if module.doc else "")
@@ -57,13 +72,31 @@ class _File:
         self.theorems: list[Theorem] = []
 
     def run(self) -> tuple[Unit, tuple[Diagnostic, ...]]:
+        # Reading the text has cost something, too: about a unit for a word.
+        length = sum(item.span.end - item.span.start for item in self.module.items)
+        self.findings.work.spent += min(length // 2, LIMITS.words)
         for item in self.module.items:
             if isinstance(item, ast.Macro):
                 self._macro(item)
         for item in self.module.items:
-            self._item(item)
+            try:
+                self._item(item)
+            except Exhausted:
+                self._too_much(item)
+                break
+            except Enough:
+                break
         self.unit = replace(self.unit, theorems=tuple(self.theorems))
         return self.unit, self.findings.sink.diagnostics
+
+    def _too_much(self, item: ast.Item) -> None:
+        self.findings.stop(
+            "E018",
+            "the file is too large to check: this definition and those above it take more than"
+            f" the {LIMITS.work:,} steps that are allowed",
+            _name_of(item),
+            hint="split the file",
+        )
 
     def _item(self, item: ast.Item) -> None:
         match item:
@@ -186,7 +219,7 @@ class _File:
         if family is not None:
             self.unit.families[family.name] = family
             if self.thorough:
-                check_family(family, self.findings)
+                check_family(family, item.name, self.findings)
 
     def _layer(self, item: ast.Layer) -> None:
         assert item.name is not None
@@ -228,3 +261,9 @@ class _File:
         grid = elaborate_grid(item, self.names, self.findings)
         if grid is not None:
             self.unit.grids[grid.name] = grid
+
+
+def _name_of(item: ast.Item) -> Span:
+    """Where an item is named; the whole of one without a name."""
+    name = getattr(item, "name", None)
+    return name.span if isinstance(name, ast.Node) else item.span

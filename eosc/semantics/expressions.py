@@ -77,7 +77,7 @@ class Expressions:
                 hint="name a part of it as a state of its own",
             )
         self._steps += 1
-        self.findings.steps += 1
+        self.findings.work.spend(1)
         if self._steps > _MOST_STEPS:
             self._exhausted(node.span)
         self._depth += 1

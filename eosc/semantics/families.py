@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
 
 from eosc.diagnostics import Diagnostic, EosError, Label, Severity, did_you_mean
 from eosc.options import LIMITS
 from eosc.semantics.declarations import targets_of
-from eosc.semantics.findings import Abandoned, Findings
+from eosc.semantics.findings import Abandoned, Enough, Findings
 from eosc.semantics.mixers import Text, elaborate_mixer
 from eosc.semantics.model import Choice, Family, Grid, Mixer
 from eosc.semantics.resolution import Names
+from eosc.semantics.work import Exhausted
 from eosc.syntax import ast
-
-# Expressions that checking all instances of one family may look at.
-MOST_STEPS = LIMITS.nodes
 
 Settled = tuple[tuple[str, str], ...]
 
@@ -43,7 +42,10 @@ class _Workshop:
     findings: Findings
     choices: dict[str, Choice]
     requires: tuple[ast.Require, ...]
-    spent: int = 0
+    size: int
+    macro_choices: frozenset[str] | None = None
+    mentioned: dict[int, frozenset[str]] = field(default_factory=dict)
+    alike: dict[tuple[object, ...], Settled] = field(default_factory=dict)
     built: dict[Settled, Mixer | None] = field(default_factory=dict)
     found: dict[Settled, tuple[Diagnostic, ...]] = field(default_factory=dict)
 
@@ -102,7 +104,10 @@ class _Workshop:
         Raises:
             EosError: the instance has errors.
         """
-        mixer, found = self.examine(settled)
+        try:
+            mixer, found = self.examine(settled)
+        except Exhausted:
+            raise EosError(too_large(self.node.name, len(self.built), None)) from None
         if mixer is None:
             raise EosError(*(each for each in found if each.severity is Severity.ERROR))
         return mixer
@@ -110,19 +115,55 @@ class _Workshop:
     def examine(self, settled: Settled) -> tuple[Mixer | None, tuple[Diagnostic, ...]]:
         """The instance (None when it has errors) and what was found about it; both are kept."""
         if settled not in self.built:
-            findings = Findings(self.findings.source)
-            text = Text(
-                self.node.name,
-                self.node.doc.text if self.node.doc else "",
-                tuple(flatten(self.node.body, dict(settled))),
-                settled,
-                self._elsewhere(settled),
-                self.node.span,
-            )
-            self.built[settled] = elaborate_mixer(text, self.names, findings)
-            self.found[settled] = findings.sink.diagnostics
-            self.spent += findings.steps
+            self.findings.work.spend(1 + self.size // 8)
+            statements = tuple(flatten(self.node.body, dict(settled)))
+            elsewhere = self._elsewhere(settled)
+            key = self._reads(statements, settled, elsewhere)
+            same = self.alike.setdefault(key, settled)
+            if same in self.built:
+                mixer, found = self.built[same], self.found[same]
+                self.built[settled] = None if mixer is None else replace(mixer, choices=settled)
+                self.found[settled] = found
+            else:
+                self._elaborate(statements, settled, elsewhere)
         return self.built[settled], self.found[settled]
+
+    def _elaborate(
+        self, statements: tuple[ast.Statement, ...], settled: Settled, elsewhere: dict[str, str]
+    ) -> None:
+        findings = Findings(self.findings.source, work=self.findings.work)
+        doc = self.node.doc.text if self.node.doc else ""
+        text = Text(self.node.name, doc, statements, settled, elsewhere, self.node.span)
+        mixer = None
+        with suppress(Enough):
+            mixer = elaborate_mixer(text, self.names, findings)
+        self.built[settled] = mixer
+        self.found[settled] = findings.sink.diagnostics
+
+    def _reads(
+        self, statements: tuple[ast.Statement, ...], settled: Settled, elsewhere: dict[str, str]
+    ) -> tuple[object, ...]:
+        """All that an instance is made of: two that agree in it differ in their options only."""
+        read = self.by_macros.union(*map(self._mentions, statements))
+        options = tuple(each for each in settled if each[0] in read)
+        return tuple(map(id, statements)), options, tuple(elsewhere.items())
+
+    def _mentions(self, statement: ast.Statement) -> frozenset[str]:
+        """The choices that a statement names."""
+        if id(statement) not in self.mentioned:
+            self.mentioned[id(statement)] = self._choices_in((statement,))
+        return self.mentioned[id(statement)]
+
+    @property
+    def by_macros(self) -> frozenset[str]:
+        """The choices that macros name; any statement may use them."""
+        if self.macro_choices is None:
+            self.macro_choices = self._choices_in(tuple(self.names.macros.values()))
+        return self.macro_choices
+
+    def _choices_in(self, roots: Sequence[ast.Node]) -> frozenset[str]:
+        names = (n.id for root in roots for n in ast.walk(root) if isinstance(n, ast.Name))
+        return frozenset(name for name in names if name in self.choices)
 
     def _elsewhere(self, settled: Settled) -> dict[str, str]:
         """Names that only other options define, with the choice whose match leaves them out."""
@@ -161,7 +202,9 @@ def elaborate_family(node: ast.Family, names: Names, findings: Findings) -> Fami
         return None
     if findings.sink.has_errors and not before:
         return None
-    workshop = _Workshop(node, names, findings, choices, requires)
+    size = sum(1 for _ in _flat(node.body))
+    findings.work.spend(count * len(requires) // 16)
+    workshop = _Workshop(node, names, findings, choices, requires, size)
     combinations = tuple(
         settled
         for settled in _combinations(tuple(choices.values()))
@@ -177,13 +220,12 @@ def elaborate_family(node: ast.Family, names: Names, findings: Findings) -> Fami
         workshop.settle,
         workshop.make,
         workshop.examine,
-        lambda: workshop.spent,
         node.doc.text if node.doc else "",
         node.span,
     )
 
 
-def check_family(family: Family, findings: Findings) -> None:
+def check_family(family: Family, name: ast.Name, findings: Findings) -> None:
     """Elaborate every instance; each finding is reported once, with the first instance it is in.
 
     A name that is unused in some instances only is no finding: other options use it.
@@ -191,18 +233,12 @@ def check_family(family: Family, findings: Findings) -> None:
     first: dict[tuple[object, ...], tuple[Diagnostic, Settled]] = {}
     seen: dict[tuple[object, ...], int] = {}
     declared: dict[object, int] = {}
-    start = family.spent()
     for count, settled in enumerate(family.combinations):
-        if family.spent() - start > MOST_STEPS and family.span is not None:
-            findings.add(
-                "E044",
-                f"family {family.name} is too large to check: {count:,} of its"
-                f" {len(family.combinations):,} instances were",
-                family.span,
-                hint="split it into several families, or make a number a config",
-            )
+        try:
+            mixer, found = family.examine(settled)
+        except Exhausted:
+            findings.record(too_large(name, count, len(family.combinations)))
             return
-        mixer, found = family.examine(settled)
         for each in found:
             key: tuple[object, ...] = (each.code, each.message, each.span)
             first.setdefault(key, (each, settled))
@@ -215,7 +251,7 @@ def check_family(family: Family, findings: Findings) -> None:
             continue
         everywhere = seen[key] == len(family.combinations)
         note = () if everywhere else (f"in {family.name}({show(settled)})",)
-        findings.sink.add(
+        findings.record(
             Diagnostic(
                 each.code,
                 each.message,
@@ -226,6 +262,18 @@ def check_family(family: Family, findings: Findings) -> None:
                 each.severity,
             )
         )
+
+
+def too_large(name: ast.Name, checked: int, instances: int | None) -> Diagnostic:
+    """The error about a family that takes more work than a file may (E044)."""
+    of_all = "" if instances is None else f" of its {instances:,}"
+    return Diagnostic(
+        "E044",
+        f"family {name.id} is too large to check: {checked:,}{of_all} instances took all of the"
+        f" {LIMITS.work:,} steps that one file may take",
+        name.span,
+        hint="split it into several families, or make a number a config",
+    )
 
 
 # ---- flattening
@@ -420,7 +468,7 @@ def elaborate_grid(node: ast.Grid, names: Names, findings: Findings) -> Grid | N
         for option in row.options or ():
             check_option(choice, option, findings)
         chosen = tuple(option_text(each) for each in row.options or ())
-        rows[choice.name] = choice.options if row.options is None else chosen
+        rows[choice.name] = choice.options if row.options is None else tuple(dict.fromkeys(chosen))
     if findings.sink.has_errors and not errors:
         return None
     allowed = set(family.combinations)

@@ -145,6 +145,17 @@ class StateGraph:
         )
         return tuple(tuple(members[node]) for node in ordered)
 
+    def between(self, group: tuple[str, ...]) -> frozenset[str]:
+        """The declarations that lie between memories of a group, the memories with them."""
+        if len(self.mixer.memories) == 1:
+            return frozenset(self._rank)
+        return self._members[group[0]]
+
+    @cached_property
+    def _members(self) -> dict[str, frozenset[str]]:
+        sets = (frozenset(members) for members in self._condensed)
+        return {name: each for each in sets for name in each}
+
     @cached_property
     def memory_groups(self) -> tuple[tuple[str, ...], ...]:
         """Memories that read each other, group by group, earlier groups first."""

@@ -387,7 +387,7 @@ class LayerReader(Reader):
 
     def _option_ranges(self) -> dict[str, Interval]:
         """Options at their defaults, and the mixer's configs."""
-        scalars = Scalars({})
+        scalars = Scalars({}, self.findings.work)
         given: dict[str, Interval] = {DEPTH: NONNEGATIVE}
         for config in () if self.mixer is None else self.mixer.of_kind(Kind.CONFIG):
             given[config.name] = config.inferred

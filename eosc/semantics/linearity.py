@@ -8,6 +8,7 @@ recursion.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from eosc.algebra.scalar import ONE, ZERO, S, select
@@ -31,6 +32,7 @@ from eosc.semantics.terms import (
     Term,
     walk,
 )
+from eosc.semantics.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +62,33 @@ class Nonlinear(Exception):
 class Linearity:
     """The forms of all definitions of a mixer with respect to one group of memories."""
 
-    def __init__(self, mixer: Mixer, group: tuple[str, ...], about: str, scalars: Scalars) -> None:
+    def __init__(
+        self,
+        mixer: Mixer,
+        group: tuple[str, ...],
+        about: str,
+        scalars: Scalars,
+        behind: Mapping[str, frozenset[str]],
+        order: Sequence[str],
+    ) -> None:
+        """Analyse the update of one memory.
+
+        Args:
+            mixer: that it is a memory of.
+            group: the memories that reach each other with it.
+            about: its name.
+            scalars: of the mixer's states.
+            behind: see `names_behind`.
+            order: the definitions that may lie between two memories of the group, in the order of
+                evaluation; all others are free of the group or are not read by its updates.
+        """
         self.mixer = mixer
+        self.order = order
         self.group = frozenset(group)
         self.about = about
         self.scalars = scalars
         self.states: dict[str, Form] = {}
-        self._behind = names_behind(mixer)
+        self._behind = behind
         self._names: dict[int, frozenset[str]] = {}
         self._forms: dict[int, Form] = {}
         self._accumulators: dict[str, Form] = {}
@@ -79,9 +101,11 @@ class Linearity:
         """
         # A readout is free to be nonlinear; that matters only where the update reads it.
         pending: dict[str, Nonlinear] = {}
-        for name in self.mixer.order:
+        for name in self.order:
             value = self.mixer.by_name[name].value
             assert value is not None
+            if name != self.about and not self._touches(value):
+                continue
             error = _first_pending(value, pending)
             form = Form(True)
             if error is None:
@@ -103,7 +127,8 @@ class Linearity:
         """The form of one term; shared terms are looked at once."""
         key = id(term)
         if key not in self._forms:
-            self._forms[key] = self._form(term)
+            form = self._forms[key] = self._form(term)
+            self.scalars.work.spend(1 + (len(form.coefficients) + len(form.additive)) // 1024)
         return self._forms[key]
 
     def _free(self, term: Term) -> Form:
@@ -230,6 +255,7 @@ class Linearity:
                 if isinstance(each, Read | KernelAt):
                     found |= self._behind.get(each.name, frozenset({each.name}))
             self._names[key] = frozenset(found)
+            self.scalars.work.spend(len(found) // 1024)
         return self._names[key]
 
 
@@ -240,8 +266,12 @@ def _named(term: Term) -> str:
     return f"{type(term).__name__.lower()}(...)"
 
 
-def names_behind(mixer: Mixer) -> dict[str, frozenset[str]]:
-    """Per name, itself and what its definition reads; memories are not looked behind."""
+def names_behind(mixer: Mixer, work: Work) -> dict[str, frozenset[str]]:
+    """Per name, itself and what its definition reads; memories are not looked behind.
+
+    Raises:
+        Exhausted: the definitions read too many others.
+    """
     behind = {each.name: frozenset({each.name}) for each in mixer.declarations}
     for name in mixer.order:
         declaration = mixer.by_name[name]
@@ -250,7 +280,10 @@ def names_behind(mixer: Mixer) -> dict[str, frozenset[str]]:
         found = {name}
         for each in walk(declaration.value):
             if isinstance(each, Read | KernelAt):
-                found |= behind.get(each.name, frozenset())
+                more = behind.get(each.name, frozenset())
+                work.spend(len(more) // 1024)
+                found |= more
+        work.spend(len(found) // 1024)
         behind[name] = frozenset(found)
     return behind
 

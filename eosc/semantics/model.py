@@ -171,7 +171,6 @@ class Family:
     settle: the full options of an instance, from some of them. Raises EosError (E040, E041).
     make: the instance of settled options. Raises EosError when it has errors.
     examine: the same without raising, with everything that was found about the instance.
-    spent: how many expressions were looked at so far, in all instances.
     """
 
     name: str
@@ -182,7 +181,6 @@ class Family:
     examine: Callable[
         [tuple[tuple[str, str], ...]], tuple[Mixer | None, tuple[Diagnostic, ...]]
     ] = field(repr=False)
-    spent: Callable[[], int] = field(repr=False)
     doc: str = ""
     span: Span | None = field(default=None, compare=False, repr=False)
 

@@ -31,7 +31,7 @@ def infer_ranges(
         findings: where claims that cannot be shown go.
         given: ranges of names that are declared elsewhere (a layer's options).
     """
-    scalars = Scalars({each.name: each for each in declarations})
+    scalars = Scalars({each.name: each for each in declarations}, findings.work)
     for name, range in given.items():
         scalars.given(name, range)
     declared: dict[str, Interval] = {}
@@ -51,7 +51,8 @@ def infer_ranges(
 
 def _evaluation_order(declarations: Sequence[Declaration], order: Sequence[str]) -> tuple[str, ...]:
     """First what is given, then definitions in the order of one step."""
-    return (*(each.name for each in declarations if each.name not in order), *order)
+    defined = set(order)
+    return (*(each.name for each in declarations if each.name not in defined), *order)
 
 
 def _infer(

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from fractions import Fraction
 from math import inf
 
-from eosc.algebra.interval import REAL, UNIT, Interval, bound
+from eosc.algebra.interval import REAL, UNIT, Interval
 from eosc.algebra.interval import ZERO as ZERO_RANGE
-from eosc.algebra.scalar import INF, ONE, ZERO, Arg, S, const, count, fn, select
+from eosc.algebra.scalar import INF, ONE, ZERO, Arg, S, const, fn, select
 from eosc.semantics.model import Declaration, Kind
 from eosc.semantics.terms import (
     NOW,
@@ -37,9 +37,13 @@ from eosc.semantics.terms import (
     Term,
     Variable,
 )
+from eosc.semantics.work import Work
 
 # A state whose scalar is larger is represented by its range alone.
 _LARGEST = 200
+# All further states are, once the scalars so far have so many nodes (a node counts in each scalar
+# that it is in): each state of a chain would otherwise cost what all before it have cost.
+_PLENTY = 4_000
 # The finite reals from 0 (an infinite end that is closed stands for the infinity itself).
 NONNEGATIVE = Interval(Fraction(0), inf, False, True)
 _AT_LEAST_ONE = Interval(Fraction(1), inf, False, True)
@@ -55,8 +59,9 @@ Pair = tuple[S, S]
 class Scalars:
     """The scalars of a mixer's or a layer's states, entered in the order of evaluation."""
 
-    def __init__(self, declarations: Mapping[str, Declaration]) -> None:
+    def __init__(self, declarations: Mapping[str, Declaration], work: Work | None = None) -> None:
         self.declarations = declarations
+        self.work = Work() if work is None else work
         self.ranges: dict[str, Interval] = {}
         self.facts: dict[S, Interval] = {}
         self._states: dict[str, S] = {}
@@ -65,6 +70,7 @@ class Scalars:
         self._inferred: dict[str, Interval] = {}
         self._opaque: dict[tuple[object, ...], S] = {}
         # By identity, with the term itself: an identity may be used again once a term is gone.
+        self._nodes = 0
         self._memo: dict[int, tuple[Term, S]] = {}
         self._pair_memo: dict[int, tuple[Term, Pair]] = {}
 
@@ -72,7 +78,7 @@ class Scalars:
 
     def bound(self, scalar: S) -> Interval:
         """The certified range of a scalar."""
-        return bound(scalar, self.ranges, self.facts)
+        return self.work.bound(scalar, self.ranges, self.facts, self._nodes <= _PLENTY)
 
     def given(self, name: str, range: Interval) -> None:
         """A name without a definition here, with its range (of the modulus, if complex)."""
@@ -85,10 +91,14 @@ class Scalars:
         if value.type.complex:
             self._pairs[name] = self.pair(value)
         scalar = self.size(value) if value.type.complex else self.real(value)
+        size = self.work.count(scalar)
+        self._nodes += size
         range = self.bound(scalar)
         self._inferred[name] = range
-        if count(scalar) <= _LARGEST:
+        if size <= _LARGEST and self._nodes <= _PLENTY:
             (self._sizes if value.type.complex else self._states)[name] = scalar
+        if self._nodes > _PLENTY:
+            self._pairs.pop(name, None)
         return range
 
     def settle(self, name: str, range: Interval) -> None:

@@ -311,6 +311,10 @@ def _field_names(kind: type[Term]) -> tuple[str, ...]:
 
 def children(term: Term) -> tuple[Term, ...]:
     """The direct sub-terms, in the order of the fields."""
+    if isinstance(term, Apply):
+        return term.args
+    if isinstance(term, Read | Number):
+        return ()
     found: list[Term] = []
     for name in _field_names(type(term)):
         value = getattr(term, name)

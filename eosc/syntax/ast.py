@@ -590,12 +590,21 @@ class Module(Node):
     incomplete: tuple[Span, ...] = field(default=(), compare=False, repr=False)
 
 
+# Walks are hot; reflection on each node would be most of their time.
+_FIELD_NAMES: dict[type, tuple[str, ...]] = {}
+
+
+def _field_names(kind: type[Node]) -> tuple[str, ...]:
+    if kind not in _FIELD_NAMES:
+        names = (each.name for each in fields(kind))
+        _FIELD_NAMES[kind] = tuple(name for name in names if name not in ("span", "comments"))
+    return _FIELD_NAMES[kind]
+
+
 def children(node: Node) -> Iterator[Node]:
     """The nodes directly below `node`, in written order (comments are not among them)."""
-    for each in fields(node):
-        if each.name in ("span", "comments"):
-            continue
-        value = getattr(node, each.name)
+    for name in _field_names(type(node)):
+        value = getattr(node, name)
         if isinstance(value, Node):
             yield value
         elif isinstance(value, tuple):

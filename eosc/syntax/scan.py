@@ -38,6 +38,7 @@ _NUMBER = re.compile(r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE](?P<exponent>[+-]?[0-9]+
 _LONGEST_NUMBER = 40
 _LONGEST_NAME = 200
 _LONGEST_STATEMENT = 5_000
+_TOO_MANY = "split it into several files: a file must be quick to check"
 _TAB = 4
 # The next line surely begins a statement: `input v...`, `layer(...`, or `y[t]: V = ...`.
 _STATEMENT = re.compile(
@@ -98,15 +99,15 @@ class _Scanner:
         text = self.text
         self._check_everywhere()
         position = 0
-        while position < len(text) and self.count <= LIMITS.nodes:
+        while position < len(text) and self.count <= LIMITS.words:
             match = _ELEMENT.match(text, position)
             if match is None:
                 raise AssertionError("every character belongs to an element")
             self._element(match.lastgroup or "other", position, match.end())
             position = match.end()
-        if self.count > LIMITS.nodes:
-            message = f"the file has more than {LIMITS.nodes} words and signs"
-            self._error("E007", message, position, position, "split it into several files")
+        if self.count > LIMITS.words:
+            message = f"the file has more than {LIMITS.words:,} words and signs"
+            self._error("E007", message, position, position, _TOO_MANY)
             return Scan("\n", (), (), self.sink.diagnostics)
         self._close_brackets()
         self._end_line()
@@ -148,8 +149,9 @@ class _Scanner:
         if self.start is None:
             self.start = start
         self.last = end
-        self.count += 1
         self.length += 1
+        if self.length <= _LONGEST_STATEMENT:  # a longer one is left out
+            self.count += 1
         if self.length == _LONGEST_STATEMENT + 1:
             message = f"a statement has at most {_LONGEST_STATEMENT} words and signs"
             self._error("E008", message, start, end, "name a part of it in an equation of its own")

@@ -62,8 +62,14 @@ def _name(path: Path) -> str:
 
 
 def string_constants(text: str) -> list[str]:
-    """Strings of a module that are not docstrings."""
+    """Whole strings of a module: no docstrings, no pieces of an f-string between its values."""
     tree = ast.parse(text)
+    pieces = {
+        id(piece)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr) and len(node.values) > 1
+        for piece in node.values
+    }
     documents = {
         id(node.body[0].value)
         for node in ast.walk(tree)
@@ -75,7 +81,7 @@ def string_constants(text: str) -> list[str]:
         node.value
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        if id(node) not in documents
+        if id(node) not in documents and id(node) not in pieces
     ]
 
 
@@ -136,3 +142,21 @@ def test_homonyms_are_still_needed() -> None:
 def test_branch_on_a_name_is_noticed() -> None:
     text = '"""gla"""\ndef f(mixer):\n    "gla"\n    return mixer.name == "gla"\n'
     assert string_constants(text).count("gla") == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from collections.abc import Mapping",
+        "x = 'from collections.abc import Mapping'",
+        "x = f'{a}abc{b}'",
+        "x = 'gla_forward'",
+    ],
+)
+def test_a_word_inside_a_longer_text_is_no_name(text: str) -> None:
+    assert not {"abc", "gla"} & set(string_constants(text))
+
+
+@pytest.mark.parametrize("text", ["x = 'abc'", "x = f'abc'", "x = {'abc': 1}", "x = ('abc',)"])
+def test_a_whole_text_is_a_name(text: str) -> None:
+    assert "abc" in string_constants(text)
