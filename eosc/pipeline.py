@@ -11,8 +11,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from eosc.diagnostics import NOWHERE, Diagnostic, Severity, Source
+from eosc.diagnostics import NOWHERE, Diagnostic, EosError, Severity, Source
 from eosc.ir.nodes import Algorithm
+from eosc.models.layers import fuse
 from eosc.recurrence.extract import extract
 from eosc.recurrence.model import System
 from eosc.schedule.lower import lower
@@ -92,7 +93,7 @@ class Pipeline:
     elaborate: Callable[..., tuple[Unit, Findings]] = elaborate       # Module -> Unit
     graph: Callable[[Mixer], StateGraph] = StateGraph                 # Mixer -> StateGraph
     extract: Callable[[Mixer], System] = extract                      # Mixer -> System
-    plan: Callable[[System], Program] | None = plan                   # System -> Program
+    plan: Callable[..., Program] | None = plan                        # System -> Program
     lower: Callable[..., tuple[Algorithm, ...]] | None = lower        # Program -> [Algorithm]
     emit: Callable[..., Files] | None = _emit                         # Program -> {file: text}
     write: Callable[[Files, Path], None] | None = _write              # {file: text} -> folder
@@ -140,9 +141,25 @@ class Pipeline:
         Raises:
             EosError: the mixer cannot be built.
         """
-        origin = _origin(program.mixer)
-        files: Files = self.stage("emit")(program, name=name, backend=backend, origin=origin)
+        origin, inside = _origin(program.mixer), self.inside(program)
+        files: Files = self.stage("emit")(
+            program, name=name, backend=backend, origin=origin, inside=inside
+        )
         return files
+
+    def inside(self, program: Program) -> Program | None:
+        """The program of a mixer with its layer's bindings inside, where that fuses something.
+
+        A layer whose gate has no stable logarithm keeps its activations outside the kernel.
+        """
+        fused = fuse(program.mixer) if program.scans else None
+        if fused is None or fused.mixer.operands == program.mixer.operands:
+            return None
+        try:
+            found: Program = self.stage("plan")(self.extract(fused.mixer), fused.numbers)
+        except EosError:
+            return None
+        return found if found.scans else None
 
     def build(self, name: str, mixer: Mixer, out: Path, backend: str | None = None) -> Path:
         """Write the folder of a mixer, `out/name`, whole or not at all.

@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from eosc.backends.naming import comment, identifier
 from eosc.backends.text import docstring, render
 from eosc.backends.torch.layers import class_name, print_layer
 from eosc.backends.torch.module import render_kernels, scan_functions
-from eosc.backends.torch.operator import Operator, print_operator, scan_name
+from eosc.backends.torch.operator import Operator, print_operators, scan_name
 from eosc.backends.torch.tiles import NotPrintableError
 from eosc.diagnostics import NOWHERE, Diagnostic, EosError
-from eosc.schedule.program import Program
+from eosc.schedule.program import Program, ScanStep
 
 MANIFEST = "manifest.json"
 TORCH_CHUNK = 32
@@ -55,6 +55,7 @@ def emit(
     backend: str | None = None,
     triton: str | None = None,
     layer: bool = True,
+    inside: Program | None = None,
 ) -> dict[str, str]:
     """The files of a mixer's folder.
 
@@ -65,6 +66,8 @@ def emit(
         backend: None prints what there is; `triton` insists on Triton kernels.
         triton: the text of `triton_kernels.py`; None prints it from the program's scans.
         layer: whether the layer is printed where the spec has one.
+        inside: the program of the mixer with its layer's bindings inside: a second operator,
+            `<name>_layer`, whose operands are the raw projections.
 
     Raises:
         EosError: E090, where Triton is asked for and the structure has no fused lowering; E091,
@@ -76,45 +79,57 @@ def emit(
     source = origin or Origin("", program.mixer.name)
     called = identifier(name)
     header = _header(name, source, origin is not None)
-    fused = bool(program.scans)
+    programs = [(called, program)]
+    if layer and inside is not None:
+        programs.append((f"{called}_layer", _renamed(inside)))
+    steps = [step for _, each in programs for step in each.scans]
     kernels = triton
-    if kernels is None and fused and backend != "torch":
-        kernels = _triton(program, header)
+    if kernels is None and steps and backend != "torch":
+        kernels = _triton(steps, header)
     files: dict[str, str] = {}
     try:
         namespace = f"eosc_{called}_{_stamp(program, source)}"
-        operator = print_operator(program, called, namespace, header, triton=kernels is not None)
+        text, operators = print_operators(programs, namespace, header, triton=kernels is not None)
         functions = [
             function
-            for step in program.scans
+            for step in steps
             for function in scan_functions(step.scan, step.form(TORCH_CHUNK), scan_name(step))
         ]
         files["torch_kernels.py"] = render_kernels(functions, header)
     except NotPrintableError as reason:
         message = f"{name} cannot be printed: {reason}"
         raise EosError(Diagnostic("E091", message, program.mixer.span or NOWHERE)) from reason
-    files["op.py"] = operator.text
+    operator = operators[0]
+    files["op.py"] = text
     if kernels is not None:
         files["triton_kernels.py"] = kernels
     without = "the spec has no layer"
     if layer and program.mixer.layer is not None:
         try:
-            files["layer.py"] = print_layer(program.mixer, operator, called, header)
+            files["layer.py"] = print_layer(program.mixer, operators, called, header)
         except NotPrintableError as reason:
             without = str(reason)
-    files["schedule.py"] = _schedule(program, header, kernels is not None)
-    files["__init__.py"] = _init(called, operator, header, "layer.py" in files)
+    files["schedule.py"] = _schedule(program, steps, header, kernels is not None)
+    files["__init__.py"] = _init(called, operators, header, "layer.py" in files)
     files["README.md"] = _readme(program, name, operator, files, without)
     files = {each: files[each] for each in (*_PYTHON, "README.md") if each in files}
     files[MANIFEST] = _manifest(name, source, namespace, files)
     return files
 
 
-def _triton(program: Program, header: tuple[str, ...]) -> str:
+def _triton(steps: list[ScanStep], header: tuple[str, ...]) -> str:
     from eosc.backends.triton.module import render_steps
 
-    named = [(scan_name(step), step) for step in program.scans]
-    return render_steps(named, header)
+    return render_steps([(scan_name(step), step) for step in steps], header)
+
+
+def _renamed(program: Program) -> Program:
+    """The program of a layer, its scans called `<memory>_layer`."""
+    steps = tuple(
+        replace(step, called=f"{step.scan.name}_layer") if isinstance(step, ScanStep) else step
+        for step in program.steps
+    )
+    return replace(program, steps=steps)
 
 
 def _stamp(program: Program, source: Origin) -> str:
@@ -130,8 +145,9 @@ def _header(name: str, source: Origin, known: bool) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _init(name: str, operator: Operator, header: tuple[str, ...], layer: bool) -> str:
-    exported = {"op": ["Output", "State", name, f"{name}_step"]}
+def _init(name: str, operators: tuple[Operator, ...], header: tuple[str, ...], layer: bool) -> str:
+    public = [text for each in operators for text in (each.name, f"{each.name}_step")]
+    exported = {"op": ["Output", "State", *public]}
     if layer:
         exported["layer"] = ["LayerState", class_name(name)]
     return render(
@@ -143,11 +159,13 @@ def _init(name: str, operator: Operator, header: tuple[str, ...], layer: bool) -
     )
 
 
-def _schedule(program: Program, header: tuple[str, ...], triton: bool) -> str:
+def _schedule(
+    program: Program, steps: list[ScanStep], header: tuple[str, ...], triton: bool
+) -> str:
     from eosc.schedule.table import rows_of
 
     scans = []
-    for step in program.scans:
+    for step in steps:
         rows = [repr(row.printed) for row in rows_of(step.scan)] if triton else []
         forms = [repr((form.chunk, form.base)) for form in step.forms]
         why = [comment(step.certified(form.chunk)) for form in step.forms]

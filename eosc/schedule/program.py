@@ -35,7 +35,8 @@ class ScanStep:
 
     arguments: per operand array of the scan, the name it is bound to: an operand of the mixer
         (as it crosses: `log_a` for a decay), or a `Compute`.
-    result: the name of the readout that it computes.
+    result: the name of the readout that it computes. called: what its functions are called after,
+        where that is not the memory.
     forms: one certified form for each chunk length; certificates: why its base is safe (none
         where no decay varies over K or V, so that any chunk is).
     """
@@ -45,6 +46,7 @@ class ScanStep:
     result: str
     forms: tuple[Form, ...] = ()
     certificates: tuple[Certificate, ...] = ()
+    called: str = ""
 
     def form(self, chunk: int) -> Form:
         """The certified form with that chunk length."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from eosc.algebra.derivative import grad
-from eosc.algebra.scalar import ONE, ZERO, S, args_of, substitute
+from eosc.algebra.scalar import ONE, ZERO, Fn, S, args_of, children, postorder, substitute
 from eosc.backends.naming import Names
 from eosc.backends.torch.domains import FULL
 from eosc.backends.torch.tiles import NotPrintableError, Shared, Text, Tiles, Writer
@@ -27,6 +27,7 @@ from eosc.ir.nodes import (
     Dot,
     Kernel,
     Let,
+    Load,
     LogDecay,
     Map,
     Mask,
@@ -201,6 +202,10 @@ class _Printer:
                     text = call("_stepped", parameter, "H", "dtype")
                 case Per.HEAD:
                     text = call("_headed", parameter, "H", "dtype")
+                case Per.CALL if array.name in _numbers_in_functions(self.algorithm):
+                    lead = next(a for a in self.algorithm.inputs if a.per is Per.TOKEN)
+                    place = f"device={self.parameters[lead.name]}.device"
+                    text = f"torch.as_tensor({parameter}, dtype=dtype, {place})"
                 case _:
                     self.variables[array.name] = parameter
                     continue
@@ -482,3 +487,23 @@ def _rebuilt(value: Value, change: Callable[[Value], Value]) -> Value:
 
 
 __all__ = ["FULL", "Function", "print_algorithm"]
+
+
+_ARITHMETIC = ("add", "sub", "mul", "div", "neg")
+
+
+def _numbers_in_functions(algorithm: Algorithm) -> set[str]:
+    """The numbers of a call that a prologue gives to more than arithmetic: torch wants tensors."""
+    numbers = {each.name for each in algorithm.inputs if each.per is Per.CALL}
+    found: set[str] = set()
+    for kernel in algorithm.kernels:
+        for value in (part for each in kernel.body for part in walk(each.value)):
+            if not isinstance(value, Map):
+                continue
+            loads = {n: v.array for n, v in value.args if isinstance(v, Load)}
+            for node in postorder(value.fn):
+                if isinstance(node, Fn) and node.name in _ARITHMETIC:
+                    continue
+                inner = {loads.get(name, "") for part in children(node) for name in args_of(part)}
+                found |= inner & numbers
+    return found

@@ -18,6 +18,7 @@ from eosc.backends.torch.operator import Operator
 from eosc.backends.torch.scopes import Val
 from eosc.backends.torch.sequences import Sequences, shown_axes
 from eosc.backends.torch.tiles import NotPrintableError
+from eosc.models.layers import fuse
 from eosc.recurrence.building import rebuild
 from eosc.recurrence.operands import State
 from eosc.semantics import terms as ir
@@ -40,8 +41,10 @@ def _libraries() -> tuple[Library, Library]:
     )
 
 
-def print_layer(mixer: Mixer, operator: Operator, name: str, header: tuple[str, ...]) -> str:
-    """The text of `layer.py`.
+def print_layer(
+    mixer: Mixer, operators: tuple[Operator, ...], name: str, header: tuple[str, ...]
+) -> str:
+    """The text of `layer.py`. It calls the last operator: with two, the one with the layer inside.
 
     Raises:
         NotPrintableError: the layer has mixers or attention inside it, or a kernel that is a
@@ -49,7 +52,7 @@ def print_layer(mixer: Mixer, operator: Operator, name: str, header: tuple[str, 
     """
     if mixer.layer is None:
         raise NotPrintableError("no layer")
-    return _Printer(mixer, mixer.layer, operator, name, header).print()
+    return _Printer(mixer, mixer.layer, operators[-1], name, header).print()
 
 
 @dataclass
@@ -243,8 +246,17 @@ class _Printer:
         self.name, self.header = name, header
         self.names = Names((*_RESERVED, name))
         self.pseudo = _as_mixer(mixer, layer)
+        self.projections = self._projections()
         self.fused, self.fusion = self._fusion()
         self.seq = _LayerSequences(self.pseudo, self.names, self.fused)
+
+    def _projections(self) -> dict[str, Term]:
+        """The operands of the operator that the layer does not name: raw projections, by name."""
+        names = {each.name for each in self.layer.declarations}
+        own = tuple(each for each in self.pseudo.declarations if each.name in names)
+        inside = fuse(replace(self.mixer, layer=replace(self.layer, declarations=own)))
+        assert inside is not None, "the mixer has a layer"
+        return {each.name: each.term for each in inside.projections}
 
     def _fusion(self) -> tuple[dict[int, tuple[str, str]], list[tuple[str, ir.Linear]]]:
         """The plain maps of the input, by term: done by one matrix product."""
@@ -272,6 +284,9 @@ class _Printer:
         self.layer_states = tuple(own)
         self._fused_line()
         arguments = [self._bound(name, each) for name, each in self._operands()]
+        options_of = {each.name for each in self.pseudo.of_kind(Kind.CONFIG)}
+        numbers = [each for each in self.operator.sequence.numbers if each in options_of]
+        arguments += [f"{identifier(each)}={self.names(each)}" for each in numbers]
         mixer_states = self.operator.sequence.states
         fields = [self.names.fresh(f"{identifier(each.name)}_state") for each in mixer_states]
         packed = "cu_seqlens" if not self._looped() else "None"
@@ -279,7 +294,7 @@ class _Printer:
         carried = f", initial_state={given}" if fields else ""
         options = f"{carried}, output_final_state=return_state, cu_seqlens={packed}"
         output_axes = self.mixer.output.type.axes
-        seq.line(f"y, final = op.{self.name}({', '.join(arguments)}{options})")
+        seq.line(f"y, final = op.{self.operator.name}({', '.join(arguments)}{options})")
         y_axes = seq.sort(("H", *output_axes))
         arranged = seq.arranged(Val("y.unsqueeze(2)"), ["H", *output_axes])
         seq.given["y"] = seq.name(replace(arranged, axes=y_axes), "y_heads", 0)
@@ -321,15 +336,18 @@ class _Printer:
         """The text of an operand of the mixer, in the layout of the operator."""
         seq, declared = self.seq, operand.declaration
         binding = self.pseudo.by_name.get(declared.name)
-        if binding is None or binding.kind is Kind.OUTPUT:
+        raw = self.projections.get(declared.name)
+        if raw is None and (binding is None or binding.kind is Kind.OUTPUT):
             return self._own_parameter(declared, operand.taps)
         if declared.type.complex:
             raise NotPrintableError(f"the complex operand {declared.name}")
-        axes = binding.type.axes
-        if binding.value is not None and operand.log:
-            val = seq.log(binding.value)
+        if binding is None or binding.kind is Kind.OUTPUT:
+            assert raw is not None
+            axes, val = raw.type.axes, seq.value(raw, 0)
+        elif binding.value is not None and operand.log:
+            axes, val = binding.type.axes, seq.log(binding.value)
         else:
-            val = seq.named(declared.name)
+            axes, val = binding.type.axes, seq.named(declared.name)
         val = seq.spread(seq.tensor(val), axes)
         assert val.axes is not None
         order = [axis for axis in axes if axis not in declared.type.axes]

@@ -38,92 +38,97 @@ def _libraries() -> tuple[Library, Library]:
 
 def scan_name(step: ScanStep) -> str:
     """What the functions of a scan are called after."""
-    return identifier(step.scan.name)
+    return identifier(step.called or step.scan.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """The text of `op.py`, and what other files of the package need to know.
+    """A public function of `op.py`, as other files of the package need to know it.
 
-    parameters: names of the public function's operands, in order.
+    parameters: names of its operands, in order; numbers: of its keyword arguments that are numbers.
     """
 
-    text: str
+    name: str
     sequence: Sequence
     parameters: tuple[str, ...]
     numbers: tuple[str, ...]
 
 
-def print_operator(
-    program: Program, name: str, namespace: str, header: tuple[str, ...], *, triton: bool
-) -> Operator:
-    """The operator module of a program, with the public function `name`.
+def print_operators(
+    programs: list[tuple[str, Program]], namespace: str, header: tuple[str, ...], *, triton: bool
+) -> tuple[str, tuple[Operator, ...]]:
+    """The text of `op.py`, with a public function for each named program, and those functions.
+
+    Requires: the programs carry the same states.
 
     Raises:
         NotPrintableError: a term has no torch form.
     """
-    calls = {n: f"_Scan_{scan_name(step)}.apply" for n, step in enumerate(program.scans)}
-    run = f"_{name}_sequence"
-    sequence = print_program(program, run, calls)
-    return _Printer(program, name, namespace, header, triton, sequence).print()
+    printers = [_Printer(name, program) for name, program in programs]
+    scans = [_scan_context(step) for _, program in programs for step in program.scans]
+    ops, sequences = _libraries()
+    used = {name for each in printers for name in each.used()}
+    written = {name for each in printers for name in each.sequence.function.used}
+    runtime = (*ops.closure(used), *sequences.closure(written))
+    first = printers[0]
+    text = render(
+        "torch/op.py.jinja",
+        header=header,
+        doc=docstring(f"The operator {first.name}."),
+        imports=_imports(runtime, bool(scans), triton),
+        runtime=runtime,
+        state_fields=[(identifier(s.name), _state_layout(s)) for s in first.sequence.states],
+        namespace=repr(namespace),
+        kernels=triton,
+        scans=scans,
+        no_double=repr(f"{first.name}: second derivatives are not implemented"),
+        operators=[each.context() for each in printers],
+        sequence_module="op",
+    )
+    return text, tuple(each.operator for each in printers)
+
+
+def _imports(runtime: tuple[str, ...], scans: bool, triton: bool) -> list[str]:
+    text = " ".join(runtime)
+    found = ["import os"] if scans and triton else []
+    found = (["import math"] if "math." in text else []) + found
+    abstract = [each for each in ("Callable", "Sequence") if f"{each}[" in text]
+    abstract = sorted({*abstract, "Callable"}) if scans else abstract
+    if abstract:
+        found.append(f"from collections.abc import {', '.join(abstract)}")
+    found += ["from types import ModuleType"] if scans else []
+    found.append("from typing import Any, NamedTuple" if scans else "from typing import NamedTuple")
+    return found
 
 
 class _Printer:
-    def __init__(
-        self,
-        program: Program,
-        name: str,
-        namespace: str,
-        header: tuple[str, ...],
-        triton: bool,
-        sequence: Sequence,
-    ) -> None:
-        self.program, self.name, self.namespace, self.header = program, name, namespace, header
-        self.triton, self.sequence = triton, sequence
+    """One public function: its operands, its sequence function, its decode step."""
+
+    def __init__(self, name: str, program: Program) -> None:
+        calls = {n: f"_Scan_{scan_name(step)}.apply" for n, step in enumerate(program.scans)}
+        self.program, self.name = program, name
+        self.sequence = sequence = print_program(program, f"_{name}_sequence", calls)
         self.names = Names((*_RESERVED, name, f"{name}_step"))
         self.parameters = tuple(self.names(each.name) for _, each in sequence.operands)
         self.numbers = tuple(self.names(each) for each in sequence.numbers)
+        self.direct = self._direct()
 
-    def print(self) -> Operator:
-        scans = [_scan_context(step) for step in self.program.scans]
-        function = self.sequence.function
+    @property
+    def operator(self) -> Operator:
+        return Operator(self.name, self.sequence, self.parameters, self.numbers)
+
+    def used(self) -> set[str]:
+        """The runtime functions that the public function calls."""
         used = {"_checked", "_autocast", "_listed", "_packed", "_stored"}
         used -= set() if self.sequence.loops else {"_packed"}
-        used |= {"_heads", "_accumulator", "_vmapped", "_sequences"} if scans else set()
-        direct = self._direct()
-        used -= {"_stored"} if direct else set()
-        ops, sequences = _libraries()
-        runtime = (*ops.closure(used), *sequences.closure(function.used))
-        text = render(
-            "torch/op.py.jinja",
-            header=self.header,
-            doc=docstring(f"The operator {self.name}."),
-            imports=self._imports(runtime, bool(scans)),
-            runtime=runtime,
-            state_fields=[(identifier(s.name), _state_layout(s)) for s in self.sequence.states],
-            namespace=repr(self.namespace),
-            kernels=self.triton,
-            scans=scans,
-            no_double=repr(f"{self.name}: second derivatives are not implemented"),
-            sequence=_function_context(function),
-            sequence_module="op",
-            mixer=self._mixer(direct),
-        )
-        return Operator(text, self.sequence, self.parameters, self.numbers)
+        if self.program.scans:
+            used |= {"_heads", "_accumulator", "_vmapped", "_sequences"}
+        return used - ({"_stored"} if self.direct else set())
 
-    def _imports(self, runtime: tuple[str, ...], scans: bool) -> list[str]:
-        text = " ".join(runtime)
-        found = ["import os"] if scans and self.triton else []
-        found = (["import math"] if "math." in text else []) + found
-        abstract = [each for each in ("Callable", "Sequence") if f"{each}[" in text]
-        abstract = sorted({*abstract, "Callable"}) if scans else abstract
-        if abstract:
-            found.append(f"from collections.abc import {', '.join(abstract)}")
-        found += ["from types import ModuleType"] if scans else []
-        found.append(
-            "from typing import Any, NamedTuple" if scans else ("from typing import NamedTuple")
-        )
-        return found
+    def context(self) -> dict[str, Any]:
+        """What the template lays out."""
+        sequence = _function_context(self.sequence.function)
+        return {"sequence": sequence, "mixer": self._mixer(self.direct)}
 
     def _mixer(self, direct: ScanStep | None) -> dict[str, Any]:
         kinds = "".join(_kind(each) for _, each in self.sequence.operands)
