@@ -14,7 +14,7 @@ from typing import Any
 from eosc.algebra.interval import Interval
 from eosc.diagnostics import Span
 from eosc.recurrence.model import Structure
-from eosc.report.formulas import formula
+from eosc.semantics.formulas import formula
 from eosc.semantics.model import Mixer
 from eosc.semantics.terms import Term
 

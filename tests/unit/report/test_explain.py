@@ -10,9 +10,9 @@ import pytest
 
 from eosc.recurrence.extract import extract
 from eosc.report.explain import Explanation, Scheduled, explain
-from eosc.report.formulas import LONGEST, formula
 from eosc.report.layout import plain, size
 from eosc.report.shape import Shape, ShapeError
+from eosc.semantics.formulas import LONGEST, formula
 from eosc.semantics.terms import Apply, Number, Read, Term, Type
 from eosc.testing.zoo import mixer, mixer_from, mixers
 
