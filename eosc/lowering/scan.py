@@ -25,6 +25,7 @@ class Scan:
     log_scalar, log_key, log_value: the parts of the log-decay over (), (K), (V), each with the
         time dimension or constant in time; None where that part is 1.
     scale: a factor of the output without dimensions. inclusive: reads m[t], else m[t-1].
+    lines: the lines of the spec that a prologue comes from, by its name (s, e, x, g0, gK, gV).
     """
 
     name: str
@@ -40,6 +41,7 @@ class Scan:
     log_value: Value | None = None
     scale: Value | None = None
     inclusive: bool = True
+    lines: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     @property
     def vector(self) -> bool:
@@ -56,6 +58,10 @@ class Scan:
         for name, part in (("g0", self.log_scalar), ("gK", self.log_key), ("gV", self.log_value)):
             if part is not None:
                 yield name, part
+
+    def lines_of(self, name: str) -> tuple[int, ...]:
+        """The lines of the spec that a prologue comes from."""
+        return dict(self.lines).get(name, ())
 
     def array(self, name: str) -> Array:
         """The operand of that name."""

@@ -160,9 +160,10 @@ def _lets(scan: Scan, *names: str) -> tuple[Let, ...]:
     found = []
     for name, part in _without_time(scan).prologues():
         if name in names:
-            found.append(Let(name, part, notes[name]))
+            found.append(Let(name, part, notes[name], scan.lines_of(name)))
         elif name.startswith("g"):
-            found.append(Let(name, LogDecay(part, dims=part.dims), "log-decay"))
+            log = LogDecay(part, dims=part.dims)
+            found.append(Let(name, log, "log-decay", scan.lines_of(name)))
     return tuple(found)
 
 

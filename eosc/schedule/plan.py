@@ -30,6 +30,7 @@ from eosc.schedule.prologue import (
     broadcast,
 )
 from eosc.semantics.terms import NOW, Apply, Dependence, Read, Term
+from eosc.semantics.terms import walk as walk_terms
 
 FUSED = ("identity", "scalar", "diag", "separable")
 """Structures whose oscillation is a product of elementwise factors over separate axes."""
@@ -162,7 +163,27 @@ class _Scan:
             log_value=parts.get((self.value,)),
             scale=self.scale,
             inclusive=self.readout.inclusive,
+            lines=self._lines(),
         )
+
+    def _lines(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """The lines of the spec behind each prologue: where the names that it reads stand."""
+        write = self.recurrence.writes[0]
+        terms: dict[str, list[Term]] = {"s": [], "e": [write.expand], "x": [write.input]}
+        if self.value in write.expand.type.axes or self.key in write.input.type.axes:
+            terms["e"], terms["x"] = terms["x"], terms["e"]
+        if self.readout.shrink is not None:
+            terms["s"].append(self.readout.shrink)
+        letters = {(): "0", (self.key,): "K", (self.value,): "V"}
+        for factor in self.recurrence.decay:
+            terms.setdefault(f"g{letters.get(factor.axes, '0')}", []).append(factor.value)
+        return tuple((name, self._declared(found)) for name, found in terms.items())
+
+    def _declared(self, terms: list[Term]) -> tuple[int, ...]:
+        names = self.system.mixer.by_name
+        reads = [read for term in terms for read in walk_terms(term) if isinstance(read, Read)]
+        spans = [names[read.name].span for read in reads if read.name in names]
+        return tuple(sorted({span.line for span in spans if span is not None}))
 
     def _sides(self, expand: Term, given: Term) -> tuple[Value, Value]:
         """The write's factors, over K and over V, whichever way round the spec has them."""
