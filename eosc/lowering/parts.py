@@ -75,9 +75,10 @@ class Parts:
         notes = {"s": "shrink", "e": "expand", "x": "input"}
         for name, part in self.scan.prologues():
             if name in names:
-                yield Let(name, part, notes[name])
+                yield Let(name, part, notes[name], self.scan.lines_of(name))
             elif name.startswith("g"):
-                yield Let(name, LogDecay(part, dims=part.dims), "log-decay")
+                log = LogDecay(part, dims=part.dims)
+                yield Let(name, log, "log-decay", self.scan.lines_of(name))
 
     def use(self, name: str) -> Use:
         """A named prologue: s, e, x, g0, gK, gV."""
