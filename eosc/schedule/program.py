@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from eosc.algebra.exponent import Certificate
+from eosc.ir.nodes import Algorithm
+from eosc.lowering import adjoint, chunk
 from eosc.lowering.parts import Form
 from eosc.lowering.scan import Scan
 from eosc.recurrence.model import System
@@ -94,10 +96,21 @@ class Program:
         rows = []
         for each in self.scans:
             form = each.form(DEFAULT_CHUNK)
-            rows.append(("train", _form(each, form) + ", then in reverse", *_train(each, form)))
-            rows.append(("prefill", _form(each, form), *_prefill(each, form)))
+            ahead = chunk.forward(each.scan, form, stored=each.scan.vector)
+            back = adjoint.backward(each.scan, form, stored=True)
+            how, why = _form(each, form), each.certified(form.chunk)
+            rows.append(("train", f"{how}; {back.doc}", why, _launches(ahead, back)))
+            rows.append(("prefill", how, why, _launches(ahead)))
             rows.append(("decode", "one token, state in place", "any gate", "1"))
         return tuple(rows)
+
+
+def _launches(*algorithms: Algorithm) -> str:
+    """The launches of each algorithm, for a sequence in one piece and in segments."""
+    whole = [sum(not each.segmented for each in algorithm.kernels) for algorithm in algorithms]
+    pieces = [len(algorithm.launches) for algorithm in algorithms]
+    once, split = (" + ".join(map(str, counts)) for counts in (whole, pieces))
+    return f"{once} (in segments {split})"
 
 
 def _form(step: ScanStep, form: Form) -> str:
@@ -110,12 +123,5 @@ def _form(step: ScanStep, form: Form) -> str:
         how = "factorised about the middle"
     else:
         how = f"halved to blocks of {form.base}, those about their middle"
-    return f"one pass over chunks of {form.chunk}, {how}"
-
-
-def _train(step: ScanStep, form: Form) -> tuple[str, str]:
-    return step.certified(form.chunk), "1 + 2 (in segments 3 + 6)"
-
-
-def _prefill(step: ScanStep, form: Form) -> tuple[str, str]:
-    return step.certified(form.chunk), "1 (in segments 3)"
+    walk = "states, then all chunks" if step.scan.vector else "one pass over chunks"
+    return f"{walk} of {form.chunk}, {how}"
