@@ -309,6 +309,8 @@ def _scan_context(step: ScanStep) -> dict[str, Any]:
         "tensors": ", ".join(text for text, _ in tensors),
         "tokens": ", ".join(tokens),
         "trained": ", ".join(trained),
+        "sizes": f"{_size(scan, scan.key, tensors)}, {_size(scan, scan.value, tensors)}",
+        "state_sizes": "state.shape[2], state.shape[3]",
         "key_size": _size(scan, scan.key, tensors),
         "value_size": _size(scan, scan.value, tensors),
         "forward_kinds": repr(f"{kinds}sc"),
