@@ -163,7 +163,8 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=3, help="medians that are taken")
     arguments = parser.parse_args()
     missed = False
-    print(f"{'gate':<10} {'threads':>7} {'generated':>10} {'recurrence':>11} {'best':>7} {'median':>7}")
+    heads = ("generated", "recurrence", "best", "median")
+    print(f"{'gate':<10} {'threads':>7}" + "".join(f"{each:>12}" for each in heads))
     for threads in arguments.threads:
         torch.set_num_threads(threads)
         for gate, target in TARGETS.items():

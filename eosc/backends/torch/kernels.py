@@ -15,6 +15,7 @@ from eosc.algebra.derivative import grad
 from eosc.algebra.scalar import ONE, ZERO, Fn, S, args_of, children, postorder, substitute
 from eosc.backends.naming import Names
 from eosc.backends.torch.domains import FULL
+from eosc.backends.torch.lifetimes import released
 from eosc.backends.torch.tiles import NotPrintableError, Shared, Text, Tiles, Writer
 from eosc.ir.build import merge, product, total
 from eosc.ir.nodes import (
@@ -99,16 +100,17 @@ class _Printer:
             if isinstance(launch, Kernel) and not launch.segmented:
                 _Body(self, launch).write()
         outputs = [self._output(each) for each in self.algorithm.outputs]
-        self.writer.lines.append((1, "return (", None))
-        self.writer.lines += [(2, f"{each},", None) for each in outputs]
-        self.writer.lines.append((1, ")", None))
+        lines = released(self.writer.lines, outputs)
+        lines.append((1, "return (", None))
+        lines += [(2, f"{each},", None) for each in outputs]
+        lines.append((1, ")", None))
         order = self._ordered()
         body = Function(
             f"_{self.name}",
             tuple(self._typed(each) for each in order),
             self._returns(),
             f"{self.algorithm.doc}; sequences of one length",
-            tuple(self.writer.lines),
+            tuple(lines),
             tuple(sorted(self.writer.used)),
         )
         return (body, self._public(order))

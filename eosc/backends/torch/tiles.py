@@ -24,6 +24,7 @@ from eosc.backends.torch.domains import (
     restricted,
     times,
 )
+from eosc.ir.build import product, summed
 from eosc.ir.nodes import (
     TIME,
     Array,
@@ -60,7 +61,8 @@ class Text:
 
     bare: whether it stands as an operand without parentheses. owned: whether its memory is its
     own, of full size. fresh: whether that memory is nobody else's yet, so that it may be
-    overwritten. product: the two factors, where it is a product.
+    overwritten. product: the two factors, where it is a product. turned: the text of the
+    transposed tile, where that may be in a variable already.
     """
 
     text: str
@@ -69,11 +71,17 @@ class Text:
     owned: bool = False
     fresh: bool = False
     product: tuple[str, str] | None = None
+    turned: str = ""
 
     @property
     def operand(self) -> str:
         """The text where it is an operand or has something behind it."""
         return self.text if self.bare else f"({self.text})"
+
+    @property
+    def turned_operand(self) -> str:
+        """The same of the transposed tile."""
+        return self.turned if self.bare else f"({self.turned})"
 
 
 @dataclass
@@ -99,13 +107,15 @@ class Shared:
     """What the kernels of one function have in common: prologues, and tables of their decays.
 
     smallest: the size of the smallest blocks whose decays are asked for. middle: the size of the
-    blocks in midpoint form, 0 where there are none.
+    blocks in midpoint form, 0 where there are none. parts: variables by their text; nothing
+    writes to them.
     """
 
     smallest: int = 1
     middle: int = 0
     prologues: dict[Value, Text] = field(default_factory=dict)
     tables: dict[tuple[str, str, int], str] = field(default_factory=dict)
+    parts: dict[str, str] = field(default_factory=dict)
 
 
 class Tiles:
@@ -160,6 +170,9 @@ class Tiles:
             case Dot():
                 return self._dot(value, domain)
             case Sum():
+                hoisted = _hoisted(value)
+                if hoisted is not value:
+                    return self.value(hoisted, domain)
                 return self._sum(value, domain)
             case LogDecay(arg=arg):
                 return self._log(arg, domain)
@@ -186,8 +199,15 @@ class Tiles:
         """The expression in a variable."""
         if text.bare and text.text.isidentifier():
             return text
+        known = self._shared.parts.get(text.text)
+        if known is not None:
+            return Text(known, text.layout, owned=text.owned)
+        other = self._shared.parts.get(text.turned)
+        if other is not None:
+            return Text(f"{other}.mT", text.layout)
         name = self.names.fresh(wish)
         self.writer.line(f"{name} = {text.text}", note, spec)
+        self._shared.parts[text.text] = name
         return Text(name, text.layout, owned=text.owned)
 
     def aligned(self, text: Text, layout: Dims) -> Text:
@@ -443,7 +463,10 @@ class Tiles:
             return self._single(left, right, over, out, batch, rows, columns)
         second = self.aligned(right, (*batch, over, *columns))
         text = f"{first.operand} @ {second.operand}"
-        return Text(text, out, bare=False, owned=True, fresh=True)
+        turned = ""
+        if second.text.endswith(".mT"):
+            turned = f"{second.text.removesuffix('.mT')} @ {first.operand}.mT"
+        return Text(text, out, bare=False, owned=True, fresh=True, turned=turned)
 
     def _single(
         self,
@@ -671,7 +694,11 @@ class Tiles:
             if not single:
                 cut = ("tril" if lower else "triu") + ("_" if inner.fresh else "")
                 text = f"{inner.operand}.{cut}({offset or ''})"
-                inner = Text(text, inner.layout, owned=True, fresh=True)
+                turned = ""
+                if inner.turned:
+                    other = ("triu" if lower else "tril") + ("_" if inner.fresh else "")
+                    turned = f"{inner.turned_operand}.{other}({-offset or ''})"
+                inner = Text(text, inner.layout, owned=True, fresh=True, turned=turned)
         else:
             inner = self.value(value.arg, sparse)
         return self._on(inner, sparse, domain, value.dims)
@@ -681,9 +708,7 @@ class Tiles:
         if text.layout is None:
             return text
         mapping = dict(zip(arg.dims, value.dims, strict=True))
-        return Text(
-            text.text, tuple(mapping.get(name, name) for name in text.layout), text.bare, text.owned
-        )
+        return replace(text, layout=tuple(mapping.get(name, name) for name in text.layout))
 
 
 def _keeps_zero(value: Value) -> bool:
@@ -701,6 +726,27 @@ def _keeps_zero(value: Value) -> bool:
     return False
 
 
+def _hoisted(value: Sum) -> Value:
+    """A sum over features with the factors that lack them in front of it."""
+    if any(name in TIME for name in value.over):
+        return value
+    factors = _factors(value.arg)
+    outer = [each for each in factors if not any(name in each.dims for name in value.over)]
+    inner = [each for each in factors if any(name in each.dims for name in value.over)]
+    if not outer or any(not any(name in f.dims for f in inner) for name in value.over):
+        return value
+    return product(*outer, summed(product(*inner), *value.over), dims=value.dims)
+
+
+def _factors(value: Value) -> list[Value]:
+    """The factors of a product of products."""
+    match value:
+        case Map(fn=Fn("mul", (Arg(a), Arg(b))), args=args):
+            held = dict(args)
+            return [*_factors(held[a]), *_factors(held[b])]
+    return [value]
+
+
 _LEAD = "ABC"
 """Letters of the leading dimensions in an einsum."""
 
@@ -715,7 +761,10 @@ def _combined(fn: S, texts: Mapping[str, Text], layout: Dims) -> Text | None:
             for one, other in ((texts[a], texts[b]), (texts[b], texts[a])):
                 if one.fresh and one.layout == layout:
                     text = f"{one.operand}.mul_({other.text})"
-                    return Text(text, layout, owned=True, fresh=True)
+                    turned = ""
+                    if one.turned and other.layout is None:
+                        turned = f"{one.turned_operand}.mul_({other.text})"
+                    return Text(text, layout, owned=True, fresh=True, turned=turned)
     return None
 
 
@@ -729,11 +778,19 @@ def _summed(parts: list[tuple[int, str]], texts: Mapping[str, Text], layout: Dim
         plain = (t for s, t in given if s > 0 and t.product is None and t.layout == layout)
         start = next(plain, None)
         first = next((p for p in given if p[1].product is not None), None)
-        if start is None or first is None or first[1].layout != layout:
+        if start is None:
+            # Products alone: the first takes the memory that the others are added to.
+            wide = (t for s, t in given if s > 0 and t.owned and t.layout == layout)
+            start = next(wide, None)
+            if start is None or any(t.product is None for _, t in given):
+                return None
+            text = start.operand
+        elif first is None or first[1].layout != layout:
             return None
-        given.remove(first)
-        less = "" if first[0] > 0 else ", value=-1"
-        text = f"torch.addcmul({start.text}, {', '.join(first[1].product or ())}{less})"
+        else:
+            given.remove(first)
+            less = "" if first[0] > 0 else ", value=-1"
+            text = f"torch.addcmul({start.text}, {', '.join(first[1].product or ())}{less})"
     else:
         text = start.operand
     given.remove((1, start))
