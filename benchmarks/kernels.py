@@ -75,12 +75,47 @@ def generate(folder: Path) -> None:
             continue
         for name, mixer in mixers.items():
             try:
-                for step in plan(extract(mixer)).scans[:1]:
+                program = plan(extract(mixer))
+                for step in program.scans[:1]:
                     text = render_steps([("m", step)])
                     (folder / f"{name}.py").write_text(text, encoding="utf-8")
                     (folder / f"{name}.scan").write_bytes(pickle.dumps(step.scan))
+                    sums = json.dumps(running_sums(mixer, program.steps))
+                    (folder / f"{name}.sums.json").write_text(sums, encoding="utf-8")
             except Exception as error:
                 print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
+
+
+def running_sums(mixer: Any, steps: Any) -> dict[str, tuple[str, str, int]]:
+    """The arrays that a program computes as running sums: the sum, of what, how many tokens ago."""
+    from eosc.semantics.terms import Read, Running
+
+    found: dict[str, tuple[str, str, int]] = {}
+    for step in steps:
+        term = getattr(step, "term", None)
+        if not isinstance(term, Read) or term.at is None:
+            continue
+        value = mixer.by_name[term.name].value
+        if isinstance(value, Running) and isinstance(value.arg, Read):
+            found[step.name] = (value.op, value.arg.name, term.at.offset)
+    return found
+
+
+def derive(x: dict[str, Any], sums: dict[str, tuple[str, str, int]], cuts: tuple[int, ...]) -> None:
+    """Replace the arrays that are running sums of others by those sums, sequence by sequence."""
+    import torch
+
+    functions = {"logcumsumexp": (torch.logcumsumexp, -torch.inf), "cumsum": (torch.cumsum, 0.0)}
+    for name, (op, source, delay) in sums.items():
+        function, first = functions[op]
+        rows = x[source].double()
+        ends = list(zip(cuts[:-1], cuts[1:], strict=True)) or [(0, rows.shape[1])]
+        parts = []
+        for start, end in ends:
+            run = function(rows[:, start:end], 1)
+            before = torch.full_like(run[:, :delay], first)
+            parts.append(torch.cat([before, run[:, : run.shape[1] - delay]], 1))
+        x[name] = torch.cat(parts, 1).float()
 
 
 def load(folder: Path, name: str) -> tuple[ModuleType, Any]:
@@ -92,6 +127,12 @@ def load(folder: Path, name: str) -> tuple[ModuleType, Any]:
     spec.loader.exec_module(module)
     # Only files that `generate` wrote are read here.
     return module, pickle.loads((folder / f"{name}.scan").read_bytes())
+
+
+def load_sums(folder: Path, name: str) -> dict[str, tuple[str, str, int]]:
+    """What `running_sums` found when the kernels were printed."""
+    text = (folder / f"{name}.sums.json").read_text(encoding="utf-8")
+    return {array: (op, source, delay) for array, (op, source, delay) in json.loads(text).items()}
 
 
 # Inputs and the oracle
@@ -163,8 +204,10 @@ def per_head(scan: Any, name: str) -> bool:
     return any(each.name == name and str(each.per) == "head" for each in scan.operands)
 
 
-def draw(scan: Any, case: Case, sizes: dict[str, int]) -> dict[str, Any]:
-    """Fresh operands at which every log-decay is at most 0."""
+def draw(
+    scan: Any, case: Case, sizes: dict[str, int], sums: dict[str, tuple[str, str, int]]
+) -> dict[str, Any]:
+    """Fresh operands at which every log-decay is at most 0; running sums are those of operands."""
     import torch
 
     generator = torch.Generator(case.device).manual_seed(hash_of(case))
@@ -183,6 +226,7 @@ def draw(scan: Any, case: Case, sizes: dict[str, int]) -> dict[str, Any]:
             x[each.name] = normal(case.B, case.T, case.H, *axes)
         if each.log:
             x[each.name] = gates(x[each.name], case.gates, generator)
+    derive(x, sums, case.cuts)
     for _, part in scan.logs():
         settle(scan, part, x, sizes)
     return x
@@ -214,10 +258,7 @@ def gates(z: Any, kind: str, generator: Any) -> Any:
 
 
 def settle(scan: Any, part: Any, x: dict[str, Any], sizes: dict[str, int]) -> None:
-    """Where a log-decay of raw operands could be positive, choose operands at which it is not.
-
-    Either their negative size, or a running sum and the same one token earlier.
-    """
+    """Where a log-decay of raw operands could be positive, take one negative and small."""
     from eosc.ir.nodes import Load, walk
 
     names = [each.array for each in walk(part) if isinstance(each, Load)]
@@ -228,18 +269,12 @@ def settle(scan: Any, part: Any, x: dict[str, Any], sizes: dict[str, int]) -> No
 
     if highest() <= 0:
         return
-    drawn = {name: x[name] for name in names}
     for name in names:
-        x[name] = -drawn[name].abs() * 0.1
+        drawn = x[name]
+        x[name] = -drawn.abs() * 0.1
         if highest() <= 0:
             return
-        x[name] = drawn[name]
-    running = (drawn[names[0]].abs() * 0.1).cumsum(1)
-    earlier = running - drawn[names[0]].abs() * 0.1
-    for first in names:
-        x.update({name: earlier if name == first else running for name in names})
-        if highest() <= 0:
-            return
+        x[name] = drawn
     raise ValueError(f"no operands with a log-decay of at most 0: {names}")
 
 
@@ -254,7 +289,7 @@ def check(folder: Path, case: Case) -> dict[str, float]:
     types = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
     module, scan = load(folder, case.mixer)
     sizes = {scan.key: case.K, scan.value: case.V}
-    x = draw(scan, case, sizes)
+    x = draw(scan, case, sizes, load_sums(folder, case.mixer))
     N = len(case.cuts) - 1 if case.cuts else case.B
     shape = (N, case.H, case.K, case.V)
     device = torch.device(case.device)
@@ -420,7 +455,7 @@ def timed(
     module, scan = load(folder, name)
     for label, (B, T, H, D) in shapes.items():
         case = Case(name, B=B, T=T, H=H, K=D, V=D)
-        x = draw(scan, case, {scan.key: D, scan.value: D})
+        x = draw(scan, case, {scan.key: D, scan.value: D}, load_sums(folder, name))
         bf16 = {e.name for e in scan.operands if not e.log and str(e.per) == "token"}
         bf16 |= {e.name for e in scan.operands if e.log and e.axes}
         x = {n: v.bfloat16() if n in bf16 else v for n, v in x.items()}

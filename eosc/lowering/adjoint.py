@@ -186,11 +186,12 @@ class _Adjoint:
         """Name every cotangent; the generator returns them by prologue name."""
         parts, K, V = self.parts, self.parts.K, self.parts.V
         gradient: dict[str, list[Value]] = {"s": [], "e": [], "x": []}
+        # Outside first: M and L, the largest tiles, are then done with before the levels begin.
+        for name, value in (yield from self._outside()).items():
+            gradient[name].append(value)
         for level in parts.levels():
             for name, value in (yield from self._level(level)).items():
                 gradient[name].append(value)
-        for name, value in (yield from self._outside()).items():
-            gradient[name].append(value)
         found: dict[str, Value] = {}
         for name, axis in (("s", K), ("e", K), ("x", V)):
             yield Let(f"d{name}", total(gradient[name]), f"gradient of {name}")
@@ -224,8 +225,10 @@ class _Adjoint:
             return Mask(score, level.relation, dims=score.dims)
 
         yield Let(f"B_{tag}", masked(dot(o, w, V, ("i", "j"))), "dy_i x_j of the pairs")
-        yield Let(f"P_{tag}", dot(w, o, V, ("j", "i")), "the same, transposed, without decay")
-        raw = Use(f"P_{tag}", dims=("j", "i"))
+        raw: Value = dot(w, o, V, ("j", "i"))
+        if self.need_scalar:
+            yield Let(f"P_{tag}", raw, "the same, transposed, without decay")
+            raw = Use(f"P_{tag}", dims=("j", "i"))
         yield Let(f"Bt_{tag}", masked(raw))
         yield Let(f"At_{tag}", masked(dot(k, q, K, ("j", "i"))), "scores of the pairs")
         ij, ji = Use(f"B_{tag}", dims=("i", "j")), Use(f"Bt_{tag}", dims=("j", "i"))
@@ -300,9 +303,7 @@ class _Adjoint:
             if not needed[letter]:
                 continue
             axes = {"0": (), "K": (K,), "V": (V,)}[letter]
-            rows = total((*self.rows[letter], self.into[letter]))
-            columns = total(self.columns[letter])
-            yield from self._suffix(letter, rows, columns, axes, strict)
+            yield from self._suffix(letter, axes, strict)
             dims: Dims = ("i", *axes)
             terms: list[Value] = [Use(f"inside_{letter}", dims=dims)]
             leaving = Running(self.out_of[letter], False, True, dims=dims)
@@ -316,17 +317,18 @@ class _Adjoint:
         for name in [name for name in found if name.startswith("g") and not self.learned[name]]:
             del found[name]
 
-    def _suffix(
-        self, letter: str, rows: Value, columns: Value, axes: Dims, strict: bool
-    ) -> Iterator[Statement]:
+    def _suffix(self, letter: str, axes: Dims, strict: bool) -> Iterator[Statement]:
         """Pairs that end inside the chunk: rows from t on, less the pairs that start there."""
         dims: Dims = ("i", *axes)
+        into, rows, columns = self.into[letter], self.rows[letter], self.columns[letter]
         if not strict:
-            inside = Running(minus(rows, columns), True, False, dims=dims)
+            # Level by level, so that a level's tiles need not wait for those of the others.
+            pairs = [minus(row, column) for row, column in zip(rows, columns, strict=True)]
+            inside = Running(total((into, *pairs)), True, False, dims=dims)
             yield Let(f"inside_{letter}", inside, "pairs that end in the chunk")
             return
-        ends = Running(rows, True, True, dims=dims)
-        starts = Running(columns, True, False, dims=dims)
+        ends = Running(total((into, *rows)), True, True, dims=dims)
+        starts = Running(total(columns), True, False, dims=dims)
         yield Let(f"inside_{letter}", minus(ends, starts), "pairs that end in the chunk")
 
 

@@ -197,8 +197,9 @@ def _output(parts: Parts, memory: Value) -> Iterator[Statement]:
     s = s if row is None else product(row, s, dims=("i", K))
     inter: Value = dot(s, memory, K, ("i", V))
     outside = parts.decay("0V", START, parts.read, ("i",))
-    inter = parts.scaled(inter if outside is None else product(outside, inter, dims=("i", V)))
-    yield Store("y", total((inter, *intra)), "inside the chunk, and from the memory before it")
+    inter = inter if outside is None else product(outside, inter, dims=("i", V))
+    y = parts.scaled(total((inter, *intra)))
+    yield Store("y", y, "inside the chunk, and from the memory before it")
 
 
 def _scores(parts: Parts, level: Level) -> Generator[Let, None, Value]:
@@ -210,7 +211,7 @@ def _scores(parts: Parts, level: Level) -> Generator[Let, None, Value]:
     s = s if row is None else rounded(product(row, s, dims=("i", K)))
     e = e if column is None else rounded(product(column, e, dims=("j", K)))
     score: Value = dot(s, e, K, ("i", "j"))
-    pair = parts.pair(("i", "j"))
+    pair = parts.decay("0", at("j"), parts.read, ("i", "j"))
     score = score if pair is None else product(score, pair, dims=("i", "j"))
     name = f"A_{level.name}"
     yield Let(name, Mask(score, level.relation, dims=("i", "j")), f"pairs with {level.relation}")

@@ -83,7 +83,7 @@ class Decays(Lines):
         """One log a token: exact differences of sums of a coarse and a fine part."""
         log = self.value(value.log).text
         times = tuple(dim for dim in value.dims if dim in TIME)
-        coarse = self.once(f"{log}_c", self.call("_coarse", log), ("i",))
+        coarse = self.once(f"{log}_c", self.call("_coarse", log, "EXACT"), ("i",))
         parts = []
         for part, source in (("hi", coarse), ("lo", f"({log} - {coarse})")):
             prefix = self.once(f"{log}_{part}", f"tl.cumsum({source}, 0)", ("i",))
@@ -103,7 +103,7 @@ class Decays(Lines):
                         raise NotPrintableError(f"a scalar decay to {point}")
             high, low = ends
             parts.append(f"{high} - {low}" if low else high)
-        text = f"tl.exp2({' + '.join(f'({p})' if ' ' in p else p for p in parts)})"
+        text = f"tl.exp2({self.call('_joined', *parts, 'EXACT')})"
         return Tile(text, times)
 
     def _local(self, value: Decay, features: Dims) -> Tile:

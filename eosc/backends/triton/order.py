@@ -87,12 +87,12 @@ def arranged(kernel: Kernel) -> Kernel:
     wide = [store for store in stores if len(store.value.dims) >= 2]
     ordered = [*reversed(wide), *last]
     if totals.lets:
-        return replace(kernel, body=tuple(_in_step(lets, ordered)))
+        return replace(kernel, body=tuple(_in_step(lets, ordered, small)))
     return replace(kernel, body=tuple(_scheduled(lets, ordered, small)))
 
 
-def _in_step(lets: dict[str, Let], stores: list[Store]) -> list[Statement]:
-    """Level by level as given; partial sums and stores as soon as they can be made."""
+def _in_step(lets: dict[str, Let], stores: list[Store], small: set[str]) -> list[Statement]:
+    """Level by level as given; partial and shrinking sums and stores as soon as possible."""
     needs = {name: _uses(let.value) for name, let in lets.items()}
     wanted: set[str] = set()
     stack = [name for store in stores for name in _uses(store.value)]
@@ -104,7 +104,7 @@ def _in_step(lets: dict[str, Let], stores: list[Store]) -> list[Statement]:
     order: list[Statement] = []
     done: set[str] = set()
     waiting = list(stores)
-    accumulated = {name for name, let in lets.items() if terms(let.value) is not None}
+    accumulated = small | {name for name, let in lets.items() if terms(let.value) is not None}
 
     def make(name: str) -> None:
         if name in done:

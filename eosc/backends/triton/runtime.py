@@ -96,9 +96,25 @@ def _head(pointer, batch, h, batch_stride, head_stride, group):
 
 
 @triton.jit
-def _coarse(g):
-    """G in multiples of 2^-9, which sum without rounding over a chunk (150 * C * 512 < 2^24)."""
-    return tl.floor(g * 512.0 + 0.5) * 0.001953125
+def _coarse(g, EXACT: tl.constexpr):
+    """G in multiples of 2^-9, which sum without rounding over a chunk (150 * C * 512 < 2^24).
+
+    G itself unless EXACT: its plain sums are within 2^-10 even where each token of a 64-token
+    chunk resets, which is less than operands of 16 bits lose.
+    """
+    if EXACT:
+        return tl.floor(g * 512.0 + 0.5) * 0.001953125
+    else:
+        return g
+
+
+@triton.jit
+def _joined(coarse, fine, EXACT: tl.constexpr):
+    """The sum of a log-decay from its parts; the fine one is 0 unless EXACT."""
+    if EXACT:
+        return coarse + fine
+    else:
+        return coarse
 
 
 @triton.jit

@@ -312,8 +312,10 @@ class Tiles(Memory):
                 return over not in TIME and {*left.dims, *right.dims} == {"i", "j", over}
             case Map(args=args):
                 return all(self._has_diagonal(arg) for _, arg in args)
+            case Use(name=name) if name in self.lets and self.lets[name].diagonal:
+                return True
             case Use(name=name):
-                return name in self.lets and self.lets[name].diagonal
+                return name in self.values and self._has_diagonal(self.values[name])
             case Mask(arg=arg, relation=relation):
                 return relation == Relation("block", 1) and self._has_diagonal(arg)
             case Decay(low=low, high=high):
@@ -328,7 +330,8 @@ class Tiles(Memory):
             case Dot(left=left, right=right, over=over):
                 dims: Dims = ("i", over)
                 a, b = (self.guarded(each, (over,)) for each in (left, right))
-                texts = [self.aligned(each.renamed({"j": "i"}), dims) for each in (a, b)]
+                # In one order, so that row and column sums read the same numbers.
+                texts = sorted(self.aligned(each.renamed({"j": "i"}), dims) for each in (a, b))
                 text = f"tl.sum({texts[0]} * {texts[1]}, 1)"
                 return Tile(self.once("diagonal", text, ("i",)), ("i",))
             case Map(args=args):
@@ -337,5 +340,7 @@ class Tiles(Memory):
                 return Tile("1.0", ())
             case Mask(arg=arg):
                 return self._diagonal(arg)
+            case Use(name=name) if not (name in self.lets and self.lets[name].diagonal):
+                return self._diagonal(self.values[name])
         tile = self.value(value)
         return replace(tile, diagonal=False)
