@@ -133,6 +133,8 @@ class _Scan:
         expand, given = self._sides(writes[0].expand, writes[0].input)
         assert self.readout.shrink is not None
         shrink = broadcast(self.prologue.value(self.readout.shrink), (self.key,), time=True)
+        if self.value in shrink.dims:
+            raise _Later(f"a shrink state of {self.recurrence.memory} over both of its axes")
         logs: dict[tuple[str, ...], list[Value]] = {}
         for factor in self.recurrence.decay:
             log = self._log(factor)
