@@ -122,7 +122,8 @@ class Parts:
             return tuple(found)
         diagonal = Relation("block", base, strict=strict)
         if base == 1:
-            found.append(Level("diagonal", diagonal, split=False))
+            # First: it reads the operands themselves, which then need not outlive the levels.
+            found.insert(0, Level("diagonal", diagonal, split=False))
         else:
             middle = (Point("middle", "i", base), Point("middle", "j", base))
             found.append(Level("base", diagonal, split=True, low=middle[0], high=middle[1]))

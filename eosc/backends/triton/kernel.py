@@ -108,7 +108,11 @@ class KernelPrinter:
     """
 
     def __init__(self, kernel: Kernel, namer: Namer, name: str) -> None:
-        kernel = arranged(kernel)
+        # A program that has a chunk of its own takes the blocks in turn: what does not depend on
+        # the block is then made once.
+        looped = kernel.parallel and kernel.name not in SHARED_OUT
+        self.looped = kernel.blocked[0] if kernel.blocked and looped else ""
+        kernel = arranged(kernel, self.looped)
         self.kernel, self.namer, self.name = kernel, namer, name
         self.step = kernel.chunk == 1
         self.names = Names(
@@ -117,10 +121,6 @@ class KernelPrinter:
         self.axes = self._axes()
         if len(kernel.blocked) > 1:
             raise NotPrintableError(f"blocks over {kernel.blocked}")
-        # A program that has a chunk of its own takes the blocks in turn: what does not depend on
-        # the block is then made once.
-        looped = kernel.parallel and kernel.name not in SHARED_OUT
-        self.looped = kernel.blocked[0] if kernel.blocked and looped else ""
         self.blocked = kernel.blocked[0] if kernel.blocked and not looped else ""
         self.frame = Frame(
             namer.size,

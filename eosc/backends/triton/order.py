@@ -55,8 +55,12 @@ def with_operands(value: Value, change: dict[Value, Value]) -> Value:
     return value
 
 
-def arranged(kernel: Kernel) -> Kernel:
-    """The kernel with its statements in the order described above."""
+def arranged(kernel: Kernel, looped: str = "") -> Kernel:
+    """The kernel with its statements in the order described above.
+
+    looped: the axis whose blocks a program takes in turn, if any: what has it comes last, so that
+    what the loop reads is made just before it.
+    """
     if not kernel.parallel:
         return kernel
     lets: dict[str, Let] = {}
@@ -86,6 +90,8 @@ def arranged(kernel: Kernel) -> Kernel:
     last = [store for store in stores if len(store.value.dims) < 2]
     wide = [store for store in stores if len(store.value.dims) >= 2]
     ordered = [*reversed(wide), *last]
+    inner = [name for name, let in lets.items() if looped and looped in let.value.dims]
+    lets = {name: lets[name] for name in [*(n for n in lets if n not in inner), *inner]}
     if totals.lets:
         return replace(kernel, body=tuple(_in_step(lets, ordered, small)))
     return replace(kernel, body=tuple(_scheduled(lets, ordered, small)))
