@@ -29,7 +29,7 @@ from eosc.schedule.program import Program
 from eosc.semantics.model import Mixer, Role
 from eosc.semantics.terms import KernelAt, Read, Term, walk
 from eosc.testing import log_decay_error, rms_relative, sample
-from eosc.testing.zoo import mixer, mixers, sizes
+from eosc.testing.zoo import mixers, sizes
 from tests.unit.backends.generated import imported
 
 B, H = 2, 2

@@ -142,7 +142,6 @@ class _Printer:
         parameters = [self._typed(each) for each in (*plain, *first)]
         parameters += ["cu_seqlens: Tensor | None"]
         parameters += [self._typed(each) for each in (*dy, *later)]
-        called = ", ".join(self.parameters[each.name] for each in order)
 
         def listed(*kinds: Per) -> str:
             found = [self.parameters[each.name] for each in order if each.per in kinds]
@@ -152,12 +151,17 @@ class _Printer:
         groups = f"{listed(Per.TOKEN)}, {listed(Per.HEAD, Per.CALL)}, {listed(Per.SEQUENCE)}"
         lines = (
             (1, "if cu_seqlens is None:", None),
-            (2, f"return _{self.name}({called})", None),
+            (2, f'return _in_groups(_{self.name}, {groups}, "{kinds}")', None),
             (1, f'return _each_sequence(_{self.name}, {groups}, cu_seqlens, "{kinds}")', None),
         )
         doc = self.algorithm.doc
         return Function(
-            self.name, tuple(parameters), self._returns(), doc, lines, ("_each_sequence",)
+            self.name,
+            tuple(parameters),
+            self._returns(),
+            doc,
+            lines,
+            ("_each_sequence", "_in_groups"),
         )
 
     @staticmethod
@@ -356,9 +360,10 @@ class _Body:
         dims = carried.dims
         start = self.printer.state_start(carried)
         reverse = self.kernel.direction == -1
-        added = "0.0" if write is None else self._in_full(write, dims, "write")
         read = any(f"state {when} {state}" in self.read for when in ("before", "after"))
+        text = Text("0.0", None) if write is None else self.tiles.full(write, dims)
         if decay is None and not read:
+            added = "0.0" if write is None else self._in_full(text, dims, "write")
             final = self.names.fresh(f"{state}_final")
             start = f"({start})" if " " in start else start
             behind = "" if start == "0.0" else f" + {start}"
@@ -369,18 +374,21 @@ class _Body:
         if decay is not None:
             factor = self.tiles.named(self.tiles.full(decay, dims), "advance").text
         stacked = self.names.fresh(f"{state}_all")
-        walked = self.writer.call("_carry", start, factor, added, reverse)
+        if text.matmul is not None:
+            walked = self.writer.call("_carry_products", start, factor, *text.matmul, reverse)
+        else:
+            added = "0.0" if write is None else self._in_full(text, dims, "write")
+            walked = self.writer.call("_carry", start, factor, added, reverse)
         self.writer.line(f"{stacked} = {walked}", carried.invariant)
         self.walked[state] = stacked
         self.finals[state] = f"{stacked}[{0 if reverse else -1}]"
         return stacked
 
-    def _in_full(self, value: Value, dims: Dims, wish: str) -> str:
+    def _in_full(self, text: Text, dims: Dims, wish: str) -> str:
         """A tile over all sequences, heads and chunks, in a variable."""
-        text = self.tiles.full(value, dims)
         sizes = ", ".join(self.tiles._extent(name) for name in dims)
         shape = f"chunks, B, H, {sizes}" if dims else "chunks, B, H"
-        if not (isinstance(value, Dot) or text.layout is None):
+        if not (text.matmul is not None or text.layout is None):
             text = Text(f"{text.operand}.expand({shape})", dims)
         if text.layout is None:
             text = Text(f"torch.full(({shape}), {text.text}, dtype=dtype, device=device)", dims)

@@ -228,6 +228,60 @@ def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: 
     return found
 
 
+def _carry_products(
+    start: Tensor | float,
+    decay: Tensor | None,
+    left: Tensor,
+    right: Tensor,
+    scale: float,
+    reverse: bool,
+) -> Tensor:
+    """`_carry` with write = scale * (left @ right), written where the states are."""
+    lead = torch.broadcast_shapes(left.shape[:3], right.shape[:3])
+    chunks = lead[0]
+    found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
+    found[chunks if reverse else 0] = start
+    written = found[:-1] if reverse else found[1:]
+    torch.matmul(left, right, out=written)
+    if scale != 1.0:
+        written.mul_(scale)
+    if decay is not None:
+        decay = decay.expand(*lead, *decay.shape[3:])
+    for step in range(chunks):
+        c = chunks - 1 - step if reverse else step
+        held, target = found[c + reverse], found[c + 1 - reverse]
+        if decay is None:
+            target.add_(held)
+        else:
+            target.addcmul_(decay[c], held)
+    return found
+
+
+def _in_groups(
+    run: Callable[..., tuple[Tensor, ...]],
+    tokens: Sequence[Tensor],
+    shared: Sequence[Tensor | float],
+    states: Sequence[Tensor | None],
+    kinds: str,
+) -> tuple[Tensor, ...]:
+    """Run sequences of one length; on a CPU a few at a time, so that their tiles fit its caches.
+
+    kinds: as for `_each_sequence`.
+    """
+    B = tokens[0].shape[0]
+    group = max(1, (1 << 18) // max(1, *(x.numel() // max(1, B) for x in tokens)))
+    if group >= B or not tokens[0].is_cpu:
+        return run(*tokens, *shared, *states)
+    parts = []
+    for a in range(0, B, group):
+        own = [None if state is None else state[a : a + group] for state in states]
+        parts.append(run(*(x[a : a + group] for x in tokens), *shared, *own))
+    return tuple(
+        torch.stack(found).sum(0) if kind == "s" else torch.cat(found)
+        for kind, found in zip(kinds, zip(*parts, strict=True), strict=True)
+    )
+
+
 def _each_sequence(
     run: Callable[..., tuple[Tensor, ...]],
     tokens: Sequence[Tensor],

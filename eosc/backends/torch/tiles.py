@@ -62,7 +62,8 @@ class Text:
     bare: whether it stands as an operand without parentheses. owned: whether its memory is its
     own, of full size. fresh: whether that memory is nobody else's yet, so that it may be
     overwritten. product: the two factors, where it is a product. turned: the text of the
-    transposed tile, where that may be in a variable already.
+    transposed tile, where that may be in a variable already. matmul: the two sides of a matrix
+    product and the number that it is scaled by, where it is one.
     """
 
     text: str
@@ -72,6 +73,7 @@ class Text:
     fresh: bool = False
     product: tuple[str, str] | None = None
     turned: str = ""
+    matmul: tuple[str, str, str] | None = None
 
     @property
     def operand(self) -> str:
@@ -466,7 +468,8 @@ class Tiles:
         turned = ""
         if second.text.endswith(".mT"):
             turned = f"{second.text.removesuffix('.mT')} @ {first.operand}.mT"
-        return Text(text, out, bare=False, owned=True, fresh=True, turned=turned)
+        sides = (first.text, second.text, "1.0")
+        return Text(text, out, False, owned=True, fresh=True, turned=turned, matmul=sides)
 
     def _single(
         self,
@@ -762,9 +765,12 @@ def _combined(fn: S, texts: Mapping[str, Text], layout: Dims) -> Text | None:
                 if one.fresh and one.layout == layout:
                     text = f"{one.operand}.mul_({other.text})"
                     turned = ""
-                    if one.turned and other.layout is None:
-                        turned = f"{one.turned_operand}.mul_({other.text})"
-                    return Text(text, layout, owned=True, fresh=True, turned=turned)
+                    sides = None
+                    if other.layout is None:
+                        turned = f"{one.turned_operand}.mul_({other.text})" if one.turned else ""
+                        if one.matmul is not None and one.matmul[2] == "1.0":
+                            sides = (*one.matmul[:2], other.text)
+                    return Text(text, layout, owned=True, fresh=True, turned=turned, matmul=sides)
     return None
 
 
