@@ -1,4 +1,4 @@
-"""A training step on the CPU beside a token recurrence: half of the targets, since machines vary."""
+"""A training step on the CPU beside a token recurrence: half of the targets, for a busy machine."""
 
 from __future__ import annotations
 
