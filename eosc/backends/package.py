@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from eosc.backends.naming import comment, identifier
 from eosc.backends.text import docstring, render
 from eosc.backends.torch.layers import class_name, print_layer
-from eosc.backends.torch.module import render_kernels, scan_functions
+from eosc.backends.torch.module import render_kernels, scan_functions, torch_chunk
 from eosc.backends.torch.operator import Operator, print_operators, scan_name
 from eosc.backends.torch.tiles import NotPrintableError
 from eosc.diagnostics import NOWHERE, Diagnostic, EosError
@@ -22,9 +22,6 @@ from eosc.recurrence.rows import eos_row, equation
 from eosc.schedule.program import Program, ScanStep
 
 MANIFEST = "manifest.json"
-TORCH_CHUNK = 32
-"""Tokens a chunk of the torch kernels: the fastest on a CPU at K = V = 64."""
-
 _PYTHON = (
     "__init__.py",
     "op.py",
@@ -94,7 +91,7 @@ def emit(
         functions = [
             function
             for step in steps
-            for function in scan_functions(step.scan, step.form(TORCH_CHUNK), scan_name(step))
+            for function in scan_functions(step.scan, step.form(torch_chunk(step)), scan_name(step))
         ]
         files["torch_kernels.py"] = render_kernels(functions, header)
     except NotPrintableError as reason:
@@ -173,6 +170,7 @@ def _schedule(
         scans.append(
             {
                 "name": scan_name(step),
+                "chunk": torch_chunk(step),
                 "forms": list(zip(forms, why, strict=True)),
                 "rows": rows,
             }
@@ -182,7 +180,6 @@ def _schedule(
         header=header,
         doc=docstring(f"How {program.mixer.name} is computed, and why that is safe."),
         scans=scans,
-        chunk=TORCH_CHUNK,
         fallback=repr(program.fallback),
     )
 
