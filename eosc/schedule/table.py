@@ -105,7 +105,7 @@ def _rows(structure: str) -> tuple[Row, ...]:
         add("outputs", 2, 128, 64, 64, 4, 1)
         add("outputs", 4, 128, 32, 32, 4, 1)
         add("gradients_value", 2, 128, 64, 64, 4, 1)
-        add("gradients_value", 4, 128, 32, 32, 4, 1)
+        add("gradients_value", 4, 128, 32, 32, 8, 1)
         add("gradients_whole", 2, 128, 64, 128, 8, 1)
         add("gradients_whole", 4, 128, 32, 128, 8, 1)
     add("gradients", 2, 64, 64, 64 if pairwise else 32, 4 if pairwise else 8, 1)
