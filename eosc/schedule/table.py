@@ -85,9 +85,8 @@ def _rows(structure: str) -> tuple[Row, ...]:
     def add(
         kernel: str, width: int, size: int, chunk: int, block: int, warps: int, stages: int
     ) -> None:
-        precision = "tf32x3" if width == 4 else "ieee"
         where = (kernel, "", structure, width, size, size)
-        found.append(Row(*where, chunk, block, warps, stages, precision))
+        found.append(Row(*where, chunk, block, warps, stages, "ieee"))
 
     for kernel in WALKS:
         add(kernel, 2, 64, 64, 64, 4, 3)

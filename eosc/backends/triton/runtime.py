@@ -178,8 +178,8 @@ def _architecture(device: torch.device) -> str:
 
 
 def _segment_length(T: int, programs: int, processors: int) -> int:
-    """Tokens a segment: all while the programs fill the chip, else about two programs for each."""
-    if programs >= processors or T <= 1024:
+    """Tokens a segment: all while the programs nearly fill the chip, else two programs for each."""
+    if 4 * programs >= 3 * processors or T <= 1024:
         return 1 << 30
     wanted = -(-2 * processors // programs)
     length = max(512, triton.next_power_of_2(-(-T // wanted)))
