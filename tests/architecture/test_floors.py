@@ -36,7 +36,8 @@ DOORS = {
     ("reference", "recurrence"),
     ("models", "recurrence"),
     ("schedule", "lowering"),
-    ("api", "pipeline"), ("api", "targets"),
+    ("api", "pipeline"),
+    ("api", "targets"),
     ("cli", "report"),
     ("__main__", "cli"),
 }
