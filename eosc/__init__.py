@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["__version__", "build", "compile", "load"]
 
+__version__ = "0.1.0"
+
 _API = ("build", "compile", "load")
 
 
@@ -25,13 +27,6 @@ def __getattr__(name: str) -> Any:
     """
     if name in _API:
         return getattr(import_module("eosc.api"), name)
-    if name == "__version__":
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            return version("eosc")
-        except PackageNotFoundError:  # a checkout on the path, never installed
-            return "0+unknown"
     raise AttributeError(f"module 'eosc' has no attribute {name!r}")
 
 
