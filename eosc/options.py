@@ -32,7 +32,7 @@ class Limits:
     nesting: int = 100
     words: int = 25_000
     nodes: int = 100_000
-    work: int = 55_000
+    work: int = 50_000
     integer: int = 10**6
     exponent: int = 64
     decimal_exponent: int = 64
