@@ -16,8 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 
-from eosc.algebra.scalar import Arg
-from eosc.ir.build import dot, mapped, minus, product, renamed, rounded, summed, total
+from eosc.ir.build import dot, minus, product, renamed, rounded, summed, total
 from eosc.ir.nodes import (
     END,
     START,
@@ -136,8 +135,8 @@ def _retreat(parts: Parts) -> Update:
     on_key = parts.decay("K", START, parts.read, ("i",))
     on_value = parts.decay("0V", START, parts.read, ("i",))
     s, dy = parts.use("s"), Use("dy", dims=("i", V))
-    left: Value = s if on_key is None else product(on_key, s, dims=("i", K))
-    right: Value = dy if on_value is None else product(on_value, dy, dims=("i", V))
+    left: Value = product(on_key, s, dims=("i", K))
+    right: Value = product(on_value, dy, dims=("i", V))
     written = parts.scaled(dot(left, right, "i", (K, V)))
     whole = parts.decay("0KV", START, END)
     return Update("L", advance(State("L", dims=(K, V)), whole, written), "decay, and write")
@@ -254,9 +253,9 @@ class _Adjoint:
             self.rows["V"].append(product(o, y, dims=("i", V)))
             self.columns["V"].append(renamed(product(w, dx, dims=("j", V)), "j", "i"))
         return {
-            "s": _times(factors["q"][1], ds, ("i", K)),
-            "e": renamed(_times(factors["k"][1], de, ("j", K)), "j", "i"),
-            "x": renamed(_times(factors["w"][1], dx, ("j", V)), "j", "i"),
+            "s": product(factors["q"][1], ds, dims=("i", K)),
+            "e": renamed(product(factors["k"][1], de, dims=("j", K)), "j", "i"),
+            "x": renamed(product(factors["w"][1], dx, dims=("j", V)), "j", "i"),
         }
 
     def _outside(self) -> Generator[Statement, None, dict[str, Value]]:
@@ -266,12 +265,12 @@ class _Adjoint:
         s, e, x, dy = parts.use("s"), parts.use("e"), parts.use("x"), Use("dy", dims=("i", V))
         before = {c: parts.decay(c, START, parts.read, ("i",)) for c in ("K", "0V", "0K", "V")}
         after = {c: parts.decay(c, at("i"), END, ("i",)) for c in ("K", "0V", "0K", "V")}
-        ds = dot(_times(before["V"], dy, ("i", V)), M, V, ("i", K))
-        yield Let("ds_out", parts.scaled(_times(before["0K"], ds, ("i", K))), "through M")
-        de = dot(_times(after["V"], x, ("i", V)), L, V, ("i", K))
-        yield Let("de_out", _times(after["0K"], de, ("i", K)), "through L")
-        dx = dot(_times(after["K"], e, ("i", K)), L, K, ("i", V))
-        yield Let("dx_out", _times(after["0V"], dx, ("i", V)), "through L")
+        ds = dot(product(before["V"], dy, dims=("i", V)), M, V, ("i", K))
+        yield Let("ds_out", parts.scaled(product(before["0K"], ds, dims=("i", K))), "through M")
+        de = dot(product(after["V"], x, dims=("i", V)), L, V, ("i", K))
+        yield Let("de_out", product(after["0K"], de, dims=("i", K)), "through L")
+        dx = dot(product(after["K"], e, dims=("i", K)), L, K, ("i", V))
+        yield Let("dx_out", product(after["0V"], dx, dims=("i", V)), "through L")
         self.into: dict[str, Value] = {}
         self.out_of: dict[str, Value] = {}
         through_m = product(s, Use("ds_out", dims=("i", K)), dims=("i", K))
@@ -281,8 +280,8 @@ class _Adjoint:
         if self.need_key:
             self.into["K"], self.out_of["K"] = through_m, through_l
         if self.need_value:
-            y = dot(_times(before["K"], s, ("i", K)), M, K, ("i", V))
-            y_out = parts.scaled(_times(before["0V"], y, ("i", V)))
+            y = dot(product(before["K"], s, dims=("i", K)), M, K, ("i", V))
+            y_out = parts.scaled(product(before["0V"], y, dims=("i", V)))
             self.into["V"] = product(dy, y_out, dims=("i", V))
             self.out_of["V"] = product(x, Use("dx_out", dims=("i", V)), dims=("i", V))
         return {
@@ -297,7 +296,7 @@ class _Adjoint:
         strict = not parts.scan.inclusive
         around = product(Use("M", dims=(K, V)), self.adjoint, dims=(K, V))
         whole = parts.decay("0KV", START, END)
-        around = around if whole is None else product(whole, around, dims=(K, V))
+        around = product(whole, around, dims=(K, V))
         needed = {"0": self.need_scalar, "K": self.need_key, "V": self.need_value}
         for letter, over in (("0", (K, V)), ("K", (V,)), ("V", (K,))):
             if not needed[letter]:
@@ -330,10 +329,3 @@ class _Adjoint:
         ends = Running(total((into, *rows)), True, True, dims=dims)
         starts = Running(total(columns), True, False, dims=dims)
         yield Let(f"inside_{letter}", minus(ends, starts), "pairs that end in the chunk")
-
-
-def _times(factor: Value | None, value: Value, dims: Dims) -> Value:
-    """The product, where there is a factor."""
-    if factor is None:
-        return value
-    return mapped(Arg("a0") * Arg("a1"), factor, value, dims=dims)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from eosc.ir.nodes import Array, Load, Per, Value, walk
+from eosc.ir.nodes import Array, Load, Value, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,3 @@ class Scan:
 def constant_in_time(part: Value) -> bool:
     """Whether a part of the log-decay is the same at every token."""
     return "i" not in part.dims
-
-
-def per_token(array: Array) -> bool:
-    """Whether the array has an entry for each token."""
-    return array.per is Per.TOKEN

@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from eosc.algebra.functions import FUNCTIONS
 from eosc.algebra.interval import REAL, Interval, bound
-from eosc.algebra.scalar import ONE, Arg, Const, Fn, S, const, fn, select
+from eosc.algebra.scalar import ONE, Arg, Const, Fn, S, args_of, const, fn, select, substitute
 from eosc.algebra.simplify import simplify
 from eosc.algebra.stable import stable_complement
 from eosc.ir.build import merge
@@ -27,10 +27,10 @@ from eosc.semantics.terms import (
     AxisSize,
     Dependence,
     Normalise,
-    Number,
     Read,
     Reduce,
     Term,
+    walk,
 )
 
 FRACTION = Interval(Fraction(0), Fraction(1), False, False)
@@ -183,8 +183,6 @@ class Prologue:
 
     def _inline(self, value: Value, args: dict[str, Value]) -> S:
         """The value as a scalar over the shared arguments."""
-        from eosc.algebra.scalar import substitute
-
         if not isinstance(value, Map):
             return Arg(_intern(value, args))
         return substitute(value.fn, {name: Arg(_intern(arg, args)) for name, arg in value.args})
@@ -282,8 +280,6 @@ def broadcast(value: Value, axes: tuple[str, ...], time: bool = False) -> Value:
 
 def as_value(scalar: S, args: Mapping[str, Value]) -> Value:
     """A map over those of the arguments that the scalar uses."""
-    from eosc.algebra.scalar import args_of
-
     used = args_of(scalar)
     kept = tuple((name, args[name]) for name in used)
     if isinstance(scalar, Arg):
@@ -302,9 +298,4 @@ def _intern(value: Value, args: dict[str, Value]) -> str:
 
 
 def _reads(term: Term) -> list[Read]:
-    from eosc.semantics.terms import walk
-
     return [each for each in walk(term) if isinstance(each, Read)]
-
-
-__all__ = ["NotFusableError", "Number", "Prologue", "broadcast"]
