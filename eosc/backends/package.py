@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from eosc.backends.naming import comment, identifier
 from eosc.backends.text import docstring, render
 from eosc.backends.torch.layers import class_name, print_layer
-from eosc.backends.torch.module import render_kernels, scan_functions, torch_chunk
+from eosc.backends.torch.module import TOKENS_PER_CHUNK, render_kernels, scan_functions
 from eosc.backends.torch.operator import Operator, print_operators, scan_name
 from eosc.backends.torch.tiles import NotPrintableError
 from eosc.diagnostics import NOWHERE, Diagnostic, EosError
@@ -91,7 +91,7 @@ def emit(
         functions = [
             function
             for step in steps
-            for function in scan_functions(step.scan, step.form(torch_chunk(step)), scan_name(step))
+            for function in scan_functions(step.scan, step.form(TOKENS_PER_CHUNK), scan_name(step))
         ]
         files["torch_kernels.py"] = render_kernels(functions, header)
     except NotPrintableError as reason:
@@ -170,7 +170,7 @@ def _schedule(
         scans.append(
             {
                 "name": scan_name(step),
-                "chunk": torch_chunk(step),
+                "chunk": TOKENS_PER_CHUNK,
                 "forms": list(zip(forms, why, strict=True)),
                 "rows": rows,
             }

@@ -305,8 +305,7 @@ class _Adjoint:
             yield from self._suffix(letter, axes, strict)
             dims: Dims = ("i", *axes)
             terms: list[Value] = [Use(f"inside_{letter}", dims=dims)]
-            leaving = Running(self.out_of[letter], False, True, dims=dims)
-            terms += [leaving, summed(around, *over)]
+            terms += [summed(self.out_of[letter], "i"), summed(around, *over)]
             yield Let(f"dg{letter}", total(terms), "gradient of the log-decay")
             found[f"g{letter}"] = Use(f"dg{letter}", dims=dims)
         if "g0" in parts.named and self.learned["g0"] and "g0" not in found:
@@ -317,15 +316,21 @@ class _Adjoint:
             del found[name]
 
     def _suffix(self, letter: str, axes: Dims, strict: bool) -> Iterator[Statement]:
-        """Pairs that end inside the chunk: rows from t on, less the pairs that start there."""
+        """Pairs that end inside the chunk, less those that leave it and start at t or later.
+
+        Those that leave and start before t are all that leave less these: one sum over time serves
+        both.
+        """
         dims: Dims = ("i", *axes)
-        into, rows, columns = self.into[letter], self.rows[letter], self.columns[letter]
+        into, out_of = self.into[letter], self.out_of[letter]
+        rows, columns = self.rows[letter], self.columns[letter]
+        note = "pairs that end in the chunk, less those that leave it from here on"
         if not strict:
             # Level by level, so that a level's tiles need not wait for those of the others.
             pairs = [minus(row, column) for row, column in zip(rows, columns, strict=True)]
-            inside = Running(total((into, *pairs)), True, False, dims=dims)
-            yield Let(f"inside_{letter}", inside, "pairs that end in the chunk")
+            inside = Running(minus(total((into, *pairs)), out_of), True, False, dims=dims)
+            yield Let(f"inside_{letter}", inside, note)
             return
         ends = Running(total((into, *rows)), True, True, dims=dims)
-        starts = Running(total(columns), True, False, dims=dims)
-        yield Let(f"inside_{letter}", minus(ends, starts), "pairs that end in the chunk")
+        starts = Running(total((*columns, out_of)), True, False, dims=dims)
+        yield Let(f"inside_{letter}", minus(ends, starts), note)

@@ -36,12 +36,20 @@ def _stepped(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
     return x.to(dtype)
 
 
-def _tokens(x: Tensor, T: int, heads: int, dtype: torch.dtype) -> Tensor:
-    """[chunks, B, H, chunk, ...] as [B, T, heads, ...]; heads that share are summed."""
-    x = x.permute(1, 0, 3, 2, *range(4, x.dim())).flatten(1, 2)[:, :T]
-    if x.shape[2] != heads:
-        x = x.unflatten(2, (heads, x.shape[2] // heads)).sum(3)
-    return x.to(dtype).contiguous()
+def _tokens(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[chunks, B, H, chunk, ...] seen as [B, chunks, chunk, heads, ...]; sharing heads summed."""
+    x = x.permute(1, 0, 3, 2, *range(4, x.dim()))
+    if x.shape[3] != heads:
+        x = x.unflatten(3, (heads, x.shape[3] // heads)).sum(4)
+    return x.to(dtype)
+
+
+def _joined(parts: Sequence[Tensor], T: int) -> Tensor:
+    """Groups of sequences, each [b, chunks, chunk, ...], as [B, T, ...]: copied once."""
+    found = parts[0].new_empty(sum(len(x) for x in parts), *parts[0].shape[1:])
+    for target, x in zip(found.split([len(x) for x in parts]), parts, strict=True):
+        target.copy_(x)
+    return found.flatten(1, 2)[:, :T].contiguous()
 
 
 def _valid(x: Tensor, T: int) -> Tensor:
@@ -125,15 +133,14 @@ def _carry_products(
     torch.matmul(left, right, out=written)
     if scale != 1.0:
         written.mul_(scale)
-    if decay is not None:
-        decay = decay.expand(*lead, *decay.shape[3:])
-    for step in range(chunks):
-        c = chunks - 1 - step if reverse else step
-        held, target = found[c + reverse], found[c + 1 - reverse]
-        if decay is None:
-            target.add_(held)
-        else:
-            target.addcmul_(decay[c], held)
+    held, *later = reversed(found.unbind(0)) if reverse else found.unbind(0)
+    if decay is None:
+        for target in later:
+            held = target.add_(held)
+        return found
+    decays = decay.expand(*lead, *decay.shape[3:]).unbind(0)
+    for target, each in zip(later, reversed(decays) if reverse else decays, strict=True):
+        held = target.addcmul_(each, held)
     return found
 
 
@@ -146,20 +153,28 @@ def _in_groups(
 ) -> tuple[Tensor, ...]:
     """Run sequences of one length; on a CPU a few at a time, so that their tiles fit its caches.
 
-    kinds: as for `_each_sequence`.
+    kinds: of each result: t, along time; n, one a sequence; s, the sum over sequences.
     """
-    B = tokens[0].shape[0]
-    group = max(1, (1 << 18) // max(1, *(x.numel() // max(1, B) for x in tokens)))
-    if group >= B or not tokens[0].is_cpu:
-        return run(*tokens, *shared, *states)
+    B, T = tokens[0].shape[:2]
+    group = max(1, B)
+    if tokens[0].is_cpu:
+        # The C library hands free memory back to the system, page by page, once there is more of it
+        # than twice the largest block yet freed. Free one that is never touched: pages then stay.
+        torch.empty(31 << 20, dtype=torch.uint8)
+        group = max(1, (1 << 18) // max(1, *(x[:1].numel() for x in tokens)))
     parts = []
-    for a in range(0, B, group):
+    for a in range(0, max(1, B), group):
         own = [None if state is None else state[a : a + group] for state in states]
         parts.append(run(*(x[a : a + group] for x in tokens), *shared, *own))
-    return tuple(
-        torch.stack(found).sum(0) if kind == "s" else torch.cat(found)
-        for kind, found in zip(kinds, zip(*parts, strict=True), strict=True)
-    )
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "t":
+            joined.append(_joined(found, T))
+        elif len(found) == 1:
+            joined.append(found[0])
+        else:
+            joined.append(torch.stack(found).sum(0) if kind == "s" else torch.cat(found))
+    return tuple(joined)
 
 
 def _each_sequence(
@@ -172,13 +187,13 @@ def _each_sequence(
 ) -> tuple[Tensor, ...]:
     """Run sequences packed along time one by one.
 
-    kinds: of each result: t, along time; n, one a sequence; s, the sum over sequences.
+    kinds: as for `_in_groups`.
     """
     bounds = cu_seqlens.tolist()
     parts = []
     for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
         own = [None if state is None else state[n : n + 1] for state in states]
-        parts.append(run(*(x[:, a:b] for x in tokens), *shared, *own))
+        parts.append(_in_groups(run, [x[:, a:b] for x in tokens], shared, own, kinds))
     joined = []
     for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
         if kind == "s":
@@ -307,7 +322,7 @@ def _m_forward(
     del prefix1_gV, A_half1, part_22
     _half(total, 1, 1).add_(y_half1)
     return (
-        _tokens(total, T, H, k.dtype),
+        _tokens(total, H, k.dtype),
         M_all[-1].clone(),
     )
 
@@ -500,6 +515,7 @@ def _m_backward(
     del prefix1_gK
     total_4 = q_tile * ds_out
     del ds_out
+    total_4 -= k_tile * de_out
     _blocks(total_4, 1).addcmul_(_blocks(q_tile, 1), ds_diagonal)
     del ds_diagonal
     _blocks(total_4, 1).addcmul_(_blocks(k_tile, 1), de_diagonal, value=-1)
@@ -524,11 +540,14 @@ def _m_backward(
     del ds_half1
     _half(total_4, 1, 0).addcmul_(k_half1, de_half1, value=-1)
     del de_half1
-    part_13 = prefix32_gV[:, :, :, -1][:, :, :, :, None] * h.mT * L_all[1:].mT
-    d_zk = torch.sigmoid(-zk_tile) * _running(total_4, True, False).add_(_running(k_tile * de_out, False, True)).add_((prefix32_gK[:, :, :, -1] * part_13.sum(3))[:, :, :, None])  # gradient of zk
-    del zk_tile, de_out, total_4, part_13
+    part_13 = k_tile * de_out
+    del de_out
+    part_14 = prefix32_gV[:, :, :, -1][:, :, :, :, None] * h.mT * L_all[1:].mT
+    d_zk = torch.sigmoid(-zk_tile) * _running(total_4, True, False).add_(_valid(part_13, T).sum(3)[:, :, :, None]).add_((prefix32_gK[:, :, :, -1] * part_14.sum(3))[:, :, :, None])  # gradient of zk
+    del zk_tile, total_4, part_13, part_14
     total_5 = (part_3 @ h).mul_(prefix32_gV).mul_(dy_tile)
     del part_3
+    total_5 -= v_tile * dx_out
     A_diagonal = (_blocks(q_tile, 1) * _blocks(k_tile, 1)).sum(-1, keepdim=True)
     del k_tile, q_tile
     _blocks(total_5, 1).addcmul_(_blocks(dy_tile, 1), (A_diagonal * _blocks(v_tile, 1)))
@@ -557,15 +576,17 @@ def _m_backward(
     del o_half1, A_half1
     _half(total_5, 1, 0).addcmul_(w_half1, dx_half1, value=-1)
     del w_half1, dx_half1
-    part_14 = prefix32_gK[:, :, :, -1][:, :, :, :, None] * h * L_all[1:]
+    part_15 = v_tile * dx_out
+    del v_tile, dx_out
+    part_16 = prefix32_gK[:, :, :, -1][:, :, :, :, None] * h * L_all[1:]
     del prefix32_gK, h
-    d_zv = torch.sigmoid(-zv_tile) * _running(total_5, True, False).add_(_running(v_tile * dx_out, False, True)).add_((prefix32_gV[:, :, :, -1] * part_14.sum(3))[:, :, :, None])  # gradient of zv
+    d_zv = torch.sigmoid(-zv_tile) * _running(total_5, True, False).add_(_valid(part_15, T).sum(3)[:, :, :, None]).add_((prefix32_gV[:, :, :, -1] * part_16.sum(3))[:, :, :, None])  # gradient of zv
     return (
-        _tokens(total, T, k.shape[2], k.dtype),
-        _tokens(total_2, T, v.shape[2], v.dtype),
-        _tokens(total_3, T, q.shape[2], q.dtype),
-        _tokens(d_zk, T, zk.shape[2], zk.dtype),
-        _tokens(d_zv, T, zv.shape[2], zv.dtype),
+        _tokens(total, k.shape[2], k.dtype),
+        _tokens(total_2, v.shape[2], v.dtype),
+        _tokens(total_3, q.shape[2], q.dtype),
+        _tokens(d_zk, zk.shape[2], zk.dtype),
+        _tokens(d_zv, zv.shape[2], zv.dtype),
         L_all[0].clone(),
     )
 
@@ -622,7 +643,7 @@ def _m_token(
     del q_tile
     y = part.sum(3)  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), T, H, k.dtype),
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, k.dtype),
         M_all[-1].clone(),
     )
 
@@ -643,4 +664,4 @@ def m_step(
         state.copy_(final)
     else:
         state.index_copy_(0, state_indices, final.to(state.dtype))
-    return y.squeeze(1)
+    return y[:, 0, 0]

@@ -36,12 +36,20 @@ def _stepped(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
     return x.to(dtype)
 
 
-def _tokens(x: Tensor, T: int, heads: int, dtype: torch.dtype) -> Tensor:
-    """[chunks, B, H, chunk, ...] as [B, T, heads, ...]; heads that share are summed."""
-    x = x.permute(1, 0, 3, 2, *range(4, x.dim())).flatten(1, 2)[:, :T]
-    if x.shape[2] != heads:
-        x = x.unflatten(2, (heads, x.shape[2] // heads)).sum(3)
-    return x.to(dtype).contiguous()
+def _tokens(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[chunks, B, H, chunk, ...] seen as [B, chunks, chunk, heads, ...]; sharing heads summed."""
+    x = x.permute(1, 0, 3, 2, *range(4, x.dim()))
+    if x.shape[3] != heads:
+        x = x.unflatten(3, (heads, x.shape[3] // heads)).sum(4)
+    return x.to(dtype)
+
+
+def _joined(parts: Sequence[Tensor], T: int) -> Tensor:
+    """Groups of sequences, each [b, chunks, chunk, ...], as [B, T, ...]: copied once."""
+    found = parts[0].new_empty(sum(len(x) for x in parts), *parts[0].shape[1:])
+    for target, x in zip(found.split([len(x) for x in parts]), parts, strict=True):
+        target.copy_(x)
+    return found.flatten(1, 2)[:, :T].contiguous()
 
 
 def _valid(x: Tensor, T: int) -> Tensor:
@@ -141,15 +149,14 @@ def _carry_products(
     torch.matmul(left, right, out=written)
     if scale != 1.0:
         written.mul_(scale)
-    if decay is not None:
-        decay = decay.expand(*lead, *decay.shape[3:])
-    for step in range(chunks):
-        c = chunks - 1 - step if reverse else step
-        held, target = found[c + reverse], found[c + 1 - reverse]
-        if decay is None:
-            target.add_(held)
-        else:
-            target.addcmul_(decay[c], held)
+    held, *later = reversed(found.unbind(0)) if reverse else found.unbind(0)
+    if decay is None:
+        for target in later:
+            held = target.add_(held)
+        return found
+    decays = decay.expand(*lead, *decay.shape[3:]).unbind(0)
+    for target, each in zip(later, reversed(decays) if reverse else decays, strict=True):
+        held = target.addcmul_(each, held)
     return found
 
 
@@ -162,20 +169,28 @@ def _in_groups(
 ) -> tuple[Tensor, ...]:
     """Run sequences of one length; on a CPU a few at a time, so that their tiles fit its caches.
 
-    kinds: as for `_each_sequence`.
+    kinds: of each result: t, along time; n, one a sequence; s, the sum over sequences.
     """
-    B = tokens[0].shape[0]
-    group = max(1, (1 << 18) // max(1, *(x.numel() // max(1, B) for x in tokens)))
-    if group >= B or not tokens[0].is_cpu:
-        return run(*tokens, *shared, *states)
+    B, T = tokens[0].shape[:2]
+    group = max(1, B)
+    if tokens[0].is_cpu:
+        # The C library hands free memory back to the system, page by page, once there is more of it
+        # than twice the largest block yet freed. Free one that is never touched: pages then stay.
+        torch.empty(31 << 20, dtype=torch.uint8)
+        group = max(1, (1 << 18) // max(1, *(x[:1].numel() for x in tokens)))
     parts = []
-    for a in range(0, B, group):
+    for a in range(0, max(1, B), group):
         own = [None if state is None else state[a : a + group] for state in states]
         parts.append(run(*(x[a : a + group] for x in tokens), *shared, *own))
-    return tuple(
-        torch.stack(found).sum(0) if kind == "s" else torch.cat(found)
-        for kind, found in zip(kinds, zip(*parts, strict=True), strict=True)
-    )
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "t":
+            joined.append(_joined(found, T))
+        elif len(found) == 1:
+            joined.append(found[0])
+        else:
+            joined.append(torch.stack(found).sum(0) if kind == "s" else torch.cat(found))
+    return tuple(joined)
 
 
 def _each_sequence(
@@ -188,13 +203,13 @@ def _each_sequence(
 ) -> tuple[Tensor, ...]:
     """Run sequences packed along time one by one.
 
-    kinds: of each result: t, along time; n, one a sequence; s, the sum over sequences.
+    kinds: as for `_in_groups`.
     """
     bounds = cu_seqlens.tolist()
     parts = []
     for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
         own = [None if state is None else state[n : n + 1] for state in states]
-        parts.append(run(*(x[:, a:b] for x in tokens), *shared, *own))
+        parts.append(_in_groups(run, [x[:, a:b] for x in tokens], shared, own, kinds))
     joined = []
     for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
         if kind == "s":
@@ -283,7 +298,7 @@ def _m_forward(
     del A_half1
     y = (part @ M_all[:-1]).add_(total @ v_tile).mul_(scale)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, T, H, v.dtype),
+        _tokens(y, H, v.dtype),
         M_all[-1].clone(),
     )
 
@@ -376,6 +391,7 @@ def _m_backward(
     _half(total, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), de_half1)
     ds_out = (dy_tile @ h.mT).mul_(prefix32_gK).mul_(scale)  # through M
     total_2 = q_tile * ds_out
+    total_2 -= e * de_out
     B_diagonal = (_blocks(dy_tile, 1) * _blocks(v_tile, 1)).sum(-1, keepdim=True) * scale  # dy_i x_j of the pairs
     ds_diagonal = B_diagonal * _blocks(e, 1)
     del B_diagonal
@@ -419,10 +435,12 @@ def _m_backward(
     _half(total_2, 1, 1).addcmul_(q_half1, ds_half1)
     _half(total_2, 1, 0).addcmul_(k_half1, de_half1, value=-1)
     del de_half1
-    part_7 = h * L_all[1:]
+    part_7 = e * de_out
+    del de_out
+    part_8 = h * L_all[1:]
     del h
-    d_log_a = _running(total_2, True, False).add_(_running(e * de_out, False, True)).add_((prefix32_gK[:, :, :, -1] * part_7.sum(4))[:, :, :, None]).add_(-torch.exp(log_a_tile) * total)  # gradient of log_a
-    del log_a_tile, prefix32_gK, de_out, total, total_2, part_7
+    d_log_a = _running(total_2, True, False).add_(_valid(part_7, T).sum(3)[:, :, :, None]).add_((prefix32_gK[:, :, :, -1] * part_8.sum(4))[:, :, :, None]).add_(-torch.exp(log_a_tile) * total)  # gradient of log_a
+    del log_a_tile, prefix32_gK, total, total_2, part_7, part_8
     total_3 = part @ L_all[1:]
     del part
     At_diagonal = (_blocks(e, 1) * _blocks(q_tile, 1)).sum(-1, keepdim=True) * scale  # scores of the pairs
@@ -431,22 +449,22 @@ def _m_backward(
     del At_diagonal
     _blocks(total_3, 1).add_(dx_diagonal)
     del dx_diagonal
-    part_8 = (k_half16 @ q_half16.mT).mul_(scale)
+    part_9 = (k_half16 @ q_half16.mT).mul_(scale)
     del q_half16, k_half16
-    _half(total_3, 16, 0).add_(part_8 @ _half(dy_tile, 16, 1))
-    del part_8
-    part_9 = (k_half8 @ q_half8.mT).mul_(scale)
-    del q_half8, k_half8
-    _half(total_3, 8, 0).add_(part_9 @ _half(dy_tile, 8, 1))
+    _half(total_3, 16, 0).add_(part_9 @ _half(dy_tile, 16, 1))
     del part_9
-    part_10 = (k_half4 @ q_half4.mT).mul_(scale)
-    del q_half4, k_half4
-    _half(total_3, 4, 0).add_(part_10 @ _half(dy_tile, 4, 1))
+    part_10 = (k_half8 @ q_half8.mT).mul_(scale)
+    del q_half8, k_half8
+    _half(total_3, 8, 0).add_(part_10 @ _half(dy_tile, 8, 1))
     del part_10
-    part_11 = (k_half2 @ q_half2.mT).mul_(scale)
-    del q_half2, k_half2
-    _half(total_3, 2, 0).add_(part_11 @ _half(dy_tile, 2, 1))
+    part_11 = (k_half4 @ q_half4.mT).mul_(scale)
+    del q_half4, k_half4
+    _half(total_3, 4, 0).add_(part_11 @ _half(dy_tile, 4, 1))
     del part_11
+    part_12 = (k_half2 @ q_half2.mT).mul_(scale)
+    del q_half2, k_half2
+    _half(total_3, 2, 0).add_(part_12 @ _half(dy_tile, 2, 1))
+    del part_12
     At_half1 = (k_half1 * q_half1).sum(-1, keepdim=True) * scale  # scores of the pairs
     del q_half1, k_half1
     dx_half1 = At_half1 * _half(dy_tile, 1, 1)
@@ -467,9 +485,9 @@ def _m_backward(
     del prefix2_gK, ds_half2
     _half(total_4, 1, 1).addcmul_(_half(prefix1_gK, 1, 1), ds_half1)
     return (
-        _tokens(d_log_a, T, log_a.shape[2], log_a.dtype),
-        _tokens(total_3, T, v.shape[2], v.dtype),
-        _tokens(total_4, T, q.shape[2], q.dtype),
+        _tokens(d_log_a, log_a.shape[2], log_a.dtype),
+        _tokens(total_3, v.shape[2], v.dtype),
+        _tokens(total_4, q.shape[2], q.dtype),
         L_all[0].clone(),
     )
 
@@ -521,7 +539,7 @@ def _m_token(
     del q_tile
     y = part.sum(3) * scale  # read
     return (
-        _tokens(y.unsqueeze(3), T, H, v.dtype),
+        _tokens(y.unsqueeze(3), H, v.dtype),
         M_all[-1].clone(),
     )
 
@@ -541,7 +559,7 @@ def m_step(
         state.copy_(final)
     else:
         state.index_copy_(0, state_indices, final.to(state.dtype))
-    return y.squeeze(1)
+    return y[:, 0, 0]
 
 
 def _m_layer_forward(
@@ -633,7 +651,7 @@ def _m_layer_forward(
     del A_half1
     y = (part @ M_all[:-1]).add_(total @ v_tile).mul_(scale)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, T, H, a_raw.dtype),
+        _tokens(y, H, a_raw.dtype),
         M_all[-1].clone(),
     )
 
@@ -737,6 +755,7 @@ def _m_layer_backward(
     x_4 = -(1.0 - lower) * (torch.sigmoid(a_raw_tile) * torch.sigmoid(-a_raw_tile))
     ds_out = (dy_tile @ h.mT).mul_(prefix32_gK).mul_(scale)  # through M
     total_2 = s * ds_out
+    total_2 -= e * de_out
     B_diagonal = (_blocks(dy_tile, 1) * _blocks(v_tile, 1)).sum(-1, keepdim=True) * scale  # dy_i x_j of the pairs
     ds_diagonal = B_diagonal * _blocks(e, 1)
     del B_diagonal
@@ -780,7 +799,9 @@ def _m_layer_backward(
     _half(total_2, 1, 1).addcmul_(q_half1, ds_half1)
     _half(total_2, 1, 0).addcmul_(k_half1, de_half1, value=-1)
     del de_half1
-    part_7 = h * L_all[1:]
+    part_7 = e * de_out
+    del de_out
+    part_8 = h * L_all[1:]
     del h
     x_5 = lower > 0.0
     x_6 = torch.sigmoid(-a_raw_tile)
@@ -791,8 +812,8 @@ def _m_layer_backward(
     del lower, x_7, x_8
     x_10 = torch.where(x_5, 0.0, x_6) + torch.where(x_5, x_9, 0.0)
     del x_5, x_6, x_9
-    d_a_raw = (x_4 * total) + (x_10 * _running(total_2, True, False).add_(_running(e * de_out, False, True)).add_((prefix32_gK[:, :, :, -1] * part_7.sum(4))[:, :, :, None]))  # gradient of a_raw
-    del prefix32_gK, de_out, total, x_4, total_2, part_7, x_10
+    d_a_raw = (x_4 * total) + (x_10 * _running(total_2, True, False).add_(_valid(part_7, T).sum(3)[:, :, :, None]).add_((prefix32_gK[:, :, :, -1] * part_8.sum(4))[:, :, :, None]))  # gradient of a_raw
+    del prefix32_gK, total, x_4, total_2, part_7, part_8, x_10
     total_3 = part @ L_all[1:]
     del part
     At_diagonal = (_blocks(e, 1) * _blocks(s, 1)).sum(-1, keepdim=True) * scale  # scores of the pairs
@@ -801,22 +822,22 @@ def _m_layer_backward(
     del At_diagonal
     _blocks(total_3, 1).add_(dx_diagonal)
     del dx_diagonal
-    part_8 = (k_half16 @ q_half16.mT).mul_(scale)
+    part_9 = (k_half16 @ q_half16.mT).mul_(scale)
     del q_half16, k_half16
-    _half(total_3, 16, 0).add_(part_8 @ _half(dy_tile, 16, 1))
-    del part_8
-    part_9 = (k_half8 @ q_half8.mT).mul_(scale)
-    del q_half8, k_half8
-    _half(total_3, 8, 0).add_(part_9 @ _half(dy_tile, 8, 1))
+    _half(total_3, 16, 0).add_(part_9 @ _half(dy_tile, 16, 1))
     del part_9
-    part_10 = (k_half4 @ q_half4.mT).mul_(scale)
-    del q_half4, k_half4
-    _half(total_3, 4, 0).add_(part_10 @ _half(dy_tile, 4, 1))
+    part_10 = (k_half8 @ q_half8.mT).mul_(scale)
+    del q_half8, k_half8
+    _half(total_3, 8, 0).add_(part_10 @ _half(dy_tile, 8, 1))
     del part_10
-    part_11 = (k_half2 @ q_half2.mT).mul_(scale)
-    del q_half2, k_half2
-    _half(total_3, 2, 0).add_(part_11 @ _half(dy_tile, 2, 1))
+    part_11 = (k_half4 @ q_half4.mT).mul_(scale)
+    del q_half4, k_half4
+    _half(total_3, 4, 0).add_(part_11 @ _half(dy_tile, 4, 1))
     del part_11
+    part_12 = (k_half2 @ q_half2.mT).mul_(scale)
+    del q_half2, k_half2
+    _half(total_3, 2, 0).add_(part_12 @ _half(dy_tile, 2, 1))
+    del part_12
     At_half1 = (k_half1 * q_half1).sum(-1, keepdim=True) * scale  # scores of the pairs
     del q_half1, k_half1
     dx_half1 = At_half1 * _half(dy_tile, 1, 1)
@@ -841,9 +862,9 @@ def _m_layer_backward(
     del q_raw_tile
     d_q_raw = x_11 * total_4  # gradient of q_raw
     return (
-        _tokens(d_a_raw, T, a_raw.shape[2], a_raw.dtype),
-        _tokens(total_3, T, v.shape[2], v.dtype),
-        _tokens(d_q_raw, T, q_raw.shape[2], q_raw.dtype),
+        _tokens(d_a_raw, a_raw.shape[2], a_raw.dtype),
+        _tokens(total_3, v.shape[2], v.dtype),
+        _tokens(d_q_raw, q_raw.shape[2], q_raw.dtype),
         L_all[0].clone(),
     )
 
@@ -903,7 +924,7 @@ def _m_layer_token(
     del s
     y = part.sum(3) * scale  # read
     return (
-        _tokens(y.unsqueeze(3), T, H, a_raw.dtype),
+        _tokens(y.unsqueeze(3), H, a_raw.dtype),
         M_all[-1].clone(),
     )
 
@@ -924,4 +945,4 @@ def m_layer_step(
         state.copy_(final)
     else:
         state.index_copy_(0, state_indices, final.to(state.dtype))
-    return y.squeeze(1)
+    return y[:, 0, 0]

@@ -43,12 +43,20 @@ def _headed(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
     return x[None, None].to(dtype)
 
 
-def _tokens(x: Tensor, T: int, heads: int, dtype: torch.dtype) -> Tensor:
-    """[chunks, B, H, chunk, ...] as [B, T, heads, ...]; heads that share are summed."""
-    x = x.permute(1, 0, 3, 2, *range(4, x.dim())).flatten(1, 2)[:, :T]
-    if x.shape[2] != heads:
-        x = x.unflatten(2, (heads, x.shape[2] // heads)).sum(3)
-    return x.to(dtype).contiguous()
+def _tokens(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[chunks, B, H, chunk, ...] seen as [B, chunks, chunk, heads, ...]; sharing heads summed."""
+    x = x.permute(1, 0, 3, 2, *range(4, x.dim()))
+    if x.shape[3] != heads:
+        x = x.unflatten(3, (heads, x.shape[3] // heads)).sum(4)
+    return x.to(dtype)
+
+
+def _joined(parts: Sequence[Tensor], T: int) -> Tensor:
+    """Groups of sequences, each [b, chunks, chunk, ...], as [B, T, ...]: copied once."""
+    found = parts[0].new_empty(sum(len(x) for x in parts), *parts[0].shape[1:])
+    for target, x in zip(found.split([len(x) for x in parts]), parts, strict=True):
+        target.copy_(x)
+    return found.flatten(1, 2)[:, :T].contiguous()
 
 
 def _per_head(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
@@ -166,15 +174,14 @@ def _carry_products(
     torch.matmul(left, right, out=written)
     if scale != 1.0:
         written.mul_(scale)
-    if decay is not None:
-        decay = decay.expand(*lead, *decay.shape[3:])
-    for step in range(chunks):
-        c = chunks - 1 - step if reverse else step
-        held, target = found[c + reverse], found[c + 1 - reverse]
-        if decay is None:
-            target.add_(held)
-        else:
-            target.addcmul_(decay[c], held)
+    held, *later = reversed(found.unbind(0)) if reverse else found.unbind(0)
+    if decay is None:
+        for target in later:
+            held = target.add_(held)
+        return found
+    decays = decay.expand(*lead, *decay.shape[3:]).unbind(0)
+    for target, each in zip(later, reversed(decays) if reverse else decays, strict=True):
+        held = target.addcmul_(each, held)
     return found
 
 
@@ -187,20 +194,28 @@ def _in_groups(
 ) -> tuple[Tensor, ...]:
     """Run sequences of one length; on a CPU a few at a time, so that their tiles fit its caches.
 
-    kinds: as for `_each_sequence`.
+    kinds: of each result: t, along time; n, one a sequence; s, the sum over sequences.
     """
-    B = tokens[0].shape[0]
-    group = max(1, (1 << 18) // max(1, *(x.numel() // max(1, B) for x in tokens)))
-    if group >= B or not tokens[0].is_cpu:
-        return run(*tokens, *shared, *states)
+    B, T = tokens[0].shape[:2]
+    group = max(1, B)
+    if tokens[0].is_cpu:
+        # The C library hands free memory back to the system, page by page, once there is more of it
+        # than twice the largest block yet freed. Free one that is never touched: pages then stay.
+        torch.empty(31 << 20, dtype=torch.uint8)
+        group = max(1, (1 << 18) // max(1, *(x[:1].numel() for x in tokens)))
     parts = []
-    for a in range(0, B, group):
+    for a in range(0, max(1, B), group):
         own = [None if state is None else state[a : a + group] for state in states]
         parts.append(run(*(x[a : a + group] for x in tokens), *shared, *own))
-    return tuple(
-        torch.stack(found).sum(0) if kind == "s" else torch.cat(found)
-        for kind, found in zip(kinds, zip(*parts, strict=True), strict=True)
-    )
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "t":
+            joined.append(_joined(found, T))
+        elif len(found) == 1:
+            joined.append(found[0])
+        else:
+            joined.append(torch.stack(found).sum(0) if kind == "s" else torch.cat(found))
+    return tuple(joined)
 
 
 def _each_sequence(
@@ -213,13 +228,13 @@ def _each_sequence(
 ) -> tuple[Tensor, ...]:
     """Run sequences packed along time one by one.
 
-    kinds: of each result: t, along time; n, one a sequence; s, the sum over sequences.
+    kinds: as for `_in_groups`.
     """
     bounds = cu_seqlens.tolist()
     parts = []
     for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
         own = [None if state is None else state[n : n + 1] for state in states]
-        parts.append(run(*(x[:, a:b] for x in tokens), *shared, *own))
+        parts.append(_in_groups(run, [x[:, a:b] for x in tokens], shared, own, kinds))
     joined = []
     for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
         if kind == "s":
@@ -288,7 +303,7 @@ def _m_forward(
     del b_tile, pairs32_g0
     y = (c_tile @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]).add_(part_2 @ x_3)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, T, H, b.dtype),
+        _tokens(y, H, b.dtype),
         M_all[-1].clone(),
     )
 
@@ -391,20 +406,21 @@ def _m_backward(
     del P_all, At_all
     part_6 = b_tile * de_out
     del de_out
-    part_7 = h * L_all[1:]
+    part_7 = part_6.sum(4)
+    part_8 = h * L_all[1:]
     del h
-    dg0 = _running(part_5.sum(4) + (pairs_all.sum(3) - pairs_all.sum(4)), True, False).add_(_running(part_6.sum(4), False, True)).add_((prefix32_g0[:, :, :, -1] * part_7.sum((3, 4)))[:, :, :, None])  # gradient of the log-decay
-    del prefix32_g0, part_5, pairs_all, part_6, part_7
+    dg0 = _running((part_5.sum(4) + (pairs_all.sum(3) - pairs_all.sum(4))) - part_6.sum(4), True, False).add_(_valid(part_7, T).sum(3)[:, :, :, None]).add_((prefix32_g0[:, :, :, -1] * part_8.sum((3, 4)))[:, :, :, None])  # gradient of the log-decay
+    del prefix32_g0, part_5, pairs_all, part_6, part_7, part_8
     x_4 = -torch.exp(A_log_tile[:, :, :, None]) * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * dg0
     d_d = part_4.sum(4) + x_4  # gradient of d
     del x_4
     x_5 = torch.nn.functional.softplus(d_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
     d_u = x_5 * dx  # gradient of u
     del dx, x_5
-    part_8 = (dy_tile @ x_3.mT).mul_(pairs32_g0).tril_()
+    part_9 = (dy_tile @ x_3.mT).mul_(pairs32_g0).tril_()
     del dy_tile, x_3, pairs32_g0
-    d_c = (part_8 @ b_tile).add_(ds_out)  # gradient of c
-    del b_tile, ds_out, part_8
+    d_c = (part_9 @ b_tile).add_(ds_out)  # gradient of c
+    del b_tile, ds_out, part_9
     x_6 = -torch.exp(A_log_tile[:, :, :, None]) * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * dg0
     write = (_valid(part_4, T).sum((3, 4)) + _valid(x_6, T).sum(3)).expand(chunks, B, H)
     del part_4, x_6
@@ -412,17 +428,17 @@ def _m_backward(
     del write
     x_7 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     del d_tile, d_bias_tile
-    part_9 = -x_7 * torch.exp(A_log_tile[:, :, :, None]) * dg0
+    part_10 = -x_7 * torch.exp(A_log_tile[:, :, :, None]) * dg0
     del A_log_tile, dg0, x_7
-    write_2 = _valid(part_9, T).sum(3).expand(chunks, B, H)
-    del part_9
+    write_2 = _valid(part_10, T).sum(3).expand(chunks, B, H)
+    del part_10
     d_A_log_final = write_2.sum(0)  # of later tokens
     return (
-        _tokens(d_b, T, b.shape[2], b.dtype),
-        _tokens(d_d, T, d.shape[2], d.dtype),
+        _tokens(d_b, b.shape[2], b.dtype),
+        _tokens(d_d, d.shape[2], d.dtype),
         _per_head(d_d_bias_final, d_bias.shape[0], d_bias.dtype),
-        _tokens(d_u, T, u.shape[2], u.dtype),
-        _tokens(d_c, T, c.shape[2], c.dtype),
+        _tokens(d_u, u.shape[2], u.dtype),
+        _tokens(d_c, c.shape[2], c.dtype),
         _per_head(d_A_log_final, A_log.shape[0], A_log.dtype),
         L_all[0].clone(),
     )
@@ -486,7 +502,7 @@ def _m_token(
     del c_tile
     y = part.sum(3)  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), T, H, b.dtype),
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, b.dtype),
         M_all[-1].clone(),
     )
 
@@ -508,7 +524,7 @@ def m_step(
         state.copy_(final)
     else:
         state.index_copy_(0, state_indices, final.to(state.dtype))
-    return y.squeeze(1)
+    return y[:, 0, 0]
 
 
 def _m_layer_forward(
@@ -574,7 +590,7 @@ def _m_layer_forward(
     del e, pairs32_g0
     y = (s @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]).add_(part_2 @ x_3)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, T, H, b_raw.dtype),
+        _tokens(y, H, b_raw.dtype),
         M_all[-1].clone(),
     )
 
@@ -682,10 +698,11 @@ def _m_layer_backward(
     del P_all, At_all
     part_6 = e * de_out
     del de_out
-    part_7 = h * L_all[1:]
+    part_7 = part_6.sum(4)
+    part_8 = h * L_all[1:]
     del h
-    dg0 = _running(part_5.sum(4) + (pairs_all.sum(3) - pairs_all.sum(4)), True, False).add_(_running(part_6.sum(4), False, True)).add_((prefix32_g0[:, :, :, -1] * part_7.sum((3, 4)))[:, :, :, None])  # gradient of the log-decay
-    del prefix32_g0, part_5, pairs_all, part_6, part_7
+    dg0 = _running((part_5.sum(4) + (pairs_all.sum(3) - pairs_all.sum(4))) - part_6.sum(4), True, False).add_(_valid(part_7, T).sum(3)[:, :, :, None]).add_((prefix32_g0[:, :, :, -1] * part_8.sum((3, 4)))[:, :, :, None])  # gradient of the log-decay
+    del prefix32_g0, part_5, pairs_all, part_6, part_7, part_8
     x_6 = -torch.exp(A_log_tile[:, :, :, None]) * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * dg0
     d_d = part_4.sum(4) + x_6  # gradient of d
     del part_4, x_6
@@ -693,34 +710,34 @@ def _m_layer_backward(
     x_8 = torch.sigmoid(u_raw_tile) * (1.0 + u_raw_tile * torch.sigmoid(-u_raw_tile))
     d_u_raw = x_7 * x_8 * dx  # gradient of u_raw
     del x_7, x_8
-    part_8 = (dy_tile @ x_3.mT).mul_(pairs32_g0).tril_()
+    part_9 = (dy_tile @ x_3.mT).mul_(pairs32_g0).tril_()
     del dy_tile, x_3, pairs32_g0
     x_9 = torch.sigmoid(c_raw_tile) * (1.0 + c_raw_tile * torch.sigmoid(-c_raw_tile))
     del c_raw_tile
-    d_c_raw = x_9 * (part_8 @ e).add_(ds_out)  # gradient of c_raw
-    del e, ds_out, part_8, x_9
+    d_c_raw = x_9 * (part_9 @ e).add_(ds_out)  # gradient of c_raw
+    del e, ds_out, part_9, x_9
     x_10 = torch.nn.functional.silu(u_raw_tile) * torch.sigmoid(d_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None])
     del u_raw_tile
-    part_9 = x_10 * dx
+    part_10 = x_10 * dx
     del dx, x_10
     x_11 = -torch.exp(A_log_tile[:, :, :, None]) * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * dg0
-    write = (_valid(part_9, T).sum((3, 4)) + _valid(x_11, T).sum(3)).expand(chunks, B, H)
-    del part_9, x_11
+    write = (_valid(part_10, T).sum((3, 4)) + _valid(x_11, T).sum(3)).expand(chunks, B, H)
+    del part_10, x_11
     d_d_bias_final = write.sum(0)  # of later tokens
     del write
     x_12 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     del d_tile, d_bias_tile
-    part_10 = -x_12 * torch.exp(A_log_tile[:, :, :, None]) * dg0
+    part_11 = -x_12 * torch.exp(A_log_tile[:, :, :, None]) * dg0
     del A_log_tile, dg0, x_12
-    write_2 = _valid(part_10, T).sum(3).expand(chunks, B, H)
-    del part_10
+    write_2 = _valid(part_11, T).sum(3).expand(chunks, B, H)
+    del part_11
     d_A_log_final = write_2.sum(0)  # of later tokens
     return (
-        _tokens(d_b_raw, T, b_raw.shape[2], b_raw.dtype),
-        _tokens(d_d, T, d.shape[2], d.dtype),
+        _tokens(d_b_raw, b_raw.shape[2], b_raw.dtype),
+        _tokens(d_d, d.shape[2], d.dtype),
         _per_head(d_d_bias_final, d_bias.shape[0], d_bias.dtype),
-        _tokens(d_u_raw, T, u_raw.shape[2], u_raw.dtype),
-        _tokens(d_c_raw, T, c_raw.shape[2], c_raw.dtype),
+        _tokens(d_u_raw, u_raw.shape[2], u_raw.dtype),
+        _tokens(d_c_raw, c_raw.shape[2], c_raw.dtype),
         _per_head(d_A_log_final, A_log.shape[0], A_log.dtype),
         L_all[0].clone(),
     )
@@ -788,7 +805,7 @@ def _m_layer_token(
     del s
     y = part.sum(3)  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), T, H, b_raw.dtype),
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, b_raw.dtype),
         M_all[-1].clone(),
     )
 
@@ -810,4 +827,4 @@ def m_layer_step(
         state.copy_(final)
     else:
         state.index_copy_(0, state_indices, final.to(state.dtype))
-    return y.squeeze(1)
+    return y[:, 0, 0]

@@ -783,14 +783,14 @@ def _m_gradients_kernel(
     decay_3 = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
     map_4 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
     map_5 = decay_3 * map_4  # [BLOCK_K, BLOCK_V]
-    sum_4 = tl.sum(tl.sum(map_5, 1), 0)
+    sum_5 = tl.sum(tl.sum(map_5, 1), 0)
     decay_4 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
     dot_3 = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     dx_out = decay_4[:, None] * dot_3  # through L [C, BLOCK_V]
     c_2_ptr_c = c_2_ptr + start * c_2_ptr_t  # first token of the chunk
     s = tl.load(c_2_ptr_c + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 7
     map_6 = tl.trans(s.to(tl.float32)) * ds_out  # [BLOCK_K, C]
-    sum_3 = tl.sum(map_6, 0)  # [C]
+    sum_4 = tl.sum(map_6, 0)  # [C]
     dot_4 = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
     map_7 = dot_4 * decay_2  # [C, C]
     At_all = tl.where(token[None, :] >= token[:, None], map_7, 0.0)  # scores of the pairs: pairs with j <= i [C, C]
@@ -813,7 +813,7 @@ def _m_gradients_kernel(
     dot_5 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     de_out = decay_4[:, None] * dot_5  # through L [C, BLOCK_K]
     map_9 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-    sum_5 = tl.sum(map_9, 1)  # [C]
+    sum_1 = tl.sum(map_9, 1)  # [C]
     map_10 = dot_2 * decay_2  # [C, C]
     Bt_all = tl.where(token[None, :] >= token[:, None], map_10, 0.0)  # pairs with j <= i [C, C]
     de_all = tl.dot(Bt_all.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -821,34 +821,34 @@ def _m_gradients_kernel(
     d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
     tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], total_3.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     pairs_all = At_all * dot_2  # contribution of each pair [C, C]
-    sum_1 = tl.sum(pairs_all, 1)  # [C]
-    sum_2 = tl.sum(pairs_all, 0)  # [C]
-    map_11 = sum_2 - sum_1  # [C]
-    map_12 = sum_3 + map_11  # [C]
-    terms = map_12  # [C]
-    inside_0 = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk [C]
-    terms_2 = sum_5  # [C]
-    running = tl.cumsum(terms_2, 0) - terms_2  # [C]
-    dg0 = inside_0 + running + sum_4  # gradient of the log-decay [C]
-    part_19_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
-    part_19_1 = tl.exp(-tl.abs(part_19_0))
-    part_19_2 = -tl.exp(load.to(tl.float32)) * (tl.where(part_19_0 >= 0.0, 1.0, part_19_1) / (1.0 + part_19_1))
-    map_13 = part_19_2 * dg0  # [C]
-    d_d_new = sum_6 + map_13  # gradient of d [C]
+    sum_2 = tl.sum(pairs_all, 1)  # [C]
+    sum_3 = tl.sum(pairs_all, 0)  # [C]
+    map_11 = sum_3 - sum_2  # [C]
+    map_12 = sum_4 + map_11  # [C]
+    map_13 = map_12 - sum_1  # [C]
+    terms = map_13  # [C]
+    inside_0 = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C]
+    sum_8 = tl.sum(sum_1, 0)
+    dg0 = inside_0 + sum_8 + sum_5  # gradient of the log-decay [C]
+    part_20_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
+    part_20_1 = tl.exp(-tl.abs(part_20_0))
+    part_20_2 = -tl.exp(load.to(tl.float32)) * (tl.where(part_20_0 >= 0.0, 1.0, part_20_1) / (1.0 + part_20_1))
+    map_14 = part_20_2 * dg0  # [C]
+    d_d_new = sum_6 + map_14  # gradient of d [C]
     d_d_ptr_c = d_d_ptr + start * d_d_ptr_t  # first token of the chunk
     tl.store(d_d_ptr_c + (token * d_d_ptr_t), d_d_new.to(d_d_ptr.dtype.element_ty), mask=valid)
-    inner_2 = tl.where(valid, map_13, 0.0)  # [C]
-    sum_8 = tl.sum(inner_2, 0)
-    d_d_bias_new = sum_7 + sum_8  # gradient of d_bias, of this chunk
+    inner_2 = tl.where(valid, map_14, 0.0)  # [C]
+    sum_9 = tl.sum(inner_2, 0)
+    d_d_bias_new = sum_7 + sum_9  # gradient of d_bias, of this chunk
     tl.store(d_d_bias_ptr + _row(slot, h, H) * (1), d_d_bias_new)
-    part_22_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
-    part_22_1 = tl.exp(-tl.abs(part_22_0))
-    part_22_2 = 1.0 + part_22_1
-    part_22_3 = part_22_2 == 1.0
-    part_22_4 = tl.log(part_22_2) * (part_22_1 / tl.where(part_22_3, 1.0, part_22_2 - 1.0))
-    part_22_5 = -(tl.maximum(part_22_0, 0.0) + tl.where(part_22_3, part_22_1, part_22_4))
-    map_14 = part_22_5 * tl.exp(load.to(tl.float32)) * dg0  # [C]
-    inner_3 = tl.where(valid, map_14, 0.0)  # [C]
+    part_23_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
+    part_23_1 = tl.exp(-tl.abs(part_23_0))
+    part_23_2 = 1.0 + part_23_1
+    part_23_3 = part_23_2 == 1.0
+    part_23_4 = tl.log(part_23_2) * (part_23_1 / tl.where(part_23_3, 1.0, part_23_2 - 1.0))
+    part_23_5 = -(tl.maximum(part_23_0, 0.0) + tl.where(part_23_3, part_23_1, part_23_4))
+    map_15 = part_23_5 * tl.exp(load.to(tl.float32)) * dg0  # [C]
+    inner_3 = tl.where(valid, map_15, 0.0)  # [C]
     d_A_log_new = tl.sum(inner_3, 0)  # gradient of A_log, of this chunk
     tl.store(d_A_log_ptr + _row(slot, h, H) * (1), d_A_log_new)
 
@@ -1461,7 +1461,7 @@ def _m_layer_gradients_kernel(
     decay_3 = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
     map_4 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
     map_5 = decay_3 * map_4  # [BLOCK_K, BLOCK_V]
-    sum_4 = tl.sum(tl.sum(map_5, 1), 0)
+    sum_5 = tl.sum(tl.sum(map_5, 1), 0)
     decay_4 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
     dot_3 = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     dx_out = decay_4[:, None] * dot_3  # through L [C, BLOCK_V]
@@ -1469,7 +1469,7 @@ def _m_layer_gradients_kernel(
     part_10_1 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0)
     s = load_6.to(tl.float32) * part_10_1  # shrink [C, BLOCK_K]  # line 7
     map_6 = tl.trans(s) * ds_out  # [BLOCK_K, C]
-    sum_3 = tl.sum(map_6, 0)  # [C]
+    sum_4 = tl.sum(map_6, 0)  # [C]
     inner_3 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
     dot_4 = tl.dot(inner_3.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
     map_7 = dot_4 * decay_2  # [C, C]
@@ -1501,7 +1501,7 @@ def _m_layer_gradients_kernel(
     dot_5 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     de_out = decay_4[:, None] * dot_5  # through L [C, BLOCK_K]
     map_9 = e * de_out  # [C, BLOCK_K]
-    sum_5 = tl.sum(map_9, 1)  # [C]
+    sum_1 = tl.sum(map_9, 1)  # [C]
     map_10 = dot_2 * decay_2  # [C, C]
     Bt_all = tl.where(token[None, :] >= token[:, None], map_10, 0.0)  # pairs with j <= i [C, C]
     de_all = tl.dot(Bt_all.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -1514,37 +1514,38 @@ def _m_layer_gradients_kernel(
     d_b_raw_ptr_c = d_b_raw_ptr + start * d_b_raw_ptr_t  # first token of the chunk
     tl.store(d_b_raw_ptr_c + (token * d_b_raw_ptr_t)[:, None] + at_K[None, :], d_b_raw_new.to(d_b_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     pairs_all = At_all * dot_2  # contribution of each pair [C, C]
-    sum_1 = tl.sum(pairs_all, 1)  # [C]
+    sum_2 = tl.sum(pairs_all, 1)  # [C]
     inner_5 = tl.where(valid[:, None], pairs_all, 0.0)  # [C, C]
-    sum_2 = tl.sum(inner_5, 0)  # [C]
-    map_11 = sum_2 - sum_1  # [C]
-    map_12 = sum_3 + map_11  # [C]
-    inner_6 = tl.where(valid, map_12, 0.0)  # [C]
+    sum_3 = tl.sum(inner_5, 0)  # [C]
+    map_11 = sum_3 - sum_2  # [C]
+    map_12 = sum_4 + map_11  # [C]
+    map_13 = map_12 - sum_1  # [C]
+    inner_6 = tl.where(valid, map_13, 0.0)  # [C]
     terms = inner_6  # [C]
-    inside_0 = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk [C]
-    terms_2 = sum_5  # [C]
-    running = tl.cumsum(terms_2, 0) - terms_2  # [C]
-    dg0 = inside_0 + running + sum_4  # gradient of the log-decay [C]
-    part_23_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
-    part_23_1 = tl.exp(-tl.abs(part_23_0))
-    part_23_2 = -tl.exp(load.to(tl.float32)) * (tl.where(part_23_0 >= 0.0, 1.0, part_23_1) / (1.0 + part_23_1))
-    map_13 = part_23_2 * dg0  # [C]
-    d_d_new = sum_6 + map_13  # gradient of d [C]
+    inside_0 = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C]
+    inner_7 = tl.where(valid, sum_1, 0.0)  # [C]
+    sum_8 = tl.sum(inner_7, 0)
+    dg0 = inside_0 + sum_8 + sum_5  # gradient of the log-decay [C]
+    part_24_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
+    part_24_1 = tl.exp(-tl.abs(part_24_0))
+    part_24_2 = -tl.exp(load.to(tl.float32)) * (tl.where(part_24_0 >= 0.0, 1.0, part_24_1) / (1.0 + part_24_1))
+    map_14 = part_24_2 * dg0  # [C]
+    d_d_new = sum_6 + map_14  # gradient of d [C]
     d_d_ptr_c = d_d_ptr + start * d_d_ptr_t  # first token of the chunk
     tl.store(d_d_ptr_c + (token * d_d_ptr_t), d_d_new.to(d_d_ptr.dtype.element_ty), mask=valid)
-    inner_7 = tl.where(valid, map_13, 0.0)  # [C]
-    sum_8 = tl.sum(inner_7, 0)
-    d_d_bias_new = sum_7 + sum_8  # gradient of d_bias, of this chunk
-    tl.store(d_d_bias_ptr + _row(slot, h, H) * (1), d_d_bias_new)
-    part_26_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
-    part_26_1 = tl.exp(-tl.abs(part_26_0))
-    part_26_2 = 1.0 + part_26_1
-    part_26_3 = part_26_2 == 1.0
-    part_26_4 = tl.log(part_26_2) * (part_26_1 / tl.where(part_26_3, 1.0, part_26_2 - 1.0))
-    part_26_5 = -(tl.maximum(part_26_0, 0.0) + tl.where(part_26_3, part_26_1, part_26_4))
-    map_14 = part_26_5 * tl.exp(load.to(tl.float32)) * dg0  # [C]
     inner_8 = tl.where(valid, map_14, 0.0)  # [C]
-    d_A_log_new = tl.sum(inner_8, 0)  # gradient of A_log, of this chunk
+    sum_9 = tl.sum(inner_8, 0)
+    d_d_bias_new = sum_7 + sum_9  # gradient of d_bias, of this chunk
+    tl.store(d_d_bias_ptr + _row(slot, h, H) * (1), d_d_bias_new)
+    part_27_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
+    part_27_1 = tl.exp(-tl.abs(part_27_0))
+    part_27_2 = 1.0 + part_27_1
+    part_27_3 = part_27_2 == 1.0
+    part_27_4 = tl.log(part_27_2) * (part_27_1 / tl.where(part_27_3, 1.0, part_27_2 - 1.0))
+    part_27_5 = -(tl.maximum(part_27_0, 0.0) + tl.where(part_27_3, part_27_1, part_27_4))
+    map_15 = part_27_5 * tl.exp(load.to(tl.float32)) * dg0  # [C]
+    inner_9 = tl.where(valid, map_15, 0.0)  # [C]
+    d_A_log_new = tl.sum(inner_9, 0)  # gradient of A_log, of this chunk
     tl.store(d_A_log_ptr + _row(slot, h, H) * (1), d_A_log_new)
 
 

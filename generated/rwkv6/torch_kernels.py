@@ -43,12 +43,20 @@ def _headed(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
     return x[None, None].to(dtype)
 
 
-def _tokens(x: Tensor, T: int, heads: int, dtype: torch.dtype) -> Tensor:
-    """[chunks, B, H, chunk, ...] as [B, T, heads, ...]; heads that share are summed."""
-    x = x.permute(1, 0, 3, 2, *range(4, x.dim())).flatten(1, 2)[:, :T]
-    if x.shape[2] != heads:
-        x = x.unflatten(2, (heads, x.shape[2] // heads)).sum(3)
-    return x.to(dtype).contiguous()
+def _tokens(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[chunks, B, H, chunk, ...] seen as [B, chunks, chunk, heads, ...]; sharing heads summed."""
+    x = x.permute(1, 0, 3, 2, *range(4, x.dim()))
+    if x.shape[3] != heads:
+        x = x.unflatten(3, (heads, x.shape[3] // heads)).sum(4)
+    return x.to(dtype)
+
+
+def _joined(parts: Sequence[Tensor], T: int) -> Tensor:
+    """Groups of sequences, each [b, chunks, chunk, ...], as [B, T, ...]: copied once."""
+    found = parts[0].new_empty(sum(len(x) for x in parts), *parts[0].shape[1:])
+    for target, x in zip(found.split([len(x) for x in parts]), parts, strict=True):
+        target.copy_(x)
+    return found.flatten(1, 2)[:, :T].contiguous()
 
 
 def _per_head(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
@@ -155,15 +163,14 @@ def _carry_products(
     torch.matmul(left, right, out=written)
     if scale != 1.0:
         written.mul_(scale)
-    if decay is not None:
-        decay = decay.expand(*lead, *decay.shape[3:])
-    for step in range(chunks):
-        c = chunks - 1 - step if reverse else step
-        held, target = found[c + reverse], found[c + 1 - reverse]
-        if decay is None:
-            target.add_(held)
-        else:
-            target.addcmul_(decay[c], held)
+    held, *later = reversed(found.unbind(0)) if reverse else found.unbind(0)
+    if decay is None:
+        for target in later:
+            held = target.add_(held)
+        return found
+    decays = decay.expand(*lead, *decay.shape[3:]).unbind(0)
+    for target, each in zip(later, reversed(decays) if reverse else decays, strict=True):
+        held = target.addcmul_(each, held)
     return found
 
 
@@ -176,20 +183,28 @@ def _in_groups(
 ) -> tuple[Tensor, ...]:
     """Run sequences of one length; on a CPU a few at a time, so that their tiles fit its caches.
 
-    kinds: as for `_each_sequence`.
+    kinds: of each result: t, along time; n, one a sequence; s, the sum over sequences.
     """
-    B = tokens[0].shape[0]
-    group = max(1, (1 << 18) // max(1, *(x.numel() // max(1, B) for x in tokens)))
-    if group >= B or not tokens[0].is_cpu:
-        return run(*tokens, *shared, *states)
+    B, T = tokens[0].shape[:2]
+    group = max(1, B)
+    if tokens[0].is_cpu:
+        # The C library hands free memory back to the system, page by page, once there is more of it
+        # than twice the largest block yet freed. Free one that is never touched: pages then stay.
+        torch.empty(31 << 20, dtype=torch.uint8)
+        group = max(1, (1 << 18) // max(1, *(x[:1].numel() for x in tokens)))
     parts = []
-    for a in range(0, B, group):
+    for a in range(0, max(1, B), group):
         own = [None if state is None else state[a : a + group] for state in states]
         parts.append(run(*(x[a : a + group] for x in tokens), *shared, *own))
-    return tuple(
-        torch.stack(found).sum(0) if kind == "s" else torch.cat(found)
-        for kind, found in zip(kinds, zip(*parts, strict=True), strict=True)
-    )
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "t":
+            joined.append(_joined(found, T))
+        elif len(found) == 1:
+            joined.append(found[0])
+        else:
+            joined.append(torch.stack(found).sum(0) if kind == "s" else torch.cat(found))
+    return tuple(joined)
 
 
 def _each_sequence(
@@ -202,13 +217,13 @@ def _each_sequence(
 ) -> tuple[Tensor, ...]:
     """Run sequences packed along time one by one.
 
-    kinds: of each result: t, along time; n, one a sequence; s, the sum over sequences.
+    kinds: as for `_in_groups`.
     """
     bounds = cu_seqlens.tolist()
     parts = []
     for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
         own = [None if state is None else state[n : n + 1] for state in states]
-        parts.append(run(*(x[:, a:b] for x in tokens), *shared, *own))
+        parts.append(_in_groups(run, [x[:, a:b] for x in tokens], shared, own, kinds))
     joined = []
     for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
         if kind == "s":
@@ -306,7 +321,7 @@ def _m_forward(
     del A_half1
     y = (part @ M_all[:-1]).add_(total @ v_tile)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, T, H, k.dtype),
+        _tokens(y, H, k.dtype),
         M_all[-1].clone(),
     )
 
@@ -470,7 +485,7 @@ def _m_backward(
     del q_half2, ds_half2
     _half(total_4, 1, 1).addcmul_(q_half1, ds_half1)
     del q_half1, ds_half1
-    total_5 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    total_5 = k_tile * de_out
     _half(total_5, 16, 0).addcmul_(k_half16, de_half16)
     del de_half16, k_half16
     _half(total_5, 8, 0).addcmul_(k_half8, de_half8)
@@ -481,14 +496,16 @@ def _m_backward(
     del de_half2, k_half2
     _half(total_5, 1, 0).addcmul_(k_half1, de_half1)
     del de_half1, k_half1
-    part_11 = h * L_all[1:]
+    part_11 = k_tile * de_out
+    del k_tile, de_out
+    part_12 = h * L_all[1:]
     del h
-    d_w = -torch.exp(w_tile) * _running(total_4, True, True).sub_(_running(total_5, True, False)).add_(_running(k_tile * de_out, False, True)).add_((prefix32_gK[:, :, :, -1] * part_11.sum(4))[:, :, :, None])  # gradient of w
+    d_w = -torch.exp(w_tile) * _running(total_4, True, True).sub_(_running(total_5, True, False)).add_(_valid(part_11, T).sum(3)[:, :, :, None]).add_((prefix32_gK[:, :, :, -1] * part_12.sum(4))[:, :, :, None])  # gradient of w
     return (
-        _tokens(total, T, k.shape[2], k.dtype),
-        _tokens(total_2, T, v.shape[2], v.dtype),
-        _tokens(total_3, T, r.shape[2], r.dtype),
-        _tokens(d_w, T, w.shape[2], w.dtype),
+        _tokens(total, k.shape[2], k.dtype),
+        _tokens(total_2, v.shape[2], v.dtype),
+        _tokens(total_3, r.shape[2], r.dtype),
+        _tokens(d_w, w.shape[2], w.dtype),
         L_all[0].clone(),
     )
 
@@ -540,7 +557,7 @@ def _m_token(
     del r_tile
     y = part.sum(3)  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), T, H, k.dtype),
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, k.dtype),
         M_all[-1].clone(),
     )
 
@@ -560,7 +577,7 @@ def m_step(
         state.copy_(final)
     else:
         state.index_copy_(0, state_indices, final.to(state.dtype))
-    return y.squeeze(1)
+    return y[:, 0, 0]
 
 
 def _m_layer_forward(
@@ -653,7 +670,7 @@ def _m_layer_forward(
     del A_half1
     y = (part @ M_all[:-1]).add_(total @ v_tile)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, T, H, k.dtype),
+        _tokens(y, H, k.dtype),
         M_all[-1].clone(),
     )
 
@@ -820,7 +837,7 @@ def _m_layer_backward(
     del q_half2, ds_half2
     _half(total_4, 1, 1).addcmul_(q_half1, ds_half1)
     del q_half1, ds_half1
-    total_5 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    total_5 = k_tile * de_out
     _half(total_5, 16, 0).addcmul_(k_half16, de_half16)
     del de_half16, k_half16
     _half(total_5, 8, 0).addcmul_(k_half8, de_half8)
@@ -831,20 +848,22 @@ def _m_layer_backward(
     del de_half2, k_half2
     _half(total_5, 1, 0).addcmul_(k_half1, de_half1)
     del de_half1, k_half1
-    part_11 = h * L_all[1:]
+    part_11 = k_tile * de_out
+    del k_tile, de_out
+    part_12 = h * L_all[1:]
     del h
-    dgK = _running(total_4, True, True).sub_(_running(total_5, True, False)).add_(_running(k_tile * de_out, False, True)).add_((prefix32_gK[:, :, :, -1] * part_11.sum(4))[:, :, :, None])  # gradient of the log-decay
-    del k_tile, prefix32_gK, de_out, total_4, total_5, part_11
+    dgK = _running(total_4, True, True).sub_(_running(total_5, True, False)).add_(_valid(part_11, T).sum(3)[:, :, :, None]).add_((prefix32_gK[:, :, :, -1] * part_12.sum(4))[:, :, :, None])  # gradient of the log-decay
+    del prefix32_gK, total_4, total_5, part_11, part_12
     d_w_raw = -torch.exp(w0_tile[:, :, :, None] + w_raw_tile) * dgK  # gradient of w_raw
     del w0_tile, w_raw_tile, dgK
     write = _valid(d_w_raw, T).sum(3).expand(chunks, B, H, K)
     d_w0_final = write.sum(0)  # of later tokens
     return (
-        _tokens(total, T, k.shape[2], k.dtype),
-        _tokens(total_2, T, v.shape[2], v.dtype),
-        _tokens(total_3, T, r.shape[2], r.dtype),
+        _tokens(total, k.shape[2], k.dtype),
+        _tokens(total_2, v.shape[2], v.dtype),
+        _tokens(total_3, r.shape[2], r.dtype),
         _per_head(d_w0_final, w0.shape[0], w0.dtype),
-        _tokens(d_w_raw, T, w_raw.shape[2], w_raw.dtype),
+        _tokens(d_w_raw, w_raw.shape[2], w_raw.dtype),
         L_all[0].clone(),
     )
 
@@ -899,7 +918,7 @@ def _m_layer_token(
     del r_tile
     y = part.sum(3)  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), T, H, k.dtype),
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, k.dtype),
         M_all[-1].clone(),
     )
 
@@ -920,4 +939,4 @@ def m_layer_step(
         state.copy_(final)
     else:
         state.index_copy_(0, state_indices, final.to(state.dtype))
-    return y.squeeze(1)
+    return y[:, 0, 0]

@@ -684,14 +684,14 @@ def _m_gradients_kernel(
     decay_3 = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
     map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
     map_6 = decay_3 * map_5  # [BLOCK_K, BLOCK_V]
-    sum_4 = tl.sum(tl.sum(map_6, 1), 0)
+    sum_5 = tl.sum(tl.sum(map_6, 1), 0)
     decay_4 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
     dot_3 = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     dx_out = decay_4[:, None] * dot_3  # through L [C, BLOCK_V]
     q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
     s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
     map_7 = tl.trans(s.to(tl.float32)) * ds_out  # [BLOCK_K, C]
-    sum_3 = tl.sum(map_7, 0)  # [C]
+    sum_4 = tl.sum(map_7, 0)  # [C]
     dot_4 = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
     map_8 = dot_4 * map_3  # [C, C]
     At_all = tl.where(token[None, :] >= token[:, None], map_8, 0.0)  # scores of the pairs: pairs with j <= i [C, C]
@@ -702,7 +702,7 @@ def _m_gradients_kernel(
     dot_5 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     de_out = decay_4[:, None] * dot_5  # through L [C, BLOCK_K]
     map_9 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-    sum_5 = tl.sum(map_9, 1)  # [C]
+    sum_1 = tl.sum(map_9, 1)  # [C]
     map_10 = dot_2 * map_3  # [C, C]
     Bt_all = tl.where(token[None, :] >= token[:, None], map_10, 0.0)  # pairs with j <= i [C, C]
     de_all = tl.dot(Bt_all.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -710,15 +710,15 @@ def _m_gradients_kernel(
     d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_3.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     pairs_all = At_all * dot_2  # contribution of each pair [C, C]
-    sum_1 = tl.sum(pairs_all, 1)  # [C]
-    sum_2 = tl.sum(pairs_all, 0)  # [C]
-    map_11 = sum_2 - sum_1  # [C]
-    map_12 = sum_3 + map_11  # [C]
-    terms = map_12  # [C]
-    inside_0 = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk [C]
-    terms_2 = sum_5  # [C]
-    running = tl.cumsum(terms_2, 0) - terms_2  # [C]
-    dg0 = inside_0 + running + sum_4  # gradient of the log-decay [C]
+    sum_2 = tl.sum(pairs_all, 1)  # [C]
+    sum_3 = tl.sum(pairs_all, 0)  # [C]
+    map_11 = sum_3 - sum_2  # [C]
+    map_12 = sum_4 + map_11  # [C]
+    map_13 = map_12 - sum_1  # [C]
+    terms = map_13  # [C]
+    inside_0 = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C]
+    sum_6 = tl.sum(sum_1, 0)
+    dg0 = inside_0 + sum_6 + sum_5  # gradient of the log-decay [C]
     d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t), dg0.to(d_log_a_ptr.dtype.element_ty), mask=valid)
 
@@ -1222,14 +1222,14 @@ def _m_layer_gradients_kernel(
     decay_3 = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
     map_6 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
     map_7 = decay_3 * map_6  # [BLOCK_K, BLOCK_V]
-    sum_4 = tl.sum(tl.sum(map_7, 1), 0)
+    sum_5 = tl.sum(tl.sum(map_7, 1), 0)
     decay_4 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
     dot_3 = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     dx_out = decay_4[:, None] * dot_3  # through L [C, BLOCK_V]
     q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
     s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
     map_8 = tl.trans(s.to(tl.float32)) * ds_out  # [BLOCK_K, C]
-    sum_3 = tl.sum(map_8, 0)  # [C]
+    sum_4 = tl.sum(map_8, 0)  # [C]
     dot_4 = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
     map_9 = dot_4 * map_4  # [C, C]
     At_all = tl.where(token[None, :] >= token[:, None], map_9, 0.0)  # scores of the pairs: pairs with j <= i [C, C]
@@ -1240,7 +1240,7 @@ def _m_layer_gradients_kernel(
     dot_5 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     de_out = decay_4[:, None] * dot_5  # through L [C, BLOCK_K]
     map_10 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-    sum_5 = tl.sum(map_10, 1)  # [C]
+    sum_1 = tl.sum(map_10, 1)  # [C]
     map_11 = dot_2 * map_4  # [C, C]
     Bt_all = tl.where(token[None, :] >= token[:, None], map_11, 0.0)  # pairs with j <= i [C, C]
     de_all = tl.dot(Bt_all.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -1248,18 +1248,18 @@ def _m_layer_gradients_kernel(
     d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_3.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     pairs_all = At_all * dot_2  # contribution of each pair [C, C]
-    sum_1 = tl.sum(pairs_all, 1)  # [C]
-    sum_2 = tl.sum(pairs_all, 0)  # [C]
-    map_12 = sum_2 - sum_1  # [C]
-    map_13 = sum_3 + map_12  # [C]
-    terms = map_13  # [C]
-    inside_0 = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk [C]
-    terms_2 = sum_5  # [C]
-    running = tl.cumsum(terms_2, 0) - terms_2  # [C]
-    dg0 = inside_0 + running + sum_4  # gradient of the log-decay [C]
-    part_18_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_18_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_18_0) / (1.0 + part_18_0)
-    d_a_raw_new = part_18_1 * dg0  # gradient of a_raw [C]
+    sum_2 = tl.sum(pairs_all, 1)  # [C]
+    sum_3 = tl.sum(pairs_all, 0)  # [C]
+    map_12 = sum_3 - sum_2  # [C]
+    map_13 = sum_4 + map_12  # [C]
+    map_14 = map_13 - sum_1  # [C]
+    terms = map_14  # [C]
+    inside_0 = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C]
+    sum_6 = tl.sum(sum_1, 0)
+    dg0 = inside_0 + sum_6 + sum_5  # gradient of the log-decay [C]
+    part_19_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_19_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_19_0) / (1.0 + part_19_0)
+    d_a_raw_new = part_19_1 * dg0  # gradient of a_raw [C]
     d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
     tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t), d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid)
 

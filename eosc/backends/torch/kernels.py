@@ -234,7 +234,7 @@ class _Printer:
             case Per.TOKEN:
                 target = f"{like}.dtype" if like else f"{self._first()}.dtype"
                 heads = f"{like}.shape[2]" if like else "H"
-                return call("_tokens", held, "T", heads, target)
+                return call("_tokens", held, heads, target)
             case Per.SEGMENT:
                 assert like is not None
                 return call("_per_head", held, f"{like}.shape[0]", f"{like}.dtype")

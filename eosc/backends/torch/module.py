@@ -12,16 +12,8 @@ from eosc.ir.nodes import Array, Per
 from eosc.lowering import adjoint, chunk, token
 from eosc.lowering.parts import Form
 from eosc.lowering.scan import Scan
-from eosc.schedule.program import ScanStep
 
-
-def torch_chunk(step: ScanStep) -> int:
-    """Tokens a chunk of the printed torch kernels: a rule of the certified forms alone.
-
-    Long chunks spare states, short ones spare pairs. Where a chunk of 64 is certified to be one
-    block about its middle, it costs no levels and wins on a CPU at K = V = 64; else 32 does.
-    """
-    return 64 if step.form(64).base == 64 else 32
+TOKENS_PER_CHUNK = 32  # long chunks spare states, short ones pairs: the best on a CPU at K = V = 64
 
 
 @cache
@@ -51,7 +43,7 @@ def _step(scan: Scan, whole: Function, name: str) -> Function:
         (2, "state.copy_(final)", None),
         (1, "else:", None),
         (2, "state.index_copy_(0, state_indices, final.to(state.dtype))", None),
-        (1, "return y.squeeze(1)", None),
+        (1, "return y[:, 0, 0]", None),
     )
     return Function(
         f"{name}_step",

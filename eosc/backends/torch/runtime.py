@@ -45,12 +45,20 @@ def _headed(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
     return x[None, None].to(dtype)
 
 
-def _tokens(x: Tensor, T: int, heads: int, dtype: torch.dtype) -> Tensor:
-    """[chunks, B, H, chunk, ...] as [B, T, heads, ...]; heads that share are summed."""
-    x = x.permute(1, 0, 3, 2, *range(4, x.dim())).flatten(1, 2)[:, :T]
-    if x.shape[2] != heads:
-        x = x.unflatten(2, (heads, x.shape[2] // heads)).sum(3)
-    return x.to(dtype).contiguous()
+def _tokens(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[chunks, B, H, chunk, ...] seen as [B, chunks, chunk, heads, ...]; sharing heads summed."""
+    x = x.permute(1, 0, 3, 2, *range(4, x.dim()))
+    if x.shape[3] != heads:
+        x = x.unflatten(3, (heads, x.shape[3] // heads)).sum(4)
+    return x.to(dtype)
+
+
+def _joined(parts: Sequence[Tensor], T: int) -> Tensor:
+    """Groups of sequences, each [b, chunks, chunk, ...], as [B, T, ...]: copied once."""
+    found = parts[0].new_empty(sum(len(x) for x in parts), *parts[0].shape[1:])
+    for target, x in zip(found.split([len(x) for x in parts]), parts, strict=True):
+        target.copy_(x)
+    return found.flatten(1, 2)[:, :T].contiguous()
 
 
 def _per_head(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
@@ -245,15 +253,14 @@ def _carry_products(
     torch.matmul(left, right, out=written)
     if scale != 1.0:
         written.mul_(scale)
-    if decay is not None:
-        decay = decay.expand(*lead, *decay.shape[3:])
-    for step in range(chunks):
-        c = chunks - 1 - step if reverse else step
-        held, target = found[c + reverse], found[c + 1 - reverse]
-        if decay is None:
-            target.add_(held)
-        else:
-            target.addcmul_(decay[c], held)
+    held, *later = reversed(found.unbind(0)) if reverse else found.unbind(0)
+    if decay is None:
+        for target in later:
+            held = target.add_(held)
+        return found
+    decays = decay.expand(*lead, *decay.shape[3:]).unbind(0)
+    for target, each in zip(later, reversed(decays) if reverse else decays, strict=True):
+        held = target.addcmul_(each, held)
     return found
 
 
@@ -266,20 +273,28 @@ def _in_groups(
 ) -> tuple[Tensor, ...]:
     """Run sequences of one length; on a CPU a few at a time, so that their tiles fit its caches.
 
-    kinds: as for `_each_sequence`.
+    kinds: of each result: t, along time; n, one a sequence; s, the sum over sequences.
     """
-    B = tokens[0].shape[0]
-    group = max(1, (1 << 18) // max(1, *(x.numel() // max(1, B) for x in tokens)))
-    if group >= B or not tokens[0].is_cpu:
-        return run(*tokens, *shared, *states)
+    B, T = tokens[0].shape[:2]
+    group = max(1, B)
+    if tokens[0].is_cpu:
+        # The C library hands free memory back to the system, page by page, once there is more of it
+        # than twice the largest block yet freed. Free one that is never touched: pages then stay.
+        torch.empty(31 << 20, dtype=torch.uint8)
+        group = max(1, (1 << 18) // max(1, *(x[:1].numel() for x in tokens)))
     parts = []
-    for a in range(0, B, group):
+    for a in range(0, max(1, B), group):
         own = [None if state is None else state[a : a + group] for state in states]
         parts.append(run(*(x[a : a + group] for x in tokens), *shared, *own))
-    return tuple(
-        torch.stack(found).sum(0) if kind == "s" else torch.cat(found)
-        for kind, found in zip(kinds, zip(*parts, strict=True), strict=True)
-    )
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "t":
+            joined.append(_joined(found, T))
+        elif len(found) == 1:
+            joined.append(found[0])
+        else:
+            joined.append(torch.stack(found).sum(0) if kind == "s" else torch.cat(found))
+    return tuple(joined)
 
 
 def _each_sequence(
@@ -292,13 +307,13 @@ def _each_sequence(
 ) -> tuple[Tensor, ...]:
     """Run sequences packed along time one by one.
 
-    kinds: of each result: t, along time; n, one a sequence; s, the sum over sequences.
+    kinds: as for `_in_groups`.
     """
     bounds = cu_seqlens.tolist()
     parts = []
     for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
         own = [None if state is None else state[n : n + 1] for state in states]
-        parts.append(run(*(x[:, a:b] for x in tokens), *shared, *own))
+        parts.append(_in_groups(run, [x[:, a:b] for x in tokens], shared, own, kinds))
     joined = []
     for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
         if kind == "s":
