@@ -1,0 +1,144 @@
+"""Print the kernels of the zoo into a folder, and load them again on a machine without the zoo."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import json
+import pickle
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+CANDIDATES = {
+    "pairwise": (("gradients", "", 2, 256, 256, 32, 32, 8, 1, "ieee"),),
+    "levels": (
+        ("outputs", "", 2, 256, 256, 32, 32, 8, 1, "ieee"),
+        ("gradients_value", "", 2, 256, 256, 32, 32, 8, 1, "ieee"),
+        ("gradients_whole", "", 2, 256, 256, 32, 256, 8, 1, "ieee"),
+        ("gradients", "", 2, 256, 256, 32, 16, 8, 1, "ieee"),
+    ),
+}
+"""Rows that the table lacks: with them the rows of the walks up to 256 run."""
+
+
+def generate(folder: Path) -> None:
+    """Print the kernels of every mixer with a fused scan, and those of its layer.
+
+    The mixers are those of the zoo, and of this folder for what the zoo has not.
+    """
+    from eosc import api
+    from eosc.resources import zoo_folder
+    from eosc.schedule.table import TABLE
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rows: dict[str, list[object]] = {}
+    for row in TABLE:
+        rows.setdefault(row.structure, []).append(row.printed)
+    (folder / "table.json").write_text(json.dumps(rows), encoding="utf-8")
+    for path in (
+        *sorted(zoo_folder().glob("*/*.eos")),
+        *sorted(Path(__file__).parent.glob("*.eos")),
+    ):
+        try:
+            mixers = dict(api.mixers(path))
+        except Exception as error:
+            print(f"{path.name}: {type(error).__name__}: {error}", file=sys.stderr)
+            continue
+        for name, mixer in mixers.items():
+            try:
+                _generate(folder, name, mixer)
+            except Exception as error:
+                print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
+
+
+def _generate(folder: Path, name: str, mixer: Any) -> None:
+    from eosc.backends.triton.module import render_steps
+    from eosc.pipeline import PIPELINE
+
+    program = PIPELINE.program(mixer)
+    for step in program.scans[:1]:
+        text = render_steps([("m", step)])
+        (folder / f"{name}.py").write_text(text, encoding="utf-8")
+        (folder / f"{name}.scan").write_bytes(pickle.dumps(step.scan))
+        sums = json.dumps(running_sums(mixer, program.steps))
+        (folder / f"{name}.sums.json").write_text(sums, encoding="utf-8")
+    inside = PIPELINE.inside(program)
+    if inside is not None:
+        packages = folder / "packages"
+        PIPELINE.build(name, mixer, packages)
+        (packages / f"{name}.scan").write_bytes(pickle.dumps(inside.scans[0].scan))
+
+
+def running_sums(mixer: Any, steps: Any) -> dict[str, tuple[str, str, int]]:
+    """The arrays that a program computes as running sums: the sum, of what, how many tokens ago."""
+    from eosc.semantics.terms import Read, Running
+
+    found: dict[str, tuple[str, str, int]] = {}
+    for step in steps:
+        term = getattr(step, "term", None)
+        if not isinstance(term, Read) or term.at is None:
+            continue
+        value = mixer.by_name[term.name].value
+        if isinstance(value, Running) and isinstance(value.arg, Read):
+            found[step.name] = (value.op, value.arg.name, term.at.offset)
+    return found
+
+
+def load(folder: Path, name: str) -> tuple[ModuleType, Any]:
+    """The printed kernels of a mixer, and its scan."""
+    module = _executed(f"kernels_{name}", folder / f"{name}.py")
+    # Only files that `generate` wrote are read here.
+    return module, pickle.loads((folder / f"{name}.scan").read_bytes())
+
+
+def load_sums(folder: Path, name: str) -> dict[str, tuple[str, str, int]]:
+    """What `running_sums` found when the kernels were printed."""
+    text = (folder / f"{name}.sums.json").read_text(encoding="utf-8")
+    return {array: (op, source, delay) for array, (op, source, delay) in json.loads(text).items()}
+
+
+@functools.cache
+def load_package(folder: Path, name: str) -> tuple[ModuleType, ModuleType, Any]:
+    """The operators of a mixer with a layer, its Triton kernels, and the scan of its layer.
+
+    Once a process: operators are registered once, with the module that came first.
+    """
+    place = folder / "packages" / name
+    _executed(f"packages_{name}", place / "__init__.py", [str(place)])
+    op = importlib.import_module(f"packages_{name}.op")
+    kernels = importlib.import_module(f"packages_{name}.triton_kernels")
+    scan = (folder / "packages" / f"{name}.scan").read_bytes()
+    return op, kernels, pickle.loads(scan)
+
+
+def _executed(name: str, path: Path, search: list[str] | None = None) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=search)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def recorded(module: ModuleType, scan: Any) -> list[tuple[object, ...]]:
+    """From now on the list of the rows of the table that the functions of a module use."""
+    if hasattr(module, "_ROWS_USED"):
+        module._ROWS_USED.clear()
+        return module._ROWS_USED
+    used: list[tuple[object, ...]] = []
+    config = module._config
+    structure = "levels" if scan.vector else "pairwise"
+
+    def _config(kernel: str, device: Any, width: int, K: int, V: int) -> Any:
+        found = config(kernel, device, width, K, V)
+        for row in module._TABLE:
+            fits = row[0] == kernel and row[2] in (0, width) and K <= row[3] and V <= row[4]
+            if fits and row[5:] == found:
+                used.append((structure, *row))
+                break
+        return found
+
+    module._config, module._ROWS_USED = _config, used
+    return used
