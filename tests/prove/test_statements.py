@@ -19,7 +19,7 @@ from eosc.prove.statements.layouts import layouts
 from eosc.recurrence.operands import learned_kernels
 from eosc.reference import evaluate
 from eosc.semantics.elaborate import elaborate
-from eosc.semantics.model import Mixer
+from eosc.semantics.model import Axis, Mixer
 from eosc.semantics.terms import Apply, AxisSize, Number, Type
 from eosc.semantics.theorems import Equivalence, Side, Theorem
 from eosc.syntax import parse
@@ -190,7 +190,7 @@ class Machine:
 def operand_values(mixer: Mixer, tensors: Mapping[str, torch.Tensor], head: int) -> Values:
     """Symbols of the left side as entries of the operands of one sequence and head."""
     terms = [x for d in mixer.declarations for x in (d.value, d.initial) if x is not None]
-    known = layouts(mixer.axes, terms, {"R": SIZES["R"]})
+    known = layouts((*mixer.axes, *sized(mixer)), terms)
     by_name = {each.name: each for each in (*mixer.operands, *learned_kernels(mixer))}
 
     def read(name: str, places: tuple[int, ...]) -> complex:
@@ -239,18 +239,18 @@ def reflexive(mixer: Mixer) -> Problem:
     names = tuple(each.name for each in mixer.operands)
     side = Side(mixer)
     claim = Equivalence("prove", side, side, (), names, ())
-    return state(_sized(mixer, claim), claim)
-
-
-def _sized(mixer: Mixer, claim: Equivalence) -> Theorem:
-    if all(axis.name != "R" for axis in mixer.axes):
-        return Theorem(mixer.name, (claim,))
-    size = Number(value=Fraction(SIZES["R"]), type=Type())
-    return Theorem(
-        mixer.name,
-        (claim,),
-        assumed=(Apply(op="eq", args=(AxisSize(axis="R", type=Type()), size), type=Type()),),
+    assumed = tuple(
+        Apply(op="eq", args=(AxisSize(axis=each.name, type=Type()), each.size), type=Type())
+        for each in sized(mixer)
+        if each.size is not None
     )
+    return state(Theorem(mixer.name, (claim,), assumed=assumed), claim)
+
+
+def sized(mixer: Mixer) -> tuple[Axis, ...]:
+    """The axis of a fold, with the size that the statement assumes."""
+    size = Number(value=Fraction(SIZES["R"]), type=Type())
+    return tuple(Axis("R", size) for axis in mixer.axes if axis.name == "R")
 
 
 def check_outputs(mixer: Mixer) -> None:
@@ -261,7 +261,7 @@ def check_outputs(mixer: Mixer) -> None:
     tensors = sample(mixer, 1, LENGTH, HEADS, sizes, generator)
     expected = evaluate(mixer, tensors, sizes={**sizes, "H": HEADS}).output
     terms = [x for d in mixer.declarations for x in (d.value, d.initial) if x is not None]
-    known = layouts(mixer.axes, terms, {"R": SIZES["R"]})
+    known = layouts((*mixer.axes, *sized(mixer)), terms)
     atomic = {s.sort: sizes.get(n, 0) for n, s in known.items() if s.sort and not s.radices}
     atomic |= {
         s.sort: sizes[n] // math.prod(s.radices)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from eosc.algebra.interval import Interval
+from eosc.diagnostics import Span
 from eosc.prove import formula
 from eosc.prove.formula import Equation, Formula, Problem
+from eosc.prove.statements.assumptions import (
+    Assumptions,
+    Joined,
+    assumptions,
+    declared,
+    enter_equations,
+    is_given,
+)
 from eosc.prove.statements.draft import Draft
 from eosc.prove.statements.environment import Environment, Names, Unstated
 from eosc.prove.statements.layouts import layouts
@@ -52,29 +61,40 @@ def _equivalence(theorem: Theorem, claim: Equivalence) -> Problem:
 
 
 def sides(theorem: Theorem, claim: Equivalence) -> tuple[Side, Side]:
-    """The definitions of both sides, entered in one draft."""
+    """The definitions of both sides, entered in one draft with what is assumed of them."""
     first, second = claim.left.mixer, claim.right.mixer
-    axes = (*first.axes, *second.axes, *theorem.axes)
-    values = [value for _, value in (*claim.bindings, *claim.left.fixed, *claim.right.fixed)]
-    terms = [*_terms(first), *_terms(second), *values]
-    draft = Draft(layouts(axes, terms, _sizes(theorem)))
-    ranges = _ranges(theorem, claim)
-    left = Side(_text(first), draft, "left.", fixed=dict(claim.left.fixed), ranges=ranges[0])
+    assumed = assumptions(theorem)
+    axes = (*first.axes, *second.axes, *theorem.axes, *assumed.axes)
+    fixed = [value for _, value in (*claim.bindings, *claim.left.fixed, *claim.right.fixed)]
+    draft = Draft(layouts(axes, [*_terms(first), *_terms(second), *fixed]))
+    known = {"left": first.by_name, "right": second.by_name}
+    values, ranges = _given(assumed, known, claim.span)
+    for name in claim.identified:
+        own, other = ranges["left"][name], ranges["right"][name]
+        ranges["left"][name] = _both(own, other, name, claim.span)
+    _check_identified(claim)
+    left = Side(
+        _text(first),
+        draft,
+        "left.",
+        fixed={**values["left"], **dict(claim.left.fixed)},
+        ranges=ranges["left"],
+    )
     given: dict[str, Side | Bound] = {name: left for name in claim.identified}
     given |= {name: Bound(value, left) for name, value in claim.bindings}
     given |= {name: left for name in _shared_kernels(first, second)}
-    _check_identified(claim)
     right = Side(
         _text(second),
         draft,
         "right.",
         "right.",
-        fixed=dict(claim.right.fixed),
+        fixed={**values["right"], **dict(claim.right.fixed)},
         given=given,
-        ranges=ranges[1],
+        ranges=ranges["right"],
     )
     left.enter()
     right.enter()
+    enter_equations(assumed, Joined({"left": left, "right": right}), draft.hypotheses)
     return left, right
 
 
@@ -156,51 +176,43 @@ def equations(
 # ---- assumptions
 
 
-def _sizes(theorem: Theorem) -> dict[str, int]:
-    """Axes whose size is assumed."""
-    found: dict[str, int] = {}
-    for term in theorem.assumed:
-        match term:
-            case ir.Apply(op="eq", args=(ir.AxisSize(axis=axis), ir.Number(value=value))):
-                pass
-            case ir.Apply(op="eq", args=(ir.Number(value=value), ir.AxisSize(axis=axis))):
-                pass
-            case _:
-                continue
-        if value.denominator != 1 or value < 1:
-            raise Unstated(f"axis {axis} has no size {value}", term.span)
-        found[axis] = int(value)
+def _given(
+    assumed: Assumptions, known: Mapping[str, Mapping[str, Declaration]], span: Span | None
+) -> tuple[dict[str, dict[str, Term]], dict[str, dict[str, Interval | None]]]:
+    """The values and the ranges of each side's operands, as declared and as assumed."""
+    values: dict[str, dict[str, Term]] = {word: {} for word in known}
+    ranges = {
+        word: {name: each.declared for name, each in names.items()} for word, names in known.items()
+    }
+    for name, value in assumed.values:
+        found = _operand(name, known, span)
+        if found is not None:
+            values[found[0]][found[1]] = value
+    for name, interval in assumed.ranges:
+        found = _operand(name, known, span)
+        if found is not None:
+            here = ranges[found[0]]
+            here[found[1]] = _both(here[found[1]], interval, name, span)
+    return values, ranges
+
+
+def _operand(
+    name: str, known: Mapping[str, Mapping[str, Declaration]], span: Span | None
+) -> tuple[str, str] | None:
+    found = declared(name, known)
+    if found is not None and not is_given(known[found[0]][found[1]]):
+        raise Unstated(f"'{name}' is defined: nothing more can be assumed of it", span)
     return found
 
 
-def _ranges(
-    theorem: Theorem, claim: Equivalence
-) -> tuple[dict[str, Interval | None], dict[str, Interval | None]]:
-    """The ranges of the operands of both sides, with what is assumed of them."""
-    first, second = claim.left.mixer, claim.right.mixer
-    left = {each.name: each.declared for each in first.declarations}
-    right = {each.name: each.declared for each in second.declarations}
-    for name in claim.identified:
-        left[name] = _both(left[name], right[name], name, claim)
-    for name, interval in theorem.ranges:
-        where = left if name in left else right
-        if name not in where:
-            continue
-        mixer = first if name in left else second
-        if mixer.by_name[name].value is not None:
-            raise Unstated(f"a range is assumed of '{name}', which is defined", claim.span)
-        where[name] = _both(where[name], interval, name, claim)
-    return left, right
-
-
 def _both(
-    left: Interval | None, right: Interval | None, name: str, claim: Claim
+    left: Interval | None, right: Interval | None, name: str, span: Span | None
 ) -> Interval | None:
     if left is None or right is None:
         return left or right
     found = left.intersect(right)
     if found is None:
-        raise Unstated(f"'{name}' has no value in both ranges", claim.span)
+        raise Unstated(f"'{name}' has no value in both ranges", span)
     return found
 
 
@@ -208,17 +220,21 @@ def _both(
 
 
 def _identity(theorem: Theorem, claim: Identity) -> Problem:
-    ranges = {each.name: each.declared for each in theorem.variables}
-    draft = Draft(layouts(theorem.axes, (claim.left, claim.right), _sizes(theorem)))
+    assumed = assumptions(theorem)
+    known = {"": {each.name: each for each in theorem.variables}}
+    values, ranges = _given(assumed, known, claim.span)
+    terms = (claim.left, claim.right, *theorem.assumed)
+    draft = Draft(layouts((*theorem.axes, *assumed.axes), terms))
     text = Text(theorem.name, theorem.axes, theorem.variables)
-    side = Side(text, draft, ranges=ranges)
-    axes = tuple(dict.fromkeys((*claim.left.type.axes, *claim.right.type.axes)))
+    side = Side(text, draft, fixed=values[""], ranges=ranges[""])
     goals = equations(
         side,
-        axes,
+        tuple(dict.fromkeys((*claim.left.type.axes, *claim.right.type.axes))),
         lambda env: evaluate(claim.left, env, side),
         lambda env: evaluate(claim.right, env, side),
         "identity",
         any(each.type.dependence is not Dependence.STATIC for each in (claim.left, claim.right)),
     )
-    return draft.problem(tuple(goals))
+    found = tuple(goals)
+    enter_equations(assumed, Joined({"": side}), draft.hypotheses)
+    return draft.problem(found)

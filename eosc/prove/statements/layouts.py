@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from eosc.prove.statements.environment import Layout, Unstated
@@ -15,30 +15,26 @@ def base(axis: str) -> str:
     return axis.rstrip("'")
 
 
-def layouts(
-    axes: Sequence[Axis], terms: Iterable[Term], sizes: Mapping[str, int]
-) -> dict[str, Layout]:
+def layouts(axes: Sequence[Axis], terms: Iterable[Term]) -> dict[str, Layout]:
     """How the places of each axis are written.
 
     Args:
-        axes: of all mixers of the statement; equal names are one axis.
+        axes: of all mixers of the statement; equal names are one axis. A size that is assumed is
+            one more axis of that name.
         terms: every term of the statement: `pairs` and `rope` split axes.
-        sizes: the axes of known size.
 
     Raises:
         Unstated: a size that is not a whole multiple of another axis.
     """
-    return _Layouts(axes, terms, sizes).found()
+    return _Layouts(axes, terms).found()
 
 
 class _Layouts:
     """Equations `axis = radix * other`, solved from the atomic axes upwards."""
 
-    def __init__(
-        self, axes: Sequence[Axis], terms: Iterable[Term], sizes: Mapping[str, int]
-    ) -> None:
+    def __init__(self, axes: Sequence[Axis], terms: Iterable[Term]) -> None:
         self._names = tuple(dict.fromkeys(axis.name for axis in axes))
-        self._sizes = dict(sizes)
+        self._sizes: dict[str, int] = {}
         self._parts: dict[str, tuple[int, str]] = {}
         for axis in axes:
             if axis.size is not None:
