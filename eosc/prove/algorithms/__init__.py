@@ -1,0 +1,1 @@
+"""Algorithms of the IR as statements, and their proofs."""

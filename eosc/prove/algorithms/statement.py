@@ -1,0 +1,473 @@
+"""What an `Algorithm` has to satisfy, as a `Problem`: trusted, and no proof is looked for here.
+
+The kernels of an algorithm walk chunks and carry tiles. For one chunk (B, E], with an arbitrary
+memory before it and an arbitrary adjoint after it, the goals say that each output at each token is
+the recurrence's, and that each carried tile is the recurrence's at the other end of the chunk. That
+is the step of an induction over the chunks of a walk, whatever their lengths, and over segments
+whose states a `SegmentScan` combines. A kernel of one token a chunk walks (t - 1, t].
+
+A backward algorithm is its gradient: <dy, y'> summed over the tokens, plus <after, m'[E]>, equals
+the tangents of the operands times what it stores, plus <before', l[B]>, for arbitrary tangents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from eosc.ir.nodes import (
+    Algorithm,
+    Array,
+    Carried,
+    Dims,
+    Kernel,
+    Let,
+    Load,
+    LogDecay,
+    Map,
+    Per,
+    SegmentScan,
+    State,
+    Store,
+    Sum,
+    Update,
+    Value,
+)
+from eosc.lowering.scan import Scan
+from eosc.prove import formula
+from eosc.prove.algorithms.places import Chain, Here, Place, Walk, shifted
+from eosc.prove.algorithms.reading import Blockwise, Meaning, Reader, Scope
+from eosc.prove.algorithms.recurrence import HIGH, LOW, Recurrence, array_meaning, array_symbol
+from eosc.prove.algorithms.scalars import Unreadable
+from eosc.prove.formula import TIME, ZERO, Equation, Formula, Problem, Symbol, Time
+
+TOKEN = {"t": 1}
+INITIAL, FINAL = "initial_state", "final_state"
+D_INITIAL, D_FINAL = "d_initial_state", "d_final_state"
+OUTPUT, D_OUTPUT = "y", "dy"
+MEMORY, ADJOINT, GATHERED = "m", "l", "gathered"
+
+
+def state_algorithm(
+    scan: Scan, algorithm: Algorithm, cuts: Mapping[str, str] | None = None
+) -> Problem:
+    """The statement that an algorithm computes its scan, or the gradient of its scan.
+
+    Args:
+        scan: what is computed.
+        algorithm: how.
+        cuts: per prologue of the scan, the let of the algorithm that holds its gradient: the
+            statement then has a goal for each, and the gradients of the operands are stated for
+            arbitrary gradients of the prologues. Any choice states the same of the algorithm.
+
+    Raises:
+        Unreadable: the algorithm does something that statements cannot speak of, or starts a tile
+            from what it is not.
+    """
+    return _Statement(scan, algorithm, dict(cuts or {})).problem()
+
+
+@dataclass(slots=True)
+class _Body:
+    """One kernel while it is read.
+
+    gathered: per operand without time, what one chunk adds to its gradient.
+    stored: per operand with time, its gradient at the goal's token.
+    """
+
+    kernel: Kernel
+    reader: Reader
+    scope: Scope
+    here: Here
+    chain: Chain
+    stored: dict[str, Formula] = field(default_factory=dict)
+    gathered: dict[str, Formula] = field(default_factory=dict)
+
+
+class _Statement:
+    """The goals of an algorithm, launch by launch."""
+
+    def __init__(self, scan: Scan, algorithm: Algorithm, cuts: dict[str, str]) -> None:
+        self.scan, self.algorithm, self.cuts = scan, algorithm, cuts
+        self.backward = any(each.name == D_OUTPUT for each in algorithm.inputs)
+        self.recurrence = Recurrence(scan, opaque=not self.backward or bool(cuts))
+        self.arrays = algorithm.arrays
+        self.goals: list[Equation] = []
+        self.chunked: dict[str, str] = {}
+        self.ends: dict[str, str] = {}
+        self.starts: dict[str, str] = {INITIAL: MEMORY}
+        self.done: dict[str, None] = {}
+        self.final: _Body | None = None
+        self.bars: dict[str, Meaning] = {}
+        if self.backward:
+            self.recurrence.adjoint()
+            self.recurrence.tangents()
+            self.starts[D_FINAL] = ADJOINT
+        self.prologues = {_bare(value): name for name, value in scan.prologues()}
+        for each in algorithm.inputs:
+            if each.per in (Per.TOKEN, Per.HEAD, Per.CALL):
+                symbol = array_symbol(each.name, each.axes, each.per, each.log)
+                self.recurrence.symbols.setdefault(each.name, symbol)
+
+    def problem(self) -> Problem:
+        lengths = {each.chunk for each in self.algorithm.kernels}
+        if len(lengths) != 1:
+            raise Unreadable("kernels with chunks of different lengths")
+        for launch in self.algorithm.launches:
+            if isinstance(launch, SegmentScan):
+                self.combine(launch)
+            else:
+                self.kernel(launch)
+        if self.backward:
+            self.gradient()
+        missing = [each.name for each in self.algorithm.outputs if each.name not in self.done]
+        if missing:
+            raise Unreadable(f"nothing says what {missing[0]} is")
+        recurrence = self.recurrence
+        axes = {sort: None for each in recurrence.symbols.values() for sort in each.sorts}
+        return Problem(
+            tuple(axis for axis in axes if axis != TIME),
+            tuple(recurrence.symbols.values()),
+            tuple(recurrence.definitions.values()),
+            tuple(self.goals),
+            facts=(({}, LOW), (LOW, HIGH)),
+        )
+
+    # Kernels
+
+    def kernel(self, kernel: Kernel) -> None:
+        body = self.body(kernel)
+        for statement in kernel.body:
+            match statement:
+                case Let():
+                    self.let(body, statement)
+                case Update():
+                    self.update(body, statement)
+                case Store():
+                    self.store(body, statement)
+        for each in kernel.carried:
+            self.carry(body, each)
+        done = 0
+        while done < len(body.reader.blockwise):
+            self.independent(body, body.reader.blockwise[done], done)
+            done += 1
+        if body.stored or body.gathered:
+            if self.final is not None:
+                raise Unreadable("gradients stored by two kernels")
+            self.final = body
+
+    def body(self, kernel: Kernel) -> _Body:
+        token = kernel.chunk == 1
+        low, high = (shifted(TOKEN, -1), TOKEN) if token else (LOW, HIGH)
+        reader = Reader(self.arrays, Walk(low, high, kernel.chunk), timed=not token)
+        loads: dict[str, Meaning] = {}
+        for each in self.algorithm.inputs:
+            if each.per in (Per.TOKEN, Per.HEAD, Per.CALL):
+                loads[each.name] = array_meaning(each.name, each.per)
+        for name, held in self.chunked.items():
+            loads[name] = _fixed(held, low if held == MEMORY else high)
+        states = {each.name: self.incoming(kernel, each, low, high) for each in kernel.carried}
+        chain = Chain()
+        here = Here({} if token else {"i": Place(TOKEN, chain=chain)})
+        return _Body(kernel, reader, Scope(states=states, loads=loads), here, chain)
+
+    def role(self, kernel: Kernel, tile: Carried) -> str:
+        """What a carried tile is: a memory, an adjoint, a part of the decay, a gradient."""
+        forward = kernel.direction == 1
+        if tile.final is not None and self.operand_of(tile.final) is not None:
+            return GATHERED
+        if tile.start == 1 and forward:
+            for name in self.recurrence.logs:
+                if self.recurrence.log_axes(name) == tile.dims:
+                    return name
+        if tile.dims == (self.scan.key, self.scan.value) and tile.start == 0:
+            return MEMORY if forward else ADJOINT
+        raise Unreadable(f"nothing says what the carried tile {tile.name} is")
+
+    def operand_of(self, gradient: str) -> Array | None:
+        """The operand whose gradient has this name."""
+        for each in self.scan.operands:
+            if gradient == f"d_{each.name}" and each.name in self.scan.trainable:
+                return each
+        return None
+
+    def incoming(self, kernel: Kernel, tile: Carried, low: Time, high: Time) -> Meaning:
+        """What a carried tile holds before the chunk is walked; its first value is checked."""
+        role = self.role(kernel, tile)
+        first = tile.initial
+        if role in (MEMORY, ADJOINT) and not kernel.segmented:
+            if first is None or self.starts.get(first) != role:
+                raise Unreadable(f"{tile.name} of {kernel.name} starts from {first}")
+            return _fixed(role, low if role == MEMORY else high)
+        if first is not None or (role == GATHERED and tile.start != 0):
+            raise Unreadable(f"{tile.name} of {kernel.name} starts from {first or tile.start}")
+        match role:
+            case "m" | "l":
+                return _fixed(role, low if role == MEMORY else high)
+            case "gathered":
+                self.recurrence.symbols.setdefault(
+                    f"sum.{tile.final}", Symbol(f"sum.{tile.final}", tile.dims)
+                )
+                return array_meaning(f"sum.{tile.final}", Per.HEAD)
+        if not kernel.segmented:
+            raise Unreadable(f"{tile.name} of {kernel.name} starts with each segment")
+        return _fixed(self.recurrence.decayed(role), low)
+
+    def let(self, body: _Body, let: Let) -> None:
+        value, scope = let.value, body.scope
+        inner = value.arg if isinstance(value, LogDecay) else value
+        name = self.prologues.get(_bare(inner))
+        cuts = dict(scope.cuts)
+        if name is not None:
+            timed = "i" in dict(self.scan.prologues())[name].dims
+            cuts[let.name] = array_meaning(f"scan.{name}", Per.TOKEN if timed else Per.HEAD)
+        elif let.name in self.cuts.values() and self.gradients_in(body.kernel):
+            prologue = next(each for each, cut in self.cuts.items() if cut == let.name)
+            self.cut(body, let, prologue)
+            cuts[let.name] = array_meaning(f"grad.{prologue}", Per.TOKEN)
+            self.bars[let.name] = array_meaning(f"bar.{prologue}", Per.TOKEN)
+        lets = {**scope.lets, let.name: (value, scope)}
+        body.scope = replace(scope, lets=lets, cuts=cuts)
+
+    def gradients_in(self, kernel: Kernel) -> bool:
+        """Whether a kernel stores gradients of operands."""
+        names = [each.array for each in kernel.body if isinstance(each, Store)]
+        names += [each.final for each in kernel.carried if each.final is not None]
+        return any(self.operand_of(name) is not None for name in names)
+
+    def update(self, body: _Body, update: Update) -> None:
+        """The tile's next value; that of a gathered gradient is for arbitrary gradients."""
+        tile = next(each for each in body.kernel.carried if each.name == update.state)
+        gathered = self.role(body.kernel, tile) == GATHERED
+        scope = self.arbitrary(body) if gathered else body.scope
+        states = {**body.scope.states, update.state: (update.value, scope)}
+        body.scope = replace(body.scope, states=states)
+
+    def goal(
+        self, body: _Body, name: str, axes: Dims, left: Formula, right: Formula, token: bool
+    ) -> None:
+        """A goal over indices of the axes, and over the token where there is one."""
+        parameters = [(self.recurrence.letter(axis), axis) for axis in axes]
+        facts: tuple[tuple[Time, Time], ...] = ()
+        if token:
+            chain = body.chain
+            parameters = [("t", TIME), *chain.parameters(), *parameters]
+            facts = chain.facts(TOKEN, LOW, HIGH)
+        self.goals.append(Equation(name, tuple(parameters), left, right, facts))
+
+    def fresh_chain(self, body: _Body) -> None:
+        """Forget the block points that earlier goals asked for."""
+        body.chain.used.clear()
+
+    def at(self, body: _Body, axes: Dims) -> Here:
+        """The goal's token and indices."""
+        return replace(body.here, indices={axis: self.recurrence.letter(axis) for axis in axes})
+
+    def cut(self, body: _Body, let: Let, prologue: str) -> None:
+        """The goal that a let is the gradient of a prologue."""
+        axes = tuple(each for each in let.value.dims if each != "i")
+        self.fresh_chain(body)
+        left = body.reader.read(let.value, self.at(body, axes), body.scope)
+        self.recurrence.symbols[f"bar.{prologue}"] = Symbol(f"bar.{prologue}", (TIME, *axes))
+        right = self.recurrence.gradient(prologue, TOKEN)
+        self.goal(body, f"{body.kernel.name}.{let.name}", axes, left, right, token=True)
+
+    def independent(self, body: _Body, blockwise: Blockwise, number: int) -> None:
+        """The goal that a value at a token does not depend on how the chunk is cut into blocks."""
+        value = blockwise.value
+        time = [name for name in value.dims if name in ("i", "j")]
+        axes = tuple(each for each in value.dims if each not in time)
+        self.fresh_chain(body)
+        indices = {axis: self.recurrence.letter(axis) for axis in axes}
+        left, right = (
+            body.reader.read(
+                value, Here({time[0]: Place(TOKEN, chain=chain)}, indices), blockwise.scope
+            )
+            for chain in (body.chain, None)
+        )
+        name = f"{body.kernel.name}.blocks{number + 1}"
+        self.goal(body, name, axes, left, right, token=True)
+
+    def arbitrary(self, body: _Body) -> Scope:
+        """The scope with arbitrary gradients of the prologues in place of those found."""
+        return replace(body.scope, cuts={**body.scope.cuts, **self.bars})
+
+    def carry(self, body: _Body, tile: Carried) -> None:
+        """The goal that a carried tile is the recurrence's at the far end of the chunk."""
+        kernel, walk = body.kernel, body.reader.walk
+        role, state = self.role(kernel, tile), State(tile.name, dims=tile.dims)
+        token = kernel.chunk == 1
+        here = replace(self.at(body, tile.dims), times={})
+        left = body.reader.read(state, here, body.scope)
+        if role == GATHERED:
+            operand = self.operand_of(tile.final or "")
+            assert operand is not None
+            letters = tuple(self.recurrence.letter(axis) for axis in tile.dims)
+            before = array_meaning(f"sum.{tile.final}", Per.HEAD)({}, letters)
+            body.gathered[operand.name] = formula.minus(left, before)
+            self.done[tile.final or ""] = None
+            return
+        forward = kernel.direction == 1
+        known = role if role in (MEMORY, ADJOINT) else f"p.{role}"
+        letters = tuple(self.recurrence.letter(axis) for axis in tile.dims)
+        right = formula.at(known, walk.high if forward else walk.low, *letters)
+        self.fresh_chain(body)
+        self.goal(body, f"{kernel.name}.{tile.name}", tile.dims, left, right, token)
+        if tile.final is None:
+            return
+        if kernel.segmented:
+            self.ends[tile.final] = role
+            return
+        expected = {MEMORY: FINAL, ADJOINT: D_INITIAL}[role]
+        if tile.final != expected:
+            raise Unreadable(f"{tile.name} of {kernel.name} is stored as {tile.final}")
+        self.done[tile.final] = None
+
+    def store(self, body: _Body, store: Store) -> None:
+        """The goal that what is stored is the recurrence's, or what a gradient stores."""
+        array, kernel = self.arrays[store.array], body.kernel
+        operand = self.operand_of(array.name)
+        token = array.per is Per.TOKEN
+        here = self.at(body, array.axes)
+        self.fresh_chain(body)
+        if operand is not None:
+            into = body.stored if token else body.gathered
+            place = here if token else replace(here, times={})
+            into[operand.name] = body.reader.read(store.value, place, self.arbitrary(body))
+            if body.chain.used:
+                raise Unreadable(f"{array.name} depends on blocks")
+            self.done[array.name] = None
+            return
+        if array.name == OUTPUT and token:
+            left = body.reader.read(store.value, here, body.scope)
+            right = self.recurrence.output(TOKEN)
+            self.goal(body, f"{kernel.name}.{array.name}", array.axes, left, right, token=True)
+            self.done[array.name] = None
+            return
+        if array.per is not Per.CHUNK or array.axes != (self.scan.key, self.scan.value):
+            raise Unreadable(f"nothing says what {array.name} is")
+        held = MEMORY if kernel.direction == 1 else ADJOINT
+        walk = body.reader.walk
+        left = body.reader.read(store.value, replace(here, times={}), body.scope)
+        letters = tuple(self.recurrence.letter(axis) for axis in array.axes)
+        right = formula.at(held, walk.low if held == MEMORY else walk.high, *letters)
+        name = f"{kernel.name}.{array.name}"
+        self.goal(body, name, array.axes, left, right, token=kernel.chunk == 1)
+        self.chunked[array.name] = held
+
+    # Segments
+
+    def combine(self, scan: SegmentScan) -> None:
+        """The goal that a segment's own part and its decay give the state at its other end."""
+        recurrence, forward = self.recurrence, scan.direction == 1
+        role = MEMORY if forward else ADJOINT
+        if self.ends.get(scan.state) != role or self.starts.get(scan.initial) != role:
+            raise Unreadable(f"{scan.name} combines {scan.state} from {scan.initial}")
+        own = recurrence.memory_from_zero() if forward else recurrence.adjoint_from_zero()
+        given = formula.at("before" if forward else "after", "a", "b")
+        factors = []
+        for name in scan.decay:
+            part = self.ends.get(name)
+            if part not in recurrence.logs:
+                raise Unreadable(f"{scan.name} decays by {name}")
+            letters = [recurrence.letter(axis) for axis in recurrence.log_axes(part)]
+            factors.append(formula.at(f"{recurrence.decayed(part)}.one", HIGH, *letters))
+        far = HIGH if forward else LOW
+        left = formula.add(formula.mul(*factors, given), formula.at(own, far, "a", "b"))
+        right = formula.at(role, far, "a", "b")
+        parameters = tuple((recurrence.letter(axis), axis) for axis in scan.axes)
+        self.goals.append(Equation(scan.name, parameters, left, right))
+        self.starts[scan.state] = role
+
+    # Gradients
+
+    def gradient(self) -> None:
+        """The goals that what is stored is the gradient of the outputs and the final state."""
+        recurrence, body = self.recurrence, self.final
+        if body is None:
+            raise Unreadable("no gradient is stored")
+        V = self.scan.value
+        upstream = formula.mul(formula.at(D_OUTPUT, TOKEN, "b"), recurrence.output_tangent(TOKEN))
+        after = self.matched(formula.at("after", "a", "b"), formula.at("m'", HIGH, "a", "b"))
+        before = self.matched(formula.at("l", LOW, "a", "b"), formula.at("before'", "a", "b"))
+        outputs = formula.contract("b", V, upstream)
+        given = formula.add(_over_tokens(outputs), after)
+        if self.cuts:
+            adjoint = self.inner(lambda name: recurrence.gradient(name, TOKEN), recurrence.tangent)
+            self.equation("gradient", given, formula.add(_over_tokens(adjoint), before))
+            bars = self.inner(self.bar, recurrence.raw_tangent)
+            self.equation("operands", _over_tokens(bars), self.stored_gradients(body))
+            return
+        self.equation("gradient", given, formula.add(self.stored_gradients(body), before))
+
+    def matched(self, left: Formula, right: Formula) -> Formula:
+        """The inner product of two values over a and b."""
+        inner = formula.contract("b", self.scan.value, formula.mul(left, right))
+        return formula.contract("a", self.scan.key, inner)
+
+    def equation(self, name: str, left: Formula, right: Formula) -> None:
+        self.goals.append(Equation(name, (), left, right))
+
+    def bar(self, name: str) -> Formula:
+        """The gradient of a prologue as an arbitrary symbol; 0 where it is not computed."""
+        if f"bar.{name}" not in self.recurrence.symbols:
+            if self.recurrence.raw_tangent(name, TOKEN) != ZERO:
+                raise Unreadable(f"no gradient of {name} is found")
+            return ZERO
+        axes = tuple(each for each in dict(self.scan.prologues())[name].dims if each != "i")
+        letters = [self.recurrence.letters[axis] for axis in axes]
+        return formula.at(f"bar.{name}", TOKEN, *letters)
+
+    def inner(
+        self, gradient: Callable[[str], Formula], tangent: Callable[[str, Time], Formula]
+    ) -> Formula:
+        """The gradients of the prologues times their tangents, at a token."""
+        terms = []
+        for name, value in self.scan.prologues():
+            term = formula.mul(gradient(name), tangent(name, TOKEN))
+            for axis in value.dims:
+                if axis != "i" and term != ZERO:
+                    term = formula.contract(self.recurrence.letters[axis], axis, term)
+            terms.append(term)
+        return formula.total(terms)
+
+    def stored_gradients(self, body: _Body) -> Formula:
+        """What an algorithm stores as gradients times the tangents of the operands, in all."""
+        at_tokens: list[Formula] = []
+        at_chunk: list[Formula] = []
+        for each in self.scan.operands:
+            if each.name not in self.scan.trainable:
+                continue
+            letters = tuple(self.recurrence.letter(axis) for axis in each.axes)
+            moving = array_meaning(f"{each.name}'", each.per)(TOKEN, letters)
+            timed = each.per is Per.TOKEN
+            held = (body.stored if timed else body.gathered).get(each.name)
+            if held is None:
+                raise Unreadable(f"no gradient of {each.name} is stored")
+            term = formula.mul(held, moving)
+            for axis, letter in zip(each.axes, letters, strict=True):
+                term = term if term == ZERO else formula.contract(letter, axis, term)
+            (at_tokens if timed or body.kernel.chunk == 1 else at_chunk).append(term)
+        return formula.add(_over_tokens(formula.total(at_tokens)), *at_chunk)
+
+
+def _over_tokens(value: Formula) -> Formula:
+    return ZERO if value == ZERO else formula.over("t", LOW, HIGH, value)
+
+
+def _fixed(name: str, time: Time) -> Meaning:
+    """A definition at a fixed time."""
+    return lambda _, indices: formula.at(name, time, *indices)
+
+
+def _bare(value: Value) -> Value:
+    """A prologue without its time dimension, to compare those of tokens and of chunks."""
+    dims = tuple(name for name in value.dims if name != "i")
+    match value:
+        case Load(array=array):
+            return Load(array, dims=dims)
+        case Map(fn=fn, args=args):
+            return Map(fn, tuple((name, _bare(arg)) for name, arg in args), dims=dims)
+        case Sum(arg=arg, over=over):
+            return Sum(_bare(arg), over, dims=dims)
+    return value
