@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import click
 
 from eosc.cli.status import Status
+
+_NEW_OBJECTS = 50_000
+"""Between two looks for cycles: a file becomes trees of so many objects, and nearly no cycles."""
 
 
 class EosGroup(click.Group):
@@ -20,6 +24,8 @@ class EosGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb; turn what it raises into a message and a status."""
+        usual = gc.get_threshold()
+        gc.set_threshold(_NEW_OBJECTS, *usual[1:])
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
@@ -30,6 +36,8 @@ class EosGroup(click.Group):
             ctx.exit(int(Status.OK))
         except Exception as error:  # noqa: BLE001 - the last net: nothing may end in a traceback
             ctx.exit(int(_explained(error)))
+        finally:
+            gc.set_threshold(*usual)
 
 
 def _explained(error: Exception) -> Status:

@@ -141,7 +141,9 @@ _ROWS = (
         "E018",
         "expression too large",
         "Macros that call macros can grow without bound: a mixer may have at most 100,000 nodes "
-        "once they are expanded.",
+        "once they are expanded. A file may also take at most 50,000 steps to check, whatever it "
+        "is made of: where one definition takes what is left of them, it and those below are not "
+        "checked. Split such a file.",
         "def f(x) = x * x\ndef g(x) = f(f(f(f(x))))\ndef h(x) = g(g(g(g(x))))",
     ),
     # -- axes and types
@@ -253,7 +255,10 @@ _ROWS = (
     CodeInfo(
         "E044",
         "family too large",
-        "All instances of a family are checked, so it may have at most 4,096.",
+        "All instances of a family are checked, so it may have at most 4,096. They share the "
+        "50,000 steps that a file may take to check: where large instances use these up, the "
+        "message says how many of them were checked. Options that change nothing cost little; a "
+        "number that varies is better a config than a choice.",
     ),
     # -- layers
     CodeInfo(

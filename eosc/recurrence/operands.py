@@ -230,20 +230,17 @@ def states(
         return int(static_number(term, mixer, sizes or {}, configs or {}))
 
     past = _Past(number)
-    for _, value in _definitions(mixer):
+    running: dict[int, list[Running]] = {}
+    for owner, value in _definitions(mixer):
         past.collect(value, {}, {})
+        inside = [term for term in walk(value) if isinstance(term, Running)]
+        running.setdefault(id(owner), []).extend(inside)
     found: list[State] = []
     for declaration in mixer.declarations:
         if declaration.kind is Kind.MEMORY:
             found.append(State(declaration.name, "memory", declaration))
             continue
-        scans = [
-            term
-            for owner, value in _definitions(mixer)
-            if owner is declaration
-            for term in walk(value)
-            if isinstance(term, Running)
-        ]
+        scans = running.get(id(declaration), [])
         depth = past.reach.get(declaration.name, 0)
         if declaration.type.dependence is Dependence.STATIC:
             depth = 0

@@ -37,7 +37,7 @@ class Ranges:
         for name in mixer.order:
             each = mixer.by_name[name]
             if each.kind is not Kind.MEMORY and each.value is not None:
-                scalars.define(name, each.value)
+                scalars.define(name, each.value, each.inferred)
         return scalars
 
 

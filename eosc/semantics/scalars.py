@@ -84,8 +84,11 @@ class Scalars:
         """A name without a definition here, with its range (of the modulus, if complex)."""
         self._inferred[name] = range
 
-    def define(self, name: str, value: Term) -> Interval:
-        """Enter a state at its definition; its range (of the modulus, if complex)."""
+    def define(self, name: str, value: Term, known: Interval | None = None) -> Interval:
+        """Enter a state at its definition; its range (of the modulus, if complex).
+
+        known: the range, where it was found before.
+        """
         if isinstance(value, Running) and value.op == "logcumsumexp":
             self._running_facts(name, value)
         if value.type.complex:
@@ -93,7 +96,7 @@ class Scalars:
         scalar = self.size(value) if value.type.complex else self.real(value)
         size = self.work.count(scalar)
         self._nodes += size
-        range = self.bound(scalar)
+        range = self.bound(scalar) if known is None else known
         self._inferred[name] = range
         if size <= _LARGEST and self._nodes <= _PLENTY:
             (self._sizes if value.type.complex else self._states)[name] = scalar

@@ -2,7 +2,8 @@
 
 import pytest
 
-from eosc.diagnostics import Diagnostic, EosError, Sink, Source, did_you_mean
+from eosc.diagnostics import CODES, Diagnostic, EosError, Sink, Source, did_you_mean
+from eosc.options import LIMITS
 
 SOURCE = Source("x.eos", "ab\n\ncde\n")
 
@@ -60,3 +61,11 @@ def test_findings_are_values() -> None:
     one = Diagnostic("E000", "x", SOURCE.span(0, 1))
     assert one == Diagnostic("E000", "x", SOURCE.span(0, 1))
     assert hash(one) == hash(Diagnostic("E000", "x", SOURCE.span(0, 1)))
+
+
+def test_explanations_give_the_limits_that_hold() -> None:
+    for code, limits in {
+        "E018": (LIMITS.nodes, LIMITS.work),
+        "E044": (LIMITS.family, LIMITS.work),
+    }.items():
+        assert all(f"{limit:,}" in CODES[code].explanation for limit in limits), code
