@@ -46,6 +46,9 @@ def load(path: str | Path) -> Unit:
 def mixers(target: str | Path | Target) -> dict[str, Mixer]:
     """The mixers that a target names, by name (see `eosc.targets`).
 
+    A folder is taken without the mixers of its theorem files: they are there to be spoken of, and
+    naming such a file gives them.
+
     Raises:
         OSError: a file cannot be read.
         TargetError: the target names nothing.
@@ -55,7 +58,9 @@ def mixers(target: str | Path | Target) -> dict[str, Mixer]:
     loader = Loader()
     found: dict[str, Mixer] = {}
     for path in wanted.files():
-        found.update(wanted.mixers(checked(check_file(path, loader)).unit))
+        unit = checked(check_file(path, loader)).unit
+        if not (unit.theorems and wanted.path.is_dir()):
+            found.update(wanted.mixers(unit))
     return found
 
 

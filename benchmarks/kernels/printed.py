@@ -38,7 +38,7 @@ def generate(folder: Path) -> None:
         rows.setdefault(row.structure, []).append(row.printed)
     (folder / "table.json").write_text(json.dumps(rows), encoding="utf-8")
     for path in (
-        *sorted(zoo_folder().glob("*/*.eos")),
+        *sorted(each for each in zoo_folder().glob("*/*.eos") if each.parent.name != "theorems"),
         *sorted(Path(__file__).parent.glob("*.eos")),
     ):
         try:
