@@ -1,0 +1,73 @@
+"""What an obligation comes down to, written out as the kernel will: for finding multipliers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from eosc.prove.formula import TIME, Argument, Equation, Formula, minus
+from eosc.prove.search.multipliers import Rule, TooLong, Use, uses
+from eosc.prove.search.relations import Claim
+from eosc.prove.search.structure import (
+    Definitions,
+    children,
+    instance,
+    later,
+    rebuilt,
+    substituted,
+)
+
+_DEEPEST = 60
+
+
+def written_out(
+    formula: Formula, definitions: Definitions, claims: Mapping[str, Claim], depth: int = 0
+) -> Formula:
+    """The formula with abbreviations, claims and steps of recurrences put in.
+
+    Raises:
+        TooLong: it does not come to an end.
+    """
+    if depth > _DEEPEST:
+        raise TooLong
+    if formula[0] == "at" and formula[1] in definitions:
+        definition = definitions[formula[1]]
+        arguments = formula[2:]
+        if definition.name in claims:
+            names = dict(zip(definition.parameters, arguments, strict=True))
+            put = substituted(claims[definition.name].closed, names)
+        elif definition.start is None or _stepped(arguments[definition.along], definition.start):
+            put = instance(definition, arguments)
+        else:
+            return formula
+        return written_out(put, definitions, claims, depth + 1)
+    inside = children(formula)
+    if not inside:
+        return formula
+    return rebuilt(formula, tuple(written_out(each, definitions, claims, depth) for each in inside))
+
+
+def _stepped(time: Argument, start: dict[str, int]) -> bool:
+    """Whether a time lies a known step after another one."""
+    return isinstance(time, dict) and time.get("", 0) > start.get("", 0)
+
+
+def of_step(
+    claim: Claim, definitions: Definitions, known: Mapping[str, Claim], ruled: tuple[Rule, ...]
+) -> tuple[Use, ...]:
+    """The multipliers of the step of an induction for one claim."""
+    memory = definitions[claim.memory]
+    time = memory.parameters[memory.along]
+    after: dict[str, Argument] = {time: later({time: 1}, memory.step)}
+    left = written_out(substituted(memory.body, after), definitions, {**known, claim.memory: claim})
+    right = written_out(substituted(claim.closed, after), definitions, known)
+    return uses(minus(left, right), ruled, set(memory.parameters))
+
+
+def of_goal(
+    goal: Equation, definitions: Definitions, known: Mapping[str, Claim], ruled: tuple[Rule, ...]
+) -> tuple[Use, ...]:
+    """The multipliers of a goal, after the claims."""
+    difference = minus(
+        written_out(goal.left, definitions, known), written_out(goal.right, definitions, known)
+    )
+    return uses(difference, ruled, {name for name, sort in goal.parameters if sort != TIME})

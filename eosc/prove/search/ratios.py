@@ -1,0 +1,66 @@
+"""The quotient of two formulas with common factors cancelled: what a diagonal gauge is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from eosc.prove.formula import Formula, add, call, mul, number, power
+from eosc.prove.search.structure import frozen
+
+
+@dataclass(slots=True)
+class _Factors:
+    """A product: a rational, powers of opaque factors, and one exponential of a sum."""
+
+    scale: Fraction = Fraction(1)
+    powers: dict[object, tuple[Formula, Fraction]] = field(default_factory=dict)
+    exponent: dict[object, tuple[Formula, Fraction]] = field(default_factory=dict)
+
+    def multiply(self, formula: Formula, times: Fraction) -> None:
+        """Multiply by `formula ** times`."""
+        if formula[0] == "mul":
+            for each in formula[1:]:
+                self.multiply(each, times)
+        elif formula[0] == "power":
+            self.multiply(formula[1], times * Fraction(formula[2]))
+        elif formula[0] == "number" and times.denominator == 1 and Fraction(formula[1]):
+            self.scale *= Fraction(formula[1]) ** int(times)
+        elif formula[:2] == ("call", "exp"):
+            self._raise(formula[2], times)
+        else:
+            _count(self.powers, formula, times)
+
+    def _raise(self, exponent: Formula, times: Fraction) -> None:
+        if exponent[0] == "add":
+            for each in exponent[1:]:
+                self._raise(each, times)
+            return
+        inside = exponent[1:] if exponent[0] == "mul" else (exponent,)
+        others = [each for each in inside if each[0] != "number"]
+        for each in inside:
+            if each[0] == "number":
+                times *= Fraction(each[1])
+        others.sort(key=lambda each: repr(frozen(each)))
+        _count(self.exponent, mul(*others), times)
+
+    def formula(self) -> Formula:
+        """The product written out."""
+        written = [power(each, times) for each, times in self.powers.values() if times]
+        terms = [mul(number(times), each) for each, times in self.exponent.values() if times]
+        if terms:
+            written.append(call("exp", add(*terms)))
+        return mul(number(self.scale), *written)
+
+
+def _count(held: dict[object, tuple[Formula, Fraction]], formula: Formula, times: Fraction) -> None:
+    key = frozen(formula)
+    held[key] = (formula, held.get(key, (formula, Fraction(0)))[1] + times)
+
+
+def quotient(over: Formula, under: Formula) -> Formula:
+    """`over / under`, with equal factors and summands of exponents cancelled."""
+    found = _Factors()
+    found.multiply(over, Fraction(1))
+    found.multiply(under, Fraction(-1))
+    return found.formula()
