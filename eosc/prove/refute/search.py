@@ -1,0 +1,324 @@
+"""Find a point at which a goal fails: a large one to learn whether there is any, then the smallest.
+
+The goal fails where the enclosure of left - right excludes 0, the facts hold, every input lies in
+its range and every hypothesis holds exactly: such a point is itself a proof.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from flint import ctx
+
+from eosc.prove.formula import TIME, Equation, Formula, Problem
+from eosc.prove.refute.constraints import Constraints
+from eosc.prove.refute.evaluation import (
+    Entry,
+    Environment,
+    Evaluator,
+    OutOfTime,
+    Source,
+    nodes,
+)
+from eosc.prove.refute.numbers import Balls, Undefined
+from eosc.prove.refute.sampling import Regime, Sampler, within
+from eosc.prove.refute.witness import Witness, decimals
+
+FAST = 0.05
+"""Seconds of the first pass."""
+
+_PRECISION, _HIGHEST_PRECISION = 128, 1024
+_LONGEST, _WIDEST = 4, 3
+_MOST_POINTS = 16
+_TIDY_SECONDS = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Free times and sizes of axes."""
+
+    times: tuple[tuple[str, int], ...]
+    sizes: tuple[tuple[str, int], ...]
+
+    @property
+    def weight(self) -> int:
+        """How large it is: a smaller counterexample is the better one."""
+        return sum(abs(n) for _, n in self.times) + sum(n - 1 for _, n in self.sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A point, the inputs and the values of the two sides."""
+
+    point: Point
+    regime: Regime
+    indices: tuple[tuple[str, int], ...]
+    inputs: dict[Entry, Fraction]
+    left: Any
+    right: Any
+    stand_ins: tuple[str, ...]
+
+
+def refute(
+    problem: Problem,
+    goals: Iterable[str] | None = None,
+    *,
+    seconds: float = FAST,
+    seed: int = 0,
+) -> Witness | None:
+    """A counterexample to one of the goals, the smallest that is found.
+
+    Args:
+        problem: the statement.
+        goals: names of its goals; None for all.
+        seconds: for the search over all goals.
+        seed: varies what is drawn.
+
+    Returns:
+        A certain counterexample, or None: then the goals may be true or false.
+    """
+    chosen = [each for each in problem.goals if goals is None or each.name in tuple(goals)]
+    end = time.perf_counter() + seconds
+    for place, goal in enumerate(chosen):
+        now = time.perf_counter()
+        share = (end - now) / (len(chosen) - place)
+        with ctx.workprec(_PRECISION):
+            found = _Search(problem, goal, now + share, seed).run()
+        if found is not None:
+            return found
+    return None
+
+
+def separate(problem: Problem, *, seconds: float = 0.01, seed: int = 0) -> bool:
+    """Whether some goal certainly fails somewhere: the fast path, without the smallest point."""
+    end = time.perf_counter() + seconds
+    with ctx.workprec(_PRECISION):
+        return any(_Search(problem, goal, end, seed).probe() is not None for goal in problem.goals)
+
+
+class _Search:
+    """The search for one goal."""
+
+    def __init__(self, problem: Problem, goal: Equation, end: float, seed: int) -> None:
+        self.problem, self.goal, self.end, self.seed = problem, goal, end, seed
+        self.balls = Balls()
+        self.evaluator = Evaluator(problem, self.balls)
+        self.evaluator.deadline = end
+        self.sampler = Sampler(problem.symbols)
+        self.constraints = Constraints(problem, self.sampler)
+        self.bounds = {each.name: each.bounds for each in problem.symbols}
+        self.free = [name for name, sort in goal.parameters if sort != TIME]
+        self.axes = {name: sort for name, sort in goal.parameters if sort != TIME}
+        self.facts = (*problem.facts, *goal.facts)
+        self.times = _free_times(problem, goal)
+        self.least = _least_sizes(problem, goal)
+
+    def run(self) -> Witness | None:
+        """A witness: any, then the smallest, then with tidy inputs."""
+        hit = self.probe()
+        if hit is None:
+            return None
+        # What was found is kept whatever becomes of the time left.
+        self.evaluator.deadline = max(self.end, time.perf_counter() + _TIDY_SECONDS)
+        try:
+            hit = self._smallest(hit)
+        except OutOfTime:
+            pass
+        self.evaluator.deadline = time.perf_counter() + _TIDY_SECONDS
+        return self._witness(self._tidied(hit))
+
+    def probe(self) -> Hit | None:
+        """A hit anywhere: at growing points, with every regime at each."""
+        try:
+            for points, seeds in self._plan():
+                for point in points:
+                    names: list[str] = []
+                    for regime in self._regimes(names, seeds):
+                        hit = self._attempt(point, regime, names)
+                        if hit is not None:
+                            return hit
+        except OutOfTime:
+            pass
+        return None
+
+    def _plan(self) -> Iterator[tuple[list[Point], int]]:
+        ladder = list(self._ladder())
+        if not ladder:
+            return
+        smallest = ladder[:1]
+        middle = [each for each in ladder if _all_at_least(each, 1, 2)][:1]
+        large = [each for each in ladder if _all_at_least(each, 2, 2)][:1]
+        if not large:
+            large = ladder[-1:]
+        yield smallest, 1
+        yield [*middle, *large], 1
+        yield [*smallest, *middle, *large], 3
+        yield ladder, 3
+        for seeds in itertools.count(6, 6):
+            yield ladder, seeds
+
+    def _ladder(self) -> list[Point]:
+        """Every point up to the longest and widest that the facts allow, smallest first."""
+        axes = self.problem.axes
+        longest = _LONGEST if len(self.times) < 3 else _LONGEST - 1
+        widest = _WIDEST if len(axes) < 4 else _WIDEST - 1
+        moments = [
+            each
+            for each in itertools.product(range(longest + 1), repeat=len(self.times))
+            if self._allowed(dict(zip(self.times, each, strict=True)))
+        ]
+        widths = itertools.product(
+            *(
+                range(self.least.get(axis, 1), max(widest, self.least.get(axis, 1)) + 1)
+                for axis in axes
+            )
+        )
+        points = [
+            Point(tuple(zip(self.times, when, strict=True)), tuple(zip(axes, wide, strict=True)))
+            for wide in widths
+            if self.constraints.allowed(dict(zip(axes, wide, strict=True)))
+            for when in moments
+        ]
+        return sorted(points, key=lambda each: each.weight)
+
+    def _allowed(self, env: Environment) -> bool:
+        return self.evaluator.allowed(self.facts, env)
+
+    def _regimes(self, names: list[str], seeds: int) -> Iterator[Regime]:
+        """What to try; `names` fills up with the symbols that the first attempts read."""
+        for regime in self.sampler.regimes(names, seeds):
+            yield replace(regime, seed=regime.seed + self.seed)
+
+    def _attempt(self, point: Point, regime: Regime, names: list[str] | None = None) -> Hit | None:
+        inputs: dict[Entry, Fraction] = {}
+        draw = self.constraints.source(regime, dict(point.sizes), inputs)
+        hit = self._evaluate(point, regime, inputs, draw)
+        if names is not None:
+            names.extend(dict.fromkeys(name for name, _ in inputs if name not in names))
+        return hit
+
+    def _evaluate(
+        self, point: Point, regime: Regime, inputs: dict[Entry, Fraction], draw: Source
+    ) -> Hit | None:
+        sizes = dict(point.sizes)
+        self.balls.stand_ins.clear()
+        self.evaluator.reset(sizes, draw)
+        ranges = [range(sizes[self.axes[name]]) for name in self.free]
+        for where in itertools.islice(itertools.product(*ranges), _MOST_POINTS):
+            indices = tuple(zip(self.free, where, strict=True))
+            env = {**dict(point.times), **dict(indices)}
+            try:
+                sides = self._sides(env)
+            except (Undefined, OverflowError, RecursionError):
+                continue
+            if sides is None or not self.constraints.hold(inputs, sizes, draw):
+                continue
+            stand_ins = tuple(sorted(self.balls.stand_ins))
+            return Hit(point, regime, indices, inputs, *sides, stand_ins)
+        return None
+
+    def _sides(self, env: Environment) -> tuple[Any, Any] | None:
+        """The two values where they are certainly different."""
+        if time.perf_counter() > self.evaluator.deadline:
+            raise OutOfTime
+        left, right = self.evaluator(self.goal.left, env), self.evaluator(self.goal.right, env)
+        difference = left - right
+        if not difference.is_finite() or difference.contains(0):
+            return None
+        return left, right
+
+    def _smallest(self, hit: Hit) -> Hit:
+        """The first point of the ladder that separates, with the regime of the hit and others."""
+        tried = [hit.regime, replace(hit.regime, pool="small"), Regime("small"), Regime("signed")]
+        tried += [replace(hit.regime, seed=seed) for seed in range(1, 4)]
+        for point in self._ladder():
+            if point.weight >= hit.point.weight:
+                break
+            for regime in dict.fromkeys(tried):
+                found = self._attempt(point, regime)
+                if found is not None:
+                    return found
+        for regime in dict.fromkeys(tried[1:3]):
+            found = self._attempt(hit.point, regime)
+            if found is not None:
+                return found
+        return hit
+
+    def _tidied(self, hit: Hit) -> Hit:
+        """The same point with plainer inputs, one after the other, while the sides differ."""
+        try:
+            for entry in list(hit.inputs):
+                for plain in (Fraction(1), Fraction(0)) if len(hit.inputs) > 6 else (Fraction(1),):
+                    old = hit.inputs[entry]
+                    if old == plain or not within(plain, self.bounds[entry[0]]):
+                        continue
+                    if plain == 1 and old.denominator == 1 and 0 < old < 10:
+                        continue
+                    given = {**hit.inputs, entry: plain}
+                    hit = self._with(hit, given) or hit
+        except OutOfTime:
+            pass
+        return hit
+
+    def _with(self, hit: Hit, given: Mapping[Entry, Fraction]) -> Hit | None:
+        inputs: dict[Entry, Fraction] = {}
+
+        def draw(name: str, arguments: tuple[int, ...]) -> Fraction:
+            entry = (name, arguments)
+            found = given[entry] if entry in given else self.sampler.draw(hit.regime, *entry)
+            inputs[entry] = found
+            return found
+
+        return self._evaluate(hit.point, hit.regime, inputs, draw)
+
+    def _witness(self, hit: Hit) -> Witness:
+        return Witness(
+            goal=self.goal.name,
+            times=hit.point.times,
+            sizes=hit.point.sizes,
+            indices=hit.indices,
+            inputs=tuple(sorted(hit.inputs.items())),
+            sorts=tuple(
+                (each.name, each.sorts)
+                for each in self.problem.symbols
+                if any(each.name == name for name, _ in hit.inputs)
+            ),
+            left=decimals(hit.left),
+            right=decimals(hit.right),
+            stand_ins=hit.stand_ins,
+        )
+
+
+def _all_at_least(point: Point, time_: int, size: int) -> bool:
+    return all(n >= time_ for _, n in point.times) and all(n >= size for _, n in point.sizes)
+
+
+def _free_times(problem: Problem, goal: Equation) -> tuple[str, ...]:
+    """The goal's times, and those that it and the problem's facts leave free."""
+    found = [name for name, sort in goal.parameters if sort == TIME]
+    for fact in (*problem.facts, *goal.facts):
+        for side in fact:
+            found += [name for name in side if name]
+    return tuple(dict.fromkeys(found))
+
+
+def _least_sizes(problem: Problem, goal: Equation) -> dict[str, int]:
+    """The sizes that axes must have since an element of them is named by its number."""
+    sorts = {each.name: each.sorts for each in problem.symbols}
+    sorts |= {each.name: each.sorts for each in problem.definitions}
+    found: dict[str, int] = {}
+    formulas: list[Formula] = [goal.left, goal.right]
+    for each in problem.definitions:
+        formulas += [each.body] if each.base is None else [each.body, each.base]
+    for node in itertools.chain.from_iterable(map(nodes, formulas)):
+        if node[0] != "at":
+            continue
+        for sort, argument in zip(sorts.get(node[1], ()), node[2:], strict=False):
+            if isinstance(argument, int) and sort in problem.axes:
+                found[sort] = max(found.get(sort, 1), argument + 1)
+    return found
