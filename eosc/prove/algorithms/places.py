@@ -52,17 +52,21 @@ class Chain:
     def facts(self, token: Time, low: Time, high: Time) -> tuple[tuple[Time, Time], ...]:
         """The order of the points around the token, in a chunk (low, high]."""
         sizes = sorted({size for size, _ in self.used}, reverse=True)
-        before, after, found = low, high, []
+        last = shifted(token, -1)
+        before, after, found = low, high, [(low, last), (token, high)]
         for size in sizes:
             if (size, "opening") in self.used:
-                found.append((before, {f"o{size}": 1}))
-                before = {f"o{size}": 1}
+                point = {f"o{size}": 1}
+                found += [(before, point), (low, point), (point, last)]
+                before = point
             if (size, "closing") in self.used:
-                found.append(({f"c{size}": 1}, after))
-                after = {f"c{size}": 1}
+                point = {f"c{size}": 1}
+                found += [(point, after), (point, high), (token, point)]
+                after = point
             if (size, "middle") in self.used:
-                found += [(before, {f"r{size}": 1}), ({f"r{size}": 1}, after)]
-        return (*found, (before, shifted(token, -1)), (token, after))
+                point = {f"r{size}": 1}
+                found += [(before, point), (low, point), (point, after), (point, high)]
+        return tuple(each for n, each in enumerate(found) if each not in found[:n])
 
 
 @dataclass(frozen=True, slots=True)
