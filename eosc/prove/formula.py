@@ -139,7 +139,11 @@ class Equation:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A statement: goals over symbols and definitions, under facts about times and hypotheses."""
+    """A statement: goals over symbols and definitions, under facts about times and hypotheses.
+
+    negated: the claim is that some goal is false. partial: the goals follow from the claim (from
+    its denial, where negated) but do not imply it, so a counterexample counts and a proof does not.
+    """
 
     axes: tuple[str, ...]
     symbols: tuple[Symbol, ...]
@@ -148,6 +152,8 @@ class Problem:
     facts: tuple[tuple[Time, Time], ...] = ()
     hypotheses: tuple[Equation, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
+    negated: bool = False
+    partial: bool = False
 
 
 def as_json(problem: Problem) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from eosc.algebra.interval import Interval
 from eosc.diagnostics import Span
-from eosc.prove import formula
-from eosc.prove.formula import Equation, Formula, Problem
+from eosc.prove.formula import Equation, Problem
 from eosc.prove.statements.assumptions import (
     Assumptions,
     Joined,
@@ -17,20 +17,18 @@ from eosc.prove.statements.assumptions import (
     is_given,
 )
 from eosc.prove.statements.draft import Draft
-from eosc.prove.statements.environment import Environment, Names, Unstated
+from eosc.prove.statements.environment import Unstated
 from eosc.prove.statements.layouts import layouts
 from eosc.prove.statements.mixers import Bound, Side, Text
+from eosc.prove.statements.properties import state_property
+from eosc.prove.statements.sides import equations, read, restrict, terms_of
 from eosc.prove.statements.terms import evaluate
-from eosc.semantics import terms as ir
 from eosc.semantics.model import Declaration, Kind, Mixer
 from eosc.semantics.terms import Dependence, Term
 from eosc.semantics.theorems import Claim, Equivalence, Identity, Property, Theorem
 
-FROM_ZERO = (formula.moment(), formula.moment("t"))
-"""0 <= t: goals speak of token time t + 1."""
 
-
-def state(theorem: Theorem, claim: Claim) -> Problem:
+def state(theorem: Theorem, claim: Claim, sizes: Mapping[str, int] | None = None) -> Problem:
     """What a claim says, as equations over symbols and definitions.
 
     A `prove` and a `refute` of the same sides state the same equations.
@@ -38,35 +36,41 @@ def state(theorem: Theorem, claim: Claim) -> Problem:
     Args:
         theorem: for its variables and assumptions.
         claim: one of its claims.
+        sizes: of axes, where the statement is wanted for these only: it is then partial.
 
     Raises:
         Unstated: the language of statements does not hold it.
     """
+    chosen = sizes or {}
     match claim:
         case Equivalence():
-            return _equivalence(theorem, claim)
+            found = _equivalence(theorem, claim, chosen)
         case Identity():
-            return _identity(theorem, claim)
+            found = _identity(theorem, claim, chosen)
         case Property():
-            raise Unstated("properties are not stated yet", claim.span)
+            found = state_property(theorem, claim, chosen)
+    if not chosen:
+        return found
+    notes = tuple(f"{axis} = {size}" for axis, size in chosen.items())
+    return replace(found, partial=True, notes=(*found.notes, *notes))
 
 
 # ---- two mixers
 
 
-def _equivalence(theorem: Theorem, claim: Equivalence) -> Problem:
-    left, right = sides(theorem, claim)
+def _equivalence(theorem: Theorem, claim: Equivalence, sizes: Mapping[str, int]) -> Problem:
+    left, right = sides(theorem, claim, sizes)
     goals = tuple(_agree(left, right))
     return left.draft.problem(goals)
 
 
-def sides(theorem: Theorem, claim: Equivalence) -> tuple[Side, Side]:
+def sides(theorem: Theorem, claim: Equivalence, sizes: Mapping[str, int]) -> tuple[Side, Side]:
     """The definitions of both sides, entered in one draft with what is assumed of them."""
     first, second = claim.left.mixer, claim.right.mixer
     assumed = assumptions(theorem)
-    axes = (*first.axes, *second.axes, *theorem.axes, *assumed.axes)
+    axes = (*first.axes, *second.axes, *theorem.axes, *assumed.axes, *restrict(sizes))
     fixed = [value for _, value in (*claim.bindings, *claim.left.fixed, *claim.right.fixed)]
-    draft = Draft(layouts(axes, [*_terms(first), *_terms(second), *fixed]))
+    draft = Draft(layouts(axes, [*terms_of(first), *terms_of(second), *fixed]))
     known = {"left": first.by_name, "right": second.by_name}
     values, ranges = _given(assumed, known, claim.span)
     for name in claim.identified:
@@ -102,13 +106,6 @@ def _text(mixer: Mixer) -> Text:
     return Text(mixer.name, mixer.axes, mixer.declarations, mixer.order)
 
 
-def _terms(mixer: Mixer) -> Iterator[Term]:
-    for each in mixer.declarations:
-        for term in (each.value, each.initial, each.width):
-            if term is not None:
-                yield term
-
-
 def _shared_kernels(first: Mixer, second: Mixer) -> Iterator[str]:
     """Learned kernels of the right that are the left's of the same name."""
     for each in second.of_kind(Kind.KERNEL):
@@ -141,36 +138,6 @@ def _agree(left: Side, right: Side) -> Iterator[Equation]:
         lambda env: read(right, second, env),
         "output",
     )
-
-
-def read(side: Side, declaration: Declaration, env: Environment) -> Formula:
-    """A declaration at the time and place of an environment."""
-    term = ir.Read(name=declaration.name, at=ir.NOW, type=declaration.type)
-    return evaluate(term, env, side)
-
-
-def equations(
-    side: Side,
-    axes: tuple[str, ...],
-    left: Callable[[Environment], Formula],
-    right: Callable[[Environment], Formula],
-    name: str,
-    timed: bool = True,
-) -> Iterator[Equation]:
-    """`left == right` at token time t + 1 and every place along the axes."""
-    for slot in side.slots(axes):
-        names = Names()
-        for each in slot.parameters:
-            names.fresh(each)
-        env = Environment(names, formula.moment("t", 1), slot.places, earliest={"t": 0})
-        lead = (("t", formula.TIME),) if timed else ()
-        yield Equation(
-            f"{name}{slot.digits}",
-            (*lead, *zip(slot.parameters, slot.sorts, strict=True)),
-            left(env),
-            right(env),
-            (FROM_ZERO,) if timed else (),
-        )
 
 
 # ---- assumptions
@@ -219,12 +186,12 @@ def _both(
 # ---- expressions
 
 
-def _identity(theorem: Theorem, claim: Identity) -> Problem:
+def _identity(theorem: Theorem, claim: Identity, sizes: Mapping[str, int]) -> Problem:
     assumed = assumptions(theorem)
     known = {"": {each.name: each for each in theorem.variables}}
     values, ranges = _given(assumed, known, claim.span)
     terms = (claim.left, claim.right, *theorem.assumed)
-    draft = Draft(layouts((*theorem.axes, *assumed.axes), terms))
+    draft = Draft(layouts((*theorem.axes, *assumed.axes, *restrict(sizes)), terms))
     text = Text(theorem.name, theorem.axes, theorem.variables)
     side = Side(text, draft, fixed=values[""], ranges=ranges[""])
     goals = equations(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from eosc.algebra.interval import Interval
 from eosc.prove import formula
@@ -38,6 +39,13 @@ class Text:
     order: tuple[str, ...] = ()
 
 
+class Reader(Protocol):
+    """Another source of an operand's values, such as the other side of a claim."""
+
+    def read(self, term: ir.Read, time: Time, env: Environment) -> Formula:
+        """The operand at a token time, which may lie before the first token."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """An operand that is a value over the names of the other side."""
@@ -61,7 +69,8 @@ class Side:
     """One side of a claim: it reads names for `terms.evaluate` and enters definitions.
 
     prefix: before the names of definitions. fixed: operands and configs that the claim sets.
-    given: operands that are the other side's of the same name, or values over its names.
+    given: operands that are read elsewhere (the other side's of the same name), or values over the
+        other side's names.
     ranges: of operands, with all that is assumed of them.
     """
 
@@ -70,7 +79,7 @@ class Side:
     prefix: str = ""
     symbol_prefix: str = ""
     fixed: Mapping[str, Term] = field(default_factory=dict)
-    given: Mapping[str, Side | Bound] = field(default_factory=dict)
+    given: Mapping[str, Reader | Bound] = field(default_factory=dict)
     ranges: Mapping[str, Interval | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -287,8 +296,8 @@ class Side:
         """A name at a time at which it is defined."""
         name = declaration.name
         given = self.given.get(name)
-        if isinstance(given, Side):
-            return given.read(replace(term, name=name), time, env)
+        if given is not None and not isinstance(given, Bound):
+            return given.read(term, time, env)
         if name in self._values:
             return self._values[name]
         if name in self._pending:
