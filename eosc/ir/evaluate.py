@@ -238,7 +238,8 @@ class _Walk:
             case Rename(arg=arg) | Round(arg=arg):
                 return self.value(arg)
             case Running(arg=arg, suffix=suffix, strict=strict):
-                return self.running(self.laid(arg, value.dims), value.dims, suffix, strict)
+                tile = self.only_valid(self.laid(arg, value.dims), value.dims)
+                return self.running(tile, value.dims, suffix, strict)
         raise TypeError(f"no meaning for {type(value).__name__}")
 
     def load(self, value: Load) -> Tensor:

@@ -219,7 +219,10 @@ class Round(Value):
 
 @dataclass(frozen=True, slots=True)
 class Running(Value):
-    """Sums along "i": of the tokens up to i (`suffix`: from i on); `strict` leaves i itself out."""
+    """Sums along "i": of the tokens up to i (`suffix`: from i on); `strict` leaves i itself out.
+
+    Only valid tokens count.
+    """
 
     arg: Value
     suffix: bool

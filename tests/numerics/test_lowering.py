@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -159,6 +161,18 @@ def test_stored_states(decays: str, inclusive: bool) -> None:
     backward = adjoint.backward(scan, form, stored=True)
     for T, segments in ((1, 1), (17, 1), (40, 2)):
         check(scan, T, "mild", forward, backward, segments)
+
+
+@pytest.mark.parametrize("decays", ["0", "K", "V"])
+def test_what_padding_would_write_reaches_no_gradient(decays: str) -> None:
+    def raised(name: str, axis: str) -> Map:
+        return Map(fn("exp", Arg(name)), ((name, load(name, axis)),), dims=("i", axis))
+
+    scan = replace(scan_of(decays), expand=raised("k", "K"), input=raised("v", "V"))
+    x = inputs_of(scan, 17, "mild")
+    found = evaluate(adjoint.backward(scan, Form(16, 1)), x)
+    for name, want in evaluate(token.backward(scan), x).items():
+        assert error(found[name], want) <= TOLERANCE, name
 
 
 @pytest.mark.parametrize("gates", ["strong", "resets"])

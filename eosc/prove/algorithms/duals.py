@@ -13,7 +13,7 @@ from fractions import Fraction
 from eosc.algebra.functions import FUNCTIONS
 from eosc.algebra.scalar import Arg, Const, Fn, S, Select, children, postorder
 from eosc.prove import formula
-from eosc.prove.algorithms.scalars import Unreadable, apply, scalar
+from eosc.prove.algorithms.scalars import Unreadable, apply, scalar, selected
 from eosc.prove.formula import ONE, ZERO, Formula
 
 Dual = tuple[Formula, Formula]
@@ -93,9 +93,8 @@ def dual(fn: S, env: Mapping[str, Dual]) -> Dual:
                 done[node] = env[name]
             case Select():
                 (cond, _), (yes, yes_tangent), (no, no_tangent) = parts
-                tangent = formula.call("select", cond, yes_tangent, no_tangent)
-                moving = (yes_tangent, no_tangent) != (ZERO, ZERO)
-                done[node] = (formula.call("select", cond, yes, no), tangent if moving else ZERO)
+                tangent = selected(cond, yes_tangent, no_tangent)
+                done[node] = (selected(cond, yes, no), tangent)
             case Fn(name, _):
                 if all(tangent == ZERO for _, tangent in parts):
                     done[node] = (apply(name, values), ZERO)

@@ -203,13 +203,19 @@ class Reader:
         """The sum over dimensions of a product of values."""
         if not over:
             return formula.mul(*(self.read(each, here, scope) for each in args))
+        times = [dim for dim in over if dim in TIME]
+        if times and len(over) > 1:
+            whole = args[0]
+            outer = tuple(dim for dim in whole.dims if dim not in times)
+            inner = Sum(whole, tuple(times), dims=outer)
+            if len(args) > 1 or len(times) > 1:
+                raise Unreadable("a sum over pairs of tokens")
+            return self._summed((inner,), tuple(d for d in over if d not in times), here, scope)
         dim, rest = over[0], over[1:]
-        if dim not in TIME:
+        if not times:
             name = self.fresh("n")
             body = self._summed(args, rest, here.index(dim, name), scope)
             return ZERO if body == ZERO else formula.contract(name, dim, body)
-        if rest:
-            raise Unreadable("a sum over tokens and more")
         relations = _product_masks([masks(each, scope) for each in args])
         return formula.total(
             self._over_chunk(args, dim, here, scope)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from eosc.algebra.scalar import Arg, Const, Fn, Inf, S, Select, children, postorder
 from eosc.prove import formula
-from eosc.prove.formula import ONE, Formula
+from eosc.prove.formula import ONE, ZERO, Formula
 
 
 class Unreadable(Exception):
@@ -44,6 +44,14 @@ def apply(name: str, args: tuple[Formula, ...]) -> Formula:
     return formula.call(name, *args) if written is None else written(*args)
 
 
+def selected(condition: Formula, then: Formula, other: Formula) -> Formula:
+    """One of two values: the second, plus the indicator of the condition times their difference."""
+    if then == other:
+        return then
+    indicator = formula.call("select", condition, ONE, ZERO)
+    return formula.add(other, formula.mul(indicator, formula.minus(then, other)))
+
+
 def scalar(fn: S, env: Mapping[str, Formula]) -> Formula:
     """The value of a scalar expression whose arguments have the given values.
 
@@ -63,7 +71,7 @@ def scalar(fn: S, env: Mapping[str, Formula]) -> Formula:
             case Fn(name, _):
                 done[node] = apply(name, parts)
             case Select():
-                done[node] = formula.call("select", *parts)
+                done[node] = selected(*parts)
             case _:
                 raise Unreadable(f"no reading of {type(node).__name__}")
     return done[fn]
