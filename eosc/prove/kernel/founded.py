@@ -57,8 +57,7 @@ def _check_recurrence(
 ) -> None:
     point: list[Point] = []
     for sort in given.sorts:
-        variable = reader.fresh()
-        reader.sort[variable] = sort
+        variable = reader.fresh(sort)
         point.append(tidy({variable: 1}) if sort == "T" else variable)
     here, start = reader.clock(given, tuple(point))
     scope = dict(zip(given.parameters, point, strict=True))

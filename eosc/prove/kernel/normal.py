@@ -86,6 +86,7 @@ class Algebra:
         self._leads: dict[int, Term | None] = {}
         self._shapes: dict[int, int] = {}
         self._variables = 0
+        self.sort: dict[int, str] = {}
         self.spent = 0
 
     def read(self, name: str, point: tuple[Point, ...]) -> Poly:
@@ -105,9 +106,10 @@ class Algebra:
         if self.spent > BUDGET:
             raise Rejected("too large: the normal form takes too many steps")
 
-    def fresh(self) -> int:
-        """A new free variable."""
+    def fresh(self, sort: str) -> int:
+        """A new free variable: of an axis, or of time."""
         self._variables += 1
+        self.sort[self._variables] = sort
         return self._variables
 
     # Atoms.
@@ -229,7 +231,7 @@ class Algebra:
 
     def opened(self, bounds: Bounds, powers: Powers) -> Term:
         """The same term with its bound variables made free."""
-        names = {variable: self.fresh() for variable, _ in bounds if variable < 0}
+        names = {v: self.fresh(d if isinstance(d, str) else "T") for v, d in bounds if v < 0}
         if not names:
             return bounds, powers
         opened = tuple((names.get(v, v), self._rename_domain(d, names)) for v, d in bounds)
@@ -763,14 +765,15 @@ class Algebra:
             names = {v: OTHERS + place for place, (v, _) in enumerate(bounds)}
             key = tuple(self._rename_domain(domain, names) for _, domain in bounds)
             groups.setdefault(key, {})[bounds, powers] = count
-        return all(self._vanishes(len(key), group) for key, group in groups.items())
+        return all(self._vanishes(group) for group in groups.values())
 
-    def _vanishes(self, places: int, group: Poly) -> bool:
+    def _vanishes(self, group: Poly) -> bool:
         """Whether terms under the same binders cancel for every value of the bound variables."""
         divided = any(self.nodes[a][0] == "inv" for _, powers in group for a, _ in powers)
-        if not divided or not places:
+        if not divided or not next(iter(group))[0]:
             return False
-        free = [self.fresh() for _ in range(places)]
+        bounds = next(iter(group))[0]
+        free = [self.fresh(d if isinstance(d, str) else "T") for _, d in bounds]
         inside: Poly = {}
         for (bounds, powers), count in group.items():
             names = {v: free[place] for place, (v, _) in enumerate(bounds)}

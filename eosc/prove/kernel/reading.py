@@ -10,10 +10,11 @@ from typing import Any
 
 from . import signs
 from .normal import UNIT, Algebra, Number, Point, Poly, Rejected, combine, gather, scale, whole
-from .times import CONSTANT, Facts, Time, constant, follows, later, plus, split, tidy
+from .times import Facts, Time, constant, follows, later, plus, split, tidy
 
 TIME = "T"
 Scope = Mapping[str, Point]
+ENDS = 4  # terms that are split off either end of a sum
 KNOWN = ("exp", "log", "sqrt", "sigmoid", "softplus", "silu", "tanh", "cos", "sin")
 
 
@@ -63,7 +64,6 @@ class Reader(Algebra):
         self.axes: frozenset[str] = frozenset()
         self.elements: dict[str, int] = {}
         self.globals: dict[str, int] = {}
-        self.sort: dict[int, str] = {}
         self.facts: Facts = ()
         self.conditions: dict[tuple[str, int], Poly] = {}
         self.trusted = True
@@ -74,6 +74,7 @@ class Reader(Algebra):
         self._memo: dict[Any, Poly] = self._memos.setdefault((), {})
         self._entailed: dict[tuple[Facts, Time], bool] = {}
         self._depth = 0
+        self._general: dict[tuple[str, int], int] = {}
         self._pool: dict[tuple[int, str], int] = {}
 
     # Scopes.
@@ -103,8 +104,7 @@ class Reader(Algebra):
         self._depth += 1
         found = self._pool.get((self._depth, sort))
         if found is None:
-            found = self._pool[self._depth, sort] = self.fresh()
-            self.sort[found] = sort
+            found = self._pool[self._depth, sort] = self.fresh(sort)
         try:
             yield found
         finally:
@@ -142,7 +142,7 @@ class Reader(Algebra):
         if name not in self.globals:
             if not self.trusted:
                 raise Rejected(f"there is no time {name}")
-            self.globals[name] = self.fresh()
+            self.globals[name] = self.fresh(TIME)
         return tidy({self.globals[name]: 1})
 
     def index(self, form: Any, sort: str | None, scope: Scope) -> int | str:
@@ -329,12 +329,25 @@ class Reader(Algebra):
         """The sum of a body over low < name <= high as a difference of potentials."""
         first, last = self.time(low, scope), self.time(high, scope)
         self.check_range(name, first, last)
+        found: Poly = {}
+        # Terms at the ends are read by themselves: more is known about the times in between.
+        base, count = split(last)
+        if base and 0 < count <= ENDS and self.leq(first, base):
+            for step in range(count):
+                gather(found, body({**scope, name: later(last, -step)}))
+            last = base
+        base, count = split(first)
+        if base and -ENDS <= count < 0 and self.leq(base, last):
+            for step in range(-count):
+                gather(found, body({**scope, name: later(base, -step)}))
+            first = base
         with self.variable(TIME) as variable:
             moment = tidy({variable: 1})
             with self.assuming(plus(moment, later(first, 1), -1), plus(last, moment, -1)):
                 inside = body({**scope, name: moment})
-            upper = self.potential(variable, last, inside)
-            return combine(upper, self.potential(variable, first, inside), -1)
+            gather(found, self.potential(variable, last, inside))
+            gather(found, self.potential(variable, first, inside), -1)
+        return found
 
     def check_range(self, name: str, low: Time, high: Time) -> None:
         """A difference of potentials is the written sum only where low <= high."""
@@ -458,28 +471,44 @@ class Reader(Algebra):
         if signs.normal(self, kind, poly):
             return
         kind = "nonzero" if kind == "nonzero" else "positive"
-        self.conditions.setdefault((kind, self.keep(self._settled(poly))), poly)
+        settled = self._settled(poly)
+        self.conditions.setdefault((kind, self.keep(settled)), settled)
 
     def _settled(self, poly: Poly) -> Poly:
-        """The poly with its times moved so that one condition for all times is printed once."""
+        """The poly with free variables of its own, so that what holds for all is printed once."""
         lowest: dict[int, int] = {}
         for atom in self._atoms(poly):
             key = self.nodes[atom]
-            for point in key[2] if key[0] == "v" else ():
-                if isinstance(point, tuple) and len(base := split(point)[0]) == 1:
-                    ((variable, _),) = base
-                    if variable > CONSTANT:
-                        count = split(point)[1]
-                        lowest[variable] = min(count, lowest.get(variable, count))
-        names = {variable: (1 << 50) + place for place, variable in enumerate(lowest)}
-        shifts = {v: later(tidy({names[v]: 1}), -count) for v, count in lowest.items()}
+            for point in key[2] if key[0] == "v" else key[1:]:
+                parts = split(point)[0] if isinstance(point, tuple) and key[0] == "v" else ()
+                if len(parts) == 1 and parts[0][1] == 1:
+                    count = split(point)[1]
+                    lowest[parts[0][0]] = min(count, lowest.get(parts[0][0], count))
+                elif isinstance(point, int) and point > 0 and key[0] in ("v", "x", "d"):
+                    lowest.setdefault(point, 0)
+        fixed = set(self.globals.values())
+        values: dict[int, Point] = {}
+        places: dict[str, int] = {}
+        for variable in (v for v in lowest if v > 0 and v not in fixed):
+            sort = self.sort[variable]
+            places[sort] = places.get(sort, 0) + 1
+            name = self._general.setdefault((sort, places[sort]), self.fresh(sort))
+            moved = later(tidy({name: 1}), -lowest[variable])
+            values[variable] = moved if sort == TIME else name
         kept, self.closed, self._memo = self.closed, {}, {}
         given, self.definitions = self.definitions, {}
         try:
-            return self.substitute(poly, shifts)
+            return self.substitute(poly, values)
         finally:
             self.closed, self.definitions = kept, given
             self._memo = self._memos.setdefault(self.facts, {})
+
+    def general_names(self) -> dict[int, str]:
+        """What the variables of conditions are called."""
+        return {
+            variable: ("t" if sort == TIME else sort.lower()) + ("'" * (place - 1))
+            for (sort, place), variable in self._general.items()
+        }
 
     def _atoms(self, poly: Poly) -> Iterator[int]:
         for _, powers in poly:

@@ -186,7 +186,7 @@ class Checker:
         reader = self.reader
         conditions = []
         for (kind, _), poly in reader.conditions.items():
-            form = as_formula(reader, poly, self._names({}))
+            form = as_formula(reader, poly, {**self._names({}), **reader.general_names()})
             relation = "> 0" if kind == "positive" else "≠ 0"
             conditions.append(Condition(kind, form, f"{text(form)} {relation}"))
         return Checked(tuple(self.goals), len(self.steps), tuple(conditions), tuple(self.steps))
@@ -237,7 +237,7 @@ class Checker:
         for definition, closed in given:
             self._base(definition, closed)
         with reader.variable(TIME) as now:
-            moment = tidy({now: 1})
+            moment = _from(tidy({now: 1}), given[0][0].step)
             for definition, closed in given:
                 low = None if strong else moment
                 reader.closed[definition.name] = Closed(closed, low, moment)
@@ -350,10 +350,11 @@ class Checker:
         if onward not in (1, -1) or dict(goal.parameters).get(clock) != TIME:
             raise Rejected("the parameter is a time and the step 1 or -1")
         with self.bound(goal.parameters) as scope:
-            now = scope[clock]
-            assert isinstance(now, tuple)
-            variable = now[0][0]
+            wanted = scope[clock]
+            assert isinstance(wanted, tuple)
+            variable = wanted[0][0]
             start = reader.time(first, {n: v for n, v in scope.items() if n != clock})
+            now = _from(wanted, onward)
             after = later(now, onward)
             facts = self._facts(goal.facts, scope)
             # On the way to a time only facts that bound it from ahead are known to hold.
@@ -361,7 +362,8 @@ class Checker:
             still = [fact for fact in facts if variable not in dict(fact)]
             reached = plus(now, start, -1) if onward == 1 else plus(start, now, -1)
             with reader.assuming(*facts):
-                if not reader.leq((), reached):
+                first_, last = (start, wanted) if onward == 1 else (wanted, start)
+                if not reader.leq(first_, last):
                     raise Rejected(f"{goal.name} is wanted before the start of the ladder")
             begun = {**scope, clock: start}
             with reader.assuming(*still, *(substitute(f, {variable: start}) for f in ahead)):
@@ -373,10 +375,11 @@ class Checker:
             with reader.assuming(*still, *on, reached):
                 left = reader.value(goal.left, there)
                 found = combine(left, reader.value(goal.right, there), -1)
-                share = reader.value(step.get("times", ["number", "1"]), scope)
-                gap = combine(reader.value(goal.left, scope), reader.value(goal.right, scope), -1)
+                here = {**scope, clock: now}
+                share = reader.value(step.get("times", ["number", "1"]), here)
+                gap = combine(reader.value(goal.left, here), reader.value(goal.right, here), -1)
                 found = combine(found, reader.mul(share, gap), -1)
-                found = combine(found, self._used(step.get("using", ()), scope), -1)
+                found = combine(found, self._used(step.get("using", ()), here), -1)
                 self.demand(found, "step", scope, left)
         self.done[goal.name] = True
 
@@ -414,6 +417,11 @@ def _summed(form: Any) -> tuple[Any, list[Any]]:
     sums = [each for each in terms if each[0] == "sum"]
     rest = [each for each in terms if each[0] != "sum"]
     return (sums[0] if sums else None), [*rest, *sums[1:]]
+
+
+def _from(time: Time, onward: int) -> Time:
+    """A general time to step from, so that what is read there unfolds towards a bare variable."""
+    return time if onward == 1 else later(time, 2)
 
 
 def _beyond(given: Defined, here: Time, first: Time) -> Time:

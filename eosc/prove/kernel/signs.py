@@ -308,8 +308,7 @@ def _of_recurrence(reader: Reader, given: Defined) -> Range:
 def _stays(reader: Reader, given: Defined, form: Any, candidate: Range) -> bool:
     point: list[Point] = []
     for sort in given.sorts:
-        variable = reader.fresh()
-        reader.sort[variable] = sort
+        variable = reader.fresh(sort)
         point.append(tidy({variable: 1}) if sort == "T" else variable)
     scope = dict(zip(given.parameters, point, strict=True))
     here, start = reader.clock(given, tuple(point))
