@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from eosc.prove.formula import TIME, Argument, Equation, Formula, minus
+from eosc.prove.formula import TIME, Argument, Equation, Formula, add, minus, mul, number
 from eosc.prove.search.multipliers import Rule, TooLong, Use, uses
-from eosc.prove.search.relations import Claim
+from eosc.prove.search.relations import Claim, conjugated
 from eosc.prove.search.structure import (
     Definitions,
     children,
@@ -35,7 +35,7 @@ def written_out(
         if definition.name in claims:
             names = dict(zip(definition.parameters, arguments, strict=True))
             put = substituted(claims[definition.name].closed, names)
-        elif definition.start is None or _stepped(arguments[definition.along], definition.start):
+        elif definition.start is None or _stepped(arguments[definition.along], definition.step):
             put = instance(definition, arguments)
         else:
             return formula
@@ -43,12 +43,17 @@ def written_out(
     inside = children(formula)
     if not inside:
         return formula
-    return rebuilt(formula, tuple(written_out(each, definitions, claims, depth) for each in inside))
+    put = tuple(written_out(each, definitions, claims, depth) for each in inside)
+    if formula[0] == "conjugate":
+        return conjugated(put[0], definitions)
+    if formula[0] == "real":
+        return mul(number("1/2"), add(put[0], conjugated(put[0], definitions)))
+    return rebuilt(formula, put)
 
 
-def _stepped(time: Argument, start: dict[str, int]) -> bool:
-    """Whether a time lies a known step after another one."""
-    return isinstance(time, dict) and time.get("", 0) > start.get("", 0)
+def _stepped(time: Argument, step: int) -> bool:
+    """Whether a time is written as a step after a variable, where the kernel unfolds."""
+    return isinstance(time, dict) and time.get("", 0) * step >= 1
 
 
 def of_step(

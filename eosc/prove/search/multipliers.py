@@ -27,6 +27,7 @@ from eosc.prove.search.structure import (
     free_names,
     fresh,
     frozen,
+    plus,
     substituted,
 )
 
@@ -151,6 +152,7 @@ class Rule:
     parameters: tuple[tuple[str, str], ...]
     pattern: Term
     right: Formula
+    facts: tuple[tuple[Time, Time], ...] = ()
 
 
 def rules(hypotheses: tuple[Equation, ...]) -> tuple[Rule, ...]:
@@ -163,7 +165,7 @@ def rules(hypotheses: tuple[Equation, ...]) -> tuple[Rule, ...]:
         except TooLong:
             continue
         if len(terms) == 1 and terms[0].factors and terms[0].scale == 1:
-            found.append(Rule(each.name, each.parameters, terms[0], each.right))
+            found.append(Rule(each.name, each.parameters, terms[0], each.right, each.facts))
     return tuple(found)
 
 
@@ -176,11 +178,8 @@ def _argument(pattern: Argument, target: Argument, free: set[str], found: Bindin
         if len(variables) != 1 or pattern[variables[0]] != 1 or not isinstance(target, dict):
             return frozen(pattern) == frozen(target)
         name = variables[0]
-        value: Argument = {
-            key: count
-            for key in sorted({*target, *pattern} - {name})
-            if (count := target.get(key, 0) - pattern.get(key, 0))
-        }
+        rest = {key: count for key, count in pattern.items() if key != name}
+        value: Argument = plus(target, rest, -1)
     elif isinstance(pattern, str) and pattern in free:
         if isinstance(target, dict):
             return False
@@ -240,8 +239,27 @@ def _matches(rule: Rule, term: Term) -> Iterator[tuple[Binding, tuple[Formula, .
             for each, axis in zip(held, bound.values(), strict=True)
         )
         if fits and len({str(each) for each in held}) == len(held):
-            if all(name in found for name, _ in rule.parameters):
+            if all(name in found for name, _ in rule.parameters) and _known(rule, found, term):
                 yield found, left
+
+
+def _known(rule: Rule, found: Binding, term: Term) -> bool:
+    """Whether the facts of a rule hold where it is used, every free time being at least 0."""
+    least = {each.name: each.low.get("", 0) + 1 for each in term.binders if each.low is not None}
+    for low, high in rule.facts:
+        places = [_moved(each, found) for each in (high, low)]
+        gap = plus(places[0], places[1], -1)
+        if any(count < 0 for name, count in gap.items() if name):
+            return False
+        if sum(count * (least.get(name, 0) if name else 1) for name, count in gap.items()) < 0:
+            return False
+    return True
+
+
+def _moved(time: Time, found: Binding) -> Time:
+    moved = substituted(("time", time), found)[1]
+    assert isinstance(moved, dict)
+    return moved
 
 
 def _without_deltas(term: Term) -> Term:
@@ -260,6 +278,28 @@ def _without_deltas(term: Term) -> Term:
     return term
 
 
+def collected(terms: list[Term]) -> list[Term]:
+    """The terms with like ones added up, those under binders as they are; i squared is -1."""
+    found: dict[object, Term] = {}
+    bound = [each for each in terms if each.binders]
+    for term in terms:
+        if term.binders:
+            continue
+        count = sum(each == IMAGINARY for each in term.factors)
+        kept = sorted((each for each in term.factors if each != IMAGINARY), key=_order)
+        factors = (*kept, IMAGINARY) if count % 2 else tuple(kept)
+        scale = term.scale * (-1) ** (count // 2)
+        key = tuple(frozen(each) for each in factors)
+        if key in found:
+            scale += found[key].scale
+        found[key] = Term(scale, (), factors)
+    return bound + [each for each in found.values() if each.scale]
+
+
+def _order(formula: Formula) -> str:
+    return repr(frozen(formula))
+
+
 def uses(difference: Formula, ruled: tuple[Rule, ...], taken: set[str]) -> tuple[Use, ...]:
     """The uses of hypotheses that rewrite the difference as far as they reach.
 
@@ -267,7 +307,7 @@ def uses(difference: Formula, ruled: tuple[Rule, ...], taken: set[str]) -> tuple
         TooLong: an expansion has too many terms.
     """
     expansion = Expansion(taken | free_names(difference))
-    ahead = [_without_deltas(each) for each in expansion.terms(difference)]
+    ahead = collected([_without_deltas(each) for each in expansion.terms(difference)])
     found: list[Use] = []
     while ahead and len(found) < _MOST_USES:
         term = ahead.pop()
@@ -284,5 +324,6 @@ def uses(difference: Formula, ruled: tuple[Rule, ...], taken: set[str]) -> tuple
             put = {name: binding[name] for name, _ in rule.parameters}
             for each in expansion.terms(mul(rest.product, substituted(rule.right, put))):
                 ahead.append(_without_deltas(replace(each, binders=kept + each.binders)))
+            ahead = collected(ahead)
             break
     return tuple(found)

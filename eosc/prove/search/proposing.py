@@ -12,6 +12,7 @@ from eosc.prove.formula import Definition, Equation, Problem
 from eosc.prove.search.basis import matrix_gauge
 from eosc.prove.search.closed import closed_form
 from eosc.prove.search.combinations import combination
+from eosc.prove.search.delays import lemma, paddings
 from eosc.prove.search.differences import of_goal, of_step
 from eosc.prove.search.eigenbasis import in_modes, mode_closed_form, spectrum
 from eosc.prove.search.krylov import change_of_basis, system
@@ -23,7 +24,8 @@ from eosc.prove.search.structure import (
     NotElementwise,
     definitions_of,
     memories_of,
-    reached,
+    reads,
+    unfolded,
 )
 
 Step = dict[str, Any]
@@ -79,10 +81,12 @@ def equality(goal: Equation, using: tuple[Use, ...] = ()) -> Step:
 
 def candidate(problem: Problem, strategy: str, claims: tuple[tuple[Claim, ...], ...]) -> Candidate:
     """The proof that shows the claims, then every goal by equality."""
-    ruled = rules(problem.hypotheses)
     definitions = definitions_of(problem)
+    read = {each[1] for group in claims for claim in group for each in reads(claim.closed)}
+    padded = paddings(definitions, read)
+    ruled = rules((*problem.hypotheses, *(each for each, _ in padded)))
     known: dict[str, Claim] = {}
-    steps = []
+    steps = [lemma(each, inner, listed) for each, inner in padded]
     for group in claims:
         found = _multipliers(of_step, group[0], definitions, known, ruled)
         steps.append(induction(group, found if len(group) == 1 else ()))
@@ -109,7 +113,7 @@ def _multipliers(
 
 def grouped(claims: dict[str, Claim], definitions: Definitions) -> tuple[tuple[Claim, ...], ...]:
     """The claims with those of memories that read one another together, earlier stages first."""
-    below = {name: set(reached(definitions[name].body, definitions)) for name in claims}
+    below = _below(definitions)
     groups: list[tuple[Claim, ...]] = []
     placed: set[str] = set()
     for name in claims:
@@ -122,6 +126,26 @@ def grouped(claims: dict[str, Claim], definitions: Definitions) -> tuple[tuple[C
             placed.update(mutual)
             groups.append(tuple(claims[each] for each in mutual))
     return tuple(sorted(groups, key=lambda group: len(below[group[0].memory])))
+
+
+def _below(definitions: Definitions) -> dict[str, set[str]]:
+    """For each memory those that it depends on, where no coefficient is 0."""
+    memories = {name for name, each in definitions.items() if each.start is not None}
+    direct: dict[str, set[str]] = {}
+    for name, each in definitions.items():
+        if each.start is not None:
+            parts = [each.body] if each.base is None else [each.body, each.base]
+            found = {read[1] for part in parts for read in reads(unfolded(part, definitions))}
+            direct[name] = found & memories
+    below: dict[str, set[str]] = {}
+    for name in direct:
+        ahead, seen = [name], set[str]()
+        while ahead:
+            fresh = direct[ahead.pop()] - seen
+            seen |= fresh
+            ahead += sorted(fresh)
+        below[name] = seen
+    return below
 
 
 @dataclass(frozen=True, slots=True)
