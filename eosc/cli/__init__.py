@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from eosc.cli.build import build
 from eosc.cli.check import check
+from eosc.cli.check_cert import check_cert
 from eosc.cli.doctor import doctor
 from eosc.cli.dump import dump
 from eosc.cli.explain import explain
@@ -16,8 +17,9 @@ from eosc.cli.fmt import fmt
 from eosc.cli.graph import graph
 from eosc.cli.group import eosc
 from eosc.cli.new import new
+from eosc.cli.prove import prove
 
-for _verb in (new, check, fmt, explain, graph, build, dump, doctor):
+for _verb in (new, check, fmt, explain, graph, build, dump, prove, check_cert, doctor):
     eosc.add_command(_verb)
 
 main = eosc
