@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import cmath
+import json
 import math
+import random
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from itertools import product
@@ -13,11 +15,12 @@ import pytest
 import torch
 
 from eosc.diagnostics import Source
-from eosc.prove.formula import Definition, Equation, Formula, Problem
+from eosc.prove.formula import Definition, Equation, Formula, Problem, as_json
 from eosc.prove.statements import state
 from eosc.prove.statements.layouts import layouts
 from eosc.recurrence.operands import learned_kernels
 from eosc.reference import evaluate
+from eosc.resources import zoo_folder
 from eosc.semantics.elaborate import elaborate
 from eosc.semantics.model import Axis, Mixer
 from eosc.semantics.terms import Apply, AxisSize, Number, Type
@@ -304,3 +307,61 @@ def unit_of(text: str, path: str = "<text>") -> Any:
     unit, more = elaborate(module, source, thorough=False)
     assert not [each for each in (*findings, *more) if each.severity.name == "ERROR"]
     return unit
+
+
+class Drawn:
+    """Values of symbols: the same for the same place, within the range of the symbol."""
+
+    def __init__(self, problem: Problem, seed: int) -> None:
+        self.bounds = {each.name: each.bounds for each in problem.symbols}
+        self.seed = seed
+
+    def __call__(self, name: str, places: tuple[int, ...]) -> complex:
+        if name in ("index(H)", "size(H)"):
+            return complex(1 if name == "index(H)" else 2)
+        share = random.Random(f"{self.seed} {name} {places}").uniform(0.1, 0.9)
+        match self.bounds[name]:
+            case (str() as low, str() as high, _, _):
+                return complex(float(Fraction(low)) * (1 - share) + float(Fraction(high)) * share)
+            case (str() as low, None, _, _):
+                return complex(float(Fraction(low)) + share)
+            case (None, str() as high, _, _):
+                return complex(float(Fraction(high)) - share)
+        return complex(3 * share - 1.4)
+
+
+def gap(problem: Problem, seed: int = 1, steps: int = 4) -> float:
+    """The largest relative difference of two sides of a goal, at small times and sizes of 2."""
+    found = 0.0
+    machine = Machine(problem, {axis: 2 for axis in problem.axes}, Drawn(problem, seed))
+    for goal in problem.goals:
+        names = [name for name, _ in goal.parameters]
+        ranges = [range(steps) if sort == "T" else range(2) for _, sort in goal.parameters]
+        for places in product(*ranges):
+            env = dict(zip(names, places, strict=True))
+            if all(machine.time(low, env) <= machine.time(high, env) for low, high in goal.facts):
+                left, right = machine(goal.left, env), machine(goal.right, env)
+                found = max(found, abs(left - right) / (1 + abs(left) + abs(right)))
+    return found
+
+
+def written() -> list[Any]:
+    """Every claim of the examples, with its theorem."""
+    found = []
+    for path in sorted((zoo_folder() / "theorems").glob("*.eos")):
+        for theorem in unit_of(path.read_text(encoding="utf-8"), str(path)).theorems:
+            for count, claim in enumerate(theorem.claims):
+                label = f"{path.stem}-{theorem.name}-{count}".replace(" ", "_")
+                found.append(pytest.param(theorem, claim, id=label))
+    return found
+
+
+@pytest.mark.parametrize(("theorem", "claim"), written())
+def test_a_claim_is_stated_as_it_is_meant(theorem: Theorem, claim: Any) -> None:
+    problem = state(theorem, claim)
+    json.dumps(as_json(problem))
+    if problem.hypotheses:
+        pytest.skip("random values do not fulfil what is assumed")
+    holds = (claim.verdict == "prove") != problem.negated
+    gaps = [gap(problem, seed) for seed in (1, 2)]
+    assert max(gaps) <= 1e-9 if holds else max(gaps) > 1e-6, gaps

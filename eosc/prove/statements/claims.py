@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from eosc.algebra.interval import Interval
 from eosc.diagnostics import Span
@@ -17,7 +18,7 @@ from eosc.prove.statements.assumptions import (
     is_given,
 )
 from eosc.prove.statements.draft import Draft
-from eosc.prove.statements.environment import Unstated
+from eosc.prove.statements.environment import AnySize, Unstated
 from eosc.prove.statements.layouts import layouts
 from eosc.prove.statements.mixers import Bound, Side, Text
 from eosc.prove.statements.properties import state_property
@@ -27,11 +28,14 @@ from eosc.semantics.model import Declaration, Kind, Mixer
 from eosc.semantics.terms import Dependence, Term
 from eosc.semantics.theorems import Claim, Equivalence, Identity, Property, Theorem
 
+_SMALL = 2  # of an axis whose size has to be known
+
 
 def state(theorem: Theorem, claim: Claim, sizes: Mapping[str, int] | None = None) -> Problem:
     """What a claim says, as equations over symbols and definitions.
 
-    A `prove` and a `refute` of the same sides state the same equations.
+    A `prove` and a `refute` of the same sides state the same equations. What cannot be stated for
+    an axis of any size is stated for size 2, as a partial statement.
 
     Args:
         theorem: for its variables and assumptions.
@@ -41,21 +45,19 @@ def state(theorem: Theorem, claim: Claim, sizes: Mapping[str, int] | None = None
     Raises:
         Unstated: the language of statements does not hold it.
     """
-    chosen = sizes or {}
-    match claim:
-        case Equivalence():
-            found = _equivalence(theorem, claim, chosen)
-        case Identity():
-            found = _identity(theorem, claim, chosen)
-        case Property():
-            found = state_property(theorem, claim, chosen)
-    if not chosen:
-        return found
-    notes = tuple(f"{axis} = {size}" for axis, size in chosen.items())
-    return replace(found, partial=True, notes=(*found.notes, *notes))
-
-
-# ---- two mixers
+    chosen = dict(sizes or {})
+    while True:
+        try:
+            found = _STATED[type(claim)](theorem, claim, chosen)
+        except AnySize as error:
+            if error.axis in chosen:
+                raise
+            chosen[error.axis] = _SMALL
+            continue
+        if not chosen:
+            return found
+        notes = tuple(f"{axis} = {size}" for axis, size in chosen.items())
+        return replace(found, partial=True, notes=(*found.notes, *notes))
 
 
 def _equivalence(theorem: Theorem, claim: Equivalence, sizes: Mapping[str, int]) -> Problem:
@@ -205,3 +207,10 @@ def _identity(theorem: Theorem, claim: Identity, sizes: Mapping[str, int]) -> Pr
     found = tuple(goals)
     enter_equations(assumed, Joined({"": side}), draft.hypotheses)
     return draft.problem(found)
+
+
+_STATED: dict[type, Callable[[Theorem, Any, Mapping[str, int]], Problem]] = {
+    Equivalence: _equivalence,
+    Identity: _identity,
+    Property: state_property,
+}

@@ -26,6 +26,14 @@ class Unstated(Exception):
         self.span = span
 
 
+class AnySize(Unstated):
+    """What can be stated only where an axis has a known size."""
+
+    def __init__(self, message: str, axis: str, span: Span | None = None) -> None:
+        super().__init__(message, span)
+        self.axis = axis
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How the places of an axis are written.

@@ -14,6 +14,7 @@ from eosc.prove import formula
 from eosc.prove.formula import IMAGINARY, ONE, ZERO, Formula, Time
 from eosc.prove.statements import pointwise
 from eosc.prove.statements.environment import (
+    AnySize,
     Environment,
     Layout,
     Level,
@@ -194,7 +195,7 @@ def _largest(term: ir.Reduce, env: Environment, scope: Scope) -> Formula:
     for axis in term.axes:
         layout = scope.layouts[base(axis)]
         if layout.sort is not None:
-            raise Unstated(f"a maximum over {axis}, whose size is any", term.span)
+            raise AnySize(f"a maximum over {axis}, whose size is any", base(axis), term.span)
         envs = [each.placed({axis: Place(d)}) for each in envs for d in layout.digits()]
     for each in envs:
         value = evaluate(term.arg, each, scope)
@@ -324,7 +325,7 @@ def _lag_sum(term: ir.LagSum, env: Environment, scope: Scope) -> Formula:
 def _fold(term: ir.Fold, env: Environment, scope: Scope) -> Formula:
     layout = scope.layouts[base(term.axis)]
     if layout.sort is not None:
-        raise Unstated(f"a fold over {term.axis}, whose size is any: assume a size", term.span)
+        raise AnySize(f"a fold over {term.axis}, whose size is any", base(term.axis), term.span)
     return _level(Level(term, len(layout.digits()), env), env, scope)
 
 
