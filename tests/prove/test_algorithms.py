@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import pytest
 
-from eosc.algebra.scalar import Arg, fn
-from eosc.ir.nodes import Algorithm, Array, Load, Map, Per, Value
+from eosc.algebra.scalar import Arg, Fn, fn
+from eosc.ir.nodes import (
+    END,
+    START,
+    Algorithm,
+    Array,
+    Decay,
+    Kernel,
+    Load,
+    LogDecay,
+    Map,
+    Mask,
+    Per,
+    Point,
+    Running,
+    SegmentScan,
+    Store,
+    Update,
+    Value,
+)
 from eosc.lowering import adjoint, chunk, token
 from eosc.lowering.parts import Form
 from eosc.lowering.scan import Scan
-from eosc.prove.algorithms.statement import state_algorithm
-from eosc.prove.formula import Equation, Formula, Problem
+from eosc.prove.algorithms.proof import prove_algorithm
+from eosc.prove.algorithms.scalars import Unreadable
+from eosc.prove.formula import Equation, Formula, Problem, as_json
+from eosc.prove.kernel import Checked, Rejected, check
 
 DECAYS = ("", "0", "K", "V", "KV", "0K", "0V", "0KV", "c", "cK")
 SIZES = {"K": 2, "V": 3}
@@ -168,29 +190,226 @@ def holds(problem: Problem, goal: Equation, chunk: int, seed: int) -> bool:
     return True
 
 
-def cuts_of(algorithm: Algorithm, scan: Scan) -> dict[str, str]:
-    names = {
-        each.name for kernel in algorithm.kernels for each in kernel.body if hasattr(each, "name")
-    }
-    return {name: f"d{name}" for name, _ in scan.prologues() if f"d{name}" in names}
+FORMS = (Form(8, 1), Form(8, 2), Form(4, 4))
+SCANS = [(decays, inclusive) for decays in DECAYS for inclusive in (True, False)]
 
 
-def algorithms(scan: Scan) -> dict[str, Algorithm]:
-    found = {"token": token.forward(scan), "token'": token.backward(scan)}
-    for form in (Form(8, 1), Form(8, 2), Form(4, 4)):
-        for stored in (False, True):
-            name = f"{form}{' stored' if stored else ''}"
-            found[name] = chunk.forward(scan, form, stored)
-            found[f"{name}'"] = adjoint.backward(scan, form, stored)
+def algorithms(scan: Scan, form: Form) -> tuple[Algorithm, ...]:
+    """Every lowering of a scan."""
+    return (
+        chunk.forward(scan, form),
+        chunk.forward(scan, form, stored=True),
+        adjoint.backward(scan, form),
+        adjoint.backward(scan, form, stored=True),
+        token.forward(scan),
+        token.backward(scan),
+    )
+
+
+def proved(scan: Scan, algorithm: Algorithm) -> Checked:
+    """What the kernel says of an algorithm, through JSON as a certificate holds it."""
+    problem, proof = prove_algorithm(scan, algorithm)
+    return check(json.loads(json.dumps(as_json(problem))), json.loads(json.dumps(proof)))
+
+
+@pytest.mark.parametrize(("decays", "inclusive"), SCANS)
+def test_the_goals_hold_at_random_points(decays: str, inclusive: bool) -> None:
+    scan = scan_of(decays, inclusive)
+    for form in FORMS:
+        for algorithm in algorithms(scan, form):
+            problem, _ = prove_algorithm(scan, algorithm)
+            for goal in problem.goals:
+                found = holds(problem, goal, algorithm.kernels[0].chunk, 7)
+                assert found, (algorithm.name, goal.name)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=["halving", "midpoint", "factorised"])
+@pytest.mark.parametrize(("decays", "inclusive"), SCANS)
+def test_every_lowering_is_proved(decays: str, inclusive: bool, form: Form) -> None:
+    scan = scan_of(decays, inclusive)
+    for algorithm in algorithms(scan, form):
+        problem, _ = prove_algorithm(scan, algorithm)
+        found = proved(scan, algorithm)
+        assert found.conditions == ()
+        assert found.goals == tuple(each.name for each in problem.goals)
+        expected = "gradient" if "dy" in {each.name for each in algorithm.inputs} else "y"
+        assert any(name.endswith(expected) for name in found.goals)
+
+
+def test_symbols_are_used_for_every_length() -> None:
+    """The statement about a chunk of 16 is that about any chunk, but for the halvings."""
+    scan = scan_of("0")
+    short, long = (
+        as_json(prove_algorithm(scan, chunk.forward(scan, Form(length, 1)))[0])
+        for length in (4, 128)
+    )
+    assert short == long
+
+
+# Seeded bugs: each changes one node of an algorithm.
+
+
+def mutants(value: Value) -> Iterator[tuple[str, Value]]:
+    """The value with one node changed, in every way there is."""
+    yield from changed(value)
+    for field in ("arg", "left", "right", "log"):
+        below = getattr(value, field, None)
+        if isinstance(below, Value):
+            for label, other in mutants(below):
+                yield label, replace(value, **{field: other})
+    if isinstance(value, Map):
+        for n, (name, below) in enumerate(value.args):
+            for label, other in mutants(below):
+                args = (*value.args[:n], (name, other), *value.args[n + 1 :])
+                yield label, replace(value, args=args)
+
+
+def changed(value: Value) -> Iterator[tuple[str, Value]]:
+    match value:
+        case Decay(low=low, high=high):
+            for name, point in (("low", low), ("high", high)):
+                for other in points(point):
+                    label = f"{value.low}..{value.high}: {name} {other}"
+                    yield label, replace(value, **{name: other})
+        case Mask(relation=relation):
+            yield (
+                f"{relation}: other order",
+                replace(value, relation=replace(relation, strict=not relation.strict)),
+            )
+            if relation.size:
+                larger = replace(relation, size=2 * relation.size)
+                yield f"{relation}: larger blocks", replace(value, relation=larger)
+        case Running(suffix=suffix, strict=strict):
+            yield "running: strict", replace(value, strict=not strict)
+            yield "running: other way", replace(value, suffix=not suffix)
+        case LogDecay(arg=arg):
+            yield "no guard", arg
+        case Map(fn=Fn("add" | "sub" as name, (left, right))):
+            yield "missing term", replace(value, fn=left)
+            yield (
+                "wrong sign",
+                replace(value, fn=fn("sub" if name == "add" else "add", left, right)),
+            )
+        case Map(fn=Fn("mul", (left, _)), args=args) if len(args) > 1:
+            yield "missing factor", replace(value, fn=left)
+        case Load(array="q" | "k" as name):
+            yield "wrong operand", replace(value, array="k" if name == "q" else "q")
+
+
+def points(point: Point) -> Iterator[Point]:
+    match point.kind:
+        case "at":
+            yield Point("before", point.dim)
+        case "before":
+            yield Point("at", point.dim)
+        case "opening" | "closing" | "middle":
+            yield replace(point, size=2 * point.size)
+            yield START if point.kind != "opening" else END
+        case "start":
+            yield END
+        case "end":
+            yield START
+
+
+def mutated(algorithm: Algorithm) -> Iterator[tuple[str, Algorithm]]:
+    """Every algorithm with one bug."""
+    for n, launch in enumerate(algorithm.launches):
+        for label, other in mutated_launch(launch):
+            launches = (*algorithm.launches[:n], other, *algorithm.launches[n + 1 :])
+            yield f"{launch.name}: {label}", replace(algorithm, launches=launches)
+
+
+def mutated_launch(launch: Kernel | SegmentScan) -> Iterator[tuple[str, Kernel | SegmentScan]]:
+    if isinstance(launch, SegmentScan):
+        yield "other direction", replace(launch, direction=-launch.direction)
+        if launch.decay:
+            yield "missing decay", replace(launch, decay=launch.decay[1:])
+        return
+    yield "other direction", replace(launch, direction=-launch.direction)
+    yield "statements reversed", replace(launch, body=launch.body[::-1])
+    for n, statement in enumerate(launch.body):
+        rest = launch.body[:n], launch.body[n + 1 :]
+        if isinstance(statement, Update):
+            yield "missing update", replace(launch, body=(*rest[0], *rest[1]))
+            yield "early update", replace(launch, body=(statement, *rest[0], *rest[1]))
+        if isinstance(statement, Store) and statement.array == "h":
+            yield "late store", replace(launch, body=(*rest[0], *rest[1], statement))
+        for label, value in mutants(statement.value):
+            body = (*rest[0], replace(statement, value=value), *rest[1])
+            name = getattr(statement, "name", getattr(statement, "array", ""))
+            yield f"{name}: {label}", replace(launch, body=body)
+    for n, tile in enumerate(launch.carried):
+        start = replace(tile, initial=None) if tile.initial else replace(tile, start=1 - tile.start)
+        carried = (*launch.carried[:n], start, *launch.carried[n + 1 :])
+        yield f"{tile.name}: other start", replace(launch, carried=carried)
+
+
+def refusal(scan: Scan, algorithm: Algorithm) -> str | None:
+    """Why an algorithm is not proved; None where it is."""
+    try:
+        proved(scan, algorithm)
+    except (Unreadable, Rejected) as reason:
+        return str(reason)
+    return None
+
+
+def same(algorithm: Algorithm, other: Algorithm, inputs: dict[str, Any]) -> bool:
+    """Whether two algorithms compute the same, in segments and with a chunk that is not full."""
+    from eosc.ir.evaluate import evaluate
+
+    try:
+        found = evaluate(other, inputs, 2)
+    except (KeyError, RuntimeError, StopIteration, ValueError, IndexError):
+        return False
+    for name, want in evaluate(algorithm, inputs, 2).items():
+        if found[name].shape != want.shape or not found[name].allclose(want, 1e-9, 1e-9):
+            return False
+    return True
+
+
+def inputs_of(scan: Scan) -> dict[str, Any]:
+    import torch
+
+    torch.manual_seed(5)
+    found = {"scale": torch.tensor(0.7)}
+    sizes = {"K": 2, "V": 3}
+    for each in scan.operands:
+        if each.per is Per.CALL:
+            continue
+        lead = (1, 11, 1) if each.per is Per.TOKEN else (1,)
+        x = torch.randn(*lead, *(sizes[axis] for axis in each.axes), dtype=torch.float64)
+        found[each.name] = -x.abs() if each.log else x
+    found["dy"] = torch.randn(1, 11, 1, 3, dtype=torch.float64)
+    for name in ("initial_state", "d_final_state"):
+        found[name] = torch.randn(1, 1, 2, 3, dtype=torch.float64)
     return found
 
 
-@pytest.mark.parametrize("inclusive", [True, False], ids=["inclusive", "exclusive"])
-@pytest.mark.parametrize("decays", DECAYS)
-def test_the_goals_hold_at_random_points(decays: str, inclusive: bool) -> None:
+SAMPLES = 30
+"""Bugs tried in each algorithm; all of them were, by hand."""
+
+SEEDED = [
+    ("0", True, Form(4, 1), chunk.forward, {}),
+    ("K", False, Form(4, 1), chunk.forward, {"stored": True}),
+    ("KV", True, Form(4, 2), chunk.forward, {}),
+    ("0K", True, Form(4, 1), adjoint.backward, {}),
+    ("0", False, Form(4, 4), adjoint.backward, {"stored": True}),
+    ("cV", True, Form(4, 2), adjoint.backward, {}),
+]
+
+
+@pytest.mark.parametrize(("decays", "inclusive", "form", "lowering", "options"), SEEDED)
+def test_a_seeded_bug_is_not_proved(
+    decays: str, inclusive: bool, form: Form, lowering: Any, options: dict[str, bool]
+) -> None:
     scan = scan_of(decays, inclusive)
-    for name, algorithm in algorithms(scan).items():
-        cuts = cuts_of(algorithm, scan) if name not in ("token", "token'") else {}
-        problem = state_algorithm(scan, algorithm, cuts)
-        for goal in problem.goals:
-            assert holds(problem, goal, algorithm.kernels[0].chunk, 7), (name, goal.name)
+    algorithm, inputs = lowering(scan, form, **options), inputs_of(scan)
+    every = [*mutated(algorithm)]
+    chosen = random.Random(f"{decays} {form}").sample(every, min(len(every), SAMPLES))
+    refused = 0
+    for label, other in chosen:
+        if refusal(scan, other) is not None:
+            refused += 1
+        else:
+            assert same(algorithm, other, inputs), f"proved, although wrong: {label}"
+    assert refused > 0.8 * len(chosen)

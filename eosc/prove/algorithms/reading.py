@@ -283,6 +283,8 @@ class Reader:
         raise Unreadable(f"no reading of the point {point}")
 
     def _decay(self, value: Decay, here: Here, scope: Scope) -> Formula:
+        if not _summable(value.log, scope):
+            raise Unreadable("a decay over tokens behind the end of the sequence")
         low, high = self._point(value.low, here), self._point(value.high, here)
         if _in_order(value.low, value.high, here.relation):
             return formula.call("exp", self._logs(value.log, low, high, here, scope))
@@ -302,6 +304,14 @@ def _meant(meaning: Meaning, dims: Dims, here: Here, otherwise: Time) -> Formula
     times = [here.times[name].time for name in dims if name in TIME]
     features = tuple(here.indices[name] for name in dims if name not in TIME)
     return meaning(times[0] if times else otherwise, features)
+
+
+def _summable(log: Value, scope: Scope) -> bool:
+    """Whether a log-decay is 0 at tokens behind the end of the sequence."""
+    match log:
+        case Use(name=name) if name in scope.lets:
+            return _summable(*scope.lets[name])
+    return isinstance(log, LogDecay) or not any(name in TIME for name in log.dims)
 
 
 def _in_order(low: Point, high: Point, relation: Relation | None) -> bool:
