@@ -1,4 +1,4 @@
-"""`python -m eosc.prove.kernel FILE`: check {"problem": ..., "proof": ...} by itself."""
+"""`python -m eosc.prove.kernel [--json] FILE`: check {"problem", "proof"} by itself."""
 
 import json
 import sys
@@ -11,8 +11,10 @@ LIMIT = 8_000_000  # bytes
 
 def main(arguments: list[str]) -> int:
     """Print what a file proves; 1 if it proves nothing, 2 without a file."""
+    as_json = arguments[:1] == ["--json"]
+    arguments = arguments[as_json:]
     if len(arguments) != 1:
-        print("usage: python -m eosc.prove.kernel FILE", file=sys.stderr)
+        print("usage: python -m eosc.prove.kernel [--json] FILE", file=sys.stderr)
         return 2
     try:
         path = Path(arguments[0])
@@ -26,7 +28,12 @@ def main(arguments: list[str]) -> int:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         print(f"REJECTED not a certificate: {type(error).__name__} {error}")
         return 1
-    under = "; ".join(condition.text for condition in found.conditions)
+    conditions = [condition.text for condition in found.conditions]
+    if as_json:
+        said = {"goals": found.goals, "obligations": found.obligations, "conditions": conditions}
+        print(json.dumps(said))
+        return 0
+    under = "; ".join(conditions)
     print(f"PROVED {', '.join(found.goals)}" + (f" under {under}" if under else ""))
     print(f"{found.obligations} obligations")
     return 0

@@ -83,8 +83,6 @@ class Algebra:
         self._height: list[int] = []
         self._special: list[bool] = []
         self._canonical: dict[Term, Term] = {}
-        self._leads: dict[int, Term | None] = {}
-        self._shapes: dict[int, int] = {}
         self._variables = 0
         self.sort: dict[int, str] = {}
         self.spent = 0
@@ -341,14 +339,10 @@ class Algebra:
             merged = dict(opened)
         sign, inside, factors = self._simplified(merged)
         if not factors:
-            divided = self._divided(inside)
-            if divided is None:
-                return self.close(count * sign, bounds, tuple(inside.items()))
-            found = divided
-        else:
-            found = self.product(1, (), inside.items())
-            for poly, exponent in factors:
-                found = self.mul(found, self.power(poly, exponent))
+            return self.close(count * sign, bounds, tuple(inside.items()))
+        found = self.product(1, (), inside.items())
+        for poly, exponent in factors:
+            found = self.mul(found, self.power(poly, exponent))
         return self.bind(bounds, found, count * sign)
 
     def _simplified(
@@ -376,68 +370,6 @@ class Algebra:
             if exponent:
                 inside[atom] = whole(exponent)
         return sign, inside, factors
-
-    def _divided(self, powers: Mapping[int, Number]) -> Poly | None:
-        """lead(q) / q is 1 - (q - lead(q)) / q: one step of polynomial division, if any applies."""
-        for atom in powers:
-            key = self.nodes[atom]
-            lead = self._lead(key[1]) if key[0] == "inv" else None
-            if lead is None or any(powers.get(a, 0) < e for a, e in lead[1]):
-                continue
-            poly = self.polys[key[1]]
-            rest = dict(powers)
-            for a, e in lead[1]:
-                rest[a] -= e
-            less = dict(rest)
-            less[atom] -= 1
-            share = Fraction(1) / poly[lead]
-            found = self.product(share, (), less.items())
-            for term, count in poly.items():
-                if term != lead:
-                    items = [*rest.items(), *term[1]]
-                    gather(found, self.product(-count * share, (), items))
-            return found
-        return None
-
-    def _lead(self, number: int) -> Term | None:
-        """The leading term of a divisor, if it stands out whatever the variables are called."""
-        if number not in self._leads:
-            poly = self.polys[number]
-            ranks = {term: self._rank(term) for term in poly}
-            top = max(ranks.values())
-            leads = [term for term, rank in ranks.items() if rank == top]
-            plain = len(leads) == 1 and not any(term[0] for term in poly)
-            self._leads[number] = leads[0] if plain else None
-        return self._leads[number]
-
-    def _rank(self, term: Term) -> Key:
-        """Graded lexicographic order on terms whose variables have been made anonymous."""
-        shapes: dict[int, Number] = {}
-        for atom, exponent in term[1]:
-            shape = self._shape(atom)
-            shapes[shape] = shapes.get(shape, 0) + exponent
-        ordered = tuple(sorted(shapes.items(), reverse=True))
-        return sum(shapes.values()), ordered, len(term[0])
-
-    def _shape(self, atom: int) -> int:
-        if atom not in self._shapes:
-            key = self.nodes[atom]
-            if key[0] == "v":
-                blank = tuple(p if isinstance(p, str) else "" for p in key[2])
-                self._shapes[atom] = self.atom(("shape", key[1], blank))
-            elif key[0] in ("E", "L", "inv", "F") and self._free[atom]:
-                self._shapes[atom] = self._blank(key)
-            else:
-                self._shapes[atom] = self.atom(("shape", key[0])) if self._free[atom] else atom
-        return self._shapes[atom]
-
-    def _blank(self, key: Key) -> int:
-        terms = (
-            [key[1]]
-            if key[0] == "E"
-            else [t for n in (key[2] if key[0] == "F" else key[1:2]) for t in self.polys[n]]
-        )
-        return self.atom(("shape", key[0], tuple(sorted(self._rank(term) for term in terms))))
 
     # Binding.
 
@@ -707,8 +639,8 @@ class Algebra:
         if not poly:
             raise Rejected("division by zero")
         found = UNIT
-        for divisor, count in inverses:
-            found = self.mul(found, self.power(divisor, count))
+        for divisor, times in inverses:
+            found = self.mul(found, self.power(divisor, times))
         common, rest = self.content(poly)
         found = self.mul(found, self.product(1, (), [(a, -e) for a, e in common]))
         if len(rest) == 1 and not next(iter(rest))[0]:
@@ -717,8 +649,7 @@ class Algebra:
             return self.mul(found, upside)
         share: Number
         share, rest = self._scalar(rest)
-        lead = self._lead(self.keep(rest))
-        if lead is not None and rest[lead] < 0:
+        if sum(rest.values()) < 0:
             share, rest = -share, scale(rest, -1)
         return scale(self.mul(found, self.single(("inv", self.keep(rest)))), 1 / share)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -73,6 +73,8 @@ class Reader(Algebra):
         self._memos: dict[Any, dict[Any, Poly]] = {}
         self._memo: dict[Any, Poly] = self._memos.setdefault((), {})
         self._entailed: dict[tuple[Facts, Time], bool] = {}
+        self.watch: Callable[[str, tuple[Point, ...]], None] | None = None
+        self._moving = 0
         self._depth = 0
         self._general: dict[tuple[str, int], int] = {}
         self._pool: dict[tuple[int, str], int] = {}
@@ -166,9 +168,19 @@ class Reader(Algebra):
 
     # Reads.
 
+    def potential(self, variable: int, time: Time, poly: Poly) -> Poly:
+        """The sum over 0 < variable <= time; its end terms cancel others and are no reads."""
+        self._moving += 1
+        try:
+            return super().potential(variable, time, poly)
+        finally:
+            self._moving -= 1
+
     def read(self, name: str, point: tuple[Point, ...]) -> Poly:
         """A symbol or definition at a point: closed form, else unfolding, else opaque."""
         key = name, point
+        if self.watch is not None and not self._moving:
+            self.watch(name, point)
         found = self._memo.get(key)
         if found is None:
             memo = self._memo
@@ -470,9 +482,29 @@ class Reader(Algebra):
     def _record(self, kind: str, poly: Poly) -> None:
         if signs.normal(self, kind, poly):
             return
+        parts = self._factors(poly) if kind == "nonzero" else []
+        if parts and parts != [poly]:
+            for part in parts:
+                self._record(kind, part)
+            return
         kind = "nonzero" if kind == "nonzero" else "positive"
         settled = self._settled(poly)
         self.conditions.setdefault((kind, self.keep(settled)), settled)
+
+    def _factors(self, poly: Poly) -> list[Poly]:
+        """What must not vanish for a product not to: an exponential only does where a log is."""
+        (bounds, powers), *more = poly
+        if bounds or more:
+            return []
+        found: list[Poly] = []
+        for atom, _ in powers:
+            key = self.nodes[atom]
+            if key[0] == "E":
+                logs = [self.nodes[inner] for inner, _ in self.opened(*key[1])[1]]
+                found += [self.polys[log[1]] for log in logs if log[0] == "L"]
+            else:
+                found.append({((), ((atom, 1),)): 1})
+        return found
 
     def _settled(self, poly: Poly) -> Poly:
         """The poly with free variables of its own, so that what holds for all is printed once."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from .founded import check_founded
+from .founded import check_nearer, check_order, circle
 from .normal import Point, Poly, Rejected, combine
 from .reading import TIME, Closed, Condition, Defined, Reader, Scope, rational
 from .signs import ALL, Range
@@ -102,18 +103,21 @@ class Checker:
             if each.name in reader.definitions or each.name in reader.symbols:
                 raise Rejected(f"{each.name} is defined twice")
             reader.definitions[each.name] = each
-        check_founded(reader, new)
-        reader.recording = False
+        for each in new:
+            if each.start is None:
+                check_order(reader, each)
+        closed, reader.closed, reader.recording = reader.closed, {}, False
         for each in new:
             if not each.complex and not all(reader.is_real(f) for f in (each.body, each.base)):
                 raise Rejected(f"{each.name} is declared real, but is not plainly so")
             self._look_into(each)
-        reader.recording = True
+        reader.closed, reader.recording = closed, True
         reader.forget()
 
     def _look_into(self, given: Defined) -> None:
-        """Read a definition at a general point: its sorts and the ranges of its sums are right."""
+        """Read a definition at a general point: its sorts, ranges and reads are right."""
         reader = self.reader
+        around = circle(reader, given.name)
         with self.bound(tuple(zip(given.parameters, given.sorts, strict=True))) as scope:
             facts = self._facts(given.facts, scope)
             if given.start is None:
@@ -121,10 +125,18 @@ class Checker:
                     reader.value(given.body, scope)
                 return
             here, start = reader.clock(given, tuple(scope.values()))
-            with reader.assuming(*facts, _beyond(given, here, later(start, given.step))):
-                reader.value(given.body, scope)
-            with reader.assuming(*facts):
-                reader.value(given.base, {**scope, given.parameters[given.along]: start})
+            begun = {**scope, given.parameters[given.along]: start}
+            later_on = [*facts, _beyond(given, here, later(start, given.step))]
+            first_on = self._facts(given.facts, begun)
+            for form, where, time, known in (
+                (given.body, scope, here, later_on),
+                (given.base, begun, start, first_on),
+            ):
+                reader.forget()
+                reader.watch = partial(_watched, reader, given, around, time, start)
+                with reader.assuming(*known):
+                    reader.value(form, where)
+                reader.watch = None
 
     def _look_over(self, equations: list[Equation]) -> None:
         """Read the statement once, so that its elements and free times are known."""
@@ -409,6 +421,19 @@ RULES = {
     "reversal": Checker.reversal,
     "lemma": Checker.lemma,
 }
+
+
+def _watched(
+    reader: Reader,
+    given: Defined,
+    around: set[str],
+    time: Time,
+    start: Time,
+    name: str,
+    point: tuple[Point, ...],
+) -> None:
+    if name in around:
+        check_nearer(reader, given, time, start, name, point)
 
 
 def _summed(form: Any) -> tuple[Any, list[Any]]:

@@ -7,8 +7,9 @@ from fractions import Fraction
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from .normal import Point, Poly, Rejected, Term
+from .normal import Point, Poly, Rejected
 from .times import Time, constant, later, plus, tidy
+from .written import as_formula
 
 if TYPE_CHECKING:
     from .reading import Defined, Reader
@@ -33,6 +34,11 @@ def written(reader: Reader, kind: str, form: Any, scope: Scope) -> bool:
     """Whether a formula is positive, nonzero or nonnegative throughout the ranges."""
     recording, reader.recording = reader.recording, False
     try:
+        if kind == "nonzero" and form[0] in ("mul", "power"):
+            parts = form[1:] if form[0] == "mul" else form[1:2]
+            return all(written(reader, kind, each, scope) for each in parts)
+        if kind == "nonzero" and form[:2] == ["call", "exp"] and not _logs(form[2]):
+            return True
         return satisfies(kind, of_formula(reader, form, scope))
     except Unreal:
         return False
@@ -41,30 +47,21 @@ def written(reader: Reader, kind: str, form: Any, scope: Scope) -> bool:
 
 
 def normal(reader: Reader, kind: str, poly: Poly) -> bool:
-    """Whether a normal form is; of a product it is enough that each factor is nonzero."""
-    try:
-        if satisfies(kind, of_poly(reader, poly)):
-            return True
-    except Unreal:
-        pass
-    if kind != "nonzero" or not poly:
-        return False
-    common, rest = reader.content(poly)
-    if not common and len(rest) > 1:
-        return False
-    factors = [*common, *(each for each in next(iter(rest))[1] if len(rest) == 1)]
-    if any(bounds for bounds, _ in rest) or (len(rest) > 1 and not normal(reader, kind, rest)):
-        return False
-    return all(_nonzero(reader, atom) for atom, _ in factors)
+    """Whether a normal form is."""
+    free = sorted(frozenset().union(*(reader.term_free(term) for term in poly)))
+    names = {variable: f"#{variable}" for variable in free}
+    scope: dict[str, Point] = {
+        name: tidy({variable: 1}) if reader.sort[variable] == "T" else variable
+        for variable, name in names.items()
+    }
+    return written(reader, kind, as_formula(reader, poly, names), scope)
 
 
-def _nonzero(reader: Reader, atom: int) -> bool:
-    if reader.nodes[atom][0] in ("E", "inv", "i"):
-        return True
-    try:
-        return satisfies("nonzero", of_atom(reader, atom))
-    except Unreal:
+def _logs(form: Any) -> bool:
+    """Whether a formula has a logarithm somewhere, which may be of 0."""
+    if not isinstance(form, (list, tuple)) or not form:
         return False
+    return form[:2] == ["call", "log"] or any(_logs(each) for each in form)
 
 
 def satisfies(kind: str, found: Range) -> bool:
@@ -220,6 +217,8 @@ def _under(reader: Reader, form: Any, scope: Scope) -> Range:
         with reader.variable(form[2]) as index:
             return gathered(of_formula(reader, form[3], {**scope, name: index}), some=True)
     low, high = reader.time(form[2], scope), reader.time(form[3], scope)
+    if not reader.leq(low, high):
+        return ALL
     with reader.variable("T") as variable:
         moment = tidy({variable: 1})
         with reader.assuming(plus(moment, later(low, 1), -1), plus(high, moment, -1)):
@@ -263,6 +262,8 @@ def _called(reader: Reader, form: Any, scope: Scope) -> Range:
 def _log(found: Range) -> Range:
     """The range of log; minus infinity is attained where the argument may be 0."""
     (low, attained), (high, reached) = found
+    if low < 0:
+        raise Unreal
     least: End = (Fraction(0), low == 1 and attained) if low >= 1 else (-inf, False)
     if not satisfies("positive", found):
         least = -inf, True
@@ -325,77 +326,3 @@ def _stays(reader: Reader, given: Defined, form: Any, candidate: Range) -> bool:
         except (Unreal, Rejected):
             return False
     return low > 0 or (low == 0 and (not attained or candidate[0][1]))
-
-
-# Normal forms.
-
-
-def of_poly(reader: Reader, poly: Poly) -> Range:
-    """The range of a normal form."""
-    moment = _affine(reader, poly)
-    if moment is not None:
-        return _of_time(reader, moment)
-    found: Range = (Fraction(0), True), (Fraction(0), True)
-    for term, count in poly.items():
-        value = Fraction(count)
-        found = total(found, times(((value, True), (value, True)), of_term(reader, term)))
-    return found
-
-
-def _affine(reader: Reader, poly: Poly) -> Any:
-    """The time that a poly is, if it is one."""
-    found: dict[int, int] = {}
-    for (bounds, powers), count in poly.items():
-        if bounds or len(powers) > 1 or not isinstance(count, int):
-            return None
-        (atom, exponent) = powers[0] if powers else (None, 1)
-        if atom is None:
-            found[0] = count
-        elif reader.nodes[atom][0] == "t" and exponent == 1:
-            found[reader.nodes[atom][1]] = count
-        else:
-            return None
-    return tidy(found) if any(variable for variable in found) else None
-
-
-def of_term(reader: Reader, term: Term) -> Range:
-    """The range of a term."""
-    bounds, powers = term
-    found = EXACT
-    for atom, exponent in powers:
-        found = times(found, raised(of_atom(reader, atom), Fraction(exponent)))
-    for _, domain in bounds:
-        some = isinstance(domain, str) or reader.leq(constant(1), domain)
-        if not isinstance(domain, str) and not reader.leq((), domain):
-            return ALL
-        found = gathered(found, some)
-    return found
-
-
-def of_atom(reader: Reader, atom: int) -> Range:
-    """The range of an atom."""
-    key = reader.nodes[atom]
-    kind = key[0]
-    if kind == "v":
-        return of_read(reader, key[1], key[2])
-    if kind == "E":
-        return exponential(of_term(reader, key[1]))
-    if kind in ("L", "inv"):
-        inside = of_poly(reader, reader.polys[key[1]])
-        if kind == "inv":
-            return raised(inside, Fraction(-1))
-        if not satisfies("positive", inside):
-            raise Unreal
-        return _log(inside)
-    if kind == "t":
-        return _of_time(reader, tidy({key[1]: 1})) if key[1] > 0 else ALL
-    if kind == "n":
-        return (Fraction(1), True), (inf, False)
-    if kind in ("x", "d"):
-        return NOT_NEGATIVE
-    if kind == "F":
-        inside_all = [of_poly(reader, reader.polys[number]) for number in key[2]]
-        if key[1] == "max":
-            return max(low for low, _ in inside_all), max(high for _, high in inside_all)
-        return NOT_NEGATIVE if key[1] in ("abs", "relu") else ALL
-    raise Unreal

@@ -8,13 +8,13 @@ from typing import Any
 from .normal import Algebra, Poly, Term
 from .times import CONSTANT, Time
 
-LIMIT = 40  # terms that are written out
+LIMIT = 20  # terms of a sum that are printed
 
 
 def as_formula(algebra: Algebra, poly: Poly, names: Mapping[int, str]) -> Any:
     """The formula of a normal form; a potential is the sum over 0 < u <= base."""
     forms: list[Any] = []
-    for (bounds, powers), count in list(poly.items())[:LIMIT]:
+    for (bounds, powers), count in poly.items():
         inner = {**names, **_chosen(bounds, names)}
         factors: list[Any] = [] if count == 1 and powers else [["number", str(count)]]
         factors += [_powered(algebra, atom, exponent, inner) for atom, exponent in powers]
@@ -26,8 +26,6 @@ def as_formula(algebra: Algebra, poly: Poly, names: Mapping[int, str]) -> Any:
             else:
                 form = ["sum", name, {}, _time(domain, inner), form]
         forms.append(form)
-    if len(poly) > LIMIT:
-        forms.append(["at", f"({len(poly) - LIMIT} more terms)"])
     return forms[0] if len(forms) == 1 else ["add", *forms] if forms else ["number", "0"]
 
 
@@ -111,7 +109,8 @@ def text(form: Any) -> str:
         inside = ",".join(moment(p) if isinstance(p, dict) else str(p) for p in form[2:])
         return f"{form[1]}[{inside}]" if inside else str(form[1])
     if kind == "add":
-        return "(" + " + ".join(text(each) for each in form[1:]) + ")"
+        more = f" + ... ({len(form) - 1} terms)" if len(form) - 1 > LIMIT else ""
+        return "(" + " + ".join(text(each) for each in form[1 : LIMIT + 1]) + more + ")"
     if kind == "mul":
         return "·".join(text(each) for each in form[1:])
     if kind == "power":
