@@ -287,7 +287,7 @@ def _kernel(problem: Any, proof: Any) -> tuple[tuple[str, ...], int, tuple[str, 
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump({"problem": problem, "proof": proof}, file)
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "eosc.prove.kernel", name],
+            [sys.executable, "-P", "-m", "eosc.prove.kernel", "--json", name],
             env={**os.environ, "PYTHONPATH": str(root), "PYTHONHASHSEED": "0"},
             capture_output=True,
             text=True,
@@ -300,7 +300,7 @@ def _kernel(problem: Any, proof: Any) -> tuple[tuple[str, ...], int, tuple[str, 
         Path(name).unlink(missing_ok=True)
     if done.returncode != 0:
         said = (done.stdout.strip() or done.stderr.strip()).splitlines()
-        raise Invalid(f"the kernel rejects the proof: {said[-1][:300] if said else 'no reason'}")
+        raise Invalid(f"the kernel rejects the proof: {said[0][:300] if said else 'no reason'}")
     answer = json.loads(done.stdout)
-    texts = tuple(dict.fromkeys(str(each["text"]) for each in answer["conditions"]))
+    texts = tuple(dict.fromkeys(map(str, answer["conditions"])))
     return tuple(answer["goals"]), int(answer["obligations"]), texts
