@@ -341,6 +341,8 @@ class Reader(Algebra):
         """The sum of a body over low < name <= high as a difference of potentials."""
         first, last = self.time(low, scope), self.time(high, scope)
         self.check_range(name, first, last)
+        if first == last:
+            return {}
         found: Poly = {}
         # Terms at the ends are read by themselves: more is known about the times in between.
         base, count = split(last)

@@ -6,9 +6,10 @@ from fractions import Fraction
 from typing import Any
 
 from eosc.prove.formula import TIME, Argument, Definition, Formula, add, mul, number
-from eosc.prove.search.multipliers import Expansion, Term, TooLong
+from eosc.prove.search.differences import written_out
+from eosc.prove.search.multipliers import Expansion, Term, TooLong, collected
 from eosc.prove.search.rational import Field
-from eosc.prove.search.relations import Claim, added
+from eosc.prove.search.relations import Claim, without
 from eosc.prove.search.structure import (
     Definitions,
     frozen,
@@ -31,9 +32,10 @@ def matrix_gauge(
     if not alike or any(frozen(each.start) != frozen(first.start) for each in (*ours, *theirs)):
         return ()
     data: list[object] = []
+    group = tuple(each.name for each in (*ours, *theirs))
     try:
-        left = [_forms(each, first, definitions, data) for each in ours]
-        right = [_forms(each, first, definitions, data) for each in theirs]
+        left = [_forms(each, first, group, definitions, data) for each in ours]
+        right = [_forms(each, first, group, definitions, data) for each in theirs]
     except TooLong:
         return ()
     if len(data) < len(theirs) or len(data) > 2 * _LARGEST:
@@ -60,13 +62,19 @@ def _moved(formula: Formula, memory: Definition, first: Definition) -> Formula:
 
 
 def _forms(
-    memory: Definition, first: Definition, definitions: Definitions, data: list[object]
+    memory: Definition,
+    first: Definition,
+    group: tuple[str, ...],
+    definitions: Definitions,
+    data: list[object],
 ) -> dict[int, Formula]:
     """What the memory writes, as coefficients of data: products of what varies in time."""
-    written = _moved(added(memory, definitions), memory, first)
-    symbols = set(first.parameters)
+    body = written_out(memory.body, definitions, {})
+    for name in group:
+        body = without(body, name)
     found: dict[int, Formula] = {}
-    for term in Expansion(symbols).terms(written):
+    terms = Expansion(set(first.parameters), whole=False).terms(_moved(body, memory, first))
+    for term in collected(terms):
         datum, coefficient = _split(term, definitions)
         if datum not in data:
             data.append(datum)

@@ -13,6 +13,7 @@ from eosc.prove.formula import (
     over,
     product,
 )
+from eosc.prove.search.ratios import quotient, telescoping
 from eosc.prove.search.structure import (
     Definitions,
     NotElementwise,
@@ -21,6 +22,7 @@ from eosc.prove.search.structure import (
     fresh,
     later,
     substituted,
+    unfolded,
 )
 
 
@@ -44,9 +46,15 @@ def closed_form(memory: Definition, definitions: Definitions) -> Formula:
         return _backward(memory, coefficient, added, base, (written, passed))
     at_write: dict[str, Argument] = {time: when}
     at_pass: dict[str, Argument] = {time: {passed: 1}}
-    decay = substituted(coefficient, at_pass)
+    held, rest = (ONE, coefficient) if base != ZERO else telescoping(coefficient, time)
+    if held != ONE:
+        added = quotient(mul(held, unfolded(added, definitions)), ONE)
+    decay = substituted(rest, at_pass)
     kept = ONE if decay == ONE else product(passed, when, now, decay)
-    sums = over(written, memory.start, now, mul(kept, substituted(added, at_write)))
+    weight = substituted(added, at_write)
+    if held != ONE:
+        weight = quotient(weight, held)
+    sums = over(written, memory.start, now, mul(kept, weight))
     if base == ZERO:
         return sums
     first = ONE if decay == ONE else product(passed, memory.start, now, decay)

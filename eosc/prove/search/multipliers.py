@@ -81,10 +81,14 @@ class Use:
 
 
 class Expansion:
-    """Writes formulas as sums of terms; every binder gets a name of its own."""
+    """Writes formulas as sums of terms; every binder gets a name of its own.
 
-    def __init__(self, taken: set[str]) -> None:
+    whole: keep a complex symbol, a real part and i times another, as one factor.
+    """
+
+    def __init__(self, taken: set[str], *, whole: bool = True) -> None:
         self._taken = set(taken)
+        self._whole = whole
 
     def terms(self, formula: Formula) -> list[Term]:
         """The terms of a formula.
@@ -96,7 +100,7 @@ class Expansion:
             case "number":
                 value = Fraction(formula[1])
                 return [Term(value, (), ())] if value else []
-            case "add" if not _pair(formula):
+            case "add" if not (self._whole and _pair(formula)):
                 return [term for each in formula[1:] for term in self.terms(each)]
             case "mul":
                 return self._product(formula[1:])

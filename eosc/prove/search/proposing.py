@@ -249,9 +249,11 @@ def closed_forms(
     memories: tuple[Definition, ...], definitions: Definitions, known: dict[str, Claim]
 ) -> dict[str, Claim]:
     """Closed forms of the elementwise memories that nothing is known of."""
+    below = _below(definitions)
     found: dict[str, Claim] = {}
     for memory in memories:
-        if memory.name not in known:
+        alone = all(memory.name not in below[each] for each in below[memory.name] - {memory.name})
+        if memory.name not in known and alone:
             try:
                 closed = closed_form(memory, definitions)
             except NotElementwise:

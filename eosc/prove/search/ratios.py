@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from eosc.prove.formula import Formula, add, call, mul, number, power
-from eosc.prove.search.structure import frozen
+from eosc.prove.search.structure import frozen, substituted
 
 
 @dataclass(slots=True)
@@ -64,3 +64,16 @@ def quotient(over: Formula, under: Formula) -> Formula:
     found.multiply(over, Fraction(1))
     found.multiply(under, Fraction(-1))
     return found.formula()
+
+
+def telescoping(formula: Formula, time: str) -> tuple[Formula, Formula]:
+    """H and R with `formula(t) = H(t-1) / H(t) * R(t)`, as much of it in H as is found."""
+    found, held = _Factors(), _Factors()
+    found.multiply(formula, Fraction(1))
+    for own, kept in ((found.powers, held.powers), (found.exponent, held.exponent)):
+        for key, (part, times) in list(own.items()):
+            before = frozen(substituted(part, {time: {time: 1, "": -1}}))
+            if times < 0 and before != key and own.get(before, (part, 0))[1] == -times:
+                kept[key] = (part, -times)
+                del own[key], own[before]
+    return held.formula(), found.formula()

@@ -83,11 +83,11 @@ def conjugated(formula: Formula, definitions: Definitions) -> Formula:
     return rebuilt(formula, inside) if inside else formula
 
 
-def _without(formula: Formula, memory: str) -> Formula:
+def without(formula: Formula, memory: str) -> Formula:
     """The formula with the memory read as 0: what an affine update adds."""
     if formula[0] == "at":
         return ZERO if formula[1] == memory else formula
-    inside = tuple(_without(each, memory) for each in children(formula))
+    inside = tuple(without(each, memory) for each in children(formula))
     if not inside:
         return formula
     if formula[0] in ("sum", "product", "contract", "conjugate", "real") and ZERO in inside:
@@ -97,7 +97,7 @@ def _without(formula: Formula, memory: str) -> Formula:
 
 def added(memory: Definition, definitions: Definitions) -> Formula:
     """What the update adds to the memory, abbreviations written out."""
-    return _without(unfolded(memory.body, definitions), memory.name)
+    return without(unfolded(memory.body, definitions), memory.name)
 
 
 def onto(
