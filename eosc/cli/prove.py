@@ -111,7 +111,8 @@ def _settled(
         if replay and outcome.witness is not None:
             from eosc.prove.refute import replay as replayed
 
-            values = replayed(each.theorem, each.claim, outcome.witness)
+            again = replayed(each.theorem, each.claim, outcome.witness)
+            values = None if again is None else again.shown
         yield Settled(each, outcome, written, values)
 
 

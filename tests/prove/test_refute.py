@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +15,7 @@ from eosc.prove.formula import Definition, Equation, Formula, Problem, Symbol
 
 pytest.importorskip("flint")
 
-from eosc.prove.refute import Witness, refute, separate
+from eosc.prove.refute import Witness, evaluate, refute, replay, separate
 
 T, K, V = f.TIME, "K", "V"
 T0, NEXT, NOW = f.moment("t"), f.moment("t", 1), f.moment("t")
@@ -421,3 +424,95 @@ def test_the_same_seed_gives_the_same_witness() -> None:
     left, right, _ = FALSE["diagonal over k, over v"]
     problem = pair(left, right)
     assert refute(problem, seconds=5) == refute(problem, seconds=5)
+
+
+def test_a_sum_of_nothing_has_a_logarithm() -> None:
+    # exp(z[t-1] - z[t]) of a running logarithm is 0 at the first token.
+    def running(shift: int) -> Formula:
+        body = call("exp", f.at("x", f.moment("u")))
+        return call("log", f.over("u", f.moment(), f.moment("t", shift), body))
+
+    ratio = call("exp", f.minus(running(0), running(1)))
+    symbols, parameters = (Symbol("x", (T,)),), (("t", T),)
+    facts = ((f.moment(), NOW),)
+    for right, length in ((f.ZERO, 2), (f.ONE, 1)):
+        goal = Equation("equal", parameters, ratio, right, facts)
+        witness = refute(Problem((), symbols, (), (goal,)))
+        assert witness is not None and witness.length == length
+
+
+def test_heads_are_whole_numbers() -> None:
+    head, heads = f.at("index(H)"), f.at("size(H)")
+    symbols = (
+        Symbol("index(H)", (), ("0", None, False, False)),
+        Symbol("size(H)", (), ("1", None, False, False)),
+    )
+    whole = call("floor", head)
+    assert refute(identity(whole, head, *symbols), seconds=0.1) is None
+    below = call("lt", head, heads)
+    assert refute(identity(below, f.ONE, *symbols), seconds=0.1) is None
+    witness = refute(identity(head, f.ZERO, *symbols), seconds=0.1)
+    assert witness is not None
+
+
+def test_goals_take_turns() -> None:
+    body = f.at("x", f.moment("u"))
+    total = f.over("u", f.moment(), NOW, body)
+    facts = ((f.moment(), NOW),)
+    true = [Equation(f"true{n}", (("t", T),), total, total, facts) for n in range(8)]
+    false = Equation("false", (("t", T),), total, f.ZERO, facts)
+    start = time.perf_counter()
+    witness = refute(Problem((), (Symbol("x", (T,)),), (), (*true, false)), seconds=5)
+    assert witness is not None and witness.goal == "false"
+    assert time.perf_counter() - start < 1.0
+
+
+# The theorems of the library.
+
+THEOREMS = Path(__file__).parents[2] / "examples" / "theorems"
+
+
+@pytest.mark.parametrize("path", sorted(THEOREMS.glob("*.eos")), ids=lambda path: path.stem)
+def test_false_theorems_fall_and_the_reference_agrees(path: Path) -> None:
+    from eosc.prove.reading import statements
+    from eosc.prove.statements import state
+    from eosc.semantics.theorems import Property
+
+    for stated in statements(path):
+        if stated.claim.verdict != "refute" or isinstance(stated.claim, Property):
+            continue
+        witness = refute(state(stated.theorem, stated.claim), seconds=2.0)
+        assert witness is not None, stated.text
+        replayed = replay(stated.theorem, stated.claim, witness)
+        assert replayed is not None and replayed.reproduced, witness.text()
+
+
+def test_a_witness_that_does_not_belong_is_not_reproduced() -> None:
+    from eosc.prove.reading import statements
+    from eosc.prove.statements import state
+
+    stated = next(
+        each
+        for each in statements(THEOREMS / "gating.eos")
+        if each.text.startswith("refute hgrn2 == gla")
+    )
+    witness = refute(state(stated.theorem, stated.claim))
+    assert witness is not None
+    for other in (
+        replace(witness, left="17"),
+        replace(witness, inputs=(((("v"), (1, 0)), Fraction(0)), *witness.inputs[1:])),
+    ):
+        replayed = replay(stated.theorem, stated.claim, other)
+        assert replayed is not None and not replayed.reproduced
+    with pytest.raises(ValueError, match="another claim"):
+        replay(stated.theorem, stated.claim, replace(witness, sizes=()))
+
+
+def test_a_formula_is_evaluated_alone() -> None:
+    left, right, _ = FALSE["decay of the new token"]
+    problem = pair(left, right)
+    sorts = {"q": 1, "k": 1, "v": 1, "al": Fraction(1, 2)}
+    inputs = {(name, (1, 0)): Fraction(value) for name, value in sorts.items()}
+    formula = problem.goals[0].right
+    value = evaluate(problem, formula, inputs=inputs, sizes={K: 1, V: 1}, env={"t": 0, "b": 0})
+    assert value == 0.5

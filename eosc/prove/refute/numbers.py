@@ -1,6 +1,6 @@
 """The two kinds of numbers that a formula is evaluated in.
 
-`Balls`: complex balls of python-flint; a result encloses the true value, so two results whose
+`Balls`: balls of python-flint, real or complex; they enclose the true values, so two whose
 difference excludes 0 are different. `Rationals`: exact numbers p + q i, for equations that must
 hold exactly; functions that leave the rationals are undefined there.
 
@@ -55,28 +55,32 @@ class Domain(Protocol):
 
 
 class Balls:
-    """Complex balls. stand_ins: the functions without a known meaning that were evaluated."""
+    """Real balls, complex ones where a formula is complex.
+
+    The logarithm of 0 is minus infinity, as a sum of nothing has it: what is finite in the end is
+    right. stand_ins: the functions without a known meaning that were evaluated.
+    """
 
     def __init__(self) -> None:
         self.stand_ins: set[str] = set()
 
-    def number(self, value: Fraction) -> acb:
+    def number(self, value: Fraction) -> arb:
         """The ball around a rational."""
-        return acb(fmpq(value.numerator, value.denominator))
+        return arb(fmpq(value.numerator, value.denominator))
 
     def imaginary(self) -> acb:
         """The imaginary unit."""
         return acb(0, 1)
 
-    def conjugate(self, x: acb) -> acb:
+    def conjugate(self, x: arb | acb) -> arb | acb:
         """The complex conjugate."""
-        return x.conjugate()
+        return x.conjugate() if isinstance(x, acb) else x
 
-    def real(self, x: acb) -> acb:
+    def real(self, x: arb | acb) -> arb:
         """The real part."""
-        return acb(x.real)
+        return x.real if isinstance(x, acb) else x
 
-    def power(self, x: acb, exponent: Fraction) -> acb:
+    def power(self, x: arb | acb, exponent: Fraction) -> arb | acb:
         """A constant power: whole ones of any nonzero number, others of positive real ones."""
         if exponent.denominator == 1:
             if exponent < 0 and x.contains(0):
@@ -84,35 +88,34 @@ class Balls:
             return x ** int(exponent)
         base = _real(x)
         if base.is_zero() and exponent > 0:
-            return acb(0)
+            return arb(0)
         if not base > 0:
             raise Undefined("a root of a number that is not positive")
         if exponent.denominator == 2:
-            return acb(base.sqrt() ** exponent.numerator)
-        return acb((base.log() * fmpq(exponent.numerator, exponent.denominator)).exp())
+            return base.sqrt() ** exponent.numerator
+        return (base.log() * fmpq(exponent.numerator, exponent.denominator)).exp()
 
-    def apply(self, name: str, args: list[acb]) -> acb:
+    def apply(self, name: str, args: list[arb | acb]) -> arb | acb:
         """A function: of complex balls where it means something there, else of real ones."""
-        entire = _ENTIRE.get(name)
-        if entire is not None and len(args) == 1:
-            return entire(args[0])
+        if len(args) == 1 and isinstance(args[0], acb) and not args[0].imag.is_zero():
+            entire = _ENTIRE.get(name)
+            if entire is not None:
+                return entire(args[0])
         reals = [_real(x) for x in args]
         row = FUNCTIONS.get(_SPELLINGS.get(name, name))
         if row is None or row.arity != len(args):
             self.stand_ins.add(name)
-            return acb(_stand_in(name, reals))
-        return acb(_row(row.name, reals))
+            return _stand_in(name, reals)
+        return _row(row.name, reals)
 
-    def truth(self, x: acb) -> bool:
+    def truth(self, x: arb | acb) -> bool:
         """Whether a condition holds."""
-        if x.is_zero():
-            return False
-        if x.contains(0):
-            raise Undefined("a condition that the enclosure leaves open")
-        return True
+        return _holds(_real(x))
 
 
-def _real(x: acb) -> arb:
+def _real(x: arb | acb) -> arb:
+    if isinstance(x, arb):
+        return x
     if not x.imag.is_zero():
         raise Undefined("a real function of a complex number")
     return x.real
@@ -205,6 +208,8 @@ def _quotient(a: arb, b: arb) -> arb:
 
 
 def _logarithm(x: arb) -> arb:
+    if x.is_zero():
+        return arb.neg_inf()
     if not x > 0:
         raise Undefined("a logarithm of a number that is not positive")
     return x.log()

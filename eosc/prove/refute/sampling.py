@@ -18,6 +18,13 @@ _POOLS: dict[str, tuple[Fraction, ...]] = {
     "wide": tuple(map(Fraction, ("10", "-10", "5", "-7", "1/8", "-1/8", "40", "-40", "1/2"))),
     "edges": tuple(map(Fraction, ("0", "1", "-1"))),
 }
+_HEAD, _HEADS = "index(H)", "size(H)"
+"""The head that a mixer runs in and how many there are: whole numbers, the first the smaller."""
+
+FIXED = (_HEAD, _HEADS)
+"""Symbols whose values belong together: none is changed alone."""
+
+_HEAD_COUNTS = tuple(map(Fraction, (1, 2, 4, 3)))
 _SHARES = tuple(map(Fraction, ("1/2", "1/4", "3/4", "1/8", "7/8")))
 _STEPS = tuple(map(Fraction, ("1", "1/2", "2", "3")))
 
@@ -45,6 +52,10 @@ class Sampler:
 
     def draw(self, regime: Regime, name: str, arguments: tuple[int, ...]) -> Fraction:
         """One entry of a symbol."""
+        if name == _HEADS:
+            return _HEAD_COUNTS[regime.seed % len(_HEAD_COUNTS)]
+        if name == _HEAD:
+            return Fraction(regime.seed // 2 % int(self.draw(regime, _HEADS, ())))
         if name == regime.focus:
             return regime.edge
         found = self.candidates(name, regime.pool)
@@ -62,7 +73,7 @@ class Sampler:
     def edges(self, name: str) -> tuple[Fraction, ...]:
         """0, 1 and -1 and the closed ends of a symbol's range, where it may take them."""
         bounds = self._symbols[name].bounds
-        return tuple(each for each in _edges(bounds) if within(each, bounds))
+        return () if name in FIXED else tuple(e for e in _edges(bounds) if within(e, bounds))
 
     def regimes(self, names: Sequence[str], seeds: int) -> Iterator[Regime]:
         """What to try at one size, the likeliest first.

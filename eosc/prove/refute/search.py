@@ -26,7 +26,7 @@ from eosc.prove.refute.evaluation import (
     nodes,
 )
 from eosc.prove.refute.numbers import Balls, Undefined
-from eosc.prove.refute.sampling import Regime, Sampler, within
+from eosc.prove.refute.sampling import FIXED, Regime, Sampler, within
 from eosc.prove.refute.witness import Witness, decimals
 
 FAST = 0.05
@@ -36,6 +36,7 @@ _PRECISION, _HIGHEST_PRECISION = 128, 1024
 _LONGEST, _WIDEST = 4, 3
 _MOST_POINTS = 16
 _TIDY_SECONDS = 0.03
+_TURN = 0.008
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,33 +83,82 @@ def refute(
     Returns:
         A certain counterexample, or None: then the goals may be true or false.
     """
-    chosen = [each for each in problem.goals if goals is None or each.name in tuple(goals)]
+    chosen = None if goals is None else tuple(goals)
     end = time.perf_counter() + seconds
-    for place, goal in enumerate(chosen):
-        now = time.perf_counter()
-        share = (end - now) / (len(chosen) - place)
-        with ctx.workprec(_PRECISION):
-            found = _Search(problem, goal, now + share, seed).run()
-        if found is not None:
-            return found
-    return None
+    searches = [
+        _Search(problem, goal, seed)
+        for goal in problem.goals
+        if chosen is None or goal.name in chosen
+    ]
+    with ctx.workprec(_PRECISION):
+        found = _first(searches, end)
+        return None if found is None else found[0].witness(found[1], end)
 
 
 def separate(problem: Problem, *, seconds: float = 0.01, seed: int = 0) -> bool:
     """Whether some goal certainly fails somewhere: the fast path, without the smallest point."""
     end = time.perf_counter() + seconds
     with ctx.workprec(_PRECISION):
-        return any(_Search(problem, goal, end, seed).probe() is not None for goal in problem.goals)
+        searches = [_Search(problem, goal, seed) for goal in problem.goals]
+        return _first(searches, end) is not None
+
+
+def evaluate(
+    problem: Problem,
+    formula: Formula,
+    *,
+    inputs: Mapping[Entry, Fraction],
+    sizes: Mapping[str, int],
+    env: Mapping[str, int] | None = None,
+) -> Any:
+    """The enclosure of a formula: a real or complex ball of python-flint.
+
+    Args:
+        problem: gives the meaning of names.
+        formula: over its symbols and definitions.
+        inputs: the entries of symbols, by name and arguments.
+        sizes: of the axes.
+        env: of the formula's free times and indices.
+
+    Raises:
+        Undefined: it has no value there, or an entry is missing.
+    """
+
+    def given(name: str, arguments: tuple[int, ...]) -> Fraction:
+        if (name, arguments) not in inputs:
+            raise Undefined(f"no value of {name} at {arguments}")
+        return inputs[name, arguments]
+
+    evaluator = Evaluator(problem, Balls())
+    evaluator.reset(sizes, given)
+    with ctx.workprec(_PRECISION):
+        return evaluator(formula, dict(env or {}))
+
+
+def _first(searches: list[_Search], end: float) -> tuple[_Search, Hit] | None:
+    """The first hit of any search; they take turns, each longer than the one before."""
+    turn = _TURN
+    while searches and time.perf_counter() < end:
+        for search in tuple(searches):
+            now = time.perf_counter()
+            if now >= end:
+                break
+            hit = search.probe(min(end, now + turn))
+            if hit is not None:
+                return search, hit
+            if search.exhausted:
+                searches.remove(search)
+        turn *= 4
+    return None
 
 
 class _Search:
     """The search for one goal."""
 
-    def __init__(self, problem: Problem, goal: Equation, end: float, seed: int) -> None:
-        self.problem, self.goal, self.end, self.seed = problem, goal, end, seed
+    def __init__(self, problem: Problem, goal: Equation, seed: int) -> None:
+        self.problem, self.goal, self.seed = problem, goal, seed
         self.balls = Balls()
         self.evaluator = Evaluator(problem, self.balls)
-        self.evaluator.deadline = end
         self.sampler = Sampler(problem.symbols)
         self.constraints = Constraints(problem, self.sampler)
         self.bounds = {each.name: each.bounds for each in problem.symbols}
@@ -118,33 +168,41 @@ class _Search:
         self.times = _free_times(problem, goal)
         self.least = _least_sizes(problem, goal)
 
-    def run(self) -> Witness | None:
-        """A witness: any, then the smallest, then with tidy inputs."""
-        hit = self.probe()
-        if hit is None:
-            return None
-        # What was found is kept whatever becomes of the time left.
-        self.evaluator.deadline = max(self.end, time.perf_counter() + _TIDY_SECONDS)
+        self.exhausted = False
+        self._attempts = self._all_attempts()
+
+    def witness(self, hit: Hit, end: float) -> Witness:
+        """The smallest point that separates, with tidy inputs, found until `end` or shortly on."""
+        self.evaluator.deadline = max(end, time.perf_counter() + _TIDY_SECONDS)
         try:
             hit = self._smallest(hit)
         except OutOfTime:
+            # What was found is kept whatever becomes of the time left.
             pass
         self.evaluator.deadline = time.perf_counter() + _TIDY_SECONDS
         return self._witness(self._tidied(hit))
 
-    def probe(self) -> Hit | None:
-        """A hit anywhere: at growing points, with every regime at each."""
-        try:
-            for points, seeds in self._plan():
-                for point in points:
-                    names: list[str] = []
-                    for regime in self._regimes(names, seeds):
-                        hit = self._attempt(point, regime, names)
-                        if hit is not None:
-                            return hit
-        except OutOfTime:
-            pass
+    def probe(self, end: float) -> Hit | None:
+        """A hit anywhere, found until `end`; the next call goes on from there."""
+        self.evaluator.deadline = end
+        for hit in self._attempts:
+            if hit is not None:
+                return hit
+            if time.perf_counter() > end:
+                return None
+        self.exhausted = True
         return None
+
+    def _all_attempts(self) -> Iterator[Hit | None]:
+        """At growing points, with every regime at each."""
+        for points, seeds in self._plan():
+            for point in points:
+                names: list[str] = []
+                for regime in self._regimes(names, seeds):
+                    try:
+                        yield self._attempt(point, regime, names)
+                    except OutOfTime:
+                        yield None
 
     def _plan(self) -> Iterator[tuple[list[Point], int]]:
         ladder = list(self._ladder())
@@ -252,7 +310,7 @@ class _Search:
     def _tidied(self, hit: Hit) -> Hit:
         """The same point with plainer inputs, one after the other, while the sides differ."""
         try:
-            for entry in list(hit.inputs):
+            for entry in [each for each in hit.inputs if each[0] not in FIXED]:
                 for plain in (Fraction(1), Fraction(0)) if len(hit.inputs) > 6 else (Fraction(1),):
                     old = hit.inputs[entry]
                     if old == plain or not within(plain, self.bounds[entry[0]]):
@@ -277,6 +335,7 @@ class _Search:
         return self._evaluate(hit.point, hit.regime, inputs, draw)
 
     def _witness(self, hit: Hit) -> Witness:
+        left, right = decimals(hit.left, hit.right)
         return Witness(
             goal=self.goal.name,
             times=hit.point.times,
@@ -288,8 +347,8 @@ class _Search:
                 for each in self.problem.symbols
                 if any(each.name == name for name, _ in hit.inputs)
             ),
-            left=decimals(hit.left),
-            right=decimals(hit.right),
+            left=left,
+            right=right,
             stand_ins=hit.stand_ins,
         )
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from flint import arb
+
 from eosc.prove.formula import TIME
 from eosc.prove.refute.evaluation import Entry
 
@@ -145,21 +147,27 @@ def _sizes(sizes: tuple[tuple[str, int], ...]) -> str:
     return ", ".join("=".join([*names, str(size)]) for size, names in groups.items())
 
 
-def decimals(value: Any) -> str:
-    """A ball as a decimal text: exact where that is short, else its leading digits."""
-    parts = [_decimal(value.real), _decimal(value.imag)]
-    if value.imag.is_zero():
-        return parts[0]
-    sign = "" if parts[1].startswith("-") else "+"
-    return f"{parts[0]}{sign}{parts[1]}j"
+def decimals(left: Any, right: Any) -> tuple[str, str]:
+    """Two different balls as decimal texts, with as many digits as show the difference."""
+    for digits in (_DIGITS, 2 * _DIGITS, 8 * _DIGITS):
+        shown = _decimals(left, digits), _decimals(right, digits)
+        if shown[0] != shown[1]:
+            break
+    return shown
 
 
-def _decimal(value: Any) -> str:
+def _decimals(value: Any, digits: int) -> str:
+    real = _decimal(value.real, digits)
+    if isinstance(value, arb) or value.imag.is_zero():
+        return real
+    imaginary = _decimal(value.imag, digits)
+    return f"{real}{'' if imaginary.startswith('-') else '+'}{imaginary}j"
+
+
+def _decimal(value: arb, digits: int) -> str:
+    """Exact where that is short, else the leading digits."""
     if value.is_exact():
         exact = value.fmpq()
-        if exact.q == 1 and abs(exact.p) < 10**_DIGITS:
-            return str(exact.p)
-        scaled = exact * 10**6
-        if scaled.q == 1 and abs(exact.p) < 10**_DIGITS:
-            return format(float(exact), ".12g")
-    return str(value.str(_DIGITS, radius=False))
+        if abs(exact.p) < 10**_DIGITS and exact.q < 1 << 16:
+            return format(int(exact.p) / int(exact.q), f".{digits}g")
+    return "0" if value.contains(0) else str(value.str(digits, radius=False))

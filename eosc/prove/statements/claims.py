@@ -20,15 +20,17 @@ from eosc.prove.statements.assumptions import (
 from eosc.prove.statements.draft import Draft
 from eosc.prove.statements.environment import AnySize, Unstated
 from eosc.prove.statements.layouts import layouts
-from eosc.prove.statements.mixers import Bound, Side, Text
+from eosc.prove.statements.mixers import Side
 from eosc.prove.statements.properties import state_property
+from eosc.prove.statements.reading import Bound, Text
 from eosc.prove.statements.sides import equations, read, restrict, terms_of
 from eosc.prove.statements.terms import evaluate
 from eosc.semantics.model import Declaration, Kind, Mixer
 from eosc.semantics.terms import Dependence, Term
 from eosc.semantics.theorems import Claim, Equivalence, Identity, Property, Theorem
 
-_SMALL = 2  # of an axis whose size has to be known
+SMALL = 2
+"""The size of an axis whose size has to be known."""
 
 
 def state(theorem: Theorem, claim: Claim, sizes: Mapping[str, int] | None = None) -> Problem:
@@ -52,7 +54,7 @@ def state(theorem: Theorem, claim: Claim, sizes: Mapping[str, int] | None = None
         except AnySize as error:
             if error.axis in chosen:
                 raise
-            chosen[error.axis] = _SMALL
+            chosen[error.axis] = SMALL
             continue
         if not chosen:
             return found
