@@ -109,8 +109,15 @@ class Reader:
             variable, axis = args[0], args[1]
             assert isinstance(variable, ast.Name) and isinstance(axis, ast.Name)
             return contract(variable.id, axis.id, self.formula(args[2]))
+        if name == "D":
+            return (
+                "delta",
+                *(ast.literal_eval(a) if isinstance(a, ast.Constant) else a.id for a in args),
+            )
         if name in ("Re", "conj"):
             return ({"Re": "real", "conj": "conjugate"}[name], self.formula(args[0]))
+        if name == "delta":
+            return ("delta", *(each.id for each in args if isinstance(each, ast.Name)))
         return call(name, *(self.formula(each) for each in args))
 
 
