@@ -185,6 +185,9 @@ _SLOPES: dict[str, Callable[[Formula], Formula]] = {
     "sin": lambda x: formula.call("cos", x),
     "abs": lambda x: formula.call("sign", x),
     "relu": lambda x: formula.call("gt", x, ZERO),
+    "elu": lambda x: formula.call(
+        "select", formula.call("gt", x, ZERO), ONE, formula.call("exp", x)
+    ),
 }
 
 
