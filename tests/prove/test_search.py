@@ -226,6 +226,7 @@ def test_a_rotating_frame_is_a_matrix_of_gauges() -> None:
         "cos(t*th[x])*k[t,x] - sin(t*th[x])*k0[t,x]",
         "sin(t*th[x])*k[t,x] + cos(t*th[x])*k0[t,x]",
     )
+    kept = "cos(th[x])*{0}[t-1,x,b] {1} sin(th[x])*{2}[t-1,x,b]"
     definitions = [
         memory(read, "e", "t x b", f"e[t-1,x,b] + ({turn[0]})*v[t,b]"),
         memory(read, "o", "t x b", f"o[t-1,x,b] + ({turn[1]})*v[t,b]"),
