@@ -36,6 +36,9 @@ DOORS = {
     ("reference", "recurrence"),
     ("models", "recurrence"),
     ("schedule", "lowering"),
+    # What is proved of algorithms is stated of what they lower.
+    ("prove", "lowering"),
+    ("prove", "schedule"),
     ("api", "pipeline"),
     ("api", "targets"),
     ("cli", "report"),

@@ -46,26 +46,33 @@ class Recurrence:
 
     opaque: whether the prologues are arbitrary symbols, which proves more and is easier; else they
     are what the scan makes of its raw operands.
+    low, initial: the token before the stretch and the memory there; None for any memory.
+    raw: what the operands are, where they are more than symbols.
     """
 
     scan: Scan
     opaque: bool
+    low: Time = field(default_factory=lambda: LOW)
+    initial: Formula | None = None
+    raw: dict[str, Meaning] = field(default_factory=dict)
     symbols: dict[str, Symbol] = field(default_factory=dict)
     definitions: dict[str, Definition] = field(default_factory=dict)
     letters: dict[str, str] = field(init=False)
-    raw: dict[str, Meaning] = field(init=False)
 
     def __post_init__(self) -> None:
         """Name the prologues, the raw operands and the two memories."""
         K, V = self.scan.key, self.scan.value
         self.letters = {K: "a", V: "b"}
-        self.raw = {each.name: array_meaning(each.name, each.per) for each in self.scan.operands}
         for each in self.scan.operands:
-            self._symbol(array_symbol(each.name, each.axes, each.per, each.log))
+            if each.name not in self.raw:
+                self.raw[each.name] = array_meaning(each.name, each.per)
+                self._symbol(array_symbol(each.name, each.axes, each.per, each.log))
         for name, value in self.scan.prologues():
             self._prologue(name, value)
-        self._symbol(Symbol("before", (K, V)))
-        self._memory("m", formula.at("before", "a", "b"))
+        if self.initial is None:
+            self._symbol(Symbol("before", (K, V)))
+            self.initial = formula.at("before", "a", "b")
+        self._memory("m", self.initial)
 
     def _symbol(self, symbol: Symbol) -> None:
         self.symbols.setdefault(symbol.name, symbol)
@@ -134,7 +141,7 @@ class Recurrence:
         write = formula.mul(self.prologue("e", t), self.prologue("x", t))
         last = formula.at(name, shifted(t, -1), "a", "b")
         body = formula.add(formula.mul(self.decay(t), last), write)
-        self._recurrence(name, (self.scan.key, self.scan.value), body, LOW, base, 1)
+        self._recurrence(name, (self.scan.key, self.scan.value), body, self.low, base, 1)
 
     def _recurrence(
         self, name: str, axes: Dims, body: Formula, start: Time, base: Formula, step: int

@@ -1,0 +1,154 @@
+"""That a planned program is its spec: the scan with its prologues, and what runs around it.
+
+The spec is stated as theorems state it; the program is its computed values, its scan from an empty
+memory, and its output. Operands that cross as logs are the logs of the spec's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from eosc.ir.nodes import Array, Per
+from eosc.prove import formula
+from eosc.prove.algorithms.reading import Meaning
+from eosc.prove.algorithms.recurrence import Recurrence
+from eosc.prove.algorithms.scalars import Unreadable
+from eosc.prove.formula import TIME, ZERO, Definition, Equation, Formula, Problem, Time
+from eosc.prove.statements.draft import Draft
+from eosc.prove.statements.environment import Environment, Names, Place, Unstated
+from eosc.prove.statements.layouts import layouts
+from eosc.prove.statements.mixers import Side
+from eosc.prove.statements.reading import Text
+from eosc.prove.statements.sides import equations, read, terms_of
+from eosc.prove.statements.terms import evaluate, place_of
+from eosc.recurrence.operands import crossing
+from eosc.schedule.program import Compute, Program, ScanStep
+from eosc.semantics import terms as ir
+from eosc.semantics.model import Kind, Mixer
+
+OUTPUT = "scan.y"
+AT_A_TOKEN: tuple[Time, Time] = ({"": 1}, {"t": 1})
+"""Prologues are read at tokens only."""
+
+
+def prove_program(program: Program) -> tuple[Problem, list[dict[str, Any]]]:
+    """The statement that a program computes its mixer from an empty memory, and a proof to check.
+
+    Raises:
+        Unreadable: the statement cannot be written.
+    """
+    if len(program.scans) != 1:
+        raise Unreadable("a program without one scan")
+    try:
+        return _Program(program, program.scans[0]).proved()
+    except Unstated as reason:
+        raise Unreadable(reason.message) from reason
+
+
+@dataclass
+class _Around:
+    """What the program's output reads: the scan's result, and the names of the spec."""
+
+    side: Side
+    step: ScanStep
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.side, name)
+
+    def read(self, term: ir.Read, time: Time, env: Environment) -> Formula:
+        """A name at a token time."""
+        if term.name != self.step.result:
+            return self.side.read(term, time, env)
+        index = place_of(self.step.scan.value, env, term).index
+        if index is None:
+            raise Unreadable("the output's axis is split")
+        return formula.at(OUTPUT, time, index)
+
+
+class _Program:
+    """The statement of one program with one scan."""
+
+    def __init__(self, program: Program, step: ScanStep) -> None:
+        self.program, self.step, self.mixer = program, step, program.mixer
+        mixer = self.mixer
+        self.draft = Draft(layouts(mixer.axes, list(terms_of(mixer))))
+        text = Text(mixer.name, mixer.axes, mixer.declarations, mixer.order)
+        self.side = Side(text, self.draft, "spec.")
+        for axis in (step.scan.key, step.scan.value):
+            layout = self.draft.layouts[axis]
+            if layout.radices or layout.sort != axis:
+                raise Unreadable(f"the axis {axis} is split")
+
+    def proved(self) -> tuple[Problem, list[dict[str, Any]]]:
+        self.side.enter()
+        meanings = {each.name: self.array(each) for each in self.step.scan.operands}
+        recurrence = Recurrence(self.step.scan, False, low={}, initial=ZERO, raw=meanings)
+        for each in recurrence.definitions.values():
+            timed = each.sorts[:1] == (TIME,) and each.start is None
+            self.draft.define(replace(each, facts=(AT_A_TOKEN,)) if timed else each)
+        output = recurrence.output({"t": 1})
+        value = self.step.scan.value
+        self.draft.define(
+            Definition(OUTPUT, ("t", "b"), (TIME, value), output, facts=(AT_A_TOKEN,))
+        )
+        goals = tuple(self.goals())
+        return self.draft.problem(goals), [*self.steps(goals)]
+
+    def array(self, array: Array) -> Meaning:
+        """What an operand array of the scan holds, in terms of the spec's names."""
+        name = dict(self.step.arguments)[array.name]
+        computed = {each.name: each for each in self.program.steps if isinstance(each, Compute)}
+        term = computed[name].term if name in computed else _operand(self.mixer, name)
+        timed = array.per is Per.TOKEN
+
+        def meaning(time: Time, indices: tuple[str, ...]) -> Formula:
+            names = Names()
+            for each in (*time, *indices):
+                names.fresh(each)
+            places = {
+                axis: Place((), index) for axis, index in zip(array.axes, indices, strict=True)
+            }
+            at = time if timed else formula.moment("t")
+            found = evaluate(term, Environment(names, at, places=places), self.side)
+            crosses = name not in computed and array.log
+            return formula.call("log", found) if crosses else found
+
+        return meaning
+
+    def goals(self) -> list[Equation]:
+        output = next(each for each in self.mixer.declarations if each.kind is Kind.OUTPUT)
+        around = _Around(self.side, self.step)
+        return [
+            *equations(
+                self.side,
+                output.type.axes,
+                lambda env: read(self.side, output, env),
+                lambda env: evaluate(self.program.output, env, around),
+                "output",
+            )
+        ]
+
+    def steps(self, goals: tuple[Equation, ...]) -> list[dict[str, Any]]:
+        """The spec's memory is the scan's; then the outputs are equal."""
+        scan = self.step.scan
+        memory = self.draft.definitions[f"spec.{scan.name}"]
+        letters: Mapping[str, str] = dict(zip(memory.sorts, memory.parameters, strict=True))
+        closed = formula.at("m", {"t": 1}, letters[scan.key], letters[scan.value])
+        claims = [{"definition": memory.name, "closed": closed}]
+        equal = [{"rule": "equal", "goal": each.name} for each in goals]
+        return [{"rule": "induction", "claims": claims}, *equal]
+
+
+def _operand(mixer: Mixer, name: str) -> ir.Term:
+    """The operand that crosses under a name."""
+    for each in crossing(mixer):
+        if name in each.names:
+            if each.operand.type.complex:
+                raise Unreadable("a complex operand")
+            return ir.Read(name=each.operand.name, at=ir.NOW, type=each.operand.type)
+    declaration = mixer.by_name.get(name)
+    if declaration is None:
+        raise Unreadable(f"{name} is no operand")
+    return ir.Read(name=name, at=ir.NOW, type=declaration.type)

@@ -1,0 +1,69 @@
+"""Planned programs are their specs: proved for the zoo, and refused where the plan is wrong."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from eosc.algebra.scalar import Arg
+from eosc.ir.nodes import Load, Map, Value
+from eosc.pipeline import PIPELINE
+from eosc.prove.algorithms.program import prove_program
+from eosc.prove.formula import as_json
+from eosc.prove.kernel import Checked, Rejected, check
+from eosc.schedule.program import Program, ScanStep
+from eosc.testing import zoo
+
+PROVED = (
+    "dfw", "gla", "hgrn2", "linear_attention", "mamba2", "retnet_norot", "rwkv6", "simple_gla",
+    "tnl",
+)  # fmt: skip
+
+
+def proved(program: Program) -> Checked:
+    problem, proof = prove_program(program)
+    return check(json.loads(json.dumps(as_json(problem))), json.loads(json.dumps(proof)))
+
+
+def with_scan(program: Program, **parts: object) -> Program:
+    """The program with parts of its scan replaced."""
+
+    def changed(step: object) -> object:
+        if not isinstance(step, ScanStep):
+            return step
+        return replace(step, scan=replace(step.scan, **parts))
+
+    return replace(program, steps=tuple(changed(step) for step in program.steps))
+
+
+def times(value: Value, factor: Value) -> Map:
+    return Map(Arg("a") * Arg("b"), (("a", value), ("b", factor)), dims=value.dims)
+
+
+@pytest.mark.parametrize("name", PROVED)
+def test_a_program_is_its_spec(name: str) -> None:
+    program = PIPELINE.program(zoo.mixer(name))
+    assert proved(program).goals == ("output",)
+    inside = PIPELINE.inside(program)
+    if inside is not None:
+        assert proved(inside).goals == ("output",)
+
+
+def test_a_wrong_plan_is_refused() -> None:
+    program = PIPELINE.program(zoo.mixer("gla"))
+    scan = program.scans[0].scan
+    assert scan.log_key is not None
+    wrong = (
+        {"inclusive": False},
+        {"expand": scan.shrink},
+        {"expand": times(scan.expand, scan.shrink)},
+        {"scale": None},
+        {"log_key": times(scan.log_key, scan.log_key)},
+        {"log_key": None},
+        {"log_scalar": Load("scale", dims=())},
+    )
+    for parts in wrong:
+        with pytest.raises(Rejected):
+            proved(with_scan(program, **parts))
