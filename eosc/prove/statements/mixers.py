@@ -60,6 +60,8 @@ class Side(Scans):
             if len(bodies) == 1:
                 self._values[name] = next(iter(bodies))
                 return
+        first = formula.moment(shift=0 if self._starts_at_zero(self.by_name[name]) else 1)
+        facts = ((first, formula.moment("t")),) if timed else ()
         for slot, body in found:
             self.draft.define(
                 Definition(
@@ -68,6 +70,7 @@ class Side(Scans):
                     (*((formula.TIME,) if timed else ()), *slot.sorts),
                     body,
                     complex=kind.complex,
+                    facts=facts,
                 )
             )
 

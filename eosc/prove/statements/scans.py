@@ -67,6 +67,7 @@ class Scans(Reading):
                 (formula.TIME, *slot.sorts),
                 total,
                 complex=term.type.complex,
+                facts=((START, formula.moment("t")),),
             )
         )
 
