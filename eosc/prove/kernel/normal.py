@@ -91,8 +91,8 @@ class Algebra:
         """A symbol or a definition at a point; the reader of formulas unfolds definitions."""
         return self.single(("v", name, point))
 
-    def must_be_positive(self, poly: Poly) -> None:
-        """Called for each factor that a logarithm is split into."""
+    def judge(self, pieces: list[tuple[Poly, Number]]) -> None:
+        """Called with the factors that a logarithm is split into."""
 
     def may_unfold(self, poly: Poly) -> bool:
         """Whether a substitution may show factors of the poly that nobody has looked at."""
@@ -338,9 +338,10 @@ class Algebra:
             bounds, opened = self.opened(bounds, tuple(merged.items()))
             merged = dict(opened)
         sign, inside, factors = self._simplified(merged)
+        factors = [(poly, self._cancelled(poly, n, inside)) for poly, n in factors]
         if not factors:
             return self.close(count * sign, bounds, tuple(inside.items()))
-        found = self.product(1, (), inside.items())
+        found = self.product(1, (), [(a, e) for a, e in inside.items() if e])
         for poly, exponent in factors:
             found = self.mul(found, self.power(poly, exponent))
         return self.bind(bounds, found, count * sign)
@@ -370,6 +371,15 @@ class Algebra:
             if exponent:
                 inside[atom] = whole(exponent)
         return sign, inside, factors
+
+    def _cancelled(self, poly: Poly, exponent: int, inside: dict[int, Number]) -> int:
+        """What is left of p^n beside an inverse of p."""
+        atom = self._ids.get(("inv", self.keep(poly)))
+        if atom not in inside or exponent < 0:
+            return exponent
+        both = min(exponent, int(inside[atom]))
+        inside[atom] -= both
+        return exponent - both
 
     # Binding.
 
@@ -553,22 +563,28 @@ class Algebra:
         return self.product(1, (), powers)
 
     def log(self, poly: Poly, strict: bool) -> Poly:
-        """The logarithm, split into those of factors; strict demands that each is positive."""
+        """The logarithm; strict demands that factors it is split into are positive."""
+        pieces = self.factors(poly)
+        if strict and len(pieces) > 1:
+            self.judge(pieces)
+        return self.log_of(pieces)
+
+    def factors(self, poly: Poly) -> list[tuple[Poly, Number]]:
+        """Factors with exponents, as a logarithm is split over them."""
         if not poly:
             raise Rejected("the logarithm of zero")
         together, inverses = self.together(poly)
         content, rest = self.content(together)
-        found: Poly = {}
-        pieces: list[tuple[Poly, Number]] = [(divisor, -count) for divisor, count in inverses]
-        for atom, exponent in content:
-            pieces.append(({((), ((atom, 1),)): 1}, exponent))
         scalar, rest = self._scalar(rest)
-        pieces += [(scale(UNIT, p), e) for p, e in _primes(scalar)]
-        if rest != UNIT:
-            pieces.append((rest, 1))
+        pieces: list[tuple[Poly, Number]] = [(divisor, -count) for divisor, count in inverses]
+        pieces += [({((), ((atom, 1),)): 1}, exponent) for atom, exponent in content]
+        pieces += [(scale(UNIT, prime), exponent) for prime, exponent in _primes(scalar)]
+        return pieces if rest == UNIT else [*pieces, (rest, 1)]
+
+    def log_of(self, pieces: Iterable[tuple[Poly, Number]]) -> Poly:
+        """The sum of the logarithms of factors."""
+        found: Poly = {}
         for piece, exponent in pieces:
-            if strict and len(pieces) > 1:
-                self.must_be_positive(piece)
             gather(found, self._log_of(piece), exponent)
         return found
 
@@ -607,8 +623,11 @@ class Algebra:
         common = tuple((a, e) for a, e in shared.items() if self.nodes[a][0] not in skip)
         if not common:
             return (), poly
-        down = self.product(1, (), [(a, -e) for a, e in common])
-        return common, self.mul(poly, down)
+        down = tuple((atom, -exponent) for atom, exponent in common)
+        rest: Poly = {}
+        for (bounds, powers), count in poly.items():
+            gather(rest, self.product(count, bounds, powers + down))
+        return common, rest
 
     def together(self, poly: Poly) -> tuple[Poly, list[tuple[Poly, int]]]:
         """The poly over a common denominator: numerator, and divisors with exponents."""

@@ -321,11 +321,11 @@ class Reader(Algebra):
 
     def _logarithm(self, form: Any, value: Poly, scope: Scope, vanishing: bool = False) -> Poly:
         """The logarithm of a formula under its conditions; it may vanish only inside an exp."""
-        if value:
-            self.need("nonnegative" if vanishing else "positive", form, value, scope)
-        elif vanishing:
-            raise Rejected("a root of zero is written 0")
-        return self.log(value, strict=True)
+        pieces = self.factors(value)
+        if self.recording:
+            kind = "nonnegative" if vanishing else "positive"
+            self.judge(pieces, kind, signs.written(self, kind, form, scope))
+        return self.log_of(pieces)
 
     def _read_sum(self, name: str, low: Any, high: Any, form: Any, scope: Scope) -> Poly:
         return self._between(name, low, high, lambda inner: self.value(form, inner), scope)
@@ -476,10 +476,19 @@ class Reader(Algebra):
             return
         self._record(kind, value)
 
-    def must_be_positive(self, poly: Poly) -> None:
-        """A logarithm was split: each factor must be positive, not only their product."""
-        if self.recording:
-            self._record("positive", poly)
+    def judge(
+        self, pieces: list[tuple[Poly, Number]], kind: str = "positive", whole: bool = False
+    ) -> None:
+        """A logarithm is split: each factor must be positive, not only their product.
+
+        Where the product is known to be, and all factors but a simple one, so is that.
+        """
+        left = [(p, e) for p, e in pieces if not signs.normal(self, "positive", p)]
+        if whole and [exponent for _, exponent in left] in ([], [1]):
+            return
+        for piece, exponent in left if self.recording else ():
+            if exponent < 0 or not signs.normal(self, kind, piece):
+                self._record("positive", piece)
 
     def _record(self, kind: str, poly: Poly) -> None:
         if signs.normal(self, kind, poly):
@@ -518,8 +527,8 @@ class Reader(Algebra):
                 if len(parts) == 1 and parts[0][1] == 1:
                     count = split(point)[1]
                     lowest[parts[0][0]] = min(count, lowest.get(parts[0][0], count))
-                elif isinstance(point, int) and point > 0 and key[0] in ("v", "x", "d"):
-                    lowest.setdefault(point, 0)
+                elif isinstance(point, int) and point > 0 and key[0] in ("v", "x", "d", "t"):
+                    lowest[point] = min(0, lowest.get(point, 0))
         fixed = set(self.globals.values())
         values: dict[int, Point] = {}
         places: dict[str, int] = {}
