@@ -47,17 +47,14 @@ class Goals:
         times: tuple[str, ...] = ("t",),
     ) -> None:
         """Enter `left == right` at every place, and at the token times t + 1."""
-        found = dict.fromkeys(
-            (place.index, axis) for axis, place in places.items() if isinstance(place.index, str)
-        )
-        indices = tuple(
-            (str(index), str(self.draft.layouts[base(axis.split("*")[0])].sort))
-            for index, axis in found
-        )
+        found: dict[str, str] = {}
+        for axis, place in places.items():
+            if isinstance(place.index, str):
+                found[place.index] = str(self.draft.layouts[base(axis.rstrip("*"))].sort)
         self.goals.append(
             Equation(
                 name + suffix(tuple(places.values())),
-                (*((each, formula.TIME) for each in times), *indices),
+                (*((each, formula.TIME) for each in times), *found.items()),
                 left,
                 right,
                 tuple((formula.moment(), formula.moment(each)) for each in times),
