@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,7 @@ def prove(
         output.json_data({"statements": [report.record(each) for each in found]})
     elif latex or markdown:
         output.data(output.plain((report.latex if latex else report.markdown)(found)))
-    output.message(_summary(found, strict))
+    output.message(_summary(found))
     finish(_status(found, strict))
 
 
@@ -103,17 +104,25 @@ def _settled(
     for number, each in enumerate(stated, 1):
         output.progress(f"[{number}/{len(stated)}] {each.text}")
         outcome = settle(each.theorem, each.claim, budget)
-        written, values = None, None
-        if out is not None and outcome.verdict is Verdict.PROVED:
+        written = None
+        if out is not None and outcome.verdict is Verdict.PROVED and outcome.checked is not None:
             path = _place(out, each, taken)
             write(each, outcome, path)
             written = str(path)
-        if replay and outcome.witness is not None:
-            from eosc.prove.refute import replay as replayed
+        settled = Settled(each, outcome, written)
+        yield _replayed(settled) if replay and outcome.witness is not None else settled
 
-            again = replayed(each.theorem, each.claim, outcome.witness)
-            values = None if again is None else again.shown
-        yield Settled(each, outcome, written, values)
+
+def _replayed(settled: Settled) -> Settled:
+    """With the values of both sides at the witness, where there are two sides."""
+    from eosc.prove.refute import replay
+
+    assert settled.outcome.witness is not None
+    stated = settled.stated
+    again = replay(stated.theorem, stated.claim, settled.outcome.witness)
+    if again is None:
+        return settled
+    return replace(settled, replayed=again.shown, reproduced=again.reproduced)
 
 
 def _place(out: Path, stated: Stated, taken: set[Path]) -> Path:
@@ -133,6 +142,8 @@ def _status(found: Sequence[Settled], strict: bool) -> Status:
 
     outcomes = [each.outcome for each in found]
     opposite = [x for x in outcomes if not x.as_claimed and x.verdict is not Verdict.UNKNOWN]
+    if any(not each.reproduced for each in found):
+        return Status.FINDING
     if opposite or (strict and any(each.conditional for each in outcomes)):
         return Status.FINDING
     if any(each.verdict is Verdict.UNKNOWN for each in outcomes):
@@ -140,7 +151,7 @@ def _status(found: Sequence[Settled], strict: bool) -> Status:
     return Status.OK
 
 
-def _summary(found: Sequence[Settled], strict: bool) -> str:
+def _summary(found: Sequence[Settled]) -> str:
     from eosc.prove.engine import Verdict
 
     outcomes = [each.outcome for each in found]

@@ -22,7 +22,7 @@ from typing import Any
 import eosc
 from eosc.diagnostics import EosError
 from eosc.options import LIMITS
-from eosc.prove.engine import Outcome, Verdict, problem_of
+from eosc.prove.engine import Outcome, Verdict
 from eosc.prove.formula import as_json
 from eosc.prove.reading import Asked, Given, Place, Stated, found_again
 from eosc.prove.second import Evaluated, Separated, evaluate
@@ -66,8 +66,9 @@ def certificate(stated: Stated, outcome: Outcome, folder: Path) -> dict[str, Any
     Raises:
         ValueError: the statement is not proved.
     """
-    if outcome.verdict is not Verdict.PROVED or outcome.problem is None:
-        raise ValueError("only what is proved has a certificate")
+    if outcome.verdict is not Verdict.PROVED or outcome.checked is None:
+        raise ValueError("only what the kernel proved has a certificate")
+    assert outcome.problem is not None
     names = {path: _name(path, folder) for path in stated.sources}
     return {
         "format": FORMAT,
@@ -233,13 +234,15 @@ def _origin(held: dict[str, Any], sources: dict[str, Path]) -> Place | Asked:
 
 
 def _derived(stated: Stated) -> Any:
-    from eosc.prove.statements import Unstated
+    from eosc.prove.statements import Unstated, state
 
     try:
-        problem = problem_of(stated.theorem, stated.claim)
+        problem = state(stated.theorem, stated.claim)
     except Unstated as error:
         raise Invalid(f"its claim cannot be stated: {error}") from None
-    return json.loads(json.dumps(problem))
+    if problem.negated or problem.partial:
+        raise Invalid("a proof of what can be stated of its claim does not prove the claim")
+    return json.loads(json.dumps(as_json(problem)))
 
 
 # ---- limits

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from eosc.prove.formula import Problem, as_json
+from eosc.prove.formula import Problem
 from eosc.semantics.theorems import Claim, Theorem
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class _Case:
             problem = state(self.theorem, self.claim)
         except Unstated as error:
             return self.outcome(Verdict.UNKNOWN, reason=f"cannot be stated: {error}")
-        false = self.claim.verdict == "refute"
+        false = (self.claim.verdict == "refute") != problem.negated
         witness = self.refuted(problem, self.budget.deep if false else self.budget.first)
         if witness is not None:
             return self.separated(problem, witness)
@@ -154,14 +154,3 @@ class _Case:
 def _residual(rejection: Any) -> str:
     residual = str(getattr(rejection, "residual", "") or "")
     return f"{rejection}; what is left: {residual}" if residual else str(rejection)
-
-
-def problem_of(theorem: Theorem, claim: Claim) -> dict[str, Any]:
-    """The statement of a claim, as the kernel and certificates hold it.
-
-    Raises:
-        Unstated: the language of statements cannot express it.
-    """
-    from eosc.prove.statements import state
-
-    return as_json(state(theorem, claim))

@@ -21,13 +21,14 @@ class Settled:
     """A statement with its outcome.
 
     certificate: the file that was written. replayed: the two values that the reference evaluator
-    gives at the witness.
+    gives at the witness. reproduced: whether they are those of the witness.
     """
 
     stated: Stated
     outcome: Outcome
     certificate: str | None = None
     replayed: tuple[str, str] | None = None
+    reproduced: bool = True
 
 
 def record(settled: Settled) -> dict[str, Any]:
@@ -68,9 +69,9 @@ def plain(settled: Settled) -> str:
     if stated.file:
         named = "" if stated.name in stated.text else f" {stated.name}"
         lines.append(f"    {stated.file}:{stated.line}{named}")
-    if outcome.verdict is Verdict.PROVED:
-        for number, each in enumerate(_steps(outcome, notation.text), 1):
-            lines.append(f"    {number}. {each[:_WIDE]}")
+    for number, each in enumerate(_steps(outcome, notation.text), 1):
+        lines.append(f"    {number}. {each[:_WIDE]}")
+    lines += [f"       {each[:_WIDE]}" for each in _worked(outcome, notation.text)]
     lines.append("    " + verdict(settled))
     lines += [f"    {each}" for each in _remarks(settled)]
     return "\n".join(lines)
@@ -81,19 +82,21 @@ def verdict(settled: Settled) -> str:
     stated, outcome = settled.stated, settled.outcome
     took = f"{outcome.ms:.0f} ms"
     match outcome.verdict:
-        case Verdict.PROVED:
+        case Verdict.UNKNOWN:
+            found = f"UNKNOWN · {took}"
+        case _ if outcome.witness is not None:
+            found = f"{outcome.witness.text(*_sides(stated))} · {took}"
+            if outcome.verdict is Verdict.PROVED:
+                found = found.replace("REFUTED", "PROVED by a witness", 1)
+        case known:
             under = f" under {', '.join(outcome.assumptions)}" if outcome.assumptions else ""
             count = outcome.checked.obligations if outcome.checked is not None else 0
-            parts = [f"PROVED{under}", took, f"{count} obligations"]
+            parts = [known.value.upper() + under, took, f"{count} obligations"]
+            if known is Verdict.REFUTED:
+                parts.append("what it denies is proved")
             if settled.certificate:
                 parts.append(f"certificate {settled.certificate}")
             found = " · ".join(parts)
-        case Verdict.REFUTED:
-            assert outcome.witness is not None
-            left, right = _sides(stated)
-            found = f"{outcome.witness.text(left, right)} · {took}"
-        case _:
-            found = f"UNKNOWN · {took}"
     return found if outcome.as_claimed else f"{found} · the claim was to {outcome.claimed} it"
 
 
@@ -112,7 +115,8 @@ def _remarks(settled: Settled) -> Iterator[str]:
     outcome = settled.outcome
     if settled.replayed is not None:
         left, right = settled.replayed
-        yield f"replayed with the fp64 reference: {left} and {right}"
+        differ = "" if settled.reproduced else ", which the witness does not say"
+        yield f"replayed with the fp64 reference: {left} and {right}{differ}"
     if outcome.verdict is Verdict.UNKNOWN and outcome.reason:
         yield f"because {outcome.reason[:_WIDE]}"
     yield from outcome.notes
@@ -175,9 +179,13 @@ def _step(
             yield f"{rule} {step.get('goal', '')} ✓"
 
 
-def worked(outcome: Outcome) -> str:
-    """One obligation in full: its name and the normal form that both sides have."""
-    return ""
+def _worked(outcome: Outcome, show: Any) -> Iterator[str]:
+    """One step in full: the normal form that both of its sides have."""
+    if outcome.checked is None or not outcome.checked.steps:
+        return
+    steps = outcome.checked.steps
+    chosen = next((each for each in steps if each.name.startswith("step")), steps[-1])
+    yield f"in full, {chosen.name}: both sides are {show(chosen.form)}"
 
 
 # ---- Markdown and LaTeX
@@ -196,8 +204,8 @@ def markdown(found: Sequence[Settled]) -> str:
         lines += ["", f"### {_code(each.stated.text)}", ""]
         if each.stated.theorem.doc:
             lines += [_prose(each.stated.theorem.doc), ""]
-        if each.outcome.verdict is Verdict.PROVED:
-            lines += [f"1. {_code(x)}" for x in _steps(each.outcome, notation.text)] + [""]
+        lines += [f"1. {_code(x)}" for x in _steps(each.outcome, notation.text)]
+        lines += [f"   - {_code(x)}" for x in _worked(each.outcome, notation.text)] + [""]
         lines.append(_prose(verdict(each)))
         lines += [_prose(x) for x in _remarks(each)]
     return "\n".join(lines)
@@ -224,7 +232,7 @@ def _theorem(settled: Settled) -> str:
     stated, outcome = settled.stated, settled.outcome
     claim = rf"\texttt{{{_escaped(stated.text)}}}"
     lines = [rf"\begin{{theorem}}[{_escaped(stated.name)}]", claim, r"\end{theorem}"]
-    if outcome.verdict is Verdict.PROVED:
+    if outcome.proof:
         lines.append(r"\begin{proof}")
         lines += [rf"\({each}\)\par" for each in _formulas(outcome)]
         if outcome.assumptions:
@@ -237,7 +245,10 @@ def _theorem(settled: Settled) -> str:
 
 
 def _formulas(outcome: Outcome) -> Iterator[str]:
-    for each in _steps(outcome, lambda formula: "\0" + notation.latex(formula) + "\0"):
+    def show(formula: Any) -> str:
+        return f"\0{notation.latex(formula)}\0"
+
+    for each in (*_steps(outcome, show), *_worked(outcome, show)):
         # Formulas stand between marks; the words around them are text.
         parts = each.split("\0")
         yield "".join(
