@@ -24,7 +24,7 @@ class Case:
         steps (T decode steps of B sequences), memcheck (one of the others in guarded memory).
     gates: soft, slow, mixed (resets, ones, strong), strong (-20), ones. cuts: bounds of packed
     sequences. segment: tokens a segment, 0 by length. states: with first and last states.
-    wide: with the rows of `CANDIDATES`. guarded: every buffer lies between canaries.
+    guarded: every buffer lies between canaries.
     """
 
     mixer: str
@@ -41,7 +41,6 @@ class Case:
     device: str = "cuda"
     group: str = "ops"
     kind: str = "ops"
-    wide: bool = False
     guarded: bool = False
 
     @property
@@ -108,8 +107,8 @@ def _ops(scans: dict[str, Any]) -> Iterator[Case]:
             short = replace(plain, T=1000, gates="slow")
             yield replace(short, K=64, V=64, segment=256, cuts=RAGGED)
             yield replace(short, dtype="fp32", segment=256, cuts=RAGGED)
-            yield replace(short, K=256, V=256, segment=256, wide=True)
-            yield replace(short, T=300, K=200, V=136, wide=True, gates="mixed")
+            yield replace(short, K=256, V=256, segment=256)
+            yield replace(short, T=300, K=200, V=136, gates="mixed")
 
 
 def _of_structure(plain: Case) -> Iterator[Case]:
@@ -163,7 +162,7 @@ def _memory(scans: dict[str, Any], layers: list[str], guarded: bool) -> Iterator
             yield replace(run, dtype="fp32")
         if name in tables:
             yield replace(run, K=61, V=53)
-            yield replace(run, K=200, V=136, wide=True)
+            yield replace(run, K=200, V=136)
             yield replace(run, B=2, cuts=(), states=False)
             yield replace(step, dtype="fp32", K=61, V=53)
             yield replace(step, K=600, V=520)
@@ -182,7 +181,6 @@ def tiny(case: Case) -> Case:
         H=2,
         cuts=tuple(min(n, 70) for n in case.cuts),
         segment=min(case.segment, 64),
-        wide=False,
         device="cpu",
     )
 

@@ -15,7 +15,7 @@ import torch
 from benchmarks.kernels.cases import Case
 from benchmarks.kernels.memory import Memory
 from benchmarks.kernels.oracle import draw, gates, hash_of, loads, measured, recurrence
-from benchmarks.kernels.printed import CANDIDATES, load, load_package, load_sums, recorded
+from benchmarks.kernels.printed import load, load_package, load_sums, recorded
 
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 Rows = list[tuple[object, ...]]
@@ -53,8 +53,6 @@ def _check_scan(folder: Path, case: Case, memory: Memory) -> tuple[dict[str, flo
 
 def _loaded(folder: Path, case: Case) -> tuple[ModuleType, Any]:
     module, scan = load(folder, case.mixer)
-    if case.wide:
-        module._TABLE += CANDIDATES["levels" if scan.vector else "pairwise"]
     module.SEGMENT = case.segment or None
     return module, scan
 

@@ -11,17 +11,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-CANDIDATES = {
-    "pairwise": (("gradients", "", 2, 256, 256, 32, 32, 8, 1, "ieee"),),
-    "levels": (
-        ("outputs", "", 2, 256, 256, 32, 32, 8, 1, "ieee"),
-        ("gradients_value", "", 2, 256, 256, 32, 32, 8, 1, "ieee"),
-        ("gradients_whole", "", 2, 256, 256, 32, 256, 8, 1, "ieee"),
-        ("gradients", "", 2, 256, 256, 32, 16, 8, 1, "ieee"),
-    ),
-}
-"""Rows that the table lacks: with them the rows of the walks up to 256 run."""
-
 
 def generate(folder: Path) -> None:
     """Print the kernels of every mixer with a fused scan, and those of its layer.
