@@ -77,9 +77,18 @@ class Reader:
         self._fresh = 0
 
     def fresh(self, letter: str) -> str:
-        """A variable that no formula has yet."""
+        """A variable that this side of a statement does not have yet."""
         self._fresh += 1
         return f"{letter}{self._fresh}"
+
+    def whole(self, value: Value, here: Here, scope: Scope) -> Formula:
+        """A value as one side of a statement: its bound variables are numbered from 1.
+
+        Raises:
+            Unreadable: the value has no reading.
+        """
+        self._fresh = 0
+        return self.read(value, here, scope)
 
     def _note(self, value: Value, scope: Scope) -> None:
         if not any(each.value is value for each in self.blockwise):

@@ -31,7 +31,9 @@ from eosc.ir.nodes import (
     Store,
     Sum,
     Update,
+    Use,
     Value,
+    walk,
 )
 from eosc.lowering.scan import Scan
 from eosc.prove import formula
@@ -97,7 +99,7 @@ class _Statement:
         self.ends: dict[str, str] = {}
         self.starts: dict[str, str] = {INITIAL: MEMORY}
         self.done: dict[str, None] = {}
-        self.final: _Body | None = None
+        self.final: list[_Body] = []
         self.bars: dict[str, Meaning] = {}
         if self.backward:
             self.recurrence.adjoint()
@@ -152,9 +154,7 @@ class _Statement:
             self.independent(body, body.reader.blockwise[done], done)
             done += 1
         if body.stored or body.gathered:
-            if self.final is not None:
-                raise Unreadable("gradients stored by two kernels")
-            self.final = body
+            self.final.append(body)
 
     def body(self, kernel: Kernel) -> _Body:
         token = kernel.chunk == 1
@@ -221,19 +221,13 @@ class _Statement:
         if name is not None:
             timed = "i" in dict(self.scan.prologues())[name].dims
             cuts[let.name] = array_meaning(f"scan.{name}", Per.TOKEN if timed else Per.HEAD)
-        elif let.name in self.cuts.values() and self.gradients_in(body.kernel):
+        elif let.name in self.cuts.values() and let.name in _needed(body.kernel):
             prologue = next(each for each, cut in self.cuts.items() if cut == let.name)
             self.cut(body, let, prologue)
             cuts[let.name] = array_meaning(f"grad.{prologue}", Per.TOKEN)
             self.bars[let.name] = array_meaning(f"bar.{prologue}", Per.TOKEN)
         lets = {**scope.lets, let.name: (value, scope)}
         body.scope = replace(scope, lets=lets, cuts=cuts)
-
-    def gradients_in(self, kernel: Kernel) -> bool:
-        """Whether a kernel stores gradients of operands."""
-        names = [each.array for each in kernel.body if isinstance(each, Store)]
-        names += [each.final for each in kernel.carried if each.final is not None]
-        return any(self.operand_of(name) is not None for name in names)
 
     def update(self, body: _Body, update: Update) -> None:
         """The tile's next value; that of a gathered gradient is for arbitrary gradients."""
@@ -267,7 +261,7 @@ class _Statement:
         """The goal that a let is the gradient of a prologue."""
         axes = tuple(each for each in let.value.dims if each != "i")
         self.fresh_chain(body)
-        left = body.reader.read(let.value, self.at(body, axes), body.scope)
+        left = body.reader.whole(let.value, self.at(body, axes), body.scope)
         self.recurrence.symbols[f"bar.{prologue}"] = Symbol(f"bar.{prologue}", (TIME, *axes))
         right = self.recurrence.gradient(prologue, TOKEN)
         self.goal(body, f"{body.kernel.name}.{let.name}", axes, left, right, token=True)
@@ -280,7 +274,7 @@ class _Statement:
         self.fresh_chain(body)
         indices = {axis: self.recurrence.letter(axis) for axis in axes}
         left, right = (
-            body.reader.read(
+            body.reader.whole(
                 value, Here({time[0]: Place(TOKEN, chain=chain)}, indices), blockwise.scope
             )
             for chain in (body.chain, None)
@@ -298,7 +292,7 @@ class _Statement:
         role, state = self.role(kernel, tile), State(tile.name, dims=tile.dims)
         token = kernel.chunk == 1
         here = replace(self.at(body, tile.dims), times={})
-        left = body.reader.read(state, here, body.scope)
+        left = body.reader.whole(state, here, body.scope)
         if role == GATHERED:
             operand = self.operand_of(tile.final or "")
             assert operand is not None
@@ -333,13 +327,13 @@ class _Statement:
         if operand is not None:
             into = body.stored if token else body.gathered
             place = here if token else replace(here, times={})
-            into[operand.name] = body.reader.read(store.value, place, self.arbitrary(body))
+            into[operand.name] = body.reader.whole(store.value, place, self.arbitrary(body))
             if body.chain.used:
                 raise Unreadable(f"{array.name} depends on blocks")
             self.done[array.name] = None
             return
         if array.name == OUTPUT and token:
-            left = body.reader.read(store.value, here, body.scope)
+            left = body.reader.whole(store.value, here, body.scope)
             right = self.recurrence.output(TOKEN)
             self.goal(body, f"{kernel.name}.{array.name}", array.axes, left, right, token=True)
             self.done[array.name] = None
@@ -348,7 +342,7 @@ class _Statement:
             raise Unreadable(f"nothing says what {array.name} is")
         held = MEMORY if kernel.direction == 1 else ADJOINT
         walk = body.reader.walk
-        left = body.reader.read(store.value, replace(here, times={}), body.scope)
+        left = body.reader.whole(store.value, replace(here, times={}), body.scope)
         letters = tuple(self.recurrence.letter(axis) for axis in array.axes)
         right = formula.at(held, walk.low if held == MEMORY else walk.high, *letters)
         name = f"{kernel.name}.{array.name}"
@@ -383,9 +377,7 @@ class _Statement:
 
     def gradient(self) -> None:
         """The goals that what is stored is the gradient of the outputs and the final state."""
-        recurrence, body = self.recurrence, self.final
-        if body is None:
-            raise Unreadable("no gradient is stored")
+        recurrence = self.recurrence
         V = self.scan.value
         upstream = formula.mul(formula.at(D_OUTPUT, TOKEN, "b"), recurrence.output_tangent(TOKEN))
         after = self.matched(formula.at("after", "a", "b"), formula.at("m'", HIGH, "a", "b"))
@@ -396,9 +388,9 @@ class _Statement:
             adjoint = self.inner(lambda name: recurrence.gradient(name, TOKEN), recurrence.tangent)
             self.equation("gradient", given, formula.add(_over_tokens(adjoint), before))
             bars = self.inner(self.bar, recurrence.raw_tangent)
-            self.equation("operands", _over_tokens(bars), self.stored_gradients(body))
+            self.equation("operands", _over_tokens(bars), self.stored_gradients())
             return
-        self.equation("gradient", given, formula.add(self.stored_gradients(body), before))
+        self.equation("gradient", given, formula.add(self.stored_gradients(), before))
 
     def matched(self, left: Formula, right: Formula) -> Formula:
         """The inner product of two values over a and b."""
@@ -431,24 +423,38 @@ class _Statement:
             terms.append(term)
         return formula.total(terms)
 
-    def stored_gradients(self, body: _Body) -> Formula:
+    def stored_gradients(self) -> Formula:
         """What an algorithm stores as gradients times the tangents of the operands, in all."""
         at_tokens: list[Formula] = []
         at_chunk: list[Formula] = []
+        token = all(each.chunk == 1 for each in self.algorithm.kernels)
         for each in self.scan.operands:
             if each.name not in self.scan.trainable:
                 continue
             letters = tuple(self.recurrence.letter(axis) for axis in each.axes)
             moving = array_meaning(f"{each.name}'", each.per)(TOKEN, letters)
             timed = each.per is Per.TOKEN
-            held = (body.stored if timed else body.gathered).get(each.name)
-            if held is None:
-                raise Unreadable(f"no gradient of {each.name} is stored")
-            term = formula.mul(held, moving)
+            found = [
+                body.stored.get(each.name, body.gathered.get(each.name)) for body in self.final
+            ]
+            held = [value for value in found if value is not None]
+            if len(held) != 1:
+                raise Unreadable(f"{len(held)} kernels store the gradient of {each.name}")
+            term = formula.mul(held[0], moving)
             for axis, letter in zip(each.axes, letters, strict=True):
                 term = term if term == ZERO else formula.contract(letter, axis, term)
-            (at_tokens if timed or body.kernel.chunk == 1 else at_chunk).append(term)
+            (at_tokens if timed or token else at_chunk).append(term)
         return formula.add(_over_tokens(formula.total(at_tokens)), *at_chunk)
+
+
+def _needed(kernel: Kernel) -> set[str]:
+    """The lets that what a kernel stores or carries is made of."""
+    found: set[str] = set()
+    for statement in reversed(kernel.body):
+        if isinstance(statement, Let) and statement.name not in found:
+            continue
+        found |= {each.name for each in walk(statement.value) if isinstance(each, Use)}
+    return found
 
 
 def _over_tokens(value: Formula) -> Formula:

@@ -1,0 +1,150 @@
+"""The statements of all algorithms of one scan together: what they share is proved once.
+
+The lowerings of a scan have most of their goals in common (the same walk stands in each), and the
+goals about arbitrary prologues do not depend on the scan's operands at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from eosc.ir.nodes import Algorithm
+from eosc.lowering.scan import Scan
+from eosc.prove.algorithms.proof import prove_algorithm
+from eosc.prove.formula import TIME, Definition, Equation, Problem, Symbol, as_json
+
+Step = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A statement with a proof to check."""
+
+    problem: Problem
+    proof: tuple[Step, ...]
+
+    @property
+    def text(self) -> str:
+        """What the kernel checks, as JSON: the same for the same statement and proof."""
+        whole = {"problem": as_json(self.problem), "proof": self.proof}
+        return json.dumps(whole, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What there is to prove of some algorithms.
+
+    parts: of the statement, by what they are about. goals: per algorithm, the part and the name of
+    each of its goals.
+    """
+
+    parts: Mapping[str, Part]
+    goals: Mapping[str, tuple[tuple[str, str], ...]]
+
+
+def prove_family(scan: Scan, algorithms: Mapping[str, Algorithm]) -> Family:
+    """The statements about algorithms of one scan, and proofs to check.
+
+    Raises:
+        Unreadable: an algorithm has no statement.
+    """
+    makers: dict[str, _Maker] = {}
+    goals: dict[str, tuple[tuple[str, str], ...]] = {}
+    for label, algorithm in algorithms.items():
+        problem, proof = prove_algorithm(scan, algorithm)
+        found = []
+        for goal in problem.goals:
+            part = _part(goal, problem)
+            maker = makers.setdefault(part, _Maker())
+            found.append((part, maker.enter(goal, problem, proof)))
+        goals[label] = tuple(dict.fromkeys(found))
+    return Family({name: maker.part() for name, maker in makers.items()}, goals)
+
+
+def _part(goal: Equation, problem: Problem) -> str:
+    """What a goal is about: the scan with any prologues, the operands, or the tokens' gradient."""
+    if goal.name == "operands":
+        return "operands"
+    opaque = not any(each.name.startswith("scan.") for each in problem.definitions)
+    return "scan" if opaque else "token"
+
+
+class _Maker:
+    """One statement while goals are entered."""
+
+    def __init__(self) -> None:
+        self.symbols: dict[str, Symbol] = {}
+        self.definitions: dict[str, Definition] = {}
+        self.goals: dict[str, Equation] = {}
+        self.names: set[str] = set()
+        self.claims: dict[str, Step] = {}
+        self.facts: tuple[Any, ...] = ()
+        self.early: list[Step] = []
+        self.late: list[Step] = []
+
+    def enter(self, goal: Equation, problem: Problem, proof: list[Step]) -> str:
+        """Add a goal with what it reads; the name under which it is there."""
+        key = json.dumps([goal.parameters, goal.facts, goal.left, goal.right])
+        if key in self.goals:
+            return self.goals[key].name
+        name, count = goal.name, 1
+        while name in self.names:
+            count += 1
+            name = f"{goal.name} ({count})"
+        self.names.add(name)
+        self.goals[key] = replace(goal, name=name)
+        self.facts = problem.facts
+        needed = _reached(goal, problem)
+        for symbol in problem.symbols:
+            if symbol.name in needed:
+                self._same(self.symbols, symbol)
+        for definition in problem.definitions:
+            if definition.name in needed:
+                self._same(self.definitions, definition)
+        for step in proof:
+            if step.get("goal") == goal.name:
+                telescoped = step["rule"] == "telescope"
+                (self.early if telescoped else self.late).append({**step, "goal": name})
+            for claim in step.get("claims", ()):
+                if claim["definition"] in needed:
+                    self.claims.setdefault(claim["definition"], step)
+        return name
+
+    def _same(self, known: dict[str, Any], new: Any) -> None:
+        if known.setdefault(new.name, new) != new:
+            raise ValueError(f"{new.name} is two things in the algorithms of one scan")
+
+    def part(self) -> Part:
+        """The statement: telescoping first, then closed forms, then what follows from them."""
+        sorts = (sort for each in self.symbols.values() for sort in each.sorts)
+        axes = tuple(sort for sort in dict.fromkeys(sorts) if sort != TIME)
+        problem = Problem(
+            axes,
+            tuple(self.symbols.values()),
+            tuple(self.definitions.values()),
+            tuple(self.goals.values()),
+            self.facts,
+        )
+        return Part(problem, (*self.early, *self.claims.values(), *self.late))
+
+
+def _reached(goal: Equation, problem: Problem) -> set[str]:
+    """The symbols and definitions that a goal reads, directly or not."""
+    known = {each.name: each for each in problem.definitions}
+    found: set[str] = set()
+    pending: list[Any] = [goal.left, goal.right]
+    while pending:
+        value = pending.pop()
+        if not isinstance(value, tuple):
+            continue
+        if len(value) > 1 and value[0] == "at" and isinstance(value[1], str):
+            if value[1] not in found:
+                found.add(value[1])
+                if value[1] in known:
+                    pending += [known[value[1]].body, known[value[1]].base]
+            continue
+        pending.extend(value)
+    return found
