@@ -86,7 +86,8 @@ def _edge(stated: Stated, claim: Equivalence) -> Edge:
         if missing:
             parts.append(f"one {name} for all {', '.join(missing)}")
     parts += [f"{name} free" for name in claim.free]
-    return Edge(_name(claim.left), _name(claim.right), ", ".join(parts))
+    left, _, right = stated.text.partition(" == ")
+    return Edge(_name(claim.left, left), _name(claim.right, right), ", ".join(parts))
 
 
 def _renames(claim: Equivalence, name: str, value: Term) -> bool:
@@ -95,7 +96,9 @@ def _renames(claim: Equivalence, name: str, value: Term) -> bool:
     if not isinstance(value, Read) or value.name not in own:
         return False
     kind, wanted = own[value.name], claim.right.mixer.by_name[name]
-    given = kind.kind in (Kind.OPERAND, Kind.PARAM)
+    bound = [each.name for _, each in claim.bindings if isinstance(each, Read)]
+    once = [*claim.identified, *bound].count(value.name) == 1
+    given = kind.kind in (Kind.OPERAND, Kind.PARAM) and once
     return given and kind.type.axes == wanted.type.axes and value.at in (None, At())
 
 
@@ -108,13 +111,14 @@ def _fixed(side: Side) -> list[str]:
     ]
 
 
-def _name(side: Side) -> str:
-    """A mixer, or an instance of a family by the choices that are not the defaults."""
-    mixer = side.mixer
-    if not mixer.choices:
-        return mixer.name
-    chosen = [option for choice, option in mixer.choices if choice in ("osc", "par", "act")]
-    return f"{mixer.name} {' '.join(chosen)}"
+def _name(side: Side, written: str) -> str:
+    """A mixer, or an instance of a family with the choices that the claim names."""
+    named = [
+        f"{choice} = {option}"
+        for choice, option in side.mixer.choices
+        if f"{choice} = {option}" in written
+    ]
+    return f"{side.mixer.name}({', '.join(named)})" if named else side.mixer.name
 
 
 def page(proved: list[Edge], refuted: list[Edge]) -> str:
@@ -140,7 +144,7 @@ def _label(text: str) -> str:
     if not text:
         return ""
     short = text if len(text) <= _LABEL else text[: _LABEL - 1] + "…"
-    return '|"' + short.replace('"', "") + '"|'
+    return '|"' + short.replace('"', "").replace("|", "") + '"|'
 
 
 def settled_page() -> str:
