@@ -115,7 +115,8 @@ def _shared_kernels(first: Mixer, second: Mixer) -> Iterator[str]:
     for each in second.of_kind(Kind.KERNEL):
         other = first.by_name.get(each.name)
         if each.value is None and other is not None and other.kind is Kind.KERNEL:
-            if other.value is None and other.type.axes == each.type.axes:
+            same = (each.type.axes, each.width) == (other.type.axes, other.width)
+            if other.value is None and same:
                 yield each.name
 
 

@@ -64,6 +64,7 @@ class Goals:
     def slots(self, axes: tuple[str, ...]) -> Iterator[Places]:
         """Places along axes; `K*` is a second place along K."""
         names = Names()
+        names.fresh("s")  # a second time of some goals
         chosen = []
         for axis in axes:
             layout = self.draft.layouts[base(axis.rstrip("*"))]

@@ -150,13 +150,12 @@ class Reading(ABC):
         name = term.name
         if name not in self.by_name:
             raise Unstated(f"'{name}' is not a name of {self.text.name}", term.span)
-        if name in self.fixed:
-            return evaluate(self.fixed[name], env, self)
         declaration = self.by_name[name]
         if declaration.kind is Kind.CONFIG:
-            if declaration.value is None:
+            value = self.fixed.get(name, declaration.value)
+            if value is None:
                 raise Unstated(f"'{name}' has no value", term.span)
-            return evaluate(declaration.value, env, self)
+            return evaluate(value, env, self)
         if declaration.type.dependence is Dependence.STATIC and declaration.kind is not Kind.MEMORY:
             return self._now(declaration, START, env, term)
         least = env.least(time)
@@ -221,6 +220,8 @@ class Reading(ABC):
     ) -> Formula:
         """A name at a time at which it is defined."""
         name = declaration.name
+        if name in self.fixed:
+            return evaluate(self.fixed[name], env, self)
         given = self.given.get(name)
         if given is not None and not isinstance(given, Bound):
             return given.read(term, time, env)
