@@ -31,7 +31,7 @@ Point = Time | int | str
 
 ONE: Term = ((), ())
 UNIT: Poly = {ONE: 1}
-BUDGET = 400_000
+BUDGET = 80_000
 TIES = 5_040
 SELF, OTHERS = 1 << 40, (1 << 40) + 1
 

@@ -150,10 +150,7 @@ class Reader(Algebra):
     def index(self, form: Any, sort: str | None, scope: Scope) -> int | str:
         """An INDEX of the language along an axis; any axis where sort is None."""
         if type(form) is int and form >= 0:
-            if sort is not None and self.trusted:
-                self.elements[sort] = max(form, self.elements.get(sort, -1))
-            if not self.trusted and form > self.elements.get(sort or "", -1):
-                raise Rejected(f"the statement has no element {form} along {sort}")
+            self.check_element(form, sort or "")
             return str(form)
         value = scope.get(form) if isinstance(form, str) else None
         if isinstance(value, tuple) or value is None:
@@ -161,6 +158,13 @@ class Reader(Algebra):
         if sort is not None and isinstance(value, int) and self.sort[value] != sort:
             raise Rejected(f"{form} runs along {self.sort[value]}, not {sort}")
         return value
+
+    def check_element(self, element: int, axis: str) -> None:
+        """A proof names only elements that the statement does: others may not be there."""
+        if self.trusted:
+            self.elements[axis] = max(element, self.elements.get(axis, -1))
+        elif element > self.elements.get(axis, -1):
+            raise Rejected(f"the statement has no element {element} along {axis}")
 
     def point(self, form: Any, sort: str, scope: Scope) -> Point:
         """An argument of the given sort."""
