@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from eosc.prove.formula import TIME, Argument, Equation, Formula, add, minus, mul, number
+from eosc.prove.formula import (
+    ONE,
+    TIME,
+    ZERO,
+    Argument,
+    Equation,
+    Formula,
+    add,
+    minus,
+    mul,
+    number,
+)
 from eosc.prove.search.multipliers import Rule, TooLong, Use, uses
 from eosc.prove.search.relations import Claim, conjugated
 from eosc.prove.search.structure import (
@@ -56,6 +67,21 @@ def _stepped(time: Argument, step: int) -> bool:
     return isinstance(time, dict) and time.get("", 0) * step >= 1
 
 
+def unrolled(formula: Formula) -> Formula:
+    """Sums and products up to a step after a variable, with their last members by themselves."""
+    if formula[0] not in ("sum", "product"):
+        inside = children(formula)
+        return rebuilt(formula, tuple(unrolled(each) for each in inside)) if inside else formula
+    _, variable, low, high, body = formula
+    if low == high:
+        return ZERO if formula[0] == "sum" else ONE
+    if high.get("", 0) < 1 or len(high) < 2:
+        return rebuilt(formula, (unrolled(body),))
+    last = unrolled(substituted(body, {variable: high}))
+    rest = unrolled((formula[0], variable, low, later(high, -1), body))
+    return add(rest, last) if formula[0] == "sum" else mul(rest, last)
+
+
 def of_step(
     claim: Claim, definitions: Definitions, known: Mapping[str, Claim], ruled: tuple[Rule, ...]
 ) -> tuple[Use, ...]:
@@ -65,7 +91,7 @@ def of_step(
     after: dict[str, Argument] = {time: later({time: 1}, memory.step)}
     left = written_out(substituted(memory.body, after), definitions, {**known, claim.memory: claim})
     right = written_out(substituted(claim.closed, after), definitions, known)
-    return uses(minus(left, right), ruled, set(memory.parameters))
+    return uses(minus(left, unrolled(right)), ruled, set(memory.parameters))
 
 
 def of_goal(

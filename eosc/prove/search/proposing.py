@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from eosc.prove.formula import Definition, Equation, Problem
+from eosc.prove.formula import Definition, Equation, Formula, Problem
 from eosc.prove.search.basis import matrix_gauge
 from eosc.prove.search.closed import closed_form
 from eosc.prove.search.combinations import combination
@@ -16,6 +16,7 @@ from eosc.prove.search.delays import lemma, paddings
 from eosc.prove.search.differences import of_goal, of_step
 from eosc.prove.search.eigenbasis import in_modes, mode_closed_form, spectrum
 from eosc.prove.search.krylov import change_of_basis, system
+from eosc.prove.search.ladders import growths, ladder
 from eosc.prove.search.multipliers import Rule, TooLong, Use, rules
 from eosc.prove.search.relations import Claim, hinted, holds, relations
 from eosc.prove.search.sampling import Costly, Point, agree, points
@@ -79,8 +80,16 @@ def equality(goal: Equation, using: tuple[Use, ...] = ()) -> Step:
     return {"rule": "equal", "goal": goal.name, "using": _using(using)}
 
 
-def candidate(problem: Problem, strategy: str, claims: tuple[tuple[Claim, ...], ...]) -> Candidate:
-    """The proof that shows the claims, then every goal by equality."""
+def candidate(
+    problem: Problem,
+    strategy: str,
+    claims: tuple[tuple[Claim, ...], ...],
+    growth: Formula | None = None,
+) -> Candidate:
+    """The proof that shows the claims, then every goal by equality, or by induction on its time.
+
+    growth: what a goal is multiplied by from a token to the next.
+    """
     definitions = definitions_of(problem)
     read = {each[1] for group in claims for claim in group for each in reads(claim.closed)}
     padded = paddings(definitions, read)
@@ -92,7 +101,9 @@ def candidate(problem: Problem, strategy: str, claims: tuple[tuple[Claim, ...], 
         steps.append(induction(group, found if len(group) == 1 else ()))
         known |= {each.memory: each for each in group}
     for goal in problem.goals:
-        steps.append(equality(goal, _multipliers(of_goal, goal, definitions, known, ruled)))
+        climbed = None if growth is None else ladder(goal, growth, listed)
+        found = () if climbed else _multipliers(of_goal, goal, definitions, known, ruled)
+        steps.append(climbed or equality(goal, found))
     return Candidate(strategy, claims, tuple(steps))
 
 
@@ -295,6 +306,10 @@ def search(
             yield candidate(problem, strategy, grouped(claims, given.definitions))
         if time.monotonic() > until:
             return
+    for claims in tried[:2]:
+        for growth in growths(problem.goals[0], given.definitions, claims):
+            groups = grouped(claims, given.definitions)
+            yield candidate(problem, "induction on the statement", groups, growth)
 
 
 def _strategies(given: Setting) -> Iterator[tuple[str, dict[str, Claim]]]:

@@ -36,7 +36,13 @@ class _Factors:
             for each in exponent[1:]:
                 self._raise(each, times)
             return
-        inside = exponent[1:] if exponent[0] == "mul" else (exponent,)
+        inside = _flat(exponent)
+        for place, each in enumerate(inside):
+            several = each[1:] if each[0] == "add" else _instants(each)
+            if several:
+                for part in several:
+                    self._raise(mul(*inside[:place], part, *inside[place + 1 :]), times)
+                return
         others = [each for each in inside if each[0] != "number"]
         for each in inside:
             if each[0] == "number":
@@ -51,6 +57,23 @@ class _Factors:
         if terms:
             written.append(call("exp", add(*terms)))
         return mul(number(self.scale), *written)
+
+
+def _flat(formula: Formula) -> tuple[Formula, ...]:
+    """The factors of a product, of products in it too."""
+    if formula[0] != "mul":
+        return (formula,)
+    return tuple(factor for each in formula[1:] for factor in _flat(each))
+
+
+def _instants(formula: Formula) -> tuple[Formula, ...]:
+    """A time that is more than a variable as multiples of its variables and a number."""
+    if formula[0] != "time" or (len(formula[1]) == 1 and "" not in formula[1]):
+        return ()
+    parts = sorted(formula[1].items())
+    return tuple(
+        mul(number(count), ("time", {name: 1})) if name else number(count) for name, count in parts
+    )
 
 
 def _count(held: dict[object, tuple[Formula, Fraction]], formula: Formula, times: Fraction) -> None:
