@@ -31,7 +31,7 @@ class Evaluator:
     """The value of formulas over a problem's symbols and definitions.
 
     preset: values of definitions that stand in place of their own, by name and arguments.
-    deadline: of `time.perf_counter`, after which a definition raises OutOfTime.
+    deadline: of `time.thread_time`, after which a definition raises OutOfTime.
     """
 
     def __init__(self, problem: Problem, domain: Domain) -> None:
@@ -154,7 +154,7 @@ class Evaluator:
                 raise Undefined(f"{name} reads itself at the same time")
             if found is not None:
                 return found
-            if time.perf_counter() > self.deadline:
+            if time.thread_time() > self.deadline:
                 raise OutOfTime
             env = dict(zip(parameters, arguments, strict=True))
             if each.facts and not self.allowed(each.facts, env):

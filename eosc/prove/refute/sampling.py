@@ -78,12 +78,13 @@ class Sampler:
     def regimes(self, names: Sequence[str], seeds: int) -> Iterator[Regime]:
         """What to try at one size, the likeliest first.
 
-        names: the symbols that matter, looked at after the first three attempts.
+        names: the symbols that matter, looked at after the first three attempts. seeds: how often
+            each is tried with other inputs; 0 leaves the edges of single symbols out too.
         """
         yield Regime("signed")
         yield Regime("small")
         yield Regime("edges")
-        for name in tuple(names):
+        for name in tuple(names) if seeds else ():
             for edge in self.edges(name):
                 yield Regime("signed", 0, name, edge)
         for seed in range(1, seeds):

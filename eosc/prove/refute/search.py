@@ -33,10 +33,10 @@ FAST = 0.05
 """Seconds of the first pass."""
 
 _PRECISION, _HIGHEST_PRECISION = 128, 1024
-_LONGEST, _WIDEST = 4, 3
-_MOST_POINTS = 16
+_LONGEST, _WIDEST, _EARLIEST = 4, 3, 2
+_MOST_POINTS, _MOST_MOMENTS = 16, 3000
 _TIDY_SECONDS = 0.03
-_TURN = 0.008
+_TURN, _RETRIES = 0.008, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +77,15 @@ def refute(
     Args:
         problem: the statement.
         goals: names of its goals; None for all.
-        seconds: for the search over all goals.
+        seconds: for the search over all goals, of the processor, so that what is found does not
+            depend on what else runs.
         seed: varies what is drawn.
 
     Returns:
         A certain counterexample, or None: then the goals may be true or false.
     """
     chosen = None if goals is None else tuple(goals)
-    end = time.perf_counter() + seconds
+    end = time.thread_time() + seconds
     searches = [
         _Search(problem, goal, seed)
         for goal in problem.goals
@@ -95,12 +96,17 @@ def refute(
         return None if found is None else found[0].witness(found[1], end)
 
 
-def separate(problem: Problem, *, seconds: float = 0.01, seed: int = 0) -> bool:
-    """Whether some goal certainly fails somewhere: the fast path, without the smallest point."""
-    end = time.perf_counter() + seconds
+def separate(problem: Problem, *, seconds: float = 0.01, seed: int = 0) -> bool | None:
+    """Whether some goal certainly fails somewhere: the fast path, without the smallest point.
+
+    None where no goal has a value at any point that was tried: the statement means nothing there.
+    """
+    end = time.thread_time() + seconds
     with ctx.workprec(_PRECISION):
         searches = [_Search(problem, goal, seed) for goal in problem.goals]
-        return _first(searches, end) is not None
+        if _first(list(searches), end) is not None:
+            return True
+    return False if any(each.meaningful for each in searches) else None
 
 
 def evaluate(
@@ -138,9 +144,9 @@ def evaluate(
 def _first(searches: list[_Search], end: float) -> tuple[_Search, Hit] | None:
     """The first hit of any search; they take turns, each longer than the one before."""
     turn = _TURN
-    while searches and time.perf_counter() < end:
+    while searches and time.thread_time() < end:
         for search in tuple(searches):
-            now = time.perf_counter()
+            now = time.thread_time()
             if now >= end:
                 break
             hit = search.probe(min(end, now + turn))
@@ -169,17 +175,18 @@ class _Search:
         self.least = _least_sizes(problem, goal)
 
         self.exhausted = False
+        self.meaningful = False
         self._attempts = self._all_attempts()
 
     def witness(self, hit: Hit, end: float) -> Witness:
         """The smallest point that separates, with tidy inputs, found until `end` or shortly on."""
-        self.evaluator.deadline = max(end, time.perf_counter() + _TIDY_SECONDS)
+        self.evaluator.deadline = max(end, time.thread_time() + _TIDY_SECONDS)
         try:
             hit = self._smallest(hit)
         except OutOfTime:
             # What was found is kept whatever becomes of the time left.
             pass
-        self.evaluator.deadline = time.perf_counter() + _TIDY_SECONDS
+        self.evaluator.deadline = time.thread_time() + _TIDY_SECONDS
         return self._witness(self._tidied(hit))
 
     def probe(self, end: float) -> Hit | None:
@@ -188,7 +195,7 @@ class _Search:
         for hit in self._attempts:
             if hit is not None:
                 return hit
-            if time.perf_counter() > end:
+            if time.thread_time() > end:
                 return None
         self.exhausted = True
         return None
@@ -199,23 +206,31 @@ class _Search:
             for point in points:
                 names: list[str] = []
                 for regime in self._regimes(names, seeds):
-                    try:
-                        yield self._attempt(point, regime, names)
-                    except OutOfTime:
-                        yield None
+                    yield from self._retried(point, regime, names)
+
+    def _retried(self, point: Point, regime: Regime, names: list[str]) -> Iterator[Hit | None]:
+        """One attempt, made again in the next turn where this one is too short for it."""
+        for _ in range(_RETRIES):
+            try:
+                yield self._attempt(point, regime, names)
+                return
+            except OutOfTime:
+                yield None
 
     def _plan(self) -> Iterator[tuple[list[Point], int]]:
+        """Points and how often each is tried with other inputs (0: the first regimes only)."""
         ladder = list(self._ladder())
         if not ladder:
             return
         smallest = ladder[:1]
-        middle = [each for each in ladder if _all_at_least(each, 1, 2)][:1]
-        large = [each for each in ladder if _all_at_least(each, 2, 2)][:1]
-        if not large:
-            large = ladder[-1:]
+        shapes = [
+            next((each for each in ladder if _all_at_least(each, steps, size)), ladder[-1])
+            for steps, size in ((1, 2), (_LONGEST, 2), (2, _WIDEST))
+        ]
         yield smallest, 1
-        yield [*middle, *large], 1
-        yield [*smallest, *middle, *large], 3
+        yield shapes, 0
+        yield shapes, 1
+        yield [*smallest, *shapes], 3
         yield ladder, 3
         for seeds in itertools.count(6, 6):
             yield ladder, seeds
@@ -223,11 +238,14 @@ class _Search:
     def _ladder(self) -> list[Point]:
         """Every point up to the longest and widest that the facts allow, smallest first."""
         axes = self.problem.axes
-        longest = _LONGEST if len(self.times) < 3 else _LONGEST - 1
+        longest = _LONGEST
+        while longest > 1 and (longest + _EARLIEST + 1) ** len(self.times) > _MOST_MOMENTS:
+            longest -= 1
         widest = _WIDEST if len(axes) < 4 else _WIDEST - 1
+        # Times before the first token are reached where no fact excludes them.
         moments = [
             each
-            for each in itertools.product(range(longest + 1), repeat=len(self.times))
+            for each in itertools.product(range(-_EARLIEST, longest + 1), repeat=len(self.times))
             if self._allowed(dict(zip(self.times, each, strict=True)))
         ]
         widths = itertools.product(
@@ -282,9 +300,10 @@ class _Search:
 
     def _sides(self, env: Environment) -> tuple[Any, Any] | None:
         """The two values where they are certainly different."""
-        if time.perf_counter() > self.evaluator.deadline:
+        if time.thread_time() > self.evaluator.deadline:
             raise OutOfTime
         left, right = self.evaluator(self.goal.left, env), self.evaluator(self.goal.right, env)
+        self.meaningful = True
         difference = left - right
         if not difference.is_finite() or difference.contains(0):
             return None
