@@ -1,6 +1,6 @@
-"""The theorem files say what is so: every claim is checked by numbers, every statement is there.
+"""The theorem files say what is so, and the prover settles all of it.
 
-This is apart from the prover: both sides are evaluated with the fp64 reference on random operands.
+Apart from the prover, both sides are evaluated with the fp64 reference on random operands.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import pytest
 
 from benchmarks.theorems import TABLE, rows, statement_numbers, table
 from eosc import api
+from eosc.prove.engine import Budget, settle
+from eosc.prove.reading import Stated, statements
 from eosc.resources import zoo_folder
 from eosc.semantics.theorems import Claim, Identity, Property, Theorem
 from tests.prove.theorem_numbers import numbers
@@ -21,6 +23,12 @@ NUMERIC = [
     for number, claim in enumerate(theorem.claims)
     if not isinstance(claim, Property)
 ]
+STATED = [
+    pytest.param(stated, id=f"{path.stem}:{stated.line}")
+    for path in FILES
+    for stated in statements(path)
+]
+GENEROUS = Budget(search=20.0, deep=20.0)
 RUNS = ((1, 0), (2, 1), (5, 2), (5, 3))  # steps, seed
 
 # Statements of the literature that the prover must settle; 2 and 39 are obligations of algorithms
@@ -37,6 +45,12 @@ def test_numbers_agree_with_the_claim(theorem: Theorem, claim: Claim) -> None:
         assert max(gaps) < 1e-9
     else:
         assert max(gaps) > 1e-3
+
+
+@pytest.mark.parametrize("stated", STATED)
+def test_the_prover_settles_it_as_claimed(stated: Stated) -> None:
+    outcome = settle(stated.theorem, stated.claim, GENEROUS)
+    assert outcome.as_claimed, outcome.reason
 
 
 def test_every_statement_is_there() -> None:
