@@ -1,13 +1,15 @@
 """Numbers that the second checker computes with: a finite field, or reals of many digits.
 
-Rational obligations are evaluated exactly in the field of p**2 elements, in which i is a root of
--1 and conjugation is the field's own. Where exp, log or a root occurs there is no such field:
-those are evaluated on reals (and complex numbers) of 60 digits and compared to 30.
+Algebraic obligations are evaluated exactly in the field of p**2 elements, in which i is a root of
+-1 and conjugation is the field's own; the squares of the prime field stand for what is positive,
+since each of them has one root that is a square again. Where exp or log occurs there is no such
+field: those are evaluated on reals (and complex numbers) of 60 digits and compared to 30.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, Protocol, TypeAlias
@@ -19,6 +21,9 @@ Bounds: TypeAlias = tuple[Fraction | None, Fraction | None]
 
 PRIME = (1 << 61) - 1
 """A prime that leaves 3 when divided by 4, so that -1 has no root below it."""
+
+_ODD = PRIME // 2
+"""How many squares there are, without 0: an odd number."""
 
 _DIGITS, _AGREE = 60, 30
 _LARGEST_EXPONENT = 4096
@@ -79,8 +84,11 @@ class Field:
         return (value.numerator * _inverse(value.denominator) % PRIME, 0)
 
     def atom(self, key: str, bounds: Bounds, is_complex: bool) -> Number:
-        """Any element; ranges mean nothing in a finite field."""
-        return (1 + _draw(key) % (PRIME - 1), _draw(key + "i") % PRIME if is_complex else 0)
+        """Any element, a square where it is not negative; else ranges mean nothing here."""
+        found = 1 + _draw(key) % (PRIME - 1)
+        if bounds[0] is not None and bounds[0] >= 0:
+            found = found * found % PRIME
+        return (found, _draw(key + "i") % PRIME if is_complex else 0)
 
     def add(self, left: Number, right: Number) -> Number:
         """The sum."""
@@ -92,14 +100,16 @@ class Field:
         return ((a * c - b * d) % PRIME, (a * d + b * c) % PRIME)
 
     def power(self, base: Number, exponent: Fraction) -> Number:
-        """An integer power.
+        """A power: an integer one of any element, a root of a square.
 
         Raises:
-            Transcendental: the exponent is no integer.
-            UndefinedHere: 0 to a negative power.
+            Transcendental: the root is not one that squares have once.
+            UndefinedHere: 0 to a negative power, a root of an element that is no square.
         """
         if exponent.denominator != 1:
-            raise Transcendental("a root")
+            return self.power(
+                self._root(base, exponent.denominator), exponent * exponent.denominator
+            )
         count = int(exponent)
         if count < 0:
             base, count = self._inverted(base), -count
@@ -109,6 +119,13 @@ class Field:
                 found = self.mul(found, base)
             base, count = self.mul(base, base), count >> 1
         return found
+
+    def _root(self, value: Number, degree: int) -> Number:
+        if value[1] or math.gcd(degree, _ODD) != 1:
+            raise Transcendental("a root")
+        if pow(value[0], _ODD, PRIME) > 1:
+            raise UndefinedHere("a root of an element that is no square")
+        return (pow(value[0], pow(degree, -1, _ODD), PRIME), 0)
 
     def _inverted(self, value: Number) -> Number:
         a, b = value
@@ -125,6 +142,8 @@ class Field:
         Raises:
             Transcendental: the function has a meaning that the field lacks.
         """
+        if function == "sqrt":
+            return self.power(values[0], Fraction(1, 2))
         if function in _INTERPRETED:
             raise Transcendental(function)
         return self.atom(f"{function}{values}", (None, None), False)

@@ -60,7 +60,7 @@ class Point:
         self.random = random.Random(self.seed)
         smallest = _largest_element(self.problem) + 1
         for axis in self.problem["axes"]:
-            self.sizes[axis] = max(smallest, self.random.choice((1, 2, 2, 3)))
+            self.sizes[axis] = max(smallest, self.random.choice((1, 2, 2, 4)))
         for each in self.problem["definitions"]:
             self.definitions[each["name"]] = each
         names = sorted(_time_names(self.problem))

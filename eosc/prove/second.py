@@ -52,15 +52,20 @@ def evaluate(problem: Json, proof: Json, *, points: int = POINTS, seed: int = 0)
     """
     try:
         try:
-            return _evaluate(problem, proof, Field(), points, seed)
+            found = _evaluate(problem, proof, Field(), points, seed)
         except Transcendental:
-            return _evaluate(problem, proof, Reals(), points, seed)
+            found = None
+        if found is None or found.skipped > found.obligations:
+            found = _evaluate(problem, proof, Reals(), points, seed)
     except Meaningless as error:
         raise Separated(str(error)) from None
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise Separated(f"the proof cannot be read: {error!r}") from None
     except RecursionError:
         raise Separated("the proof is nested too deeply") from None
+    if not found.obligations:
+        raise Separated("no obligation could be evaluated")
+    return found
 
 
 def _evaluate(problem: Json, proof: Json, numbers: Numbers, points: int, seed: int) -> Evaluated:
@@ -70,8 +75,6 @@ def _evaluate(problem: Json, proof: Json, numbers: Numbers, points: int, seed: i
         checker.run(proof)
         done, skipped = done + checker.done, skipped + checker.skipped
         used += bool(checker.done)
-    if not done:
-        raise Separated("no obligation could be evaluated")
     return Evaluated(done, used, isinstance(numbers, Field), skipped)
 
 
