@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from eosc.prove.formula import Formula, add, call, mul, number, power
-from eosc.prove.search.structure import frozen, substituted
+from eosc.prove.search.multipliers import Expansion, TooLong, collected
+from eosc.prove.search.structure import free_names, frozen, substituted
 
 
 @dataclass(slots=True)
@@ -28,8 +29,48 @@ class _Factors:
             self.scale *= Fraction(formula[1]) ** int(times)
         elif formula[:2] == ("call", "exp"):
             self._raise(formula[2], times)
+        elif formula[0] == "add":
+            self._divide_out(formula, times)
         else:
             _count(self.powers, formula, times)
+
+    def _divide_out(self, formula: Formula, times: Fraction) -> None:
+        """Multiply by a power of a sum: of what its terms have in common, and of the rest."""
+        try:
+            terms = collected(Expansion(free_names(formula)).terms(formula))
+        except TooLong:
+            terms = []
+        if not terms or any(each.binders for each in terms):
+            _count(self.powers, formula, times)
+            return
+        parts = [_Factors(each.scale) for each in terms]
+        for part, term in zip(parts, terms, strict=True):
+            for factor in term.factors:
+                if factor[0] == "add":
+                    _count(part.powers, factor, Fraction(1))
+                else:
+                    part.multiply(factor, Fraction(1))
+        first, *others = parts
+        common = _Factors(first.scale)
+        for name in ("powers", "exponent"):
+            held, shared = getattr(first, name), getattr(common, name)
+            for key, (factor, count) in held.items():
+                if all(getattr(each, name).get(key, (factor, 0))[1] == count for each in others):
+                    shared[key] = (factor, count)
+        self.absorb(common, times)
+        rest = [quotient_of(each, common) for each in parts]
+        if len(rest) > 1:
+            rest.sort(key=lambda each: repr(frozen(each)))
+            _count(self.powers, add(*rest), times)
+
+    def absorb(self, other: _Factors, times: Fraction) -> None:
+        if times.denominator == 1:
+            self.scale *= other.scale ** int(times)
+        else:
+            _count(self.powers, number(other.scale), times)
+        for own, held in ((self.powers, other.powers), (self.exponent, other.exponent)):
+            for factor, count in held.values():
+                _count(own, factor, count * times)
 
     def _raise(self, exponent: Formula, times: Fraction) -> None:
         if exponent[0] == "add":
@@ -79,6 +120,14 @@ def _instants(formula: Formula) -> tuple[Formula, ...]:
 def _count(held: dict[object, tuple[Formula, Fraction]], formula: Formula, times: Fraction) -> None:
     key = frozen(formula)
     held[key] = (formula, held.get(key, (formula, Fraction(0)))[1] + times)
+
+
+def quotient_of(over: _Factors, under: _Factors) -> Formula:
+    """The quotient of two products."""
+    found = _Factors()
+    found.absorb(over, Fraction(1))
+    found.absorb(under, Fraction(-1))
+    return found.formula()
 
 
 def quotient(over: Formula, under: Formula) -> Formula:
