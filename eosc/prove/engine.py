@@ -116,7 +116,7 @@ class _Case:
             return self.outcome(
                 Verdict.UNKNOWN, problem, reason="only a consequence of the claim can be stated"
             )
-        result = prove(problem, seconds=self.budget.search)
+        result = prove(problem, seconds=self.budget.search, hints=problem.hints)
         if isinstance(result, Found):
             assumptions = tuple(dict.fromkeys(each.text for each in result.checked.conditions))
             return self.outcome(

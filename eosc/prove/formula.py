@@ -143,6 +143,7 @@ class Problem:
 
     negated: the claim is that some goal is false. partial: the goals follow from the claim (from
     its denial, where negated) but do not imply it, so a counterexample counts and a proof does not.
+    hints: equations between memories that the author of a claim names; nothing assumes them.
     """
 
     axes: tuple[str, ...]
@@ -154,6 +155,7 @@ class Problem:
     notes: tuple[str, ...] = field(default=(), compare=False)
     negated: bool = False
     partial: bool = False
+    hints: tuple[Equation, ...] = field(default=(), compare=False)
 
 
 def as_json(problem: Problem) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from eosc.semantics.theorems import Theorem
 
 _GIVEN = (Kind.OPERAND, Kind.PARAM, Kind.CONFIG)
 _FLIPPED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
+_HERE = (None, ir.NOW)  # a value, not one of its past
 _SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
 
@@ -51,13 +52,19 @@ def assumptions(theorem: Theorem) -> Assumptions:
                 axes.append(Axis(axis, size, term.span))
             case ir.Apply(op="eq", args=(size, ir.AxisSize(axis=axis))):
                 axes.append(Axis(axis, size, term.span))
-            case ir.Apply(op="eq", args=(ir.Read(name=name), value)) if _closed(value):
+            case ir.Apply(op="eq", args=(ir.Read(name=name, at=at), value)) if (
+                at in _HERE and _closed(value)
+            ):
                 values.append((name, value))
             case ir.Apply(op="eq"):
                 equations.append(term)
-            case ir.Apply(op=op, args=(ir.Read(name=name), ir.Number(value=end))) if op in _SIGNS:
+            case ir.Apply(op=op, args=(ir.Read(name=name, at=at), ir.Number(value=end))) if (
+                at in _HERE and op in _SIGNS
+            ):
                 ranges.append((name, Interval.compared(_SIGNS[op], end)))
-            case ir.Apply(op=op, args=(ir.Number(value=end), ir.Read(name=name))) if op in _SIGNS:
+            case ir.Apply(op=op, args=(ir.Number(value=end), ir.Read(name=name, at=at))) if (
+                at in _HERE and op in _SIGNS
+            ):
                 ranges.append((name, Interval.compared(_SIGNS[_FLIPPED[op]], end)))
             case _:
                 raise Unstated("an assumption is an equation or a bound of an operand", term.span)

@@ -25,6 +25,7 @@ from eosc.prove.statements.properties import state_property
 from eosc.prove.statements.reading import Bound, Text
 from eosc.prove.statements.sides import equations, read, restrict, terms_of
 from eosc.prove.statements.terms import evaluate
+from eosc.semantics import terms as ir
 from eosc.semantics.model import Declaration, Kind, Mixer
 from eosc.semantics.terms import Dependence, Term
 from eosc.semantics.theorems import Claim, Equivalence, Identity, Property, Theorem
@@ -64,8 +65,23 @@ def state(theorem: Theorem, claim: Claim, sizes: Mapping[str, int] | None = None
 
 def _equivalence(theorem: Theorem, claim: Equivalence, sizes: Mapping[str, int]) -> Problem:
     left, right = sides(theorem, claim, sizes)
-    goals = tuple(_agree(left, right))
-    return left.draft.problem(goals)
+    problem = left.draft.problem(tuple(_agree(left, right)))
+    return replace(problem, hints=_hints(theorem, left, right))
+
+
+def _hints(theorem: Theorem, left: Side, right: Side) -> tuple[Equation, ...]:
+    """The invariant that a theorem names, at every token time; one that says nothing here is none.
+
+    It is only a proposal, so what cannot be put in the language is left out.
+    """
+    joined = Joined({"left": left, "right": right})
+    term = theorem.invariant
+    if not isinstance(term, ir.Apply) or term.op != "eq" or not joined.knows(term):
+        return ()
+    try:
+        return tuple(joined.equations(term, "invariant"))
+    except Unstated:
+        return ()
 
 
 def sides(theorem: Theorem, claim: Equivalence, sizes: Mapping[str, int]) -> tuple[Side, Side]:
