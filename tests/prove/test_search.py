@@ -8,7 +8,7 @@ import pytest
 
 from eosc.prove.formula import Equation, Problem, as_json, at, number
 from eosc.prove.kernel import check
-from eosc.prove.search import Found, Missed, prove, search
+from eosc.prove.search import Found, Missed, Saturated, prove, saturated, search
 from eosc.prove.search.multipliers import rules, uses
 from eosc.prove.search.ratios import quotient, telescoping
 from eosc.prove.search.sampling import Point, points
@@ -406,3 +406,46 @@ def test_multipliers_rewrite_every_use() -> None:
     assert [each.hypothesis for each in found] == ["unit"]
     assert [each.axis for each in found[0].binders] == ["K"]
     assert Fraction(3) in [Fraction(each[1]) for each in found[0].times if each[0] == "number"]
+
+
+def test_saturation_decides_at_every_length() -> None:
+    erase = "m[t-1,x,b] - be[t]*k[t,x]*Ctr(c, K, k[t,c]*m[t-1,c,b]) + be[t]*k[t,x]*v[t,b]"
+    one, other = state("m", erase), state("n", erase.replace("m[", "n["))
+    stated = problem(READ, [one, other], OUT.format("m"), OUT.format("n"))
+    assert saturated(stated) == Saturated(True, 4, 8)
+    late = state("n", erase.replace("m[", "n[").replace("+ be[t]", "+ be[t]*be[t]"))
+    assert saturated(problem(READ, [one, late], OUT.format("m"), OUT.format("n"))).equal is False
+
+
+def test_saturation_sees_what_a_few_tokens_do_not() -> None:
+    """Two registers of different length agree until the longer one is full."""
+    names = ["x0", "x1", "x2", "x3", "x4", "y0"]
+    read = Reader({name: ("T",) for name in ("u", *names)})
+    chain = [memory(read, "x0", "t", "u[t]")]
+    chain += [memory(read, f"x{n}", "t", f"x{n - 1}[t-1]") for n in range(1, 5)]
+    other = memory(read, "y0", "t", "u[t]")
+    stated = problem(read, [*chain, other], "x0[t+1] + x4[t+1]", "y0[t+1]", "t:T")
+    assert saturated(stated).equal is False
+    assert isinstance(prove(stated), Missed)
+
+
+def test_saturation_says_nothing_where_laws_of_functions_matter() -> None:
+    one = state("m", "exp(a[t,x] + g) * m[t-1,x,b] + k[t,x] * v[t,b]")
+    other = state("n", "exp(a[t,x]) * exp(g) * n[t-1,x,b] + k[t,x] * v[t,b]")
+    stated = problem(READ, [one, other], OUT.format("m"), OUT.format("n"))
+    assert saturated(stated).equal is None
+    proved(stated)
+
+
+def test_saturation_leaves_what_is_no_automaton() -> None:
+    stated = problem(READ, [state("m", "m[t-1,x,b] + t * v[t,b]")], OUT.format("m"), "0")
+    assert saturated(stated) is None
+
+
+def test_goals_may_be_shown_on_their_own_time() -> None:
+    read = Reader({"u": ("T", "V"), "p": ("T", "V"), "d": ()})
+    padded = memory(read, "p", "t b", "u[t,b]")
+    left = "Sum(s, 0, t+1, d**(t-s) * p[s-1,b])"
+    right = "Sum(s, 0, t, d**(t-s-1) * u[s,b])"
+    found = proved(problem(read, [padded], left, right))
+    assert found.candidate.strategy == "induction on the statement"

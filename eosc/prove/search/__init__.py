@@ -7,5 +7,6 @@ trying; closed forms, gauges and certificates are read off the recurrences.
 from eosc.prove.search.proposing import Candidate, search
 from eosc.prove.search.proving import Found, Missed, prove
 from eosc.prove.search.relations import Claim
+from eosc.prove.search.saturation import Saturated, saturated
 
-__all__ = ["Candidate", "Claim", "Found", "Missed", "prove", "search"]
+__all__ = ["Candidate", "Claim", "Found", "Missed", "Saturated", "prove", "saturated", "search"]

@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from eosc.prove.formula import (
     IMAGINARY,
+    ZERO,
     Argument,
     Equation,
     Formula,
@@ -108,6 +109,8 @@ class Expansion:
                 return self._product((formula[1],) * int(formula[2]))
             case "contract" | "sum":
                 return self._bound(formula)
+            case "call" if formula[1:] == ("exp", ZERO):
+                return [Term(Fraction(1), (), ())]
         return [Term(Fraction(1), (), (formula,))]
 
     def _product(self, factors: tuple[Formula, ...]) -> list[Term]:

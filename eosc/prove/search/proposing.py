@@ -20,6 +20,7 @@ from eosc.prove.search.ladders import growths, ladder
 from eosc.prove.search.multipliers import Rule, TooLong, Use, rules
 from eosc.prove.search.relations import Claim, hinted, holds, relations
 from eosc.prove.search.sampling import Costly, Point, agree, points
+from eosc.prove.search.saturation import saturated
 from eosc.prove.search.structure import (
     Definitions,
     NotElementwise,
@@ -327,6 +328,9 @@ def _strategies(given: Setting) -> Iterator[tuple[str, dict[str, Claim]]]:
     rest = closed_forms(given.memories, given.definitions, pairs)
     yield "related memories and closed forms", {**pairs, **rest}
     yield "closed forms", closed_forms(given.memories, given.definitions, {})
+    reached = saturated(given.problem)
+    if reached is not None and reached.equal is False:
+        return
     mixed = combined(given, pairs)
     yield "combined memories", mixed
     rest = closed_forms(given.memories, given.definitions, mixed)

@@ -84,7 +84,7 @@ def _called(function: str, values: list[complex]) -> complex:
     return math.sin(1.3 * inside + 6 * _fraction(function)) + 1.5
 
 
-def _elements(problem: Problem) -> dict[str, int]:
+def elements(problem: Problem) -> dict[str, int]:
     """Sizes of the axes: 2, or as many as the fixed elements that are read need."""
     sizes = dict.fromkeys(problem.axes, 2)
     sorts = {each.name: each.sorts for each in problem.symbols}
@@ -113,7 +113,7 @@ class Point:
     _values: dict[tuple[object, ...], complex] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.sizes = _elements(self.problem)
+        self.sizes = elements(self.problem)
         self._definitions = {each.name: each for each in self.problem.definitions}
         self._symbols = {each.name: each for each in self.problem.symbols}
 
