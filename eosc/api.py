@@ -80,9 +80,12 @@ def build(
     out: str | Path = "generated",
     *,
     backend: str | None = None,
+    prove: bool = True,
     pipeline: Pipeline = PIPELINE,
 ) -> tuple[Path, ...]:
     """Write the generated folder of every mixer that a target names; returns the folders.
+
+    prove: whether what is generated is proved, and certificates written beside it.
 
     Raises:
         OSError: a file cannot be read or written.
@@ -90,7 +93,8 @@ def build(
         EosError: a file has errors, or a mixer cannot be built.
     """
     return tuple(
-        pipeline.build(name, mixer, Path(out), backend) for name, mixer in mixers(target).items()
+        pipeline.build(name, mixer, Path(out), backend, prove)
+        for name, mixer in mixers(target).items()
     )
 
 

@@ -135,15 +135,19 @@ class Pipeline:
         program: Program = self.stage("plan")(self.extract(mixer))
         return program
 
-    def files(self, name: str, program: Program, backend: str | None = None) -> Files:
+    def files(
+        self, name: str, program: Program, backend: str | None = None, prove: bool = False
+    ) -> Files:
         """The generated files of a planned mixer, by path inside its folder.
+
+        prove: whether certificates of what is printed are among them.
 
         Raises:
             EosError: the mixer cannot be built.
         """
         origin, inside = _origin(program.mixer), self.inside(program)
         files: Files = self.stage("emit")(
-            program, name=name, backend=backend, origin=origin, inside=inside
+            program, name=name, backend=backend, origin=origin, inside=inside, prove=prove
         )
         return files
 
@@ -161,7 +165,14 @@ class Pipeline:
             return None
         return found if found.scans else None
 
-    def build(self, name: str, mixer: Mixer, out: Path, backend: str | None = None) -> Path:
+    def build(
+        self,
+        name: str,
+        mixer: Mixer,
+        out: Path,
+        backend: str | None = None,
+        prove: bool = True,
+    ) -> Path:
         """Write the folder of a mixer, `out/name`, whole or not at all.
 
         Raises:
@@ -169,7 +180,8 @@ class Pipeline:
             OSError: it cannot be written.
         """
         folder = out / name
-        self.stage("write")(self.files(name, self.program(mixer), backend), folder)
+        files = self.files(name, self.program(mixer), backend, prove)
+        self.stage("write")(files, folder)
         return folder
 
     def module(self, name: str, mixer: Mixer, sizes: Mapping[str, Any]) -> Any:

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from eosc.backends.naming import comment, identifier
 from eosc.backends.text import docstring, render
@@ -21,7 +22,11 @@ from eosc.diagnostics import NOWHERE, Diagnostic, EosError
 from eosc.recurrence.rows import eos_row, equation
 from eosc.schedule.program import Program, ScanStep
 
+if TYPE_CHECKING:
+    from eosc.backends.proofs import Line, Proved
+
 MANIFEST = "manifest.json"
+CERTIFICATE = "certificates/algorithms.cert.json"
 _PYTHON = (
     "__init__.py",
     "op.py",
@@ -54,6 +59,7 @@ def emit(
     triton: str | None = None,
     layer: bool = True,
     inside: Program | None = None,
+    prove: bool = False,
 ) -> dict[str, str]:
     """The files of a mixer's folder.
 
@@ -66,6 +72,7 @@ def emit(
         layer: whether the layer is printed where the spec has one.
         inside: the program of the mixer with its layer's bindings inside: a second operator,
             `<name>_layer`, whose operands are the raw projections.
+        prove: whether what is printed is proved, and certificates written beside it.
 
     Raises:
         EosError: E090, where Triton is asked for and the structure has no fused lowering; E091,
@@ -77,9 +84,7 @@ def emit(
     source = origin or Origin("", program.mixer.name)
     called = identifier(name)
     header = _header(name, source, origin is not None)
-    programs = [(called, program)]
-    if layer and inside is not None:
-        programs.append((f"{called}_layer", _renamed(inside)))
+    programs = operators_of(called, program, inside if layer else None)
     steps = [step for _, each in programs for step in each.scans]
     kernels = triton
     if kernels is None and steps and backend != "torch":
@@ -109,10 +114,46 @@ def emit(
             without = str(reason)
     files["schedule.py"] = _schedule(program, steps, header, kernels is not None)
     files["__init__.py"] = _init(called, operators, header, "layer.py" in files)
-    files["README.md"] = _readme(program, name, operator, files, without)
+    proofs = _proofs(name, source, programs, kernels is not None) if prove and steps else None
+    lines = () if proofs is None else proofs.lines
+    files["README.md"] = _readme(program, name, operator, files, without) + _proved(lines)
     files = {each: files[each] for each in (*_PYTHON, "README.md") if each in files}
-    files[MANIFEST] = _manifest(name, source, namespace, files)
+    if proofs is not None:
+        files[CERTIFICATE] = proofs.text
+    files[MANIFEST] = _manifest(name, source, namespace, files, lines)
     return files
+
+
+def operators_of(
+    called: str, program: Program, inside: Program | None
+) -> list[tuple[str, Program]]:
+    """The operators of a package by name: the mixer's, and the one with its layer inside."""
+    found = [(called, program)]
+    if inside is not None:
+        found.append((f"{called}_layer", _renamed(inside)))
+    return found
+
+
+def _proofs(name: str, source: Origin, programs: list[tuple[str, Program]], triton: bool) -> Proved:
+    from eosc.backends.proofs import file
+
+    origin = {"mixer": name, "source": source.file, "source_sha256": source.digest}
+    return file(programs, triton, origin)
+
+
+def _proved(lines: tuple[Line, ...]) -> str:
+    """What the certificate says, for the README."""
+    if not lines:
+        return ""
+    shown = [
+        "",
+        f"Proved for every length, K and V over the exact reals (`{CERTIFICATE}`; check it with",
+        "`eosc check-cert`): the spec is the recurrence of its scan, and each printed algorithm",
+        "computes that recurrence or is its gradient. The printed text itself is tested.",
+        "",
+        *(f"- {_markdown(str(each))}" for each in lines),
+    ]
+    return "\n".join(shown) + "\n"
 
 
 def _triton(steps: list[ScanStep], header: tuple[str, ...]) -> str:
@@ -234,7 +275,13 @@ def _markdown(text: str) -> str:
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|" else c for c in comment(text))
 
 
-def _manifest(name: str, source: Origin, namespace: str, files: Mapping[str, str]) -> str:
+def _manifest(
+    name: str,
+    source: Origin,
+    namespace: str,
+    files: Mapping[str, str],
+    proofs: tuple[Line, ...],
+) -> str:
     from eosc import __version__
 
     digests = {each: hashlib.sha256(text.encode()).hexdigest() for each, text in files.items()}
@@ -246,5 +293,7 @@ def _manifest(name: str, source: Origin, namespace: str, files: Mapping[str, str
         "source_sha256": source.digest,
         "namespace": namespace,
         "files": digests,
+        "proved": {each.subject: list(each.conditions) for each in proofs if not each.unproved},
+        "unproved": {each.subject: each.unproved for each in proofs if each.unproved},
     }
     return json.dumps(content, indent=2, sort_keys=True) + "\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -24,9 +26,20 @@ BACKENDS = ("torch", "triton")
 )
 @click.option("--check", is_flag=True, help="Write nothing; fail if a folder is out of date.")
 @click.option("--backend", type=click.Choice(BACKENDS), help="Only this backend (default: both).")
+@click.option(
+    "--prove/--no-prove",
+    default=True,
+    show_default=True,
+    help="Prove what is generated, and write certificates beside it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the folders as JSON.")
 def build(
-    targets: tuple[str, ...], out: Path, check: bool, backend: str | None, as_json: bool
+    targets: tuple[str, ...],
+    out: Path,
+    check: bool,
+    backend: str | None,
+    prove: bool,
+    as_json: bool,
 ) -> None:
     """Generate kernels, operator and module for each mixer."""
     from eosc.api import mixers
@@ -40,12 +53,14 @@ def build(
         output.progress(f"[{number}/{len(found)}] {name}")
         program = PIPELINE.program(mixer)
         warning = slow(program)
-        files, folder = PIPELINE.files(name, program, backend), out / name
+        files, folder = PIPELINE.files(name, program, backend, prove), out / name
         row: dict[str, object] = {"mixer": name, "folder": str(folder)}
         if check:
             row["differences"] = list(drift(files, folder))
         else:
             PIPELINE.stage("write")(files, folder)
+        if prove:
+            row |= _proofs(files)
         if warning is not None:
             row["warning"] = to_json(warning)
             if not as_json:
@@ -61,14 +76,31 @@ def build(
     finish(Status.FINDING if any(row.get("differences") for row in rows) else Status.OK)
 
 
+def _proofs(files: Mapping[str, str]) -> dict[str, object]:
+    """What the manifest says of proofs: what is proved under which conditions, and what is not."""
+    manifest = json.loads(files["manifest.json"])
+    return {each: manifest[each] for each in ("proved", "unproved")}
+
+
 def _report(rows: list[dict[str, object]], check: bool) -> None:
     for row in rows:
         stale = row.get("differences")
         if not check:
-            output.message(f"wrote {row['folder']}")
+            output.message(f"wrote {row['folder']}{_summary(row)}")
         elif isinstance(stale, list):
             for line in stale:
                 output.data(output.plain(line))
     if check:
         bad = sum(1 for row in rows if row["differences"])
         output.message(f"{len(rows)} folders compared, {bad} out of date")
+
+
+def _summary(row: dict[str, object]) -> str:
+    """How much of a folder is proved, in a few words."""
+    proved, unproved = row.get("proved"), row.get("unproved")
+    if not isinstance(proved, dict) or not isinstance(unproved, dict) or not (proved or unproved):
+        return ""
+    conditions = [*dict.fromkeys(text for each in proved.values() for text in each)]
+    under = f" where {', '.join(conditions)}" if conditions else ""
+    left = "".join(f"; not proved: {subject} ({why})" for subject, why in unproved.items())
+    return f": {len(proved)} proved{under}{left}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def check_cert(paths: tuple[Path, ...], as_json: bool) -> None:
     """Check certificates against their sources, in the kernel and by a second checker."""
-    from eosc.prove.certificate import Invalid, verify
+    from eosc.cli import algorithms
+    from eosc.prove.certificate import Invalid, load, verify
 
     files = [each for path in paths for each in _certificates(path)]
     rows: list[dict[str, object]] = []
@@ -29,11 +31,13 @@ def check_cert(paths: tuple[Path, ...], as_json: bool) -> None:
         output.progress(f"[{number}/{len(files)}] {path}")
         row: dict[str, object] = {"file": str(path)}
         try:
-            verified = verify(path)
+            held = load(path)
+            if held.get("format") == algorithms.FORMAT:
+                row |= {"valid": True, **asdict(algorithms.verify(path, held))}
+            else:
+                row |= {"valid": True, **_record(verify(path))}
         except Invalid as error:
             row |= {"valid": False, "reason": str(error)}
-        else:
-            row |= {"valid": True, **_record(verified)}
         rows.append(row)
         output.progress("")
         if not as_json:
@@ -70,6 +74,8 @@ def _record(verified: Verified) -> dict[str, object]:
 def _line(row: dict[str, object]) -> str:
     if not row["valid"]:
         return f"{row['file']}: REJECTED, {row['reason']}"
+    if "proved" in row:
+        return _package(row)
     conditions = row["conditions"]
     assert isinstance(conditions, list)
     under = f" under {', '.join(map(str, conditions))}" if conditions else ""
@@ -79,3 +85,15 @@ def _line(row: dict[str, object]) -> str:
         f"    PROVED{under} · {row['obligations']} obligations in the kernel,"
         f" {row['evaluated']} evaluated {how}"
     )
+
+
+def _package(row: dict[str, object]) -> str:
+    """What is proved of a generated folder, one line each."""
+    proved, unproved = row["proved"], row["unproved"]
+    assert isinstance(proved, dict) and isinstance(unproved, dict)
+    lines = [f"{row['file']}: what was built of {row['mixer']}"]
+    for subject, conditions in proved.items():
+        under = f" under {', '.join(conditions)}" if conditions else ""
+        lines.append(f"    PROVED{under} · {subject}")
+    lines += [f"    not proved · {subject}: {reason}" for subject, reason in unproved.items()]
+    return "\n".join(lines)

@@ -125,12 +125,12 @@ def verify(path: Path) -> Verified:
     return Verified(stated.text, conditions, goals, obligations, evaluated, tuple(sources.values()))
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The certificate in a file, its shape checked and nothing else.
+def load(path: Path) -> dict[str, Any]:
+    """The JSON object in a file, its size and depth checked and nothing else.
 
     Raises:
         OSError: the file cannot be read.
-        Invalid: it is no certificate, or too large.
+        Invalid: it is no such object, or too large.
     """
     if not path.is_file():
         raise Invalid("it is no ordinary file")
@@ -147,7 +147,20 @@ def read(path: Path) -> dict[str, Any]:
     except (RecursionError, ValueError) as error:
         raise Invalid(f"it cannot be read: {error}") from None
     _limit(held)
-    if not isinstance(held, dict) or held.get("format") != FORMAT:
+    if not isinstance(held, dict):
+        raise Invalid("it is no JSON object")
+    return held
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The certificate in a file, its shape checked and nothing else.
+
+    Raises:
+        OSError: the file cannot be read.
+        Invalid: it is no certificate, or too large.
+    """
+    held = load(path)
+    if held.get("format") != FORMAT:
         raise Invalid(f"it is not of the format {FORMAT}")
     for name, kind in _FIELDS.items():
         if not isinstance(held.get(name), kind):

@@ -57,7 +57,9 @@ def test_a_package_imports_torch_triton_and_the_standard_library_only(package: P
 
 @pytest.mark.parametrize("package", PACKAGES, ids=[path.name for path in PACKAGES])
 def test_a_package_names_no_folder_of_a_machine(package: Path) -> None:
-    for path in package.iterdir():
+    for path in package.rglob("*"):
+        if path.is_dir() or "__pycache__" in path.parts:
+            continue
         text = path.read_text(encoding="utf-8")
         assert str(ROOT) not in text
         assert "/tmp/" not in text

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from eosc.backends.text import Library, docstring, render
 from eosc.backends.torch.kernels import Function, print_algorithm
-from eosc.ir.nodes import Array, Per
+from eosc.ir.nodes import Algorithm, Array, Per
 from eosc.lowering import adjoint, chunk, token
 from eosc.lowering.parts import Form
 from eosc.lowering.scan import Scan
@@ -21,11 +21,21 @@ def _runtime() -> Library:
     return Library(Path(__file__).with_name("runtime.py"))
 
 
+def algorithms(scan: Scan, form: Form) -> dict[str, Algorithm]:
+    """The algorithms of a scan that are printed in torch, by use."""
+    return {
+        "forward": chunk.forward(scan, form),
+        "backward": adjoint.backward(scan, form),
+        "step": token.forward(scan),
+    }
+
+
 def scan_functions(scan: Scan, form: Form, name: str) -> tuple[Function, ...]:
     """`<name>_forward`, `<name>_backward` and `<name>_step` of a scan, in one form."""
-    forward = print_algorithm(chunk.forward(scan, form), f"{name}_forward")
-    backward = print_algorithm(adjoint.backward(scan, form), f"{name}_backward")
-    whole, _ = print_algorithm(token.forward(scan), f"{name}_token")
+    printed = algorithms(scan, form)
+    forward = print_algorithm(printed["forward"], f"{name}_forward")
+    backward = print_algorithm(printed["backward"], f"{name}_backward")
+    whole, _ = print_algorithm(printed["step"], f"{name}_token")
     return (*forward, *backward, whole, _step(scan, whole, name))
 
 

@@ -12,6 +12,7 @@ from eosc.backends.triton.kernel import Printed, folded
 from eosc.backends.triton.launch import Kernels, Launcher, print_chunked
 from eosc.backends.triton.split import split
 from eosc.backends.triton.step import print_step
+from eosc.ir.nodes import Algorithm
 from eosc.lowering import adjoint, chunk, token
 from eosc.lowering.parts import Form
 from eosc.lowering.scan import Scan
@@ -32,6 +33,27 @@ class Functions:
     launchers: tuple[Launcher, ...]
 
 
+def algorithms(
+    scan: Scan, forms: Mapping[int, Form], rows: Iterable[Row]
+) -> dict[str, dict[int, Algorithm]]:
+    """The chunk algorithms of a scan that are printed in Triton, by use and chunk length."""
+    listed = tuple(rows)
+    # One pass pays where forming the pairs is cheap; levels are shared out over all chunks.
+    ahead = partial(chunk.forward, stored=scan.vector)
+    back = partial(adjoint.backward, stored=True)
+    uses = (
+        ("forward", ahead, "outputs" if scan.vector else "forward"),
+        ("backward", back, "gradients"),
+    )
+    found = {}
+    for use, lower, main in uses:
+        lengths = sorted({row.chunk for row in listed if row.kernel == main})
+        found[use] = {length: lower(scan, forms[length]) for length in lengths}
+        if scan.vector:
+            found[use] = {length: split(each, scan) for length, each in found[use].items()}
+    return found
+
+
 def scan_functions(
     scan: Scan, forms: Mapping[int, Form], name: str, rows: Iterable[Row]
 ) -> Functions:
@@ -39,20 +61,11 @@ def scan_functions(
 
     forms: the form for each chunk length; rows: of the table, which say what lengths are used.
     """
-    listed = tuple(rows)
     kernels = Kernels(name)
-    found = []
-    # One pass pays where forming the pairs is cheap; levels are shared out over all chunks.
-    ahead = partial(chunk.forward, stored=scan.vector)
-    back = partial(adjoint.backward, stored=True)
-    uses = (("forward", ahead, "outputs" if scan.vector else "forward"),)
-    for use, lower, main in (*uses, ("backward", back, "gradients")):
-        lengths = sorted({row.chunk for row in listed if row.kernel == main})
-        algorithms = {length: lower(scan, forms[length]) for length in lengths}
-        if scan.vector:
-            parts = algorithms.items()
-            algorithms = {n: split(each, scan) for n, each in parts}
-        found.append(print_chunked(algorithms, f"{name}_{use}", kernels))
+    printed = algorithms(scan, forms, rows)
+    found = [
+        print_chunked(by_length, f"{name}_{use}", kernels) for use, by_length in printed.items()
+    ]
     found.append(print_step(token.forward(scan), f"{name}_step", kernels))
     return Functions(tuple(kernels.printed.values()), tuple(found))
 

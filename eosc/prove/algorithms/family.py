@@ -14,6 +14,8 @@ from typing import Any
 from eosc.ir.nodes import Algorithm
 from eosc.lowering.scan import Scan
 from eosc.prove.algorithms.proof import prove_algorithm
+from eosc.prove.algorithms.recurrence import Bounds
+from eosc.prove.algorithms.scalars import Unreadable
 from eosc.prove.formula import TIME, Definition, Equation, Problem, Symbol, as_json
 
 Step = dict[str, Any]
@@ -45,8 +47,12 @@ class Family:
     goals: Mapping[str, tuple[tuple[str, str], ...]]
 
 
-def prove_family(scan: Scan, algorithms: Mapping[str, Algorithm]) -> Family:
+def prove_family(
+    scan: Scan, algorithms: Mapping[str, Algorithm], ranges: Mapping[str, Bounds] | None = None
+) -> Family:
     """The statements about algorithms of one scan, and proofs to check.
+
+    ranges: of operands, assumed.
 
     Raises:
         Unreadable: an algorithm has no statement.
@@ -54,7 +60,7 @@ def prove_family(scan: Scan, algorithms: Mapping[str, Algorithm]) -> Family:
     makers: dict[str, _Maker] = {}
     goals: dict[str, tuple[tuple[str, str], ...]] = {}
     for label, algorithm in algorithms.items():
-        problem, proof = prove_algorithm(scan, algorithm)
+        problem, proof = prove_algorithm(scan, algorithm, ranges)
         found = []
         for goal in problem.goals:
             part = _part(goal, problem)
@@ -115,7 +121,7 @@ class _Maker:
 
     def _same(self, known: dict[str, Any], new: Any) -> None:
         if known.setdefault(new.name, new) != new:
-            raise ValueError(f"{new.name} is two things in the algorithms of one scan")
+            raise Unreadable(f"{new.name} is two things in the algorithms of one scan")
 
     def part(self) -> Part:
         """The statement: telescoping first, then closed forms, then what follows from them."""

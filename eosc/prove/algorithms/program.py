@@ -13,7 +13,7 @@ from typing import Any
 from eosc.ir.nodes import Array, Per
 from eosc.prove import formula
 from eosc.prove.algorithms.reading import Meaning
-from eosc.prove.algorithms.recurrence import Recurrence
+from eosc.prove.algorithms.recurrence import Bounds, Recurrence
 from eosc.prove.algorithms.scalars import Unreadable
 from eosc.prove.formula import TIME, ZERO, Definition, Equation, Formula, Problem, Time
 from eosc.prove.statements.draft import Draft
@@ -45,6 +45,22 @@ def prove_program(program: Program) -> tuple[Problem, list[dict[str, Any]]]:
         return _Program(program, program.scans[0]).proved()
     except Unstated as reason:
         raise Unreadable(reason.message) from reason
+
+
+def ranges_of(program: Program, step: ScanStep) -> dict[str, Bounds]:
+    """The declared ranges of the operands that a scan takes as they are."""
+    computed = {each.name for each in program.steps if isinstance(each, Compute)}
+    found: dict[str, Bounds] = {}
+    for array in step.scan.operands:
+        name = dict(step.arguments)[array.name]
+        declaration = program.mixer.by_name.get(name)
+        if array.log or name in computed or declaration is None or declaration.declared is None:
+            continue
+        low, high = declaration.declared.lo, declaration.declared.hi
+        ends = [None if isinstance(end, float) else str(end) for end in (low, high)]
+        open_ends = declaration.declared.lo_open, declaration.declared.hi_open
+        found[array.name] = (ends[0], ends[1], *open_ends)
+    return found
 
 
 @dataclass

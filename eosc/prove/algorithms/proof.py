@@ -5,27 +5,31 @@ Nothing here is trusted: the kernel checks every step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from eosc.ir.nodes import Algorithm, Kernel, Let, Running, walk
 from eosc.lowering.scan import Scan
 from eosc.prove import formula
 from eosc.prove.algorithms.places import shifted
-from eosc.prove.algorithms.recurrence import HIGH, LOW, Recurrence
+from eosc.prove.algorithms.recurrence import HIGH, LOW, Bounds, Recurrence
 from eosc.prove.algorithms.statement import state_algorithm
 from eosc.prove.formula import ONE, ZERO, Definition, Formula, Problem
 
 Step = dict[str, Any]
 
 
-def prove_algorithm(scan: Scan, algorithm: Algorithm) -> tuple[Problem, list[Step]]:
+def prove_algorithm(
+    scan: Scan, algorithm: Algorithm, ranges: Mapping[str, Bounds] | None = None
+) -> tuple[Problem, list[Step]]:
     """The statement that an algorithm computes its scan or its gradient, and a proof to check.
+
+    ranges: of operands, assumed.
 
     Raises:
         Unreadable: the algorithm has no statement.
     """
-    problem = state_algorithm(scan, algorithm, _cuts(scan, algorithm))
+    problem = state_algorithm(scan, algorithm, _cuts(scan, algorithm), ranges)
     return problem, [*_Proof(scan, algorithm, problem).steps()]
 
 

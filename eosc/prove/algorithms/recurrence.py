@@ -10,9 +10,10 @@ for each chunk of a walk.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from eosc.ir.nodes import Dims, Load, Map, Per, Size, Sum, Value
+from eosc.ir.nodes import Array, Dims, Load, Map, Per, Size, Sum, Value
 from eosc.lowering.scan import Scan
 from eosc.prove import formula
 from eosc.prove.algorithms.duals import Dual, dual
@@ -27,10 +28,16 @@ LOW, HIGH = {"B": 1}, {"E": 1}
 _NOT_POSITIVE = (None, "0", False, False)
 
 
-def array_symbol(name: str, axes: Dims, per: Per, log: bool = False) -> Symbol:
+Bounds = tuple[str | None, str | None, bool, bool]
+"""The range of a symbol: its ends, None for infinite, and whether each is left out."""
+
+
+def array_symbol(array: Array, name: str = "", bounds: Bounds | None = None) -> Symbol:
     """An array of a call as a symbol; batch and head are implicit."""
-    sorts = (TIME, *axes) if per is Per.TOKEN else axes
-    return Symbol(name, sorts, _NOT_POSITIVE if log else None)
+    sorts = (TIME, *array.axes) if array.per is Per.TOKEN else array.axes
+    if not name and array.log:
+        bounds = _NOT_POSITIVE
+    return Symbol(name or array.name, sorts, bounds)
 
 
 def array_meaning(name: str, per: Per) -> Meaning:
@@ -47,7 +54,7 @@ class Recurrence:
     opaque: whether the prologues are arbitrary symbols, which proves more and is easier; else they
     are what the scan makes of its raw operands.
     low, initial: the token before the stretch and the memory there; None for any memory.
-    raw: what the operands are, where they are more than symbols.
+    raw: what the operands are, where they are more than symbols. ranges: of those that are.
     """
 
     scan: Scan
@@ -55,6 +62,7 @@ class Recurrence:
     low: Time = field(default_factory=lambda: LOW)
     initial: Formula | None = None
     raw: dict[str, Meaning] = field(default_factory=dict)
+    ranges: Mapping[str, Bounds] = field(default_factory=dict)
     symbols: dict[str, Symbol] = field(default_factory=dict)
     definitions: dict[str, Definition] = field(default_factory=dict)
     letters: dict[str, str] = field(init=False)
@@ -66,7 +74,7 @@ class Recurrence:
         for each in self.scan.operands:
             if each.name not in self.raw:
                 self.raw[each.name] = array_meaning(each.name, each.per)
-                self._symbol(array_symbol(each.name, each.axes, each.per, each.log))
+                self._symbol(array_symbol(each, bounds=self.ranges.get(each.name)))
         for name, value in self.scan.prologues():
             self._prologue(name, value)
         if self.initial is None:
@@ -260,7 +268,7 @@ class Recurrence:
                 self._symbol(Symbol(f"scan.{name}'", (*timed, *features)))
         for each in self.scan.operands:
             if each.name in self.scan.trainable:
-                self._symbol(array_symbol(f"{each.name}'", each.axes, each.per))
+                self._symbol(array_symbol(each, f"{each.name}'"))
         last, moving = (formula.at(name, shifted(t, -1), "a", "b") for name in ("m", "m'"))
         log = formula.total(self.tangent(each, t) for each in self.logs)
         body = formula.add(

@@ -39,7 +39,14 @@ from eosc.lowering.scan import Scan
 from eosc.prove import formula
 from eosc.prove.algorithms.places import Chain, Here, Place, Walk, shifted
 from eosc.prove.algorithms.reading import Blockwise, Meaning, Reader, Scope
-from eosc.prove.algorithms.recurrence import HIGH, LOW, Recurrence, array_meaning, array_symbol
+from eosc.prove.algorithms.recurrence import (
+    HIGH,
+    LOW,
+    Bounds,
+    Recurrence,
+    array_meaning,
+    array_symbol,
+)
 from eosc.prove.algorithms.scalars import Unreadable
 from eosc.prove.formula import TIME, ZERO, Equation, Formula, Problem, Symbol, Time
 
@@ -51,7 +58,10 @@ MEMORY, ADJOINT, GATHERED = "m", "l", "gathered"
 
 
 def state_algorithm(
-    scan: Scan, algorithm: Algorithm, cuts: Mapping[str, str] | None = None
+    scan: Scan,
+    algorithm: Algorithm,
+    cuts: Mapping[str, str] | None = None,
+    ranges: Mapping[str, Bounds] | None = None,
 ) -> Problem:
     """The statement that an algorithm computes its scan, or the gradient of its scan.
 
@@ -61,12 +71,13 @@ def state_algorithm(
         cuts: per prologue of the scan, the let of the algorithm that holds its gradient: the
             statement then has a goal for each, and the gradients of the operands are stated for
             arbitrary gradients of the prologues. Any choice states the same of the algorithm.
+        ranges: of operands, assumed.
 
     Raises:
         Unreadable: the algorithm does something that statements cannot speak of, or starts a tile
             from what it is not.
     """
-    return _Statement(scan, algorithm, dict(cuts or {})).problem()
+    return _Statement(scan, algorithm, dict(cuts or {}), ranges or {}).problem()
 
 
 @dataclass(slots=True)
@@ -89,10 +100,17 @@ class _Body:
 class _Statement:
     """The goals of an algorithm, launch by launch."""
 
-    def __init__(self, scan: Scan, algorithm: Algorithm, cuts: dict[str, str]) -> None:
+    def __init__(
+        self,
+        scan: Scan,
+        algorithm: Algorithm,
+        cuts: dict[str, str],
+        ranges: Mapping[str, Bounds],
+    ) -> None:
         self.scan, self.algorithm, self.cuts = scan, algorithm, cuts
         self.backward = any(each.name == D_OUTPUT for each in algorithm.inputs)
-        self.recurrence = Recurrence(scan, opaque=not self.backward or bool(cuts))
+        opaque = not self.backward or bool(cuts)
+        self.recurrence = Recurrence(scan, opaque, ranges=ranges)
         self.arrays = algorithm.arrays
         self.goals: list[Equation] = []
         self.chunked: dict[str, str] = {}
@@ -108,8 +126,7 @@ class _Statement:
         self.prologues = {_bare(value): name for name, value in scan.prologues()}
         for each in algorithm.inputs:
             if each.per in (Per.TOKEN, Per.HEAD, Per.CALL):
-                symbol = array_symbol(each.name, each.axes, each.per, each.log)
-                self.recurrence.symbols.setdefault(each.name, symbol)
+                self.recurrence.symbols.setdefault(each.name, array_symbol(each))
 
     def problem(self) -> Problem:
         lengths = {each.chunk for each in self.algorithm.kernels}

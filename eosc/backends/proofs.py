@@ -1,0 +1,215 @@
+"""What a build proves of its own output: the spec is the program, and the program its algorithms.
+
+Statements are derived from the spec, the scan and the printed algorithms each time; a certificate
+holds their hashes, the proofs, and under which conditions the kernel accepted them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from eosc.backends.torch import module as torch_module
+from eosc.backends.torch.operator import scan_name
+from eosc.backends.triton import module as triton_module
+from eosc.ir.nodes import Algorithm
+from eosc.prove.algorithms.exponents import certificate
+from eosc.prove.algorithms.family import Part, prove_family
+from eosc.prove.algorithms.program import prove_program, ranges_of
+from eosc.prove.algorithms.recurrence import Bounds
+from eosc.prove.algorithms.scalars import Unreadable
+from eosc.prove.bounds import Unsafe
+from eosc.prove.bounds import check as check_exponents
+from eosc.prove.kernel import Rejected, check
+from eosc.schedule.plan import MAGNITUDE
+from eosc.schedule.program import Program, ScanStep
+from eosc.schedule.table import rows_of
+
+FORMAT = "eosc-algorithms/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that was to be proved: what, under which conditions, or why it is not proved."""
+
+    subject: str
+    conditions: tuple[str, ...] = ()
+    unproved: str = ""
+
+    def __str__(self) -> str:
+        """`gla is its spec: proved`, with conditions or the reason where there are any."""
+        if self.unproved:
+            return f"{self.subject}: not proved, {self.unproved}"
+        under = f" where {', '.join(self.conditions)}" if self.conditions else ""
+        return f"{self.subject}: proved{under}"
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """A certificate as text, and what it says line by line."""
+
+    text: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """The certificate's programs, and what it says line by line."""
+
+    programs: dict[str, Any]
+    lines: tuple[Line, ...]
+
+
+def file(programs: Iterable[tuple[str, Program]], triton: bool, origin: dict[str, str]) -> Proved:
+    """The certificate of what is printed for a mixer, as text.
+
+    origin: the mixer's name, its source and the hash of that.
+    """
+    from eosc import __version__
+
+    found = certify(programs, triton)
+    content = {
+        "format": FORMAT,
+        "eosc": __version__,
+        **origin,
+        "triton": triton,
+        "programs": found.programs,
+    }
+    text = json.dumps(content, separators=(",", ":"), sort_keys=True) + "\n"
+    return Proved(text, found.lines)
+
+
+def emitted(step: ScanStep, triton: bool) -> dict[str, Algorithm]:
+    """Every algorithm that is printed for a scan, by what it is printed for."""
+    form = step.form(torch_module.TOKENS_PER_CHUNK)
+    found = {
+        f"torch {use}": algorithm
+        for use, algorithm in torch_module.algorithms(step.scan, form).items()
+    }
+    if triton:
+        forms = {each.chunk: each for each in step.forms}
+        printed = triton_module.algorithms(step.scan, forms, rows_of(step.scan))
+        for use, by_length in printed.items():
+            for length, algorithm in by_length.items():
+                found[f"triton {use}, chunks of {length}"] = algorithm
+    return found
+
+
+def certify(
+    programs: Iterable[tuple[str, Program]],
+    triton: bool,
+    held: Mapping[str, Any] | None = None,
+) -> Certified:
+    """Prove what is printed for each program with scans.
+
+    Args:
+        programs: by the name of the operator.
+        triton: whether Triton kernels are printed, too.
+        held: the programs of a certificate, whose proofs are checked instead of new ones.
+    """
+    found: dict[str, Any] = {}
+    lines: list[Line] = []
+    for called, program in programs:
+        known = (held or {}).get(called, {})
+        spec = _spec(program, known.get("spec"))
+        lines.append(_line(f"{called} is its spec", spec))
+        scans: dict[str, Any] = {}
+        for step in program.scans:
+            scans[scan_name(step)] = scan = _scan(
+                step,
+                emitted(step, triton),
+                ranges_of(program, step),
+                known.get("scans", {}).get(scan_name(step), {}),
+            )
+            lines += _scan_lines(called, scan)
+        found[called] = {"spec": spec, "scans": scans}
+    return Certified(found, tuple(lines))
+
+
+def _spec(program: Program, held: Mapping[str, Any] | None) -> dict[str, Any]:
+    try:
+        problem, proof = prove_program(program)
+    except Unreadable as reason:
+        return {"unproved": str(reason)}
+    return _part(Part(problem, tuple(proof)), held)
+
+
+def _scan(
+    step: ScanStep,
+    algorithms: Mapping[str, Algorithm],
+    ranges: Mapping[str, Bounds],
+    held: Mapping[str, Any],
+) -> dict[str, Any]:
+    try:
+        family = prove_family(step.scan, algorithms, ranges)
+    except Unreadable as reason:
+        return {"unproved": str(reason), "algorithms": {each: [] for each in algorithms}}
+    known = held.get("parts", {})
+    return {
+        "parts": {name: _part(part, known.get(name)) for name, part in family.parts.items()},
+        "algorithms": {
+            label: [list(goal) for goal in goals] for label, goals in family.goals.items()
+        },
+        "exponents": {label: _exponent(step, each) for label, each in algorithms.items()},
+    }
+
+
+def _part(part: Part, held: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A statement's hash, its proof, and the conditions that the kernel found."""
+    text = part.text
+    own = json.loads(text)
+    proof = own["proof"] if held is None else held.get("proof", [])
+    if proof != own["proof"]:
+        text = json.dumps({"problem": own["problem"], "proof": proof}, separators=(",", ":"))
+    digest = hashlib.sha256(json.dumps(own["problem"], sort_keys=True).encode()).hexdigest()
+    reason, conditions = _checked(text)
+    if reason:
+        return {"statement_sha256": digest, "unproved": reason, "proof": proof}
+    return {"statement_sha256": digest, "conditions": list(conditions), "proof": proof}
+
+
+@lru_cache(maxsize=256)
+def _checked(text: str) -> tuple[str, tuple[str, ...]]:
+    """Why the kernel rejects a proof (nothing where it accepts it), and its conditions."""
+    whole = json.loads(text)
+    try:
+        found = check(whole["problem"], whole["proof"])
+    except Rejected as reason:
+        return str(reason), ()
+    return "", tuple(dict.fromkeys(each.text for each in found.conditions))
+
+
+def _exponent(step: ScanStep, algorithm: Algorithm) -> str | None:
+    """The largest exponent that an algorithm forms (None: of any gate), or why it is not safe."""
+    length = max(each.chunk for each in algorithm.kernels)
+    bound = next((each.bound for each in step.certificates if each.chunk == length), None)
+    bounds = {"gK": bound, "gV": bound}
+    try:
+        largest = check_exponents(certificate(algorithm, bounds, MAGNITUDE))
+    except Unsafe as reason:
+        return f"unsafe: {reason}"
+    return None if largest is None else str(largest)
+
+
+def _line(subject: str, part: Mapping[str, Any]) -> Line:
+    return Line(subject, tuple(part.get("conditions", ())), part.get("unproved", ""))
+
+
+def _scan_lines(called: str, scan: Mapping[str, Any]) -> Iterable[Line]:
+    for label, goals in scan["algorithms"].items():
+        subject = f"{called}, {label}"
+        if "unproved" in scan:
+            yield Line(subject, unproved=scan["unproved"])
+            continue
+        names: Sequence[str] = [*dict.fromkeys(part for part, _ in goals)]
+        parts = [scan["parts"][name] for name in names]
+        wrong = [each["unproved"] for each in parts if "unproved" in each]
+        exponent = scan["exponents"][label]
+        if exponent is not None and exponent.startswith("unsafe"):
+            wrong.append(exponent)
+        conditions = dict.fromkeys(text for each in parts for text in each.get("conditions", ()))
+        yield Line(subject, tuple(conditions), "; ".join(wrong))

@@ -1,0 +1,147 @@
+"""What `eosc build` proves of its output, what it writes down, and what `check-cert` refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from eosc.backends import proofs
+from eosc.backends.package import CERTIFICATE
+from eosc.backends.torch import module as torch_module
+from eosc.cli import eosc
+from eosc.ir.nodes import Algorithm, Kernel
+from eosc.pipeline import PIPELINE
+from eosc.resources import zoo_folder
+from eosc.testing import zoo
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(eosc, [str(each) for each in arguments])
+
+
+def spec(name: str) -> Path:
+    return next(zoo_folder().rglob(f"{name}.eos"))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("built")
+    assert run("build", spec("gla"), "-o", out).exit_code == 0
+    return out / "gla"
+
+
+def test_every_printed_algorithm_is_proved(built: Path) -> None:
+    manifest = json.loads((built / "manifest.json").read_text())
+    program = PIPELINE.program(zoo.mixer("gla"))
+    labels = proofs.emitted(program.scans[0], triton=True)
+    expected = {"gla is its spec", *(f"gla, {each}" for each in labels)}
+    assert expected <= manifest["proved"].keys()
+    assert len(manifest["proved"]) == 2 * len(expected)  # and all with the layer inside
+    assert manifest["unproved"] == {}
+    assert manifest["proved"]["gla_layer, torch backward"] == ["tau ≠ 0"]
+    readme = (built / "README.md").read_text()
+    assert "gla, torch backward: proved" in readme and "tau ≠ 0" in readme
+    assert CERTIFICATE in manifest["files"] and (built / CERTIFICATE).stat().st_size < 16_000
+
+
+def test_a_build_without_proofs_says_so(tmp_path: Path) -> None:
+    done = run("build", spec("gla"), "-o", tmp_path, "--no-prove", "--json")
+    (row,) = json.loads(done.stdout)["built"]
+    assert "proved" not in row
+    assert not (tmp_path / "gla" / CERTIFICATE).exists()
+    assert json.loads((tmp_path / "gla" / "manifest.json").read_text())["proved"] == {}
+
+
+def test_the_certificate_holds_against_the_spec(built: Path) -> None:
+    done = run("check-cert", built, "--json")
+    assert done.exit_code == 0, done.output
+    (row,) = json.loads(done.stdout)["certificates"]
+    manifest = json.loads((built / "manifest.json").read_text())
+    assert row["valid"] and row["proved"] == manifest["proved"]
+
+
+def without_goal(held: dict[str, Any]) -> None:
+    held["programs"]["gla"]["scans"]["m"]["algorithms"]["torch forward"].pop()
+
+
+def without_step(held: dict[str, Any]) -> None:
+    held["programs"]["gla"]["scans"]["m"]["parts"]["scan"]["proof"].pop()
+
+
+def other_closed_form(held: dict[str, Any]) -> None:
+    steps = held["programs"]["gla"]["scans"]["m"]["parts"]["scan"]["proof"]
+    step = next(each for each in steps if each["rule"] == "induction")
+    step["claims"][0]["closed"] = ["number", "0"]
+
+
+def no_condition(held: dict[str, Any]) -> None:
+    held["programs"]["gla_layer"]["scans"]["m_layer"]["parts"]["operands"]["conditions"] = []
+
+
+def other_hash(held: dict[str, Any]) -> None:
+    held["source_sha256"] = "0" * 64
+
+
+def other_name(held: dict[str, Any]) -> None:
+    held["mixer"] = "rwkv6"
+
+
+def other_source(held: dict[str, Any]) -> None:
+    held["source"] = "../../secret.eos"
+
+
+def no_programs(held: dict[str, Any]) -> None:
+    held["programs"] = ["gla"]
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        without_goal,
+        without_step,
+        other_closed_form,
+        no_condition,
+        other_hash,
+        other_name,
+        other_source,
+        no_programs,
+    ],
+    ids=lambda each: each.__name__,
+)
+def test_a_changed_certificate_is_rejected(
+    built: Path, tmp_path: Path, tamper: Callable[[dict[str, Any]], None]
+) -> None:
+    held = json.loads((built / CERTIFICATE).read_text())
+    tamper(held)
+    path = tmp_path / "changed.cert.json"
+    path.write_text(json.dumps(held))
+    done = run("check-cert", path)
+    assert done.exit_code == 1 and "REJECTED" in done.output, done.output
+
+
+def test_a_wrong_algorithm_is_reported_as_not_proved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = torch_module.algorithms
+
+    def wrong(*arguments: Any) -> dict[str, Algorithm]:
+        """The forward pass with the memory advanced before it is read."""
+        found = right(*arguments)
+        forward = found["forward"]
+        last = forward.launches[-1]
+        assert isinstance(last, Kernel)
+        turned = replace(last, body=(*last.body[:-2], last.body[-1], last.body[-2]))
+        return {**found, "forward": replace(forward, launches=(*forward.launches[:-1], turned))}
+
+    monkeypatch.setattr(torch_module, "algorithms", wrong)
+    done = run("build", spec("simple_gla"), "-o", tmp_path, "--json")
+    (row,) = json.loads(done.stdout)["built"]
+    assert "simple_gla, torch forward" in row["unproved"]
+    assert "fails" in row["unproved"]["simple_gla, torch forward"]
+    assert "simple_gla, torch forward" not in row["proved"]
