@@ -6,6 +6,7 @@ shift register or a filter of roots of unity holds of a delayed operand.
 
 from __future__ import annotations
 
+import cmath
 from fractions import Fraction
 
 from eosc.prove.formula import IMAGINARY, TIME, Definition, Formula, add, mul, number
@@ -119,6 +120,8 @@ def _solved(rows: list[list[complex]], count: int) -> list[complex] | None:
 
 def _exact(value: complex) -> Formula | None:
     """A rational or a complex rational near the value."""
+    if not cmath.isfinite(value):
+        return None
     parts = [
         Fraction(part).limit_denominator(_DENOMINATOR)
         for part in (complex(value).real, complex(value).imag)
