@@ -6,6 +6,7 @@ import ast
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -706,6 +707,50 @@ def test_before_its_start_a_recurrence_is_unknown() -> None:
     made.closed("m", "1")
     made.equal("m[t]", "1", "t:T", facts=())
     with pytest.raises(Rejected, match="goal 0 fails"):
+        made.check()
+
+
+def test_a_closed_form_holds_where_the_facts_of_its_definition_do() -> None:
+    def limited(facts: tuple) -> Chunk:
+        made = Chunk({"m": (T,)})
+        made.recur("m", "t", "1", "m[t-1]", start={}, facts=((moment("t"), moment("L")),))
+        made.facts = (({}, moment("L")),)
+        made.closed("m", "1")
+        made.equal("m[t]", "1", "t:T", facts)
+        return made
+
+    start = ({}, moment("t"))
+    limited((start, (moment("t"), moment("L")))).check()
+    with pytest.raises(Rejected, match="goal 0 fails"):
+        limited((start,)).check()
+
+
+def test_a_circle_cannot_hide_behind_a_read_that_cancels() -> None:
+    """The sum up to t - 1 is the one up to t less h[t], which is no read; the last h[t] is."""
+    made = Chunk({"h": (T,), "m": (T,)})
+    made.short("h", "t", "m[t]")
+    made.recur("m", "t", "0", "Sum(u,0,t-1,h[u])+h[t]", start={})
+    made.equal("m[t]", "m[t]", "t:T")
+    with pytest.raises(Rejected, match="well-founded"):
+        made.check()
+    made.definitions[1] = replace(made.definitions[1], body=made.read("Sum(u,0,t-1,h[u])"))
+    made.check()
+
+
+def test_numbers_and_facts_cannot_make_the_checker_hang() -> None:
+    made = Chunk({f"d{n}": () for n in range(40)})
+    made.short("d0", "", "7")
+    for n in range(1, 40):
+        made.short(f"d{n}", "", f"d{n - 1}*d{n - 1}")
+    made.equal("d39", "d39", "t:T")
+    with pytest.raises(Rejected, match="too large"):
+        made.check()
+    names = [f"n{n}" for n in range(40)]
+    facts = tuple((moment(a), moment(b)) for a in names for b in names if a != b)
+    made = Chunk()
+    made.goals.append(Equation("goal", (("t", T),), ZERO, made.read("Sum(u,n0,t,x[u])"), facts))
+    made.proof.append({"rule": "equal", "goal": "goal"})
+    with pytest.raises(Rejected, match="range of u"):
         made.check()
 
 

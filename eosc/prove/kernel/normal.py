@@ -33,6 +33,8 @@ ONE: Term = ((), ())
 UNIT: Poly = {ONE: 1}
 BUDGET = 80_000
 TIES = 5_040
+BITS = 20_000
+PLACES = 256  # bound variables of one term
 SELF, OTHERS = 1 << 40, (1 << 40) + 1
 
 
@@ -265,6 +267,8 @@ class Algebra:
     def _orders(self, bounds: Bounds, powers: Powers) -> Iterable[tuple[int, ...]]:
         """The orders of the bound variables to compare: all that colouring cannot tell apart."""
         names = [variable for variable, _ in bounds]
+        if len(names) >= PLACES:
+            raise Rejected("too large: too many bound variables")
         if len(names) == 1:
             return [tuple(names)]
         colours = dict.fromkeys(names, 0)
@@ -329,6 +333,8 @@ class Algebra:
     def product(self, count: Number, bounds: Bounds, powers: Iterable[tuple[int, Number]]) -> Poly:
         """A number times the sum over the bounds of the product of the powers."""
         self.spend()
+        if max(count.numerator.bit_length(), count.denominator.bit_length()) > BITS:
+            raise Rejected("too large: a number with too many digits")
         merged: dict[int, Number] = {}
         for atom, exponent in powers:
             merged[atom] = merged.get(atom, 0) + exponent
@@ -733,7 +739,7 @@ class Algebra:
 
 
 def _bound(height: int, place: int) -> int:
-    return -(height * 256 + place + 1)
+    return -(height * PLACES + place + 1)
 
 
 def _order(point: int | str) -> tuple[bool, int, str]:

@@ -36,11 +36,12 @@ class Defined:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A closed form of a recurrence, from its start on, or at some times only while it is shown."""
+    """A closed form of a recurrence; `now` while it is being shown for a recurrence from origin."""
 
     body: Any
-    low: Time | None = None
-    high: Time | None = None
+    now: Time | None = None
+    origin: Time | None = None
+    strong: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,8 @@ class Reader(Algebra):
         key = name, point
         if self.watch is not None and not self._moving:
             self.watch(name, point)
+        elif self.watch is not None:
+            return self._unfolded(name, point)
         found = self._memo.get(key)
         if found is None:
             memo = self._memo
@@ -202,8 +205,9 @@ class Reader(Algebra):
             return self.single(("v", name, point))
         here, start = self.clock(given, point)
         closed = self.closed.get(name)
-        if closed is not None and self._applies(closed, given, here, start):
-            return self.value(closed.body, scope)
+        if closed is not None and self.is_known(given, point):
+            if self._applies(closed, given, here, start):
+                return self.value(closed.body, scope)
         if self.holds(given.facts, scope):
             if here == start:
                 return self.value(given.base, scope)
@@ -218,15 +222,27 @@ class Reader(Algebra):
             raise Rejected(f"{given.name} does not run along a time")
         return here, self.time(given.start, dict(zip(given.parameters, point, strict=True)))
 
+    def is_known(self, given: Defined, point: tuple[Point, ...]) -> bool:
+        """Whether a recurrence is defined from its start to this time.
+
+        Its facts are affine: if they hold at both ends, they hold in between.
+        """
+        here, start = self.clock(given, point)
+        scope = dict(zip(given.parameters, point, strict=True))
+        begun = {**scope, given.parameters[given.along]: start}
+        ends = self.holds(given.facts, scope) and self.holds(given.facts, begun)
+        return ends and self.from_start(given, here, start)
+
     def _applies(self, closed: Closed, given: Defined, here: Time, start: Time) -> bool:
-        """Whether a closed form holds at this time."""
-        low = start if closed.low is None else closed.low
-        if closed.low is not None and not self.from_start(given, closed.low, start):
+        """Whether a closed form holds at a time: while it is being shown, only up to now.
+
+        A start before the one in question could be as far away as what is being shown.
+        """
+        if closed.now is None or closed.origin is None:
+            return True
+        if not self.from_start(given, start, closed.origin):
             return False
-        if closed.high is None:
-            return self.from_start(given, here, low)
-        first, last = (low, closed.high) if given.step == 1 else (closed.high, low)
-        return self.leq(first, here) and self.leq(here, last)
+        return self.from_start(given, closed.now, here) and (closed.strong or here == closed.now)
 
     def from_start(self, given: Defined, here: Time, start: Time) -> bool:
         """Whether the time is the start or beyond it."""

@@ -64,7 +64,7 @@ def check(problem: dict[str, Any], proof: list[Any]) -> Checked:
         return checker.finish()
     except RecursionError:
         raise Rejected("too large: nested too deeply") from None
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise Rejected(f"malformed: {type(error).__name__} {str(error)[:200]}") from error
 
 
@@ -148,6 +148,7 @@ class Checker:
                     reader.value(each.left, scope)
                     reader.value(each.right, scope)
         reader.recording = True
+        reader.forget()
 
     @contextmanager
     def bound(self, parameters: tuple[tuple[str, str], ...]) -> Iterator[dict[str, Point]]:
@@ -239,23 +240,17 @@ class Checker:
         given = [(reader.definitions[c["definition"]], c["closed"]) for c in claims]
         if len({d.name for d, _ in given}) != len(given):
             raise Rejected("a definition is claimed twice")
-        for definition, closed in given:
+        for definition, _ in given:
             if definition.start is None or len({d.step for d, _ in given}) != 1:
                 raise Rejected(f"{definition.name} has no start to begin an induction from")
             reader.closed.pop(definition.name, None)
-            if not definition.complex and not reader.is_real(closed):
-                raise Rejected(f"{definition.name} is real, its closed form is not plainly so")
         reader.forget()
         for definition, closed in given:
             self._base(definition, closed)
         with reader.variable(TIME) as now:
             moment = _from(tidy({now: 1}), given[0][0].step)
             for definition, closed in given:
-                low = None if strong else moment
-                reader.closed[definition.name] = Closed(closed, low, moment)
-            reader.forget()
-            for definition, closed in given:
-                self._onward(definition, closed, moment, using if len(given) == 1 else ())
+                self._onward(definition, closed, moment, given, strong, using)
         for definition, closed in given:
             reader.closed[definition.name] = Closed(closed)
         reader.forget()
@@ -270,10 +265,15 @@ class Checker:
                 found = combine(begun, reader.value(closed, there), -1)
                 self.demand(found, f"base of {given.name}", scope, begun)
 
-    def _onward(self, given: Defined, closed: Any, now: Time, using: Any) -> None:
+    def _onward(
+        self, given: Defined, closed: Any, now: Time, claims: Any, strong: bool, using: Any
+    ) -> None:
         reader = self.reader
         with self.bound(tuple(zip(given.parameters, given.sorts, strict=True))) as scope:
             _, start = reader.clock(given, tuple(scope.values()))
+            for other, form in claims:
+                reader.closed[other.name] = Closed(form, now, start, strong)
+            reader.forget()
             clock = given.parameters[given.along]
             after = {**scope, clock: later(now, given.step)}
             facts = self._facts(given.facts, after)

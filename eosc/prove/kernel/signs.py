@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from .normal import Point, Poly, Rejected
+from .normal import Point, Poly, Rejected, combine
 from .times import Time, constant, later, plus, tidy
 from .written import as_formula
 
@@ -37,7 +37,7 @@ def written(reader: Reader, kind: str, form: Any, scope: Scope) -> bool:
         if kind == "nonzero" and form[0] in ("mul", "power"):
             parts = form[1:] if form[0] == "mul" else form[1:2]
             return all(written(reader, kind, each, scope) for each in parts)
-        if kind == "nonzero" and form[:2] == ["call", "exp"] and not _logs(form[2]):
+        if kind == "nonzero" and tuple(form[:2]) == ("call", "exp") and not _logs(form[2]):
             return True
         return satisfies(kind, of_formula(reader, form, scope))
     except Unreal:
@@ -47,7 +47,12 @@ def written(reader: Reader, kind: str, form: Any, scope: Scope) -> bool:
 
 
 def normal(reader: Reader, kind: str, poly: Poly) -> bool:
-    """Whether a normal form is."""
+    """Whether a normal form is; a complex number is nonzero if one of its parts is."""
+    other = reader.conjugate(poly) if kind == "nonzero" else poly
+    if other != poly:
+        parts = combine(poly, other), reader.mul(combine(poly, other, -1), reader.single(("i",)))
+        if any(part and normal(reader, kind, part) for part in parts):
+            return True
     free = sorted(frozenset().union(*(reader.term_free(term) for term in poly)))
     names = {variable: f"#{variable}" for variable in free}
     scope: dict[str, Point] = {
@@ -61,7 +66,7 @@ def _logs(form: Any) -> bool:
     """Whether a formula has a logarithm somewhere, which may be of 0."""
     if not isinstance(form, (list, tuple)) or not form:
         return False
-    return form[:2] == ["call", "log"] or any(_logs(each) for each in form)
+    return tuple(form[:2]) == ("call", "log") or any(_logs(each) for each in form)
 
 
 def satisfies(kind: str, found: Range) -> bool:
@@ -242,7 +247,7 @@ def _of_time(reader: Reader, time: Any) -> Range:
 
 def _called(reader: Reader, form: Any, scope: Scope) -> Range:
     name, inside = form[1], [of_formula(reader, each, scope) for each in form[2:]]
-    if name == "max":
+    if name in ("max", "maximum"):
         return max(low for low, _ in inside), max(high for _, high in inside)
     known: dict[str, Callable[[Range], Range]] = {
         "exp": exponential,
@@ -254,6 +259,7 @@ def _called(reader: Reader, form: Any, scope: Scope) -> Range:
         "cos": lambda found: TURN,
         "sin": lambda found: TURN,
         "abs": lambda found: NOT_NEGATIVE,
+        "elu": lambda found: ((Fraction(-1), False), (inf, False)),
         "relu": lambda found: NOT_NEGATIVE,
     }
     return known[name](inside[0]) if name in known and len(inside) == 1 else ALL
@@ -280,8 +286,7 @@ def of_read(reader: Reader, name: str, point: tuple[Point, ...]) -> Range:
     if given.start is None:
         scope = dict(zip(given.parameters, point, strict=True))
         return of_formula(reader, given.body, scope) if reader.holds(given.facts, scope) else ALL
-    here, start = reader.clock(given, point)
-    return _of_recurrence(reader, given) if reader.from_start(given, here, start) else ALL
+    return _of_recurrence(reader, given) if reader.is_known(given, point) else ALL
 
 
 def _of_recurrence(reader: Reader, given: Defined) -> Range:

@@ -13,6 +13,7 @@ Facts = tuple[Time, ...]
 
 CONSTANT = 0
 REACH = 7  # facts that one inequality may combine
+WIDTH = 500  # sums of facts that are tried
 
 
 def tidy(parts: Mapping[int, int]) -> Time:
@@ -58,19 +59,25 @@ def substitute(time: Time, values: Mapping[int, Time]) -> Time:
     return found
 
 
-def follows(facts: Facts, claim: Time, reach: int = REACH) -> bool:
+def follows(facts: Facts, claim: Time) -> bool:
     """Whether claim >= 0 is a sum of facts and a constant that is not negative.
 
     Some fact of the sum must supply the first variable, so only those are tried.
     """
-    rest, count = split(claim)
-    if not rest:
-        return count >= 0
-    if reach == 0:
-        return False
-    variable, wanted = rest[0]
-    return any(
-        dict(fact).get(variable, 0) * wanted > 0
-        and follows(facts, plus(claim, fact, -1), reach - 1)
-        for fact in facts
-    )
+    seen, fresh = {claim}, [claim]
+    for _ in range(REACH + 1):
+        tried, fresh = fresh, []
+        for here in tried:
+            rest, count = split(here)
+            if not rest:
+                if count >= 0:
+                    return True
+                continue
+            variable, wanted = rest[0]
+            for fact in facts:
+                less = plus(here, fact, -1)
+                helps = dict(fact).get(variable, 0) * wanted > 0
+                if helps and less not in seen and len(seen) < WIDTH:
+                    seen.add(less)
+                    fresh.append(less)
+    return False
