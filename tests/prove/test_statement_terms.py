@@ -77,6 +77,11 @@ PARTS = {
     m[-1] = 2
     m[t] = 0.5 * m[t-1] + x[t]
     output y[t]: V = m[t-1]""",
+    "memory_without_a_write": """
+    memory m: V
+    m[-1] = 2
+    m[t] = sigmoid(x[t]) * m[t-1] * x[t]
+    output y[t]: V = m[t]""",
     "stages": """
     memory m, n: V
     m[t] = 0.5 * m[t-1] + x[t]

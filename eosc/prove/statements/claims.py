@@ -57,6 +57,8 @@ def state(theorem: Theorem, claim: Claim, sizes: Mapping[str, int] | None = None
                 raise
             chosen[error.axis] = SMALL
             continue
+        except RecursionError:
+            raise Unstated("the claim is nested too deeply", claim.span) from None
         if not chosen:
             return found
         notes = tuple(f"{axis} = {size}" for axis, size in chosen.items())

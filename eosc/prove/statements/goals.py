@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import product
+from math import prod
 
 from eosc.prove import formula
 from eosc.prove.formula import Equation, Formula
 from eosc.prove.statements.assumptions import assumptions
 from eosc.prove.statements.draft import Draft
-from eosc.prove.statements.environment import Names, Place, suffix
+from eosc.prove.statements.environment import Names, Place, Unstated, suffix
 from eosc.prove.statements.layouts import base, layouts
 from eosc.prove.statements.mixers import Side
-from eosc.prove.statements.reading import Text
+from eosc.prove.statements.reading import MOST, Text
 from eosc.prove.statements.sides import restrict, terms_of
 from eosc.semantics.graph import StateGraph
 from eosc.semantics.theorems import Property, Theorem
@@ -71,6 +72,8 @@ class Goals:
             small = base(axis.rstrip("*")).lower().replace("/", "")
             variable = None if layout.sort is None else names.fresh(small)
             chosen.append([Place(digits, variable) for digits in layout.digits()])
+        if prod(map(len, chosen)) > MOST:
+            raise Unstated(f"more than {MOST} places to be written out one by one")
         for places in product(*chosen):
             yield dict(zip(axes, places, strict=True))
 

@@ -9,6 +9,8 @@ from eosc.prove.statements.environment import Layout, Unstated
 from eosc.semantics.model import Axis
 from eosc.semantics.terms import Apply, AxisSize, Number, Pairs, Rope, Term, walk
 
+LONGEST = 64  # of what is written out place by place
+
 
 def base(axis: str) -> str:
     """The axis that a primed copy copies."""
@@ -92,6 +94,8 @@ class _Layouts:
         part = self._parts.get(name)
         if part is None:
             size = self._sizes.get(name)
+            if size is not None and size > LONGEST:
+                raise Unstated(f"axis {name} has size {size}, more than the {LONGEST} written out")
             return Layout(sort=name) if size is None else Layout((size,) if size > 1 else ())
         radix, other = part
         if name in self._sizes:

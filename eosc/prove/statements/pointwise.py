@@ -96,11 +96,28 @@ def apply(op: str, args: Sequence[Formula], terms: Sequence[Term]) -> Formula:
 
 
 def plus(*terms: Formula) -> Formula:
-    """The sum; numbers are added up."""
-    numbers = [found for each in terms if (found := rational(each)) is not None]
-    if len(numbers) == len(terms):
-        return formula.number(sum(numbers, Fraction(0)))
-    return formula.add(*terms)
+    """The sum, without sums inside; numbers are added up, last."""
+    constant, rest = Fraction(0), []
+    for each in terms:
+        for addend in each[1:] if each[0] == "add" else (each,):
+            found = rational(addend)
+            if found is None:
+                rest.append(addend)
+            else:
+                constant += found
+    return formula.add(*rest, formula.number(constant))
+
+
+def difference(left: Formula, right: Formula) -> Formula:
+    """The left minus the right, without the addends that both have."""
+    kept = list(left[1:] if left[0] == "add" else (left,))
+    lost = []
+    for each in right[1:] if right[0] == "add" else (right,):
+        if each in kept:
+            kept.remove(each)
+        else:
+            lost.append(times(formula.number(-1), each))
+    return plus(*kept, *lost)
 
 
 def times(*factors: Formula) -> Formula:

@@ -117,6 +117,8 @@ class Reading(ABC):
                         )
                     )
             found = wider
+            if len(found) > MOST:
+                raise Unstated(f"more than {MOST} places to be written out one by one")
         return found
 
     def _evaluate(self, term: Term, slot: Slot) -> Formula:
@@ -308,6 +310,8 @@ class Reading(ABC):
 
 
 _PARTS = ("re", "im")
+MOST = 1024
+"""Places that are written out one by one: those of axes of known size."""
 
 
 def is_logarithm(declaration: Declaration) -> bool:

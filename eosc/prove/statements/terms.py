@@ -23,11 +23,9 @@ from eosc.prove.statements.environment import (
     combined,
     shifted,
 )
-from eosc.prove.statements.layouts import base
+from eosc.prove.statements.layouts import LONGEST, base
 from eosc.semantics import terms as ir
 from eosc.semantics.terms import Term
-
-_LONGEST = 64  # lags and folds that are written out term by term
 
 # What a normalisation adds: `max(norm, eps)` for the first two, under the root for the others.
 _EPSILON = {
@@ -101,7 +99,7 @@ def over_axes(
         inner = env.placed({axis: Place(digits, variable)})
         parts.append(over_axes(rest, inner, scope, body))
     total = pointwise.plus(*parts)
-    if variable is None or layout.sort is None:
+    if variable is None or layout.sort is None or total == ZERO:
         return total
     return formula.contract(variable, layout.sort, total)
 
@@ -286,7 +284,7 @@ def _history(term: ir.HistorySum, env: Environment, scope: Scope) -> Formula:
     high = shifted(env.time, -first)
     inner = env.bound(term.variable, formula.moment(variable, -1)).summing(variable, high)
     body = evaluate(term.body, inner, scope)
-    return formula.over(variable, formula.moment(), high, body)
+    return ZERO if body == ZERO else formula.over(variable, formula.moment(), high, body)
 
 
 def _window(term: ir.HistorySum, env: Environment, scope: Scope, first: int) -> Formula:
@@ -308,8 +306,8 @@ def _window(term: ir.HistorySum, env: Environment, scope: Scope, first: int) -> 
 
 def _length(term: Term, env: Environment, scope: Scope, what: str) -> int:
     found = pointwise.rational(evaluate(term, env, scope))
-    if found is None or found.denominator != 1 or found > _LONGEST:
-        raise Unstated(f"{what} has a known length of at most {_LONGEST}", term.span)
+    if found is None or found.denominator != 1 or found > LONGEST:
+        raise Unstated(f"{what} has a known length of at most {LONGEST}", term.span)
     return int(found)
 
 

@@ -119,7 +119,7 @@ class Update:
     ) -> Formula:
         nothing = {each: (lambda chosen: ZERO) for each in self._group}
         found = [self._update(values, memory, places, time) for values in (readers, nothing)]
-        return pointwise.plus(found[0], pointwise.times(formula.number(-1), found[1]))
+        return pointwise.difference(*found)
 
     def _update(
         self,
