@@ -169,9 +169,11 @@ class _Scaling:
     def _multiplied(self, term: Term) -> frozenset[str]:
         match term:
             case Read(name=name):
-                value = self._mixer.by_name[name].value
-                inner = frozenset[str]() if value is None else self._factors(value)
-                return inner | {name}
+                declaration = self._mixer.by_name[name]
+                value = declaration.value
+                if value is None or declaration.kind is Kind.MEMORY:  # a memory reads itself
+                    return frozenset({name})
+                return self._factors(value) | {name}
             case Apply(op="mul", args=args):
                 return frozenset().union(*(self._factors(arg) for arg in args))
             case Apply(op="pow" | "identity" | "div", args=(base, *_)):

@@ -12,6 +12,7 @@ from eosc.recurrence.operators import Opaque, Operator
 from eosc.recurrence.structures import ROOMS, classify, transition
 from eosc.semantics.model import Mixer
 from eosc.semantics.terms import Apply, Dependence, Read, Term, walk
+from eosc.testing import zoo
 from eosc.testing.zoo import mixer, mixer_from, mixers
 
 HEAD = """
@@ -150,3 +151,12 @@ def test_every_kind_of_structure_has_one_room() -> None:
 
 def test_extraction_is_the_same_each_time() -> None:
     assert extract(mixer("kda")) == extract(mixer("kda"))
+
+
+def test_a_memory_that_is_only_multiplied_has_its_operands() -> None:
+    mixer = zoo.mixer_from(
+        "mixer fading:\n    axes V\n    arg r[t]: V\n    oscillation a[t]: V in [0, 1]\n"
+        "    memory m: V\n    m[-1] = 1\n    m[t] = a[t] * m[t-1] * sigmoid(r[t])\n"
+        "    output y[t]: V = m[t]\n"
+    )
+    assert [each.names for each in crossing(mixer)] == [("r",), ("log_a",)]
