@@ -99,6 +99,15 @@ class ScheduleRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ProofRow:
+    """What is proved of the compiler's own steps for this mixer, and under which conditions."""
+
+    subject: str
+    verdict: str
+    conditions: str
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Everything that `eosc explain` says about a mixer at a shape."""
 
@@ -116,6 +125,7 @@ class Explanation:
     states: tuple[StateRow, ...]
     least_bytes: tuple[ByteRow, ...]
     schedule: tuple[ScheduleRow, ...]
+    proofs: tuple[ProofRow, ...] = ()
 
     def record(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -129,6 +139,7 @@ def explain(
     name: str | None = None,
     file: str = "",
     schedule: Scheduled | None = None,
+    proofs: tuple[ProofRow, ...] = (),
 ) -> Explanation:
     """Explain a mixer.
 
@@ -138,6 +149,7 @@ def explain(
         name: what to call it, if not by the mixer's name.
         file: where it is written.
         schedule: what `plan` made of it.
+        proofs: what is proved of that.
 
     Raises:
         ShapeError: the sizes contradict the mixer's axes.
@@ -162,6 +174,7 @@ def explain(
         states=carried,
         least_bytes=_bytes(mixer, fitted, operands, carried),
         schedule=tuple(ScheduleRow(*row) for row in rows),
+        proofs=proofs,
     )
 
 

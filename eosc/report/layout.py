@@ -71,6 +71,11 @@ def tables(explanation: Explanation) -> Iterator[Table]:
         ("use", "algorithm", "certified for", "launches"),
         tuple((x.use, x.algorithm, x.certified, x.launches) for x in e.schedule),
     )
+    yield Table(
+        "Proved over the exact reals, for every length, K and V",
+        ("what", "verdict", "where"),
+        tuple((x.subject, x.verdict, x.conditions) for x in e.proofs),
+    )
 
 
 def plain(explanation: Explanation, width: int = 100) -> str:

@@ -145,3 +145,14 @@ def test_a_wrong_algorithm_is_reported_as_not_proved(
     assert "simple_gla, torch forward" in row["unproved"]
     assert "fails" in row["unproved"]["simple_gla, torch forward"]
     assert "simple_gla, torch forward" not in row["proved"]
+
+
+def test_an_explanation_says_what_is_proved() -> None:
+    done = run("explain", spec("gla"), "--prove", "--json")
+    (found,) = json.loads(done.stdout)["mixers"]
+    rows = {each["subject"]: each for each in found["proofs"]}
+    assert rows["gla, torch backward"]["verdict"] == "proved"
+    assert rows["gla_layer, torch backward"]["conditions"] == "tau ≠ 0"
+    assert "tau ≠ 0" in run("explain", spec("gla"), "--prove").output
+    (plain,) = json.loads(run("explain", spec("gla"), "--json").stdout)["mixers"]
+    assert plain["proofs"] == []
