@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from eosc.backends.torch import module as torch_module
 from eosc.backends.torch.operator import scan_name
@@ -30,6 +30,9 @@ from eosc.schedule.program import Program, ScanStep
 from eosc.schedule.table import rows_of
 
 FORMAT = "eosc-algorithms/1"
+
+Checker: TypeAlias = Callable[[str], tuple[str, tuple[str, ...]]]
+"""Of a statement and its proof: why it is rejected (nothing if it is not), and its conditions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ def certify(
     programs: Iterable[tuple[str, Program]],
     triton: bool,
     held: Mapping[str, Any] | None = None,
+    twice: bool = False,
 ) -> Certified:
     """Prove what is printed for each program with scans.
 
@@ -110,12 +114,14 @@ def certify(
         programs: by the name of the operator.
         triton: whether Triton kernels are printed, too.
         held: the programs of a certificate, whose proofs are checked instead of new ones.
+        twice: whether the second checker evaluates each obligation, too.
     """
+    checked = _checked_twice if twice else _checked
     found: dict[str, Any] = {}
     lines: list[Line] = []
     for called, program in programs:
         known = (held or {}).get(called, {})
-        spec = _spec(program, known.get("spec"))
+        spec = _spec(program, known.get("spec"), checked)
         lines.append(_line(f"{called} is its spec", spec))
         scans: dict[str, Any] = {}
         for step in program.scans:
@@ -124,18 +130,19 @@ def certify(
                 emitted(step, triton),
                 ranges_of(program, step),
                 known.get("scans", {}).get(scan_name(step), {}),
+                checked,
             )
             lines += _scan_lines(called, scan)
         found[called] = {"spec": spec, "scans": scans}
     return Certified(found, tuple(lines))
 
 
-def _spec(program: Program, held: Mapping[str, Any] | None) -> dict[str, Any]:
+def _spec(program: Program, held: Mapping[str, Any] | None, checked: Checker) -> dict[str, Any]:
     try:
         problem, proof = prove_program(program)
     except Unreadable as reason:
         return {"unproved": str(reason)}
-    return _part(Part(problem, tuple(proof)), held)
+    return _part(Part(problem, tuple(proof)), held, checked)
 
 
 def _scan(
@@ -143,14 +150,20 @@ def _scan(
     algorithms: Mapping[str, Algorithm],
     ranges: Mapping[str, Bounds],
     held: Mapping[str, Any],
+    checked: Checker,
 ) -> dict[str, Any]:
     try:
         family = prove_family(step.scan, algorithms, ranges)
-    except Unreadable as reason:
-        return {"unproved": str(reason), "algorithms": {each: [] for each in algorithms}}
+    except Unreadable:
+        return {"parts": {}, "alone": _alone(step, algorithms, ranges, checked)}
     known = held.get("parts", {})
+    parts = {name: _part(part, known.get(name), checked) for name, part in family.parts.items()}
+    alone = {}
+    if any("unproved" in each for each in parts.values()):
+        alone["alone"] = _alone(step, algorithms, ranges, checked)
     return {
-        "parts": {name: _part(part, known.get(name)) for name, part in family.parts.items()},
+        **alone,
+        "parts": parts,
         "algorithms": {
             label: [list(goal) for goal in goals] for label, goals in family.goals.items()
         },
@@ -158,7 +171,28 @@ def _scan(
     }
 
 
-def _part(part: Part, held: Mapping[str, Any] | None) -> dict[str, Any]:
+def _alone(
+    step: ScanStep,
+    algorithms: Mapping[str, Algorithm],
+    ranges: Mapping[str, Bounds],
+    checked: Checker,
+) -> dict[str, dict[str, Any]]:
+    """For each algorithm by itself, why it is not proved, or under which conditions it is."""
+    found: dict[str, dict[str, Any]] = {}
+    for label, algorithm in algorithms.items():
+        try:
+            parts = prove_family(step.scan, {label: algorithm}, ranges).parts
+        except Unreadable as reason:
+            found[label] = {"unproved": str(reason)}
+            continue
+        answers = [checked(each.text) for each in parts.values()]
+        wrong = [reason for reason, _ in answers if reason]
+        conditions = dict.fromkeys(text for _, texts in answers for text in texts)
+        found[label] = {"unproved": wrong[0]} if wrong else {"conditions": list(conditions)}
+    return found
+
+
+def _part(part: Part, held: Mapping[str, Any] | None, checked: Checker) -> dict[str, Any]:
     """A statement's hash, its proof, and the conditions that the kernel found."""
     text = part.text
     own = json.loads(text)
@@ -166,7 +200,7 @@ def _part(part: Part, held: Mapping[str, Any] | None) -> dict[str, Any]:
     if proof != own["proof"]:
         text = json.dumps({"problem": own["problem"], "proof": proof}, separators=(",", ":"))
     digest = hashlib.sha256(json.dumps(own["problem"], sort_keys=True).encode()).hexdigest()
-    reason, conditions = _checked(text)
+    reason, conditions = checked(text)
     if reason:
         return {"statement_sha256": digest, "unproved": reason, "proof": proof}
     return {"statement_sha256": digest, "conditions": list(conditions), "proof": proof}
@@ -181,6 +215,21 @@ def _checked(text: str) -> tuple[str, tuple[str, ...]]:
     except Rejected as reason:
         return str(reason), ()
     return "", tuple(dict.fromkeys(each.text for each in found.conditions))
+
+
+@lru_cache(maxsize=256)
+def _checked_twice(text: str) -> tuple[str, tuple[str, ...]]:
+    """The same, with every obligation evaluated at random points by the second checker."""
+    from eosc.prove.second import Separated, evaluate
+
+    reason, conditions = _checked(text)
+    if not reason:
+        whole = json.loads(text)
+        try:
+            evaluate(whole["problem"], whole["proof"])
+        except Separated as error:
+            return f"the second checker: {error}", ()
+    return reason, conditions
 
 
 def _exponent(step: ScanStep, algorithm: Algorithm) -> str | None:
@@ -200,16 +249,14 @@ def _line(subject: str, part: Mapping[str, Any]) -> Line:
 
 
 def _scan_lines(called: str, scan: Mapping[str, Any]) -> Iterable[Line]:
-    for label, goals in scan["algorithms"].items():
+    alone = scan.get("alone", {})
+    for label, goals in scan.get("algorithms", {each: [] for each in alone}).items():
         subject = f"{called}, {label}"
-        if "unproved" in scan:
-            yield Line(subject, unproved=scan["unproved"])
+        if alone:
+            yield _line(subject, alone[label])
             continue
-        names: Sequence[str] = [*dict.fromkeys(part for part, _ in goals)]
-        parts = [scan["parts"][name] for name in names]
-        wrong = [each["unproved"] for each in parts if "unproved" in each]
-        exponent = scan["exponents"][label]
-        if exponent is not None and exponent.startswith("unsafe"):
-            wrong.append(exponent)
-        conditions = dict.fromkeys(text for each in parts for text in each.get("conditions", ()))
-        yield Line(subject, tuple(conditions), "; ".join(wrong))
+        parts = [scan["parts"][name] for name in dict.fromkeys(part for part, _ in goals)]
+        exponent = scan["exponents"][label] or ""
+        wrong = exponent if exponent.startswith("unsafe") else ""
+        conditions = dict.fromkeys(text for each in parts for text in each["conditions"])
+        yield Line(subject, tuple(conditions), wrong)
