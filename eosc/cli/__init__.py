@@ -16,10 +16,11 @@ from eosc.cli.explain import explain
 from eosc.cli.fmt import fmt
 from eosc.cli.graph import graph
 from eosc.cli.group import eosc
+from eosc.cli.identify import identify
 from eosc.cli.new import new
 from eosc.cli.prove import prove
 
-for _verb in (new, check, fmt, explain, graph, build, dump, prove, check_cert, doctor):
+for _verb in (new, check, fmt, explain, graph, build, dump, prove, check_cert, identify, doctor):
     eosc.add_command(_verb)
 
 main = eosc

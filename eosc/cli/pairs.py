@@ -34,7 +34,7 @@ def compared(left: str, right: str, where: str, assume: tuple[str, ...], loader:
     """
     from eosc.prove.reading import Asked, asked
 
-    (own, first), (other, second) = _given(left), _given(right)
+    (own, first), (other, second) = given_by(left), given_by(right)
     if own == other:
         own, other = f"{own}_A", f"{other}_B"
     claim = f"prove {own}{_fixed(left)} == {other}{_fixed(right)}"
@@ -53,7 +53,7 @@ def _claims(target: Target) -> bool:
     return any(isinstance(each, ast.Theorem | ast.Claim) for each in module.items)
 
 
-def _given(text: str) -> tuple[str, Given]:
+def given_by(text: str) -> tuple[str, Given]:
     """The name of the one mixer that an argument names, and its place."""
     from eosc.api import load
     from eosc.prove.reading import Given

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,16 +90,26 @@ def statements(path: Path, loader: Loader | None = None) -> tuple[Stated, ...]:
     return tuple(found)
 
 
-def asked(question: Asked, loader: Loader | None = None) -> Stated:
+def asked(
+    question: Asked,
+    loader: Loader | None = None,
+    definitions: Mapping[str, Definition] | None = None,
+) -> Stated:
     """A claim about given mixers.
+
+    Args:
+        question: the claim, and the mixers' places.
+        loader: finds what their files import.
+        definitions: the mixers, where they have been read already.
 
     Raises:
         OSError: a file cannot be read.
         EosError: a file or the claim has errors, or a file has no such mixer.
     """
-    loader = loader or Loader()
+    loader, read = loader or Loader(), definitions or {}
     names: dict[str, Definition | None] = {
-        alias: definition_of(given, loader) for alias, given in question.given
+        alias: read[alias] if alias in read else definition_of(given, loader)
+        for alias, given in question.given
     }
     source = Source("<claim>", question.text)
     module, found = parse(source)
