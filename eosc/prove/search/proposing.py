@@ -18,6 +18,8 @@ from eosc.prove.search.eigenbasis import in_modes, mode_closed_form, spectrum
 from eosc.prove.search.krylov import change_of_basis, system
 from eosc.prove.search.ladders import growths, ladder
 from eosc.prove.search.multipliers import Rule, TooLong, Use, rules
+from eosc.prove.search.potentials import potentials, telescope
+from eosc.prove.search.pseudovalues import wy_form
 from eosc.prove.search.relations import Claim, hinted, holds, relations
 from eosc.prove.search.sampling import Costly, Point, agree, points
 from eosc.prove.search.saturation import saturated
@@ -25,12 +27,15 @@ from eosc.prove.search.structure import (
     Definitions,
     NotElementwise,
     definitions_of,
+    later,
     memories_of,
     reads,
     unfolded,
 )
 
 Step = dict[str, Any]
+
+_MOST_POTENTIALS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +75,16 @@ def _using(found: tuple[Use, ...]) -> list[Step]:
     ]
 
 
-def induction(claims: tuple[Claim, ...], using: tuple[Use, ...] = ()) -> Step:
-    """The step that shows the claims of memories that read one another."""
+def induction(
+    claims: tuple[Claim, ...], using: tuple[Use, ...] = (), *, strong: bool = False
+) -> Step:
+    """The step that shows the claims of memories that read one another.
+
+    strong: the one claim is of a recurrence that reads more of its past than one token.
+    """
+    if strong and len(claims) == 1:
+        one = {"definition": claims[0].memory, "closed": listed(claims[0].closed)}
+        return {"rule": "strong", **one, "using": _using(using)}
     written = [{"definition": each.memory, "closed": listed(each.closed)} for each in claims]
     return {"rule": "induction", "claims": written, "using": _using(using)}
 
@@ -99,13 +112,21 @@ def candidate(
     steps = [lemma(each, inner, listed) for each, inner in padded]
     for group in claims:
         found = _multipliers(of_step, group[0], definitions, known, ruled)
-        steps.append(induction(group, found if len(group) == 1 else ()))
+        strong = _reads_its_past(definitions[group[0].memory])
+        steps.append(induction(group, found if len(group) == 1 else (), strong=strong))
         known |= {each.memory: each for each in group}
     for goal in problem.goals:
         climbed = None if growth is None else ladder(goal, growth, listed)
         found = () if climbed else _multipliers(of_goal, goal, definitions, known, ruled)
         steps.append(climbed or equality(goal, found))
     return Candidate(strategy, claims, tuple(steps))
+
+
+def _reads_its_past(memory: Definition) -> bool:
+    """Whether a recurrence reads itself elsewhere than a token before."""
+    before = later({memory.parameters[memory.along]: 1}, -memory.step)
+    own = [each for each in reads(memory.body) if each[1] == memory.name]
+    return any(each[2 + memory.along] != before for each in own)
 
 
 def _multipliers(
@@ -241,6 +262,17 @@ def rebased(given: Setting, known: dict[str, Claim]) -> dict[str, Claim]:
     return dict(known)
 
 
+def pseudovalued(given: Setting, known: dict[str, Claim]) -> dict[str, Claim]:
+    """Memories that erase, as keys times values that the statement defines."""
+    found: dict[str, Claim] = {}
+    for memory in given.memories:
+        if memory.name not in known:
+            claim = wy_form(memory, given.definitions, given.memories, given.samples)
+            if claim is not None and given.bears(claim):
+                found[memory.name] = claim
+    return found
+
+
 def in_spectrum(given: Setting) -> Iterator[dict[str, Claim]]:
     """Dense memories in the basis that their matrix is written in."""
     spectra = {each.name: spectrum(each, given.definitions) for each in given.memories}
@@ -307,6 +339,10 @@ def search(
             yield candidate(problem, strategy, grouped(claims, given.definitions))
         if time.monotonic() > until:
             return
+    for number, potential in enumerate(potentials(problem.goals[0], given.definitions)):
+        if len(problem.goals) == 1 and number < _MOST_POTENTIALS:
+            step = telescope(problem.goals[0], potential, listed)
+            yield Candidate("a potential that telescopes", (), (step,))
     for claims in tried[:2]:
         for growth in growths(problem.goals[0], given.definitions, claims):
             groups = grouped(claims, given.definitions)
@@ -327,6 +363,9 @@ def _strategies(given: Setting) -> Iterator[tuple[str, dict[str, Claim]]]:
         yield "the basis of a matrix and closed forms", {**claims, **rest}
     rest = closed_forms(given.memories, given.definitions, pairs)
     yield "related memories and closed forms", {**pairs, **rest}
+    written = pseudovalued(given, pairs)
+    if written:
+        yield "pseudo-values", {**pairs, **written}
     yield "closed forms", closed_forms(given.memories, given.definitions, {})
     reached = saturated(given.problem)
     if reached is not None and reached.equal is False:
