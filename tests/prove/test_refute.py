@@ -516,3 +516,28 @@ def test_a_formula_is_evaluated_alone() -> None:
     formula = problem.goals[0].right
     value = evaluate(problem, formula, inputs=inputs, sizes={K: 1, V: 1}, env={"t": 0, "b": 0})
     assert value == 0.5
+
+
+# Algorithms of the IR: statements with many times.
+
+
+def test_a_lowering_is_not_separated_and_its_bugs_are() -> None:
+    from eosc.lowering import chunk
+    from eosc.lowering.parts import Form
+    from eosc.prove.algorithms.proof import prove_algorithm
+    from eosc.prove.algorithms.scalars import Unreadable
+
+    from .test_algorithms import mutated, scan_of
+
+    scan = scan_of("K")
+    algorithm = chunk.forward(scan, Form(4, 2))
+    assert separate(prove_algorithm(scan, algorithm)[0], seconds=0.3) is False
+    fallen = []
+    for label, other in mutated(algorithm):
+        if "i-1" in label or "missing decay" in label or "other start" in label:
+            try:
+                problem, _ = prove_algorithm(scan, other)
+            except Unreadable:
+                continue
+            fallen.append(separate(problem, seconds=0.5))
+    assert len(fallen) >= 4 and all(fallen)

@@ -16,7 +16,7 @@ from typing import TypeAlias
 from flint import fmpq
 
 from eosc.prove.formula import TIME, Equation, Formula, Problem
-from eosc.prove.refute.evaluation import Entry, Evaluator, Source, nodes
+from eosc.prove.refute.evaluation import Entry, Evaluator, Source, allowed, nodes
 from eosc.prove.refute.numbers import Gaussian, Rationals, Undefined
 from eosc.prove.refute.sampling import Regime, Sampler, within
 
@@ -53,6 +53,7 @@ class Constraints:
         self._reads = _Reads(problem)
         self._exact = Evaluator(problem, Rationals())
         self._rules: dict[str, _Rule] = {}
+        self._times: dict[str, int] = {}
         self._static = [each for each in problem.hypotheses if not self._reads(each)]
         self._moving = [each for each in problem.hypotheses if self._reads(each)]
         for each in self._moving:
@@ -60,7 +61,7 @@ class Constraints:
 
     def allowed(self, sizes: Mapping[str, int]) -> bool:
         """Whether the hypotheses that read no symbol hold for these sizes."""
-        self._exact.reset(sizes, _absent)
+        self._exact.reset(sizes, _absent, self._times)
         try:
             return all(
                 value.is_zero()
@@ -71,9 +72,17 @@ class Constraints:
             return False
 
     def source(
-        self, regime: Regime, sizes: Mapping[str, int], inputs: dict[Entry, Fraction]
+        self,
+        regime: Regime,
+        sizes: Mapping[str, int],
+        times: Mapping[str, int],
+        inputs: dict[Entry, Fraction],
     ) -> Source:
-        """Where values come from; every entry that is drawn is put into `inputs`."""
+        """Where values come from; every entry that is drawn is put into `inputs`.
+
+        times: of the problem's own times, here and for what is checked next.
+        """
+        self._times = dict(times)
 
         def draw(name: str, arguments: tuple[int, ...]) -> Fraction:
             entry = (name, arguments)
@@ -111,7 +120,7 @@ class Constraints:
             entry = (name, arguments)
             return given[entry] if entry in given else draw(name, arguments)
 
-        self._exact.reset(sizes, known)
+        self._exact.reset(sizes, known, self._times)
         moments = _moments(self._problem, given)
         try:
             return all(self._met(each, sizes, moments) for each in self._moving)
@@ -131,8 +140,8 @@ class Constraints:
             for _, sort in each.parameters
         ]
         for where in itertools.islice(itertools.product(*ranges), _MOST_INSTANCES):
-            env = dict(zip(names, where, strict=True))
-            if self._exact.allowed(each.facts, env):
+            env = {**self._times, **dict(zip(names, where, strict=True))}
+            if allowed(each.facts, env):
                 yield self._exact(each.left, env) - self._exact(each.right, env)
 
     def _solve_for(self, each: Equation) -> None:
@@ -160,7 +169,7 @@ class Constraints:
                 value = self._sampler.draw(Regime("signed"), name, arguments)
                 return value * factor if name in group else value
 
-            self._exact.reset(sizes, draw)
+            self._exact.reset(sizes, draw, self._times)
             try:
                 found.append(list(self._instances(each, sizes, {TIME: range(1, 3)})))
             except Undefined:
@@ -217,7 +226,7 @@ class Constraints:
             return trial.setdefault((name, arguments), Fraction(0))
 
         def residuals() -> list[Fraction]:
-            self._exact.reset(sizes, tried)
+            self._exact.reset(sizes, tried, self._times)
             values = self._instances(rule.hypothesis, sizes, moments)
             return [_fraction(part) for value in values for part in (value.re, value.im)]
 

@@ -7,11 +7,11 @@ not hide a mistake of the other.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, TypeAlias
 
-from eosc.prove.formula import Definition, Formula, Problem
+from eosc.prove.formula import Definition, Formula, Problem, Time
 from eosc.prove.refute.numbers import Domain, Number, Undefined
 
 Environment: TypeAlias = dict[str, int]
@@ -30,7 +30,6 @@ class OutOfTime(Exception):
 class Evaluator:
     """The value of formulas over a problem's symbols and definitions.
 
-    preset: values of definitions that stand in place of their own, by name and arguments.
     deadline: of `time.thread_time`, after which a definition raises OutOfTime.
     """
 
@@ -40,6 +39,7 @@ class Evaluator:
         self.deadline = float("inf")
         self.sizes: Mapping[str, int] = {}
         self._source: Source = _nothing
+        self._times: dict[str, int] = {}
         self._values: dict[Entry, Number] = {}
         self._known: dict[Entry, Number] = {}
         self._compiled: dict[int, tuple[Formula, Compiled]] = {}
@@ -49,17 +49,18 @@ class Evaluator:
         self._lookups: dict[str, Callable[[tuple[int, ...]], Number]] = {}
 
     def reset(
-        self,
-        sizes: Mapping[str, int],
-        source: Source,
-        preset: Mapping[Entry, Number] | None = None,
+        self, sizes: Mapping[str, int], source: Source, times: Mapping[str, int] | None = None
     ) -> None:
-        """Move to another point: sizes of axes, and where the symbols' values come from."""
+        """Move to another point.
+
+        sizes: of the axes. source: where the symbols' values come from. times: of the problem's
+        own times, which definitions may read.
+        """
         self.sizes = sizes
         self._source = source
+        self._times = dict(times or {})
         self._values.clear()
         self._known.clear()
-        self._known.update(preset or {})
 
     def __call__(self, formula: Formula, env: Environment) -> Number:
         """The value of a formula; env gives its free times and indices.
@@ -73,14 +74,6 @@ class Evaluator:
     def entry(self, name: str, arguments: tuple[int, ...]) -> Number:
         """The value of a symbol or a definition."""
         return self._lookup(name)(arguments)
-
-    def moment(self, written: Mapping[str, int], env: Environment) -> int:
-        """The value of a time."""
-        return sum(n if not name else n * env[name] for name, n in written.items())
-
-    def allowed(self, facts: Any, env: Environment) -> bool:
-        """Whether every fact `low <= high` holds."""
-        return all(self.moment(low, env) <= self.moment(high, env) for low, high in facts)
 
     def _number(self, value: Fraction) -> Number:
         found = self._numbers.get(value)
@@ -156,8 +149,8 @@ class Evaluator:
                 return found
             if time.thread_time() > self.deadline:
                 raise OutOfTime
-            env = dict(zip(parameters, arguments, strict=True))
-            if each.facts and not self.allowed(each.facts, env):
+            env = {**self._times, **dict(zip(parameters, arguments, strict=True))}
+            if each.facts and not allowed(each.facts, env):
                 raise Undefined(f"{name} where its facts do not hold")
             self._known[key] = _PENDING
             try:
@@ -285,6 +278,16 @@ class Evaluator:
     def _real(self, formula: Formula) -> Compiled:
         inner, real = self._compile(formula[1]), self.domain.real
         return lambda env: real(inner(env))
+
+
+def moment(written: Mapping[str, int], env: Mapping[str, int]) -> int:
+    """The value of a time."""
+    return sum(n if not name else n * env[name] for name, n in written.items())
+
+
+def allowed(facts: Iterable[tuple[Time, Time]], env: Mapping[str, int]) -> bool:
+    """Whether every fact `low <= high` holds."""
+    return all(moment(low, env) <= moment(high, env) for low, high in facts)
 
 
 def _nothing(name: str, arguments: tuple[int, ...]) -> Fraction:

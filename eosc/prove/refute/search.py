@@ -19,13 +19,12 @@ from eosc.prove.formula import TIME, Equation, Formula, Problem
 from eosc.prove.refute.constraints import Constraints
 from eosc.prove.refute.evaluation import (
     Entry,
-    Environment,
     Evaluator,
     OutOfTime,
     Source,
-    nodes,
 )
 from eosc.prove.refute.numbers import Balls, Undefined
+from eosc.prove.refute.points import Point, Points
 from eosc.prove.refute.sampling import FIXED, Regime, Sampler, within
 from eosc.prove.refute.witness import Witness, decimals
 
@@ -33,23 +32,9 @@ FAST = 0.05
 """Seconds of the first pass."""
 
 _PRECISION, _HIGHEST_PRECISION = 128, 1024
-_LONGEST, _WIDEST, _EARLIEST = 4, 3, 2
-_MOST_POINTS, _MOST_MOMENTS = 16, 3000
+_MOST_PLACES = 16
 _TIDY_SECONDS = 0.03
 _TURN, _RETRIES = 0.008, 4
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """Free times and sizes of axes."""
-
-    times: tuple[tuple[str, int], ...]
-    sizes: tuple[tuple[str, int], ...]
-
-    @property
-    def weight(self) -> int:
-        """How large it is: a smaller counterexample is the better one."""
-        return sum(abs(n) for _, n in self.times) + sum(n - 1 for _, n in self.sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +109,7 @@ def evaluate(
         formula: over its symbols and definitions.
         inputs: the entries of symbols, by name and arguments.
         sizes: of the axes.
-        env: of the formula's free times and indices.
+        env: of the formula's free times and indices, and of the problem's own times.
 
     Raises:
         Undefined: it has no value there, or an entry is missing.
@@ -136,7 +121,7 @@ def evaluate(
         return inputs[name, arguments]
 
     evaluator = Evaluator(problem, Balls())
-    evaluator.reset(sizes, given)
+    evaluator.reset(sizes, given, env)
     with ctx.workprec(_PRECISION):
         return evaluator(formula, dict(env or {}))
 
@@ -170,10 +155,7 @@ class _Search:
         self.bounds = {each.name: each.bounds for each in problem.symbols}
         self.free = [name for name, sort in goal.parameters if sort != TIME]
         self.axes = {name: sort for name, sort in goal.parameters if sort != TIME}
-        self.facts = (*problem.facts, *goal.facts)
-        self.times = _free_times(problem, goal)
-        self.least = _least_sizes(problem, goal)
-
+        self.points = Points(problem, goal, self.constraints.allowed, seed)
         self.exhausted = False
         self.meaningful = False
         self._attempts = self._all_attempts()
@@ -202,7 +184,7 @@ class _Search:
 
     def _all_attempts(self) -> Iterator[Hit | None]:
         """At growing points, with every regime at each."""
-        for points, seeds in self._plan():
+        for points, seeds in self.points.plan():
             for point in points:
                 names: list[str] = []
                 for regime in self._regimes(names, seeds):
@@ -217,54 +199,6 @@ class _Search:
             except OutOfTime:
                 yield None
 
-    def _plan(self) -> Iterator[tuple[list[Point], int]]:
-        """Points and how often each is tried with other inputs (0: the first regimes only)."""
-        ladder = list(self._ladder())
-        if not ladder:
-            return
-        smallest = ladder[:1]
-        shapes = [
-            next((each for each in ladder if _all_at_least(each, steps, size)), ladder[-1])
-            for steps, size in ((1, 2), (_LONGEST, 2), (2, _WIDEST))
-        ]
-        yield smallest, 1
-        yield shapes, 0
-        yield shapes, 1
-        yield [*smallest, *shapes], 3
-        yield ladder, 3
-        for seeds in itertools.count(6, 6):
-            yield ladder, seeds
-
-    def _ladder(self) -> list[Point]:
-        """Every point up to the longest and widest that the facts allow, smallest first."""
-        axes = self.problem.axes
-        longest = _LONGEST
-        while longest > 1 and (longest + _EARLIEST + 1) ** len(self.times) > _MOST_MOMENTS:
-            longest -= 1
-        widest = _WIDEST if len(axes) < 4 else _WIDEST - 1
-        # Times before the first token are reached where no fact excludes them.
-        moments = [
-            each
-            for each in itertools.product(range(-_EARLIEST, longest + 1), repeat=len(self.times))
-            if self._allowed(dict(zip(self.times, each, strict=True)))
-        ]
-        widths = itertools.product(
-            *(
-                range(self.least.get(axis, 1), max(widest, self.least.get(axis, 1)) + 1)
-                for axis in axes
-            )
-        )
-        points = [
-            Point(tuple(zip(self.times, when, strict=True)), tuple(zip(axes, wide, strict=True)))
-            for wide in widths
-            if self.constraints.allowed(dict(zip(axes, wide, strict=True)))
-            for when in moments
-        ]
-        return sorted(points, key=lambda each: each.weight)
-
-    def _allowed(self, env: Environment) -> bool:
-        return self.evaluator.allowed(self.facts, env)
-
     def _regimes(self, names: list[str], seeds: int) -> Iterator[Regime]:
         """What to try; `names` fills up with the symbols that the first attempts read."""
         for regime in self.sampler.regimes(names, seeds):
@@ -272,20 +206,25 @@ class _Search:
 
     def _attempt(self, point: Point, regime: Regime, names: list[str] | None = None) -> Hit | None:
         inputs: dict[Entry, Fraction] = {}
-        draw = self.constraints.source(regime, dict(point.sizes), inputs)
+        draw = self.constraints.source(regime, dict(point.sizes), self._own(point), inputs)
         hit = self._evaluate(point, regime, inputs, draw)
         if names is not None:
             names.extend(dict.fromkeys(name for name, _ in inputs if name not in names))
         return hit
+
+    def _own(self, point: Point) -> dict[str, int]:
+        """The problem's own times, without the parameters of the goal."""
+        bound = {name for name, _ in self.goal.parameters}
+        return {name: n for name, n in point.times if name not in bound}
 
     def _evaluate(
         self, point: Point, regime: Regime, inputs: dict[Entry, Fraction], draw: Source
     ) -> Hit | None:
         sizes = dict(point.sizes)
         self.balls.stand_ins.clear()
-        self.evaluator.reset(sizes, draw)
+        self.evaluator.reset(sizes, draw, self._own(point))
         ranges = [range(sizes[self.axes[name]]) for name in self.free]
-        for where in itertools.islice(itertools.product(*ranges), _MOST_POINTS):
+        for where in itertools.islice(itertools.product(*ranges), _MOST_PLACES):
             indices = tuple(zip(self.free, where, strict=True))
             env = {**dict(point.times), **dict(indices)}
             try:
@@ -298,7 +237,7 @@ class _Search:
             return Hit(point, regime, indices, inputs, *sides, stand_ins)
         return None
 
-    def _sides(self, env: Environment) -> tuple[Any, Any] | None:
+    def _sides(self, env: dict[str, int]) -> tuple[Any, Any] | None:
         """The two values where they are certainly different."""
         if time.thread_time() > self.evaluator.deadline:
             raise OutOfTime
@@ -313,7 +252,7 @@ class _Search:
         """The first point of the ladder that separates, with the regime of the hit and others."""
         tried = [hit.regime, replace(hit.regime, pool="small"), Regime("small"), Regime("signed")]
         tried += [replace(hit.regime, seed=seed) for seed in range(1, 4)]
-        for point in self._ladder():
+        for point in self.points.ladder:
             if point.weight >= hit.point.weight:
                 break
             for regime in dict.fromkeys(tried):
@@ -370,33 +309,3 @@ class _Search:
             right=right,
             stand_ins=hit.stand_ins,
         )
-
-
-def _all_at_least(point: Point, time_: int, size: int) -> bool:
-    return all(n >= time_ for _, n in point.times) and all(n >= size for _, n in point.sizes)
-
-
-def _free_times(problem: Problem, goal: Equation) -> tuple[str, ...]:
-    """The goal's times, and those that it and the problem's facts leave free."""
-    found = [name for name, sort in goal.parameters if sort == TIME]
-    for fact in (*problem.facts, *goal.facts):
-        for side in fact:
-            found += [name for name in side if name]
-    return tuple(dict.fromkeys(found))
-
-
-def _least_sizes(problem: Problem, goal: Equation) -> dict[str, int]:
-    """The sizes that axes must have since an element of them is named by its number."""
-    sorts = {each.name: each.sorts for each in problem.symbols}
-    sorts |= {each.name: each.sorts for each in problem.definitions}
-    found: dict[str, int] = {}
-    formulas: list[Formula] = [goal.left, goal.right]
-    for each in problem.definitions:
-        formulas += [each.body] if each.base is None else [each.body, each.base]
-    for node in itertools.chain.from_iterable(map(nodes, formulas)):
-        if node[0] != "at":
-            continue
-        for sort, argument in zip(sorts.get(node[1], ()), node[2:], strict=False):
-            if isinstance(argument, int) and sort in problem.axes:
-                found[sort] = max(found.get(sort, 1), argument + 1)
-    return found
