@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections.abc import Iterator, Mapping
@@ -12,12 +11,11 @@ from typing import Any
 
 import pytest
 
-from eosc.algebra.scalar import Arg, Fn, fn
+from eosc.algebra.scalar import Fn, fn
 from eosc.ir.nodes import (
     END,
     START,
     Algorithm,
-    Array,
     Decay,
     Kernel,
     Load,
@@ -38,52 +36,11 @@ from eosc.lowering.scan import Scan
 from eosc.prove.algorithms.proof import prove_algorithm
 from eosc.prove.algorithms.scalars import Unreadable
 from eosc.prove.formula import Equation, Formula, Problem, as_json
-from eosc.prove.kernel import Checked, Rejected, check
+from eosc.prove.kernel import Rejected
+from tests.prove.scans import proved, scan_of
 
 DECAYS = ("", "0", "K", "V", "KV", "0K", "0V", "0KV", "c", "cK")
 SIZES = {"K": 2, "V": 3}
-
-
-def load(name: str, *axes: str, per: Per = Per.TOKEN) -> Load:
-    return Load(name, dims=("i", *axes) if per is Per.TOKEN else axes)
-
-
-def scan_of(decays: str, inclusive: bool = True) -> Scan:
-    """A scan with raw q, k, v and the decays named: 0, K, V per token; c is constant in time."""
-    operands = [
-        Array("q", ("K",), Per.TOKEN),
-        Array("k", ("K",), Per.TOKEN),
-        Array("v", ("V",), Per.TOKEN),
-        Array("scale", (), Per.CALL),
-    ]
-    logs: dict[str, Value] = {}
-    axes = {"0": (), "K": ("K",), "V": ("V",)}
-    constant = "c" in decays
-    for letter in decays.replace("c", "") or ("0" if constant else ""):
-        per = Per.HEAD if constant else Per.TOKEN
-        operands.append(Array(f"g{letter}", axes[letter], per, log=True))
-        logs[letter] = load(f"g{letter}", *axes[letter], per=per)
-    shrink = Map(fn("silu", Arg("q")), (("q", load("q", "K")),), dims=("i", "K"))
-    expand = Map(
-        Arg("k") * fn("sigmoid", Arg("q")),
-        (("k", load("k", "K")), ("q", load("q", "K"))),
-        dims=("i", "K"),
-    )
-    return Scan(
-        "m",
-        "K",
-        "V",
-        tuple(operands),
-        tuple(each.name for each in operands if each.per is not Per.CALL),
-        shrink,
-        expand,
-        load("v", "V"),
-        log_scalar=logs.get("0"),
-        log_key=logs.get("K"),
-        log_value=logs.get("V"),
-        scale=Load("scale", dims=()),
-        inclusive=inclusive,
-    )
 
 
 class World:
@@ -204,12 +161,6 @@ def algorithms(scan: Scan, form: Form) -> tuple[Algorithm, ...]:
         token.forward(scan),
         token.backward(scan),
     )
-
-
-def proved(scan: Scan, algorithm: Algorithm) -> Checked:
-    """What the kernel says of an algorithm, through JSON as a certificate holds it."""
-    problem, proof = prove_algorithm(scan, algorithm)
-    return check(json.loads(json.dumps(as_json(problem))), json.loads(json.dumps(proof)))
 
 
 @pytest.mark.parametrize(("decays", "inclusive"), SCANS)

@@ -129,8 +129,7 @@ class _Statement:
                 self.recurrence.symbols.setdefault(each.name, array_symbol(each))
 
     def problem(self) -> Problem:
-        lengths = {each.chunk for each in self.algorithm.kernels}
-        if len(lengths) != 1:
+        if len(_lengths(self.algorithm)) != 1:
             raise Unreadable("kernels with chunks of different lengths")
         for launch in self.algorithm.launches:
             if isinstance(launch, SegmentScan):
@@ -472,6 +471,11 @@ def _needed(kernel: Kernel) -> set[str]:
             continue
         found |= {each.name for each in walk(statement.value) if isinstance(each, Use)}
     return found
+
+
+def _lengths(algorithm: Algorithm) -> set[int]:
+    """The chunk lengths of the kernels."""
+    return {each.chunk for each in algorithm.kernels}
 
 
 def _over_tokens(value: Formula) -> Formula:
