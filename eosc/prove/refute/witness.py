@@ -11,6 +11,9 @@ from flint import arb
 from eosc.prove.formula import TIME
 from eosc.prove.refute.evaluation import Entry
 
+_WHOLE = ("output", "identity")
+"""Goals that are the claim itself; others are one of the laws that it stands for."""
+
 _DIGITS = 12
 _MOST_SHOWN = 24
 _MOST_DIGITS = 60
@@ -24,7 +27,6 @@ class Witness:
     entry of a symbol that was read, exactly. sorts: of the symbols' arguments. left, right: the
     two values, in decimals.
     stand_ins: functions without a known meaning, for which a fixed function was taken.
-    reason: of a property, which law of its form fails.
     """
 
     goal: str
@@ -36,7 +38,6 @@ class Witness:
     left: str
     right: str
     stand_ins: tuple[str, ...] = ()
-    reason: str = ""
 
     @property
     def length(self) -> int:
@@ -55,7 +56,6 @@ class Witness:
             "left": self.left,
             "right": self.right,
             "stand_ins": list(self.stand_ins),
-            "reason": self.reason,
         }
 
     @classmethod
@@ -82,7 +82,6 @@ class Witness:
                 left=_text(data["left"]),
                 right=_text(data["right"]),
                 stand_ins=tuple(_text(each) for each in data["stand_ins"]),
-                reason=_text(data["reason"]),
             )
         except (KeyError, TypeError, ValueError, ZeroDivisionError, AttributeError) as error:
             raise ValueError(f"not a witness: {error}") from error
@@ -98,9 +97,8 @@ class Witness:
         values = f"{left} = {self.left}, {right} = {self.right}"
         given = "; ".join(self._given())
         place = f" at {', '.join(point)}{where}" if point else ""
-        text = f"REFUTED{place}: {values}"
-        if self.reason:
-            text += f", {self.reason}"
+        law = "" if self.goal.split(".")[0] in _WHOLE else f" in {self.goal}"
+        text = f"REFUTED{place}{law}: {values}"
         if given:
             text += f" ({given})"
         if self.stand_ins:
