@@ -17,8 +17,8 @@ from eosc.schedule.program import Program, ScanStep
 from eosc.testing import zoo
 
 PROVED = (
-    "dfw", "gla", "hgrn2", "linear_attention", "mamba2", "retnet_norot", "rwkv6", "simple_gla",
-    "tnl",
+    "dfw", "gla", "hgrn2", "lightnet", "linear_attention", "mamba2", "retnet_norot", "retnet_rope",
+    "rope_la", "rwkv6", "simple_gla", "tnl",
 )  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def times(value: Value, factor: Value) -> Map:
 @pytest.mark.parametrize("name", PROVED)
 def test_a_program_is_its_spec(name: str) -> None:
     program = PIPELINE.program(zoo.mixer(name))
-    assert proved(program).goals == ("output",)
+    assert all(each.startswith("output") for each in proved(program).goals)
     inside = PIPELINE.inside(program)
     if inside is not None:
         assert proved(inside).goals == ("output",)

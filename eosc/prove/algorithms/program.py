@@ -17,7 +17,7 @@ from eosc.prove.algorithms.recurrence import Bounds, Recurrence
 from eosc.prove.algorithms.scalars import Unreadable
 from eosc.prove.formula import TIME, ZERO, Definition, Equation, Formula, Problem, Time
 from eosc.prove.statements.draft import Draft
-from eosc.prove.statements.environment import Environment, Names, Place, Unstated
+from eosc.prove.statements.environment import Environment, Names, Place, Unstated, suffix
 from eosc.prove.statements.layouts import layouts
 from eosc.prove.statements.mixers import Side
 from eosc.prove.statements.reading import Text
@@ -77,14 +77,18 @@ class _Around:
         """A name at a token time."""
         if term.name != self.step.result:
             return self.side.read(term, time, env)
-        index = place_of(self.step.scan.value, env, term).index
-        if index is None:
-            raise Unreadable("the output's axis is split")
-        return formula.at(OUTPUT, time, index)
+        place = place_of(self.step.scan.value, env, term)
+        if place.index is None:
+            raise Unreadable("the output's axis has a known size")
+        return formula.at(OUTPUT + suffix((place,)), time, place.index)
 
 
 class _Program:
-    """The statement of one program with one scan."""
+    """The statement of one program with one scan.
+
+    An axis that is split into digits (for a rotation of pairs) makes a scan of its own for each
+    digit: the memory decays elementwise.
+    """
 
     def __init__(self, program: Program, step: ScanStep) -> None:
         self.program, self.step, self.mixer = program, step, program.mixer
@@ -92,27 +96,55 @@ class _Program:
         self.draft = Draft(layouts(mixer.axes, list(terms_of(mixer))))
         text = Text(mixer.name, mixer.axes, mixer.declarations, mixer.order)
         self.side = Side(text, self.draft, "spec.")
+        self.sorts: dict[str, str] = {}
         for axis in (step.scan.key, step.scan.value):
-            layout = self.draft.layouts[axis]
-            if layout.radices or layout.sort != axis:
-                raise Unreadable(f"the axis {axis} is split")
+            sort = self.draft.layouts[axis].sort
+            if sort is None:
+                raise Unreadable(f"the axis {axis} has a known size")
+            self.sorts[axis] = sort
 
     def proved(self) -> tuple[Problem, list[dict[str, Any]]]:
         self.side.enter()
-        meanings = {each.name: self.array(each) for each in self.step.scan.operands}
-        recurrence = Recurrence(self.step.scan, False, low={}, initial=ZERO, raw=meanings)
-        for each in recurrence.definitions.values():
-            timed = each.sorts[:1] == (TIME,) and each.start is None
-            self.draft.define(replace(each, facts=(AT_A_TOKEN,)) if timed else each)
-        output = recurrence.output({"t": 1})
-        value = self.step.scan.value
-        self.draft.define(
-            Definition(OUTPUT, ("t", "b"), (TIME, value), output, facts=(AT_A_TOKEN,))
-        )
+        key, value = (self.draft.layouts[axis].digits() for axis in self.sorts)
+        for column in value:
+            outputs = [self.scan(row, column) for row in key]
+            name = OUTPUT + suffix((Place(column),))
+            sorts = (TIME, self.sorts[self.step.scan.value])
+            body = formula.total(outputs)
+            self.draft.define(Definition(name, ("t", "b"), sorts, body, facts=(AT_A_TOKEN,)))
         goals = tuple(self.goals())
         return self.draft.problem(goals), [*self.steps(goals)]
 
-    def array(self, array: Array) -> Meaning:
+    def scan(self, row: tuple[int, ...], column: tuple[int, ...]) -> Formula:
+        """Define the scan of one digit of each axis; its part of the output."""
+        digits = {self.step.scan.key: row, self.step.scan.value: column}
+        meanings = {each.name: self.array(each, digits) for each in self.step.scan.operands}
+        recurrence = Recurrence(self.step.scan, False, low={}, initial=ZERO, raw=meanings)
+        tail = suffix((Place(row), Place(column)))
+
+        def own(value: Any) -> Any:
+            """With the names and the axes of these digits."""
+            match value:
+                case ("at", str(name), *rest) if name in recurrence.definitions:
+                    return ("at", name + tail, *rest)
+                case ("contract", name, axis, body):
+                    return ("contract", name, self.sorts.get(axis, axis), own(body))
+                case tuple():
+                    return tuple(own(each) for each in value)
+            return value
+
+        for each in recurrence.definitions.values():
+            timed = each.sorts[:1] == (TIME,) and each.start is None
+            sorts = tuple(self.sorts.get(sort, sort) for sort in each.sorts)
+            facts = (AT_A_TOKEN,) if timed else ()
+            body = own(each.body)
+            self.draft.define(
+                replace(each, name=each.name + tail, sorts=sorts, body=body, facts=facts)
+            )
+        found: Formula = own(recurrence.output({"t": 1}))
+        return found
+
+    def array(self, array: Array, digits: Mapping[str, tuple[int, ...]]) -> Meaning:
         """What an operand array of the scan holds, in terms of the spec's names."""
         name = dict(self.step.arguments)[array.name]
         computed = {each.name: each for each in self.program.steps if isinstance(each, Compute)}
@@ -124,7 +156,8 @@ class _Program:
             for each in (*time, *indices):
                 names.fresh(each)
             places = {
-                axis: Place((), index) for axis, index in zip(array.axes, indices, strict=True)
+                axis: Place(digits.get(axis, ()), index)
+                for axis, index in zip(array.axes, indices, strict=True)
             }
             at = time if timed else formula.moment("t")
             found = evaluate(term, Environment(names, at, places=places), self.side)
@@ -149,10 +182,14 @@ class _Program:
     def steps(self, goals: tuple[Equation, ...]) -> list[dict[str, Any]]:
         """The spec's memory is the scan's; then the outputs are equal."""
         scan = self.step.scan
-        memory = self.draft.definitions[f"spec.{scan.name}"]
-        letters: Mapping[str, str] = dict(zip(memory.sorts, memory.parameters, strict=True))
-        closed = formula.at("m", {"t": 1}, letters[scan.key], letters[scan.value])
-        claims = [{"definition": memory.name, "closed": closed}]
+        axes = self.mixer.by_name[scan.name].type.axes
+        claims = []
+        for slot in self.side.slots(axes):
+            row, column = (slot.places[axis] for axis in (scan.key, scan.value))
+            indices = [place.index for place in (row, column) if place.index is not None]
+            tail = suffix((Place(row.digits), Place(column.digits)))
+            closed = formula.at(f"m{tail}", {"t": 1}, *indices)
+            claims.append({"definition": f"spec.{scan.name}{slot.digits}", "closed": closed})
         equal = [{"rule": "equal", "goal": each.name} for each in goals]
         return [{"rule": "induction", "claims": claims}, *equal]
 
