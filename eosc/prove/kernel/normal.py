@@ -223,8 +223,16 @@ class Algebra:
         """The term with free variables renamed one to one."""
         if self.term_free(term).isdisjoint(names):
             return term
+        names = self.around(term, names)
         bounds = tuple((v, self._rename_domain(d, names)) for v, d in term[0])
         return self.canonical(bounds, tuple((self.rename(a, names), e) for a, e in term[1]))
+
+    def around(self, term: Term, names: Mapping[int, int]) -> Mapping[int, int]:
+        """The renaming less the names that the term binds itself: those are other variables."""
+        own = {variable for variable, _ in term[0]}
+        if own.isdisjoint(names):
+            return names
+        return {old: new for old, new in names.items() if old not in own}
 
     def _rename_domain(self, domain: Domain, names: Mapping[int, int]) -> Domain:
         return domain if isinstance(domain, str) else self._renamed(domain, names)
@@ -469,14 +477,8 @@ class Algebra:
                 known = {v: values[v] for v in variables(domain) if v in values}
                 domain = substitute(domain, known)
             waiting.append((variable, domain))
-        # A base that gained a constant is taken apart innermost first: a domain may use another.
-        while waiting:
-            place = next(
-                k
-                for k, (v, _) in enumerate(waiting)
-                if not any(not isinstance(d, str) and v in variables(d) for _, d in waiting)
-            )
-            variable, domain = waiting.pop(place)
+        # A base that gained a constant is taken apart under the sums around it.
+        for variable, domain in innermost_first(tuple(waiting)):
             if isinstance(domain, str):
                 found = self.bind(((variable, domain),), found)
             else:
@@ -570,37 +572,40 @@ class Algebra:
 
     def log(self, poly: Poly, strict: bool) -> Poly:
         """The logarithm; strict demands that factors it is split into are positive."""
-        pieces = self.factors(poly)
+        pieces = self.factors(poly, formal=not strict)
         if strict and len(pieces) > 1:
             self.judge(pieces)
-        return self.log_of(pieces)
+        return self.log_of(pieces, formal=not strict)
 
-    def factors(self, poly: Poly) -> list[tuple[Poly, Number]]:
-        """Factors with exponents, as a logarithm is split over them."""
+    def factors(self, poly: Poly, formal: bool) -> list[tuple[Poly, Number]]:
+        """Factors with exponents, as a logarithm is split over them.
+
+        Complex ones are only split off where an exponential undoes it: log exp(i x) is not i x.
+        """
         if not poly:
             raise Rejected("the logarithm of zero")
         together, inverses = self.together(poly)
-        content, rest = self.content(together)
+        content, rest = self.content(together, formal)
         scalar, rest = self._scalar(rest)
         pieces: list[tuple[Poly, Number]] = [(divisor, -count) for divisor, count in inverses]
         pieces += [({((), ((atom, 1),)): 1}, exponent) for atom, exponent in content]
         pieces += [(scale(UNIT, prime), exponent) for prime, exponent in _primes(scalar)]
         return pieces if rest == UNIT else [*pieces, (rest, 1)]
 
-    def log_of(self, pieces: Iterable[tuple[Poly, Number]]) -> Poly:
+    def log_of(self, pieces: Iterable[tuple[Poly, Number]], formal: bool) -> Poly:
         """The sum of the logarithms of factors."""
         found: Poly = {}
         for piece, exponent in pieces:
-            gather(found, self._log_of(piece), exponent)
+            gather(found, self._log_of(piece, formal), exponent)
         return found
 
-    def _log_of(self, poly: Poly) -> Poly:
+    def _log_of(self, poly: Poly, formal: bool) -> Poly:
         """The logarithm of one factor."""
         if len(poly) == 1:
             (bounds, powers), count = next(iter(poly.items()))
             if count == 1 and not bounds and len(powers) == 1:
                 atom, exponent = powers[0]
-                if self.nodes[atom][0] == "E":
+                if self.nodes[atom][0] == "E" and (formal or self._is_real(atom)):
                     return {self.nodes[atom][1]: exponent}
         return self.single(("L", self.keep(poly)))
 
@@ -616,7 +621,7 @@ class Algebra:
         share = Fraction(high, low)
         return share, scale(poly, 1 / share)
 
-    def content(self, poly: Poly) -> tuple[Powers, Poly]:
+    def content(self, poly: Poly, formal: bool = True) -> tuple[Powers, Poly]:
         """The atoms that every term shares, with their lowest exponents, and what is left."""
         every = [dict(powers) for _, powers in poly]
         atoms = dict.fromkeys(atom for powers in every for atom in powers)
@@ -627,6 +632,8 @@ class Algebra:
             shared = {a: e for a, e in shared.items() if not names & self._free[a]}
         skip = ("i", "d", "inv")
         common = tuple((a, e) for a, e in shared.items() if self.nodes[a][0] not in skip)
+        if not formal:
+            common = tuple((a, e) for a, e in common if self._is_real(a))
         if not common:
             return (), poly
         down = tuple((atom, -exponent) for atom, exponent in common)
@@ -634,6 +641,10 @@ class Algebra:
         for (bounds, powers), count in poly.items():
             gather(rest, self.product(count, bounds, powers + down))
         return common, rest
+
+    def _is_real(self, atom: int) -> bool:
+        poly: Poly = {((), ((atom, 1),)): 1}
+        return self.conjugate(poly) == poly
 
     def together(self, poly: Poly) -> tuple[Poly, list[tuple[Poly, int]]]:
         """The poly over a common denominator: numerator, and divisors with exponents."""
@@ -736,6 +747,18 @@ class Algebra:
             renamed = [(self.rename(a, names), e) for a, e in powers]
             gather(inside, self.product(count, (), renamed))
         return self.is_zero(inside)
+
+
+def innermost_first(bounds: Bounds) -> list[tuple[int, Domain]]:
+    """Bound variables in an order in which no domain reads one that came before."""
+    found: list[tuple[int, Domain]] = []
+    waiting = list(bounds)
+    while waiting:
+        read = {v for _, d in waiting if not isinstance(d, str) for v in variables(d)}
+        inner = [each for each in waiting if each[0] not in read]
+        found += inner
+        waiting = [each for each in waiting if each[0] in read]
+    return found
 
 
 def _bound(height: int, place: int) -> int:

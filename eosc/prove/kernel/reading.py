@@ -341,11 +341,11 @@ class Reader(Algebra):
 
     def _logarithm(self, form: Any, value: Poly, scope: Scope, vanishing: bool = False) -> Poly:
         """The logarithm of a formula under its conditions; it may vanish only inside an exp."""
-        pieces = self.factors(value)
+        pieces = self.factors(value, formal=False)
         if self.recording:
             kind = "nonnegative" if vanishing else "positive"
             self.judge(pieces, kind, signs.written(self, kind, form, scope))
-        return self.log_of(pieces)
+        return self.log_of(pieces, formal=False)
 
     def _read_sum(self, name: str, low: Any, high: Any, form: Any, scope: Scope) -> Poly:
         return self._between(name, low, high, lambda inner: self.value(form, inner), scope)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .normal import Algebra, Poly, Term
+from .normal import Algebra, Poly, Term, innermost_first
 from .times import CONSTANT, Time
 
 LIMIT = 20  # terms of a sum that are printed
@@ -19,7 +19,7 @@ def as_formula(algebra: Algebra, poly: Poly, names: Mapping[int, str]) -> Any:
         factors: list[Any] = [] if count == 1 and powers else [["number", str(count)]]
         factors += [_powered(algebra, atom, exponent, inner) for atom, exponent in powers]
         form: Any = factors[0] if len(factors) == 1 else ["mul", *factors]
-        for variable, domain in reversed(bounds):
+        for variable, domain in innermost_first(bounds):
             name = inner[variable]
             if isinstance(domain, str):
                 form = ["contract", name, domain, form]
