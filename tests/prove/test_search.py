@@ -270,6 +270,25 @@ def test_a_diagonalisable_system_under_hypotheses() -> None:
     assert isinstance(prove(Problem(*fields, inverse[:1])), Missed)
 
 
+def test_a_delta_rule_in_an_orthogonal_basis() -> None:
+    sorts = {**MIXER, "Q": ("K", "K")}
+    read = Reader(sorts)
+    rule = "{0}[t-1,x,b] - be[t]*{1}*Ctr(c, K, {2}*{0}[t-1,c,b]) + be[t]*{1}*v[t,b]"
+    keys = ("k[t,x]", "k[t,c]", "Ctr(e, K, Q[x,e]*k[t,e])", "Ctr(e, K, Q[c,e]*k[t,e])")
+    definitions = [
+        memory(read, "m", "t x b", rule.format("m", *keys[:2])),
+        memory(read, "n", "t x b", rule.format("n", *keys[2:])),
+    ]
+    right = "Ctr(x, K, Ctr(e, K, Q[x,e]*q[t+1,e])*n[t+1,x,b])"
+    stated = problem(read, definitions, OUT.format("m"), right)
+    both = (("x", "K"), ("y", "K"))
+    unit = Equation("orthogonal", both, read("Ctr(c, K, Q[c,x]*Q[c,y])"), ("delta", "x", "y"))
+    fields = (stated.axes, stated.symbols, stated.definitions, stated.goals, stated.facts)
+    found = proved(Problem(*fields, (unit,)))
+    assert found.gauge[0].found == "a matrix times a memory"
+    assert isinstance(prove(Problem(*fields)), Missed)
+
+
 def test_a_unit_key_makes_a_reflection() -> None:
     read = Reader({"k": ("K",)})
     unit = Equation("unit", (), read("Ctr(x, K, k[x]*k[x])"), number(1))
@@ -449,3 +468,19 @@ def test_goals_may_be_shown_on_their_own_time() -> None:
     right = "Sum(s, 0, t, d**(t-s-1) * u[s,b])"
     found = proved(problem(read, [padded], left, right))
     assert found.candidate.strategy == "induction on the statement"
+
+
+def test_a_companion_matrix_of_three_is_diagonal_in_another_basis() -> None:
+    names = ("c0", "c1", "c2", "d0", "d1", "d2")
+    sorts = {name: ("T", "V") for name in ("u", *names)} | {"l": (), "r": (), "s": ()}
+    read = Reader(sorts)
+    last = "(l+r+s)*c2[t-1,b] - (l*r+l*s+r*s)*c1[t-1,b] + l*r*s*c0[t-1,b] + u[t,b]"
+    definitions = [
+        memory(read, "c0", "t b", "c1[t-1,b]"),
+        memory(read, "c1", "t b", "c2[t-1,b]"),
+        memory(read, "c2", "t b", last),
+        *(memory(read, f"d{n}", "t b", f"{x}*d{n}[t-1,b] + u[t,b]") for n, x in enumerate("lrs")),
+    ]
+    right = "d0[t+1,b]/((l-r)*(l-s)) + d1[t+1,b]/((r-l)*(r-s)) + d2[t+1,b]/((s-l)*(s-r))"
+    found = proved(problem(read, definitions, "c0[t+1,b]", right))
+    assert {each.found for each in found.gauge} == {"a change of basis"}

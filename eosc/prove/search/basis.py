@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
-from typing import Any
 
-from eosc.prove.formula import TIME, Argument, Definition, Formula, add, mul, number
+from eosc.prove.formula import TIME, ZERO, Argument, Definition, Formula, add, mul, number
 from eosc.prove.search.differences import written_out
 from eosc.prove.search.multipliers import Expansion, Term, TooLong, collected
-from eosc.prove.search.rational import Field
+from eosc.prove.search.rational import divided
 from eosc.prove.search.relations import Claim, without
 from eosc.prove.search.structure import (
     Definitions,
@@ -36,11 +36,11 @@ def matrix_gauge(
     try:
         left = [_forms(each, first, group, definitions, data) for each in ours]
         right = [_forms(each, first, group, definitions, data) for each in theirs]
+        if len(data) < len(theirs) or len(data) > 2 * _LARGEST:
+            return ()
+        matrix = _solved(left, right, data)
     except TooLong:
         return ()
-    if len(data) < len(theirs) or len(data) > 2 * _LARGEST:
-        return ()
-    matrix = _solved(left, right, data)
     if matrix is None:
         return ()
     values = [_moved(reading(each), each, first) for each in theirs]
@@ -101,20 +101,11 @@ def _solved(
     left: list[dict[int, Formula]], right: list[dict[int, Formula]], data: list[object]
 ) -> list[list[Formula]] | None:
     """T with `left = T right`, by a square part of the right that has an inverse."""
-    import itertools
-
-    import sympy
-
-    field = Field()
-
-    def matrix(rows: list[dict[int, Formula]], columns: tuple[int, ...]) -> Any:
-        return sympy.Matrix(
-            [[field.value(row[x]) if x in row else sympy.S.Zero for x in columns] for row in rows]
-        )
-
     for columns in itertools.combinations(range(len(data)), len(right)):
-        ours, theirs = matrix(left, columns), matrix(right, columns)
-        inverse = field.inverse(theirs)
-        if inverse is not None:
-            return field.formulas(ours, inverse)
+        ours, theirs = (
+            [[row.get(place, ZERO) for place in columns] for row in rows] for rows in (left, right)
+        )
+        found = divided(ours, theirs)
+        if found is not None:
+            return found
     return None

@@ -16,6 +16,8 @@ from eosc.prove.formula import (
     Argument,
     Definition,
     Formula,
+    Symbol,
+    at,
     contract,
     mul,
     over,
@@ -126,3 +128,26 @@ def mode_closed_form(memory: Definition, found: Spectrum, definitions: Definitio
     summed = over(written, memory.start, {time: 1}, body)
     closed = contract(found.mode, found.axis, mul(found.into, summed))
     return Claim(memory.name, closed, "a matrix times a sum over the past")
+
+
+def by_matrices(
+    memory: Definition, other: Definition, matrices: tuple[Symbol, ...]
+) -> Iterator[Claim]:
+    """The memory as a matrix of the statement, or its transpose, times the other one."""
+    if memory.sorts != other.sorts or frozen(memory.start) != frozen(other.start):
+        return
+    names: dict[str, Argument] = {
+        theirs: ({ours: 1} if sort == TIME else ours)
+        for theirs, ours, sort in zip(
+            other.parameters, memory.parameters, memory.sorts, strict=True
+        )
+    }
+    value = substituted(reading(other), names)
+    inner = fresh("c", set(memory.parameters))
+    for name, sort in zip(memory.parameters, memory.sorts, strict=True):
+        for matrix in matrices:
+            if sort != TIME and matrix.sorts == (sort, sort):
+                moved = substituted(value, {name: inner})
+                for places in ((name, inner), (inner, name)):
+                    closed = contract(inner, sort, mul(at(matrix.name, *places), moved))
+                    yield Claim(memory.name, closed, "a matrix times a memory")

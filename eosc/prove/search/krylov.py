@@ -16,7 +16,8 @@ from eosc.prove.formula import (
     add,
     mul,
 )
-from eosc.prove.search.rational import Field
+from eosc.prove.search.multipliers import TooLong
+from eosc.prove.search.rational import Matrix, divided, product_of
 from eosc.prove.search.ratios import quotient
 from eosc.prove.search.relations import Claim
 from eosc.prove.search.structure import (
@@ -106,7 +107,10 @@ def change_of_basis(ours: System, theirs: System, definitions: Definitions) -> t
             return ()
         vectors.append(vector)
     rows = [[substituted(each, names) for each in row] for row in theirs.keeps]
-    matrix = _transfer(list(map(list, ours.keeps)), vectors[0], rows, vectors[1])
+    try:
+        matrix = _transfer(list(map(list, ours.keeps)), vectors[0], rows, vectors[1])
+    except TooLong:
+        return ()
     if matrix is None:
         return ()
     values = [substituted(reading(each), _onto_places(each, first)) for each in theirs.memories]
@@ -125,22 +129,15 @@ def change_of_basis(ours: System, theirs: System, definitions: Definitions) -> t
 
 
 def _transfer(
-    keeps: list[list[Formula]],
-    drives: list[Formula],
-    other_keeps: list[list[Formula]],
-    other_drives: list[Formula],
-) -> list[list[Formula]] | None:
+    keeps: Matrix, drives: list[Formula], other_keeps: Matrix, other_drives: list[Formula]
+) -> Matrix | None:
     """`[e, A e, ..] [f, B f, ..]^-1`, exactly; None where the second matrix is singular."""
-    import sympy
-
-    field = Field()
-    ours = sympy.Matrix([[field.value(each) for each in row] for row in keeps])
-    theirs = sympy.Matrix([[field.value(each) for each in row] for row in other_keeps])
-    first = sympy.Matrix([field.value(each) for each in drives])
-    other = sympy.Matrix([field.value(each) for each in other_drives])
-    spans = [first], [other]
-    for _ in range(theirs.rows - 1):
-        spans[0].append(ours * spans[0][-1])
-        spans[1].append(theirs * spans[1][-1])
-    inverse = field.inverse(sympy.Matrix.hstack(*spans[1]))
-    return None if inverse is None else field.formulas(sympy.Matrix.hstack(*spans[0]), inverse)
+    spans: list[Matrix] = []
+    for matrix, vector in ((keeps, drives), (other_keeps, other_drives)):
+        column = [[each] for each in vector]
+        columns = [column]
+        for _ in range(len(other_keeps) - 1):
+            column = product_of(matrix, column)
+            columns.append(column)
+        spans.append([[each[row][0] for each in columns] for row in range(len(matrix))])
+    return divided(*spans)

@@ -14,7 +14,7 @@ from eosc.prove.search.closed import closed_form
 from eosc.prove.search.combinations import combination
 from eosc.prove.search.delays import lemma, paddings
 from eosc.prove.search.differences import of_goal, of_step
-from eosc.prove.search.eigenbasis import in_modes, mode_closed_form, spectrum
+from eosc.prove.search.eigenbasis import by_matrices, in_modes, mode_closed_form, spectrum
 from eosc.prove.search.krylov import change_of_basis, system
 from eosc.prove.search.ladders import growths, ladder
 from eosc.prove.search.multipliers import Rule, TooLong, Use, rules
@@ -273,6 +273,16 @@ def pseudovalued(given: Setting, known: dict[str, Claim]) -> dict[str, Claim]:
     return found
 
 
+def turned(given: Setting) -> Iterator[dict[str, Claim]]:
+    """One memory as a matrix of the statement times another, under hypotheses about matrices."""
+    if given.problem.hypotheses:
+        matrices = tuple(each for each in given.problem.symbols if len(each.sorts) == 2)
+        for place, memory in enumerate(given.memories):
+            for other in given.memories[:place]:
+                for claim in by_matrices(memory, other, matrices):
+                    yield {memory.name: claim}
+
+
 def in_spectrum(given: Setting) -> Iterator[dict[str, Claim]]:
     """Dense memories in the basis that their matrix is written in."""
     spectra = {each.name: spectrum(each, given.definitions) for each in given.memories}
@@ -357,6 +367,8 @@ def _strategies(given: Setting) -> Iterator[tuple[str, dict[str, Claim]]]:
     pairs = related(given)
     yield "related memories", pairs
     yield "normal forms", {}
+    for claims in turned(given):
+        yield "a matrix of the statement", claims
     for claims in in_spectrum(given):
         rest = closed_forms(given.memories, given.definitions, claims)
         yield "the basis of a matrix", claims

@@ -1,12 +1,113 @@
-"""Formulas as rational functions, for exact linear algebra by sympy."""
+"""Exact linear algebra over formulas as rational functions: by minors for two, else by sympy."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
-from eosc.prove.formula import Formula, add, mul, number, power
-from eosc.prove.search.structure import children, frozen
+from eosc.prove.formula import (
+    ONE,
+    ZERO,
+    Formula,
+    add,
+    minus,
+    mul,
+    negative,
+    number,
+    power,
+    total,
+)
+from eosc.prove.search.multipliers import Expansion, Term, collected
+from eosc.prove.search.ratios import quotient
+from eosc.prove.search.structure import children, free_names, frozen
+
+Matrix: TypeAlias = list[list[Formula]]
+
+
+def divided(left: Matrix, right: Matrix) -> Matrix | None:
+    """`left right^-1` for a square right; None where it is singular.
+
+    Raises:
+        TooLong: an entry is.
+    """
+    if len(right) == 2:
+        return _by_minors(left, right)
+    return _by_sympy(left, right)
+
+
+def product_of(left: Matrix, right: Matrix) -> Matrix:
+    """The product of two matrices, its entries simplified."""
+    columns = list(zip(*right, strict=True))
+    return [[_paired(row, column) for column in columns] for row in left]
+
+
+def _paired(row: Iterable[Formula], column: Iterable[Formula]) -> Formula:
+    return simplified(total(mul(x, y) for x, y in zip(row, column, strict=True)))
+
+
+def simplified(formula: Formula) -> Formula:
+    """The formula expanded, like terms together, squares of sines written by cosines.
+
+    Raises:
+        TooLong: there are too many terms.
+    """
+    terms = collected(Expansion(free_names(formula)).terms(formula))
+    expanded = True
+    while expanded:
+        expanded, after = False, []
+        for term in terms:
+            pieces = _by_cosines(term)
+            expanded = expanded or len(pieces) > 1
+            after += pieces
+        terms = collected(after)
+    written = []
+    for term in terms:
+        value = term.product
+        for binder in reversed(term.binders):
+            value = binder.around(value)
+        written.append(value)
+    return add(*written)
+
+
+def _by_cosines(term: Term) -> list[Term]:
+    for at, factor in enumerate(term.factors):
+        if factor[:2] == ("call", "sin") and factor in term.factors[at + 1 :]:
+            again = term.factors.index(factor, at + 1)
+            left = tuple(x for place, x in enumerate(term.factors) if place not in (at, again))
+            cosine = ("call", "cos", factor[2])
+            return [
+                replace(term, factors=left),
+                Term(-term.scale, term.binders, (*left, cosine, cosine)),
+            ]
+    return [term]
+
+
+def _by_minors(left: Matrix, right: Matrix) -> Matrix | None:
+    (a, b), (c, d) = right
+    determinant = simplified(minus(mul(a, d), mul(b, c)))
+    if determinant == ZERO:
+        return None
+    adjugate = [[d, negative(b)], [negative(c), a]]
+    found = product_of(left, adjugate)
+    if determinant == ONE:
+        return found
+    return [
+        [quotient(each, determinant) if each != ZERO else ZERO for each in row] for row in found
+    ]
+
+
+def _by_sympy(left: Matrix, right: Matrix) -> Matrix | None:
+    import sympy
+
+    field = Field()
+    ours, theirs = (
+        sympy.Matrix([[field.value(each) for each in row] for row in rows])
+        for rows in (left, right)
+    )
+    inverse = field.inverse(theirs)
+    return None if inverse is None else field.formulas(ours, inverse)
 
 
 class Field:
