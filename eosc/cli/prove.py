@@ -55,7 +55,7 @@ def prove(
 
     if as_json + latex + markdown > 1:
         raise click.UsageError("--json, --latex and --markdown exclude each other")
-    stated = _stated(targets, where, assume)
+    stated, broken = _stated(targets, where, assume)
     quiet = as_json or latex or markdown
     found: list[Settled] = []
     for each in _settled(stated, Budget(search=seconds), out, replay):
@@ -69,13 +69,16 @@ def prove(
     elif latex or markdown:
         output.data(output.plain((report.latex if latex else report.markdown)(found)))
     output.message(_summary(found))
-    finish(_status(found, strict))
+    finish(Status.FINDING if broken else _status(found, strict))
 
 
-def _stated(targets: tuple[str, ...], where: str, assume: tuple[str, ...]) -> tuple[Stated, ...]:
-    """The claims of theorem files, or the one about two mixers."""
+def _stated(
+    targets: tuple[str, ...], where: str, assume: tuple[str, ...]
+) -> tuple[tuple[Stated, ...], bool]:
+    """The claims of theorem files, or the one about two mixers; whether a file has errors."""
     from eosc.cli.files import expand
     from eosc.cli.pairs import compared, names_mixer
+    from eosc.diagnostics import EosError
     from eosc.prove.reading import statements
     from eosc.semantics.imports import Loader
 
@@ -83,13 +86,20 @@ def _stated(targets: tuple[str, ...], where: str, assume: tuple[str, ...]) -> tu
     if where or assume or (len(targets) == 2 and all(map(names_mixer, targets))):
         if len(targets) != 2:
             raise click.UsageError("--where and --assume compare two mixers")
-        return (compared(targets[0], targets[1], where, assume, loader),)
-    found = tuple(each for path in expand(targets) for each in statements(path, loader))
-    if not found:
+        return (compared(targets[0], targets[1], where, assume, loader),), False
+    found: list[Stated] = []
+    broken = False
+    for path in expand(targets):
+        try:
+            found += statements(path, loader)
+        except EosError as error:
+            broken = True
+            output.findings(error.diagnostics)
+    if not found and not broken:
         raise click.UsageError(
             f"{' '.join(targets)} claims nothing: give a file with theorems, or two mixers"
         )
-    return found
+    return tuple(found), broken
 
 
 def _settled(

@@ -24,7 +24,7 @@ from eosc.semantics.model import Declaration, Family, Kind, Mixer, Role
 from eosc.semantics.terms import Dependence, Read, Type, walk
 
 BUDGET = Budget(first=0.03, search=1.5, deep=0.1)
-_MOST = 8
+_MOST = 10
 """Proposals for one pair and direction."""
 _EACH = 3
 """Proposals for one operand."""
@@ -148,8 +148,8 @@ def proposals(left: Known, right: Known, loader: Loader) -> Iterator[Stated]:
     given = tuple(sorted({left.name: left.given, right.name: right.given}.items()))
     read = {each.name: each.definition for each in (left, right)}
     seen: set[str] = set()
-    for fixed in _fixings(left.mixer, right.mixer):
-        for bound in _bindings(left, right):
+    for bound in _bindings(left, right):
+        for fixed in _fixings(left.mixer, right.mixer):
             where = ", ".join(f"{target} := {value}" for target, value in bound)
             text = f"prove {left.name} == {right.name}{fixed}" + (
                 f" where {where}" if where else ""
@@ -210,12 +210,19 @@ class _Offer:
 def _values(operand: Declaration, left: Mixer, offers: Sequence[_Offer]) -> Iterator[str]:
     """What an operand of the right may be over the names of the left; "" leaves it identified."""
     own = {each.name: each for each in left.operands}.get(operand.name)
-    if own is not None and set(own.type.axes) <= set(operand.type.axes):
+    same = None if own is None else _read(own)
+    identified = own is not None and set(own.type.axes) <= set(operand.type.axes)
+    if own is not None and identified and own.role is operand.role:
         yield ""
-    fitting = [each for each in offers if each.fits(operand)]
-    yield from (each.text for each in fitting if each.name == operand.name)
-    if operand.role in _PARTS:
-        yield from (each.text for each in fitting if each.role is operand.role)
+    texts = [
+        each.text
+        for each in offers
+        if each.fits(operand)
+        and (each.name == operand.name or (operand.role in _PARTS and each.role is operand.role))
+    ]
+    yield from ("" if text == same else text for text in texts)
+    if identified:
+        yield ""
     if operand.role is Role.OSCILLATION:
         yield "1"
     elif operand.role not in _PARTS:
