@@ -541,3 +541,23 @@ def test_a_lowering_is_not_separated_and_its_bugs_are() -> None:
                 continue
             fallen.append(separate(problem, seconds=0.5))
     assert len(fallen) >= 4 and all(fallen)
+
+
+def test_hypotheses_with_roots_and_functions_hold_exactly() -> None:
+    # x = sqrt(y) and z = max(x, 0) determine x and z where the root is rational.
+    x, y, z = f.at("x"), f.at("y"), f.at("z")
+    positive = ("0", None, True, True)
+    symbols = (Symbol("y", (), positive), Symbol("x", ()), Symbol("z", ()))
+    hypotheses = (
+        Equation("root", (), x, f.power(y, "1/2")),
+        Equation("larger", (), z, call("max", x, f.ZERO)),
+    )
+    for goal, known in (
+        (Equation("true", (), f.mul(x, z), y), True),
+        (
+            Equation("false", (), f.mul(x, z), x),
+            False,
+        ),
+    ):
+        problem = Problem((), symbols, (), (goal,), hypotheses=hypotheses)
+        assert (refute(problem, seconds=0.3) is None) is known

@@ -154,19 +154,19 @@ class Constraints:
             group = tuple(other for other in self._symbols if _stem(other) == _stem(name))
             if any(other in self._rules for other in group):
                 continue
-            if self._affine(each, group):
+            if any(self._affine(each, group, pool) for pool in ("signed", "squares")):
                 rule = _Solved(each, group)
                 self._rules.update((other, rule) for other in group)
                 return
 
-    def _affine(self, each: Equation, group: tuple[str, ...]) -> bool:
+    def _affine(self, each: Equation, group: tuple[str, ...], pool: str) -> bool:
         """Whether the equation is affine in a group of symbols, tried at three points of a line."""
         sizes = {axis: 2 for axis in self._problem.axes}
         found: list[list[Gaussian]] = []
         for factor in range(3):
 
             def draw(name: str, arguments: tuple[int, ...], factor: int = factor) -> Fraction:
-                value = self._sampler.draw(Regime("signed"), name, arguments)
+                value = self._sampler.draw(Regime(pool), name, arguments)
                 return value * factor if name in group else value
 
             self._exact.reset(sizes, draw, self._times)

@@ -328,9 +328,9 @@ class Rationals:
         return Gaussian(x.re, fmpq(0))
 
     def power(self, x: Gaussian, exponent: Fraction) -> Gaussian:
-        """A whole power."""
+        """A whole power, or a root that is rational."""
         if exponent.denominator != 1:
-            raise Undefined("a root of an exact number")
+            return self._call("pow", [x, self.number(exponent)])
         base = x.inverse() if exponent < 0 else x
         found = self.number(Fraction(1))
         for _ in range(abs(int(exponent))):
@@ -338,8 +338,31 @@ class Rationals:
         return found
 
     def apply(self, name: str, args: list[Gaussian]) -> Gaussian:
-        """No function stays within the rationals for sure."""
-        raise Undefined(f"{name} of an exact number")
+        """A function where its value is a rational that the ball around it shows to be exact."""
+        return self._call(_SPELLINGS.get(name, name), args)
+
+    def _call(self, name: str, args: list[Gaussian]) -> Gaussian:
+        row = FUNCTIONS.get(name)
+        if row is None or row.arity != len(args) or any(x.im != 0 for x in args):
+            raise Undefined(f"{name} of an exact number")
+        if name in ("pow", "sqrt"):
+            return self._root(args[0].re, args[1].re if name == "pow" else fmpq(1, 2))
+        found = _row(name, [arb(x.re) for x in args])
+        if not (found.is_exact() and all(arb(x.re).is_exact() for x in args)):
+            raise Undefined(f"{name} of an exact number")
+        return Gaussian(found.fmpq(), fmpq(0))
+
+    def _root(self, x: fmpq, exponent: fmpq) -> Gaussian:
+        """A power of a positive rational that is rational itself."""
+        if x < 0 or (x == 0 and exponent <= 0):
+            raise Undefined("a root of a number that is not positive")
+        parts = []
+        for part in (x.p, x.q):
+            root = round(int(part) ** (1 / int(exponent.q))) if part < 1 << 48 else 0
+            if root ** int(exponent.q) != part:
+                raise Undefined("an irrational root")
+            parts.append(root)
+        return Gaussian(fmpq(parts[0], parts[1]) ** int(exponent.p), fmpq(0))
 
     def truth(self, x: Gaussian) -> bool:
         """Whether a condition holds."""

@@ -16,6 +16,7 @@ _POOLS: dict[str, tuple[Fraction, ...]] = {
     "small": tuple(map(Fraction, ("1", "2", "3"))),
     "signed": tuple(map(Fraction, ("1", "-1", "2", "-2", "1/2", "-1/2", "3", "-3"))),
     "wide": tuple(map(Fraction, ("10", "-10", "5", "-7", "1/8", "-1/8", "40", "-40", "1/2"))),
+    "squares": tuple(map(Fraction, ("4", "1", "9", "1/4", "9/4", "16"))),
     "edges": tuple(map(Fraction, ("0", "1", "-1"))),
 }
 _HEAD, _HEADS = "index(H)", "size(H)"
@@ -33,8 +34,8 @@ _STEPS = tuple(map(Fraction, ("1", "1/2", "2", "3")))
 class Regime:
     """How the inputs of one attempt are drawn.
 
-    pool: small (positive, for a readable witness), signed, wide or edges. focus, edge: a symbol
-    that takes one value everywhere.
+    pool: small (positive, for a readable witness), signed, wide, squares (whose roots are
+    rational) or edges. focus, edge: a symbol that takes one value everywhere.
     """
 
     pool: str
@@ -91,6 +92,7 @@ class Sampler:
             yield Regime("wide", seed)
             yield Regime("edges", seed)
             yield Regime("signed", seed)
+            yield Regime("squares", seed)
 
 
 def within(value: Fraction, bounds: Bounds | None) -> bool:
