@@ -32,11 +32,12 @@ class Verdict(Enum):
 class Budget:
     """Seconds for each part, and the seed of the random points.
 
-    first: the refuter before the search. search: the search. deep: the refuter after it, and
-    before it where the claim is that the statement is false.
+    first: the refuter before the search, short since the search looks at a few points itself.
+    search: the search. deep: the refuter after it, and before it where the claim is that the
+    statement is false.
     """
 
-    first: float = 0.05
+    first: float = 0.01
     search: float = 3.0
     deep: float = 2.0
     seed: int = 0
