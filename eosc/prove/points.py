@@ -7,6 +7,7 @@ evaluates obligations with it.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +21,10 @@ Scope: TypeAlias = Mapping[str, int]
 Places: TypeAlias = tuple[int, ...]
 
 _TRIES = 400
-_WORK = 400_000
+_WORK = 1_000_000
+_LONGEST = 1000
+_HIGHEST = 10_000
+_RATIONAL = re.compile(r"-?[0-9]{1,400}(/[0-9]{1,400})?")
 
 
 class Meaningless(Exception):
@@ -184,6 +188,8 @@ class Point:
         first, last = self.time(low, scope), self.time(high, scope)
         if last < first:
             raise Meaningless(f"the range of {variable} runs from {first} down to {last}")
+        if last - first > _LONGEST:
+            raise Exhausted
         for moment in range(first + 1, last + 1):
             yield {**scope, variable: moment}
 
@@ -194,8 +200,26 @@ class Point:
         return value if isinstance(value, int) else scope[value]
 
 
+def _rational(text: Json) -> Fraction:
+    """A rational as it is written, `p` or `p/q`.
+
+    Raises:
+        ValueError: it is written otherwise, or too long.
+    """
+    if not isinstance(text, str) or not _RATIONAL.fullmatch(text):
+        raise ValueError("no rational number")
+    return Fraction(text)
+
+
 def _number(point: Point, formula: Json, scope: Scope) -> Number:
-    return point.numbers.rational(Fraction(formula[1]))
+    return point.numbers.rational(_rational(formula[1]))
+
+
+def _power(point: Point, formula: Json, scope: Scope) -> Number:
+    exponent = _rational(formula[2])
+    if abs(exponent) > _HIGHEST:
+        raise UndefinedHere("a very large power")
+    return point.numbers.power(point.value(formula[1], scope), exponent)
 
 
 def _whole(point: Point, count: int) -> Number:
@@ -262,7 +286,7 @@ _RULES: dict[str, Callable[[Point, Json, Scope], Number]] = {
     "at": _at,
     "add": _add,
     "mul": _mul,
-    "power": lambda p, f, s: p.numbers.power(p.value(f[1], s), Fraction(f[2])),
+    "power": _power,
     "sum": _sum,
     "product": _product,
     "contract": _contract,

@@ -23,6 +23,8 @@ POINTS = 4
 _FAR = 3
 """How many times beyond the start of an induction are visited."""
 _TRIES = 100
+_HIGHEST = 100
+"""The steps of a ladder, or terms that telescope, that are looked at."""
 
 
 class Separated(Exception):
@@ -156,8 +158,8 @@ class _Checker:
         except UndefinedHere:
             self.skipped += 1
             return
-        except Exhausted:
-            self.skipped, self.point.work = self.skipped + 1, 0
+        except Exhausted:  # whatever comes at this point now has too little work left, too
+            self.skipped += 1
             return
         if not agreed:
             raise Separated(f"{what} does not hold at a random point")
@@ -311,6 +313,8 @@ class _Checker:
             self.skipped += 1
             return
         first, last = point.time(low, scope), point.time(high, scope)
+        if last - first > _HIGHEST:
+            raise Separated(f"the sums of {goal['name']} are too long to look at")
 
         def ends() -> tuple[Number, Number]:
             fall = numbers.add(at(potential, scope, first), self.minus(at(potential, scope, last)))
@@ -354,6 +358,8 @@ class _Checker:
         first = point.time(start, {k: v for k, v in scope.items() if k != clock})
         if (scope[clock] - first) * onward < 0:
             raise Separated(f"{goal['name']} is wanted before the start of the ladder")
+        if abs(scope[clock] - first) > _HIGHEST:
+            raise Separated(f"the ladder of {goal['name']} is too high to look at")
 
         def gap(moment: int) -> Number:
             there = {**scope, clock: moment}

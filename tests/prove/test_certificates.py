@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -301,3 +303,45 @@ def test_kernel_loads_the_standard_library_only(held: tuple[dict[str, Any], Path
     added = {each.split(".")[0] for each in loaded - ours - before}
     # `copy` of the standard library asks for a module of Jython by this name.
     assert added - {"org"} <= set(sys.stdlib_module_names)
+
+
+ODD = (
+    None, True, -1, 10**300, "", "x", "1e999999999", [], {}, ["number", "2"], {"t": 1},
+    ["sum", "u", {"": -(10**12)}, {"t": 1}, ["number", "1"]],
+    ["power", ["number", "2"], "999999999999"],
+)  # fmt: skip
+
+
+def _nodes(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
+    for key, each in items:
+        yield (*path, key)
+        yield from _nodes(each, (*path, key))
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_mutant_is_rejected_or_still_of_the_claim(
+    seed: int, held: tuple[dict[str, Any], Path]
+) -> None:
+    """Nothing in a certificate makes it show another claim, fail otherwise, or take long."""
+    content, path = held
+    draw = random.Random(seed)
+    places = list(_nodes(content["proof"], ("proof",)))
+    *inside, last = draw.choice(places)
+    parent: Any = content
+    for key in inside:
+        parent = parent[key]
+    parent[last] = draw.choice(ODD)
+    path.write_text(json.dumps(content), encoding="utf-8")
+    began = time.monotonic()
+    try:
+        assert verify(path).claim == content["statement"]["claim"]
+    except Invalid as error:
+        assert "second checker" not in str(error)  # the kernel has seen it before
+    assert time.monotonic() - began < 15
