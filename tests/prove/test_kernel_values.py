@@ -7,13 +7,14 @@ import hashlib
 import itertools
 import random
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
 from eosc.prove.kernel.normal import Rejected
 from eosc.prove.kernel.reading import Reader
-from eosc.prove.kernel.signs import ALL
+from eosc.prove.kernel.signs import normal, written
 from eosc.prove.kernel.times import Time, plus, tidy
 from eosc.prove.kernel.written import as_formula
 
@@ -145,7 +146,7 @@ class Maker:
     def form(self, depth: int, times: dict[str, int], axes: dict[str, str]) -> Any:
         if depth == 0:
             return self.leaf(times, axes)
-        kind = self.random.randrange(10)
+        kind = self.random.randrange(11)
         inner = depth - 1
         if kind < 2:
             return ["add", self.form(inner, times, axes), self.form(inner, times, axes)]
@@ -166,6 +167,12 @@ class Maker:
             if same and self.random.random() < 0.5:
                 body = ["mul", ["delta", name, self.random.choice(same)], body]
             return ["contract", name, axis, body]
+        if kind == 10:
+            turned = ["call", "exp", ["mul", ["i"], self.form(inner, times, axes)]]
+            if self.random.random() < 0.5:
+                turned = ["conjugate", ["mul", turned, ["i"]]]
+            other = ["mul", ["i"], self.form(inner, times, axes)]
+            return ["real", ["mul", turned, ["add", self.form(inner, times, axes), other]]]
         if kind == 7:
             return ["call", "log", self.positive(inner, times, axes)]
         return self.ranged(inner, times, axes, kind == 8)
@@ -186,7 +193,8 @@ class Maker:
 def reader() -> tuple[Reader, dict[str, Any], dict[int, str]]:
     made = Reader()
     made.axes = frozenset(SIZES)
-    made.symbols = {name: (sorts, ALL) for name, sorts in SYMBOLS.items()}
+    between = (Fraction(3, 10), True), (Fraction(13, 10), False)
+    made.symbols = {name: (sorts, between) for name, sorts in SYMBOLS.items()}
     made.recording = False
     scope: dict[str, Any] = {}
     names: dict[int, str] = {}
@@ -246,6 +254,35 @@ def test_substitution_keeps_values(seed: int) -> None:
             assert abs(before - after) <= 1e-7 * (1 + abs(before)), form
         compared += 1
     assert compared > 20
+
+
+KINDS = {
+    "positive": lambda value: value.real > 0,
+    "nonnegative": lambda value: value.real >= 0,
+    "nonzero": lambda value: value != 0,
+}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_signs_are_those_of_values(seed: int) -> None:
+    """What follows from the ranges holds at numbers in them, for formulas and normal forms."""
+    maker = Maker(2000 + seed)
+    judged = 0
+    for _ in range(150):
+        form = maker.form(3, {"t": 1}, {"k": "K", "v": "V"})
+        made, scope, _ = reader()
+        try:
+            poly = made.value(form, scope)
+            said = [k for k in KINDS if written(made, k, form, scope) or normal(made, k, poly)]
+            values = [evaluate(form, {"t": t, "k": 1, "v": 2}) for t in (1, 2, 4)]
+        except (Rejected, ZeroDivisionError, OverflowError, ValueError):
+            continue
+        for kind in said:
+            for value in values:
+                underflow = abs(value) < 1e-12
+                assert KINDS[kind](value) or underflow or not cmath.isfinite(value), (kind, form)
+        judged += bool(said)
+    assert judged > 30
 
 
 SHADOWED = [

@@ -96,10 +96,6 @@ class Algebra:
     def judge(self, pieces: list[tuple[Poly, Number]]) -> None:
         """Called with the factors that a logarithm is split into."""
 
-    def may_unfold(self, poly: Poly) -> bool:
-        """Whether a substitution may show factors of the poly that nobody has looked at."""
-        return True
-
     def spend(self, count: int = 1) -> None:
         """Count work, so that a certificate cannot make the checker hang."""
         self.spent += count
@@ -525,7 +521,7 @@ class Algebra:
         inner = self.substitute(self.polys[key[1]], values)
         if kind == "inv":
             return self.inverse(inner)
-        return self.log(inner, strict=self.may_unfold(self.polys[key[1]]))
+        return self.log(inner, formal=False)
 
     def _substitute_point(self, point: Point, values: Mapping[int, Any]) -> Point:
         if isinstance(point, tuple):
@@ -570,12 +566,12 @@ class Algebra:
         powers = [(self.atom(("E", term)), count) for term, count in poly.items()]
         return self.product(1, (), powers)
 
-    def log(self, poly: Poly, strict: bool) -> Poly:
-        """The logarithm; strict demands that factors it is split into are positive."""
-        pieces = self.factors(poly, formal=not strict)
-        if strict and len(pieces) > 1:
+    def log(self, poly: Poly, formal: bool) -> Poly:
+        """The logarithm. Where it is not formal, factors it is split into must be positive."""
+        pieces = self.factors(poly, formal)
+        if not formal and len(pieces) > 1:
             self.judge(pieces)
-        return self.log_of(pieces, formal=not strict)
+        return self.log_of(pieces, formal)
 
     def factors(self, poly: Poly, formal: bool) -> list[tuple[Poly, Number]]:
         """Factors with exponents, as a logarithm is split over them.
@@ -706,7 +702,7 @@ class Algebra:
             elif key[0] == "E":
                 part = self.exp(scale(self._conjugate_term(key[1]), exponent))
             elif key[0] == "L":
-                part = self.log(self.conjugate(self.polys[key[1]]), strict=False)
+                part = self.log(self.conjugate(self.polys[key[1]]), formal=False)
             elif key[0] == "inv":
                 part = self.inverse(self.conjugate(self.polys[key[1]]))
             elif key[0] == "C":

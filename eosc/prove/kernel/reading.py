@@ -264,21 +264,6 @@ class Reader(Algebra):
         """Whether a definition may take values that are not real."""
         return name in self.definitions and self.definitions[name].complex
 
-    def may_unfold(self, poly: Poly) -> bool:
-        """Whether a poly reads a definition."""
-        for _, powers in poly:
-            for atom, _ in powers:
-                key = self.nodes[atom]
-                kind = key[0]
-                if kind == "v" and key[1] in self.definitions:
-                    return True
-                inside = key[2] if kind == "F" else key[1:] if kind in ("L", "inv") else ()
-                if any(self.may_unfold(self.polys[number]) for number in inside):
-                    return True
-                if kind == "C" or (kind == "E" and self.may_unfold({key[1]: 1})):
-                    return True
-        return False
-
     # Values.
 
     def value(self, form: Any, scope: Scope) -> Poly:
@@ -353,7 +338,7 @@ class Reader(Algebra):
     def _read_product(self, name: str, low: Any, high: Any, form: Any, scope: Scope) -> Poly:
         # Formal: each factor comes out as exp(log f) = f, whatever its sign.
         def logged(inner: Scope) -> Poly:
-            return self.log(self.value(form, inner), strict=False)
+            return self.log(self.value(form, inner), formal=True)
 
         return self.exp(self._between(name, low, high, logged, scope))
 
@@ -476,7 +461,7 @@ class Reader(Algebra):
         raised = self.exp(value)
         above = combine(UNIT, raised)
         if name == "softplus":
-            return self.log(above, strict=False)
+            return self.log(above, formal=True)
         gate = self.mul(raised, self.inverse(above))
         return gate if name == "sigmoid" else self.mul(value, gate)
 

@@ -48,11 +48,14 @@ def written(reader: Reader, kind: str, form: Any, scope: Scope) -> bool:
 
 def normal(reader: Reader, kind: str, poly: Poly) -> bool:
     """Whether a normal form is; a complex number is nonzero if one of its parts is."""
-    other = reader.conjugate(poly) if kind == "nonzero" else poly
-    if other != poly:
+    if kind == "nonzero" and (other := reader.conjugate(poly)) != poly:
         parts = combine(poly, other), reader.mul(combine(poly, other, -1), reader.single(("i",)))
-        if any(part and normal(reader, kind, part) for part in parts):
+        if any(_judged(reader, kind, part) for part in parts if part):
             return True
+    return _judged(reader, kind, poly)
+
+
+def _judged(reader: Reader, kind: str, poly: Poly) -> bool:
     free = sorted(frozenset().union(*(reader.term_free(term) for term in poly)))
     names = {variable: f"#{variable}" for variable in free}
     scope: dict[str, Point] = {
