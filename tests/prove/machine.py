@@ -13,14 +13,15 @@ from typing import Any
 import torch
 
 from eosc.diagnostics import Source
-from eosc.prove.formula import Definition, Equation, Formula, Problem
+from eosc.prove.formula import Definition, Formula, Problem
 from eosc.prove.statements import state
+from eosc.prove.statements.environment import Layout
 from eosc.prove.statements.layouts import layouts
+from eosc.prove.statements.sides import restrict
 from eosc.recurrence.operands import learned_kernels
 from eosc.reference import evaluate
 from eosc.semantics.elaborate import elaborate
-from eosc.semantics.model import Axis, Mixer
-from eosc.semantics.terms import Apply, AxisSize, Number, Type
+from eosc.semantics.model import Mixer
 from eosc.semantics.theorems import Equivalence, Side, Theorem
 from eosc.syntax import parse
 from eosc.testing import sample
@@ -93,7 +94,6 @@ class Machine:
         self.definitions: dict[str, Definition] = {d.name: d for d in problem.definitions}
         self.symbols = {each.name: each for each in problem.symbols}
         self.known: dict[tuple[str, tuple[int, ...]], complex] = {}
-        self.hypotheses: dict[str, Equation] = {each.name: each for each in problem.hypotheses}
 
     def time(self, time: Mapping[str, int], env: Mapping[str, int]) -> int:
         return sum(n * (env[v] if v else 1) for v, n in time.items())
@@ -161,8 +161,6 @@ class Machine:
     def _read(self, name: str, places: tuple[int, ...]) -> complex:
         if name in self.symbols:
             assert len(places) == len(self.symbols[name].sorts)
-            if name in self.hypotheses:
-                return self._solve(name, places)
             return self.values(name, places)
         definition = self.definitions[name]
         env = dict(zip(definition.parameters, places, strict=True))
@@ -173,30 +171,11 @@ class Machine:
         assert definition.base is not None
         return self(definition.base if here == start else definition.body, env)
 
-    def _solve(self, name: str, places: tuple[int, ...]) -> complex:
-        """A solution, by its equations: linear, one for each place of its one axis."""
-        equation = self.hypotheses[name]
-        *lead, (variable, axis) = equation.parameters
-        count = self.sizes[axis]
-        env = {each: place for (each, _), place in zip(lead, places[:-1], strict=True)}
-        columns = []
-        for column in range(count):
-            for place in range(count):
-                self.known[name, (*places[:-1], place)] = complex(place == column)
-            columns.append([self(equation.left, {**env, variable: row}) for row in range(count)])
-        matrix = torch.tensor(columns, dtype=torch.complex128).T
-        given = [self(equation.right, {**env, variable: row}) for row in range(count)]
-        right = torch.tensor(given, dtype=torch.complex128)
-        found = torch.linalg.solve(matrix, right)
-        for place in range(count):
-            self.known[name, (*places[:-1], place)] = complex(found[place])
-        return self.known[name, places]
 
-
-def operand_values(mixer: Mixer, tensors: Mapping[str, torch.Tensor], head: int) -> Values:
+def operand_values(
+    mixer: Mixer, known: Mapping[str, Layout], tensors: Mapping[str, torch.Tensor], head: int
+) -> Values:
     """Symbols of the left side as entries of the operands of one sequence and head."""
-    terms = [x for d in mixer.declarations for x in (d.value, d.initial) if x is not None]
-    known = layouts((*mixer.axes, *sized(mixer)), terms)
     by_name = {each.name: each for each in (*mixer.operands, *learned_kernels(mixer))}
 
     def read(name: str, places: tuple[int, ...]) -> complex:
@@ -241,22 +220,19 @@ def operand_values(mixer: Mixer, tensors: Mapping[str, torch.Tensor], head: int)
 
 
 def reflexive(mixer: Mixer) -> Problem:
-    """The statement that a mixer equals itself, with R of a known size."""
+    """The statement that a mixer equals itself."""
     names = tuple(each.name for each in mixer.operands)
     side = Side(mixer)
     claim = Equivalence("prove", side, side, (), names, ())
-    assumed = tuple(
-        Apply(op="eq", args=(AxisSize(axis=each.name, type=Type()), each.size), type=Type())
-        for each in sized(mixer)
-        if each.size is not None
-    )
-    return state(Theorem(mixer.name, (claim,), assumed=assumed), claim)
+    return state(Theorem(mixer.name, (claim,)), claim)
 
 
-def sized(mixer: Mixer) -> tuple[Axis, ...]:
-    """The axis of a fold, with the size that the statement assumes."""
-    size = Number(value=Fraction(SIZES["R"]), type=Type())
-    return tuple(Axis("R", size) for axis in mixer.axes if axis.name == "R")
+def layouts_of(mixer: Mixer, problem: Problem) -> dict[str, Layout]:
+    """How places are written in a statement about one mixer, with the sizes that it chose."""
+    terms = [x for d in mixer.declarations for x in (d.value, d.initial) if x is not None]
+    chosen = dict(note.split(" = ") for note in problem.notes)
+    sizes = restrict({axis: int(size) for axis, size in chosen.items()})
+    return layouts((*mixer.axes, *sizes), terms)
 
 
 def check_outputs(mixer: Mixer) -> None:
@@ -266,8 +242,7 @@ def check_outputs(mixer: Mixer) -> None:
     generator = torch.Generator().manual_seed(7)
     tensors = sample(mixer, 1, LENGTH, HEADS, sizes, generator)
     expected = evaluate(mixer, tensors, sizes={**sizes, "H": HEADS}).output
-    terms = [x for d in mixer.declarations for x in (d.value, d.initial) if x is not None]
-    known = layouts((*mixer.axes, *sized(mixer)), terms)
+    known = layouts_of(mixer, problem)
     atomic = {s.sort: sizes.get(n, 0) for n, s in known.items() if s.sort and not s.radices}
     atomic |= {
         s.sort: sizes[n] // math.prod(s.radices)
@@ -275,7 +250,7 @@ def check_outputs(mixer: Mixer) -> None:
         if s.sort and s.radices and n in sizes
     }
     head = HEADS - 1
-    machine = Machine(problem, atomic, operand_values(mixer, tensors, head))
+    machine = Machine(problem, atomic, operand_values(mixer, known, tensors, head))
     axes = mixer.output.type.axes
     assert len(problem.goals) == math.prod(len(known[axis].digits()) for axis in axes)
     for goal in problem.goals:

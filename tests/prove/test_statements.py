@@ -177,3 +177,13 @@ def test_every_oscillation_of_a_family_is_stated_as_it_runs(choices: dict[str, s
 @pytest.mark.parametrize("choices", [{"e_dep": "no"}, {"s_dep": "no"}, {"par": "ssm"}])
 def test_every_other_choice_of_a_family_is_stated_as_it_runs(choices: dict[str, str]) -> None:
     check_outputs(zoo.mixer("lcsm", **choices))
+
+
+def test_linear_equations_are_stated_by_determinants_for_a_small_axis() -> None:
+    problem = _stated("""
+theorem solved:
+    axes K
+    forall d, b: K
+    prove solve[K, K'](eye[K, K'] * d, b) == b / d
+""")
+    assert problem.partial and problem.notes == ("K = 2",) and gap(problem) <= 1e-9

@@ -13,7 +13,7 @@ from eosc.semantics.model import Mixer
 from eosc.semantics.terms import Dependence
 from eosc.semantics.theorems import Property, Side, Theorem
 from eosc.testing import zoo
-from tests.prove.machine import gap, sized, unit_of
+from tests.prove.machine import gap, unit_of
 
 FOLDED = ("deltaproduct",)  # of a size that the claim would have to assume
 WITH_MEMORY = tuple(
@@ -126,5 +126,8 @@ def test_attention_has_no_small_memory_and_a_sum_of_powers_may() -> None:
     assert problem.partial
 
 
-def test_sizes_that_a_claim_may_assume() -> None:
-    assert [axis.name for axis in sized(zoo.mixer("deltaproduct"))] == ["R"]
+def test_a_readout_has_no_part_in_a_structure_claim() -> None:
+    mixer = zoo.mixer("mesanet")
+    claim = Property("prove", Side(mixer), "scalar")
+    problem = state(Theorem("claim", (claim,)), claim)
+    assert not problem.partial and gap(problem) <= 1e-9

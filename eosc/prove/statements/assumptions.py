@@ -133,10 +133,6 @@ class Joined:
         """Running values belong to a mixer."""
         raise Unstated("a running value in an assumption", term.span)
 
-    def solution(self, term: ir.Solve, env: Environment) -> Formula:
-        """Linear equations belong to a mixer."""
-        raise Unstated("linear equations in an assumption", term.span)
-
     def spend(self, term: Term) -> None:
         """Count a step of the translation."""
         self._any.spend(term)

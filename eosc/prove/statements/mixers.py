@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from eosc.prove import formula
@@ -18,19 +19,43 @@ from eosc.semantics.terms import Dependence
 class Side(Scans):
     """One side of a claim: it reads names for `terms.evaluate` and enters definitions."""
 
-    def enter(self) -> None:
-        """Enter what the mixer defines, in the order in which one step evaluates it."""
+    def enter(self, roots: Iterable[str] | None = None) -> None:
+        """Enter what the mixer defines, in the order in which one step evaluates it.
+
+        Args:
+            roots: only these names and what they read; None for all.
+        """
+        order = self.text.order
+        if roots is not None:
+            needed = self._behind(roots)
+            order = tuple(name for name in order if name in needed)
         for name, bound in self.given.items():
             if isinstance(bound, Bound):
                 self._enter_bound(name, bound)
         memories = {each.name for each in self.text.declarations if each.kind is Kind.MEMORY}
-        self._pending = memories & set(self.text.order)
-        for name in self.text.order:
+        self._pending = memories & set(order)
+        for name in order:
             if name not in self.fixed:
                 self._enter(self.by_name[name])
-        for name in [each for each in self.text.order if each in self._inlined]:
+        for name in [each for each in order if each in self._inlined]:
             self._inlined.discard(name)
             self._enter(self.by_name[name])
+
+    def _behind(self, roots: Iterable[str]) -> set[str]:
+        """The names and all that they read, directly or not."""
+        found: set[str] = set()
+        pending = list(roots)
+        while pending:
+            name = pending.pop()
+            if name in found or name not in self.by_name:
+                continue
+            found.add(name)
+            declaration = self.by_name[name]
+            for term in (declaration.value, declaration.initial):
+                for each in () if term is None else ir.walk(term):
+                    if isinstance(each, ir.Read | ir.KernelAt):
+                        pending.append(each.name)
+        return found
 
     def _enter(self, declaration: Declaration) -> None:
         if declaration.kind in (Kind.KERNEL, Kind.CONFIG) or is_logarithm(declaration):

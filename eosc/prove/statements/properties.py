@@ -51,7 +51,7 @@ class Structures(Goals):
 
     def of_memories(self) -> Problem:
         """The claim as goals about the update of every memory."""
-        self.side.enter()
+        self.side.enter(each for group in self.groups for each in group)
         for group in self.groups:
             update = Update(self, group)
             for name in group:

@@ -91,7 +91,6 @@ class Reading(ABC):
         self._inlined: set[str] = set()
         self._pending: set[str] = set()
         self._touched = False
-        self._solved: list[ir.Solve] = []
         self._sums: list[tuple[ir.Running, str, Term | None]] = []
 
     def slots(self, axes: tuple[str, ...]) -> list[Slot]:
@@ -277,10 +276,6 @@ class Reading(ABC):
     @abstractmethod
     def running(self, term: ir.Running, env: Environment) -> Formula:
         """A running value."""
-
-    @abstractmethod
-    def solution(self, term: ir.Solve, env: Environment) -> Formula:
-        """The solution of linear equations."""
 
     def kernel(self, term: ir.KernelAt, lag: Time, env: Environment) -> Formula:
         """A kernel at a lag; beyond the last tap of a finite one it is 0."""

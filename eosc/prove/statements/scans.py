@@ -1,27 +1,25 @@
-"""Running values and solutions of linear equations: definitions and symbols of their own."""
+"""Running values: sums over the past, each a definition of its own."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from eosc.prove import formula
-from eosc.prove.formula import Definition, Equation, Formula
-from eosc.prove.statements import pointwise
+from eosc.prove.formula import Definition, Formula
 from eosc.prove.statements.environment import (
     Environment,
     Names,
-    Unstated,
     suffix,
 )
 from eosc.prove.statements.reading import START, Reading, Slot
-from eosc.prove.statements.terms import evaluate, over_axes, place_of
+from eosc.prove.statements.terms import evaluate, place_of
 from eosc.semantics import terms as ir
-from eosc.semantics.terms import Dependence, Term
+from eosc.semantics.terms import Term
 
 
 @dataclass
 class Scans(Reading):
-    """Reads running sums and solutions, entering each once."""
+    """Reads running sums, entering each once."""
 
     def running(self, term: ir.Running, env: Environment) -> Formula:
         """A sum over the past, as a definition of its own; of exponentials, its logarithm."""
@@ -69,57 +67,6 @@ class Scans(Reading):
                 complex=term.type.complex,
                 facts=((START, formula.moment("t")),),
             )
-        )
-
-    def solution(self, term: ir.Solve, env: Environment) -> Formula:
-        """A symbol for the solution, with the equations as a hypothesis."""
-        if term.type.complex:
-            raise Unstated("complex linear equations", term.span)
-        axes = tuple(dict.fromkeys((*term.type.axes, term.rows)))
-        timed = term.type.dependence is not Dependence.STATIC
-        known = len(self._solved)
-        number = self._solution_number(term)
-        name = f"solution{number}({self.prefix.rstrip('.')})"
-        if number > known:
-            for slot in self.slots(axes):
-                self._enter_solution(name, term, slot, timed)
-        places = tuple(place_of(axis, env, term) for axis in axes)
-        indices = tuple(each.index for each in places if each.index is not None)
-        return formula.at(name + suffix(places), *((env.time,) if timed else ()), *indices)
-
-    def _solution_number(self, term: ir.Solve) -> int:
-        for index, known in enumerate(self._solved):
-            if known is term:
-                return index + 1
-        self._solved.append(term)
-        return len(self._solved)
-
-    def _enter_solution(self, name: str, term: ir.Solve, slot: Slot, timed: bool) -> None:
-        lead: tuple[formula.Argument, ...] = (formula.moment("t"),) if timed else ()
-        sorts = (*((formula.TIME,) if timed else ()), *slot.sorts)
-        self.draft.symbol(f"{name}{slot.digits}", sorts)
-        axes = tuple(slot.places)
-
-        def product(inner: Environment) -> Formula:
-            places = {**inner.places, term.rows: inner.places[term.columns]}
-            chosen = tuple(places[axis] for axis in axes)
-            indices = tuple(each.index for each in chosen if each.index is not None)
-            unknown = formula.at(name + suffix(chosen), *lead, *indices)
-            return pointwise.times(evaluate(term.matrix, inner, self), unknown)
-
-        names = Names()
-        for each in slot.parameters:
-            names.fresh(each)
-        env = Environment(names, places=slot.places)
-        parameters = (
-            *((("t", formula.TIME),) if timed else ()),
-            *zip(slot.parameters, slot.sorts, strict=True),
-        )
-        facts = ((formula.moment(shift=1), formula.moment("t")),) if timed else ()
-        left = over_axes((term.columns,), env, self, product)
-        right = evaluate(term.right, env, self)
-        self.draft.hypotheses.append(
-            Equation(f"{name}{slot.digits}", parameters, left, right, facts)
         )
 
 

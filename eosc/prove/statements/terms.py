@@ -27,6 +27,8 @@ from eosc.prove.statements.layouts import LONGEST, base
 from eosc.semantics import terms as ir
 from eosc.semantics.terms import Term
 
+_LARGEST_MATRIX = 4
+
 # What a normalisation adds: `max(norm, eps)` for the first two, under the root for the others.
 _EPSILON = {
     "l2norm": Fraction(1, 10**12),
@@ -53,9 +55,6 @@ class Scope(Protocol):
 
     def running(self, term: ir.Running, env: Environment) -> Formula:
         """A running value."""
-
-    def solution(self, term: ir.Solve, env: Environment) -> Formula:
-        """The solution of linear equations."""
 
     def spend(self, term: Term) -> None:
         """Count a step of the translation."""
@@ -363,6 +362,41 @@ def _eye(term: ir.Eye, env: Environment, scope: Scope) -> Formula:
     return ("delta", rows.index, columns.index)
 
 
+def _solution(term: ir.Solve, env: Environment, scope: Scope) -> Formula:
+    """The place of the unknown that is asked for, by Cramer's rule."""
+    layout = scope.layouts[base(term.rows)]
+    if layout.sort is not None:
+        message = f"linear equations over {term.rows}, whose size is any"
+        raise AnySize(message, base(term.rows), term.span)
+    places = [Place(digits) for digits in layout.digits()]
+    if len(places) > _LARGEST_MATRIX:
+        raise Unstated(f"more than {_LARGEST_MATRIX} linear equations", term.span)
+    rows = [env.placed({term.rows: place}) for place in places]
+    matrix = [
+        [evaluate(term.matrix, row.placed({term.columns: place}), scope) for place in places]
+        for row in rows
+    ]
+    right = [evaluate(term.right, row, scope) for row in rows]
+    asked = places.index(place_of(term.rows, env, term))
+    replaced = [
+        [*row[:asked], value, *row[asked + 1 :]] for row, value in zip(matrix, right, strict=True)
+    ]
+    below = pointwise.inverse(_determinant(matrix))
+    return pointwise.times(_determinant(replaced), below)
+
+
+def _determinant(matrix: list[list[Formula]]) -> Formula:
+    """By the first row."""
+    if not matrix:
+        return ONE
+    parts = []
+    for column, entry in enumerate(matrix[0]):
+        minor = [[*row[:column], *row[column + 1 :]] for row in matrix[1:]]
+        sign = formula.number(-1 if column % 2 else 1)
+        parts.append(pointwise.times(sign, entry, _determinant(minor)))
+    return pointwise.plus(*parts)
+
+
 _RULES: dict[type[Term], Callable[[Any, Environment, Scope], Formula]] = {
     ir.Number: lambda term, env, scope: formula.number(term.value),
     ir.Imaginary: lambda term, env, scope: pointwise.times(formula.number(term.value), IMAGINARY),
@@ -385,5 +419,5 @@ _RULES: dict[type[Term], Callable[[Any, Environment, Scope], Formula]] = {
     ir.Fold: _fold,
     ir.Accumulator: _accumulator,
     ir.Eye: _eye,
-    ir.Solve: lambda term, env, scope: scope.solution(term, env),
+    ir.Solve: _solution,
 }
