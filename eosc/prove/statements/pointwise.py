@@ -44,55 +44,30 @@ def apply(op: str, args: Sequence[Formula], terms: Sequence[Term]) -> Formula:
     Raises:
         Unstated: a function of a complex argument that has no one value.
     """
+    arithmetic = _ARITHMETIC.get(op)
+    if arithmetic is not None:
+        return arithmetic(*args)
     complex_ = [each.type.complex for each in terms]
+    if op in _PARTS:
+        return _PARTS[op](args[0], complex_[0])
+    if op in _RELATIONS:
+        return _relation(op, args[0], args[1])
+    if op in _INTERPRETED:
+        return formula.call(op, *args)
     match op:
-        case "add":
-            return plus(*args)
-        case "sub":
-            return plus(args[0], times(formula.number(-1), args[1]))
-        case "neg":
-            return times(formula.number(-1), args[0])
-        case "mul":
-            return times(*args)
-        case "div":
-            return times(args[0], inverse(args[1]))
         case "pow":
             return _power(args[0], args[1], complex_[0])
-        case "sqrt":
-            return _power(args[0], formula.number("1/2"), complex_[0])
-        case "Re":
-            return real(args[0]) if complex_[0] else args[0]
-        case "Im":
-            return imaginary(args[0]) if complex_[0] else ZERO
-        case "conj":
-            return ("conjugate", args[0]) if complex_[0] else args[0]
-        case "abs":
-            return modulus(args[0]) if complex_[0] else formula.call("abs", args[0])
-        case "identity":
-            return args[0]
-        case "lerp":
-            step = plus(args[1], times(formula.number(-1), args[0]))
-            return plus(args[0], times(args[2], step))
-        case "logsigmoid":
-            inner = formula.call("softplus", times(formula.number(-1), args[0]))
-            return times(formula.number(-1), inner)
         case "cond":
             return select(args[1], args[0], args[2], complex_[0] or complex_[2])
         case "mod" | "floordiv":
             return _remainder(op, args[0], args[1])
         case "and" | "or" | "not":
             return _logical(op, args)
-    if op in _RELATIONS:
-        return _relation(op, args[0], args[1])
-    if op in _REAL_ONLY or op in _OPAQUE:
-        if any(complex_):
-            raise Unstated(f"{op} of a complex value", terms[0].span)
-        return formula.call(op, *args)
-    if op == "exp":
-        return exponential(args[0])
-    if op in _INTERPRETED:
-        return formula.call(op, *args)
-    raise Unstated(f"the language of statements has no {op}", terms[0].span)
+    if op not in _REAL_ONLY and op not in _OPAQUE:
+        raise Unstated(f"the language of statements has no {op}", terms[0].span)
+    if any(complex_):
+        raise Unstated(f"{op} of a complex value", terms[0].span)
+    return formula.call(op, *args)
 
 
 def plus(*terms: Formula) -> Formula:
@@ -257,3 +232,46 @@ def _logical(op: str, args: Sequence[Formula]) -> Formula:
             held = left and right if op == "and" else left or right
             return ONE if held else ZERO
     return formula.call(op, *args)
+
+
+def solved(matrix: list[list[Formula]], right: list[Formula], asked: int) -> Formula:
+    """One unknown of `matrix x = right`, by Cramer's rule."""
+    replaced = [
+        [*row[:asked], value, *row[asked + 1 :]] for row, value in zip(matrix, right, strict=True)
+    ]
+    return times(_determinant(replaced), inverse(_determinant(matrix)))
+
+
+def _determinant(matrix: list[list[Formula]]) -> Formula:
+    """By the first row."""
+    if not matrix:
+        return ONE
+    parts = []
+    for column, entry in enumerate(matrix[0]):
+        minor = [[*row[:column], *row[column + 1 :]] for row in matrix[1:]]
+        sign = formula.number(-1 if column % 2 else 1)
+        parts.append(times(sign, entry, _determinant(minor)))
+    return plus(*parts)
+
+
+_ARITHMETIC: dict[str, Callable[..., Formula]] = {
+    "add": plus,
+    "sub": lambda x, y: plus(x, times(formula.number(-1), y)),
+    "neg": lambda x: times(formula.number(-1), x),
+    "mul": times,
+    "div": lambda x, y: times(x, inverse(y)),
+    "exp": exponential,
+    "identity": lambda x: x,
+    "lerp": lambda x, y, share: plus(x, times(share, plus(y, times(formula.number(-1), x)))),
+    "logsigmoid": lambda x: times(
+        formula.number(-1), formula.call("softplus", times(formula.number(-1), x))
+    ),
+}
+
+_PARTS: dict[str, Callable[[Formula, bool], Formula]] = {
+    "Re": lambda x, complex_: real(x) if complex_ else x,
+    "Im": lambda x, complex_: imaginary(x) if complex_ else ZERO,
+    "conj": lambda x, complex_: ("conjugate", x) if complex_ else x,
+    "abs": lambda x, complex_: modulus(x) if complex_ else formula.call("abs", x),
+    "sqrt": lambda x, complex_: _power(x, formula.number("1/2"), complex_),
+}

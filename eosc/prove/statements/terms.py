@@ -378,23 +378,7 @@ def _solution(term: ir.Solve, env: Environment, scope: Scope) -> Formula:
     ]
     right = [evaluate(term.right, row, scope) for row in rows]
     asked = places.index(place_of(term.rows, env, term))
-    replaced = [
-        [*row[:asked], value, *row[asked + 1 :]] for row, value in zip(matrix, right, strict=True)
-    ]
-    below = pointwise.inverse(_determinant(matrix))
-    return pointwise.times(_determinant(replaced), below)
-
-
-def _determinant(matrix: list[list[Formula]]) -> Formula:
-    """By the first row."""
-    if not matrix:
-        return ONE
-    parts = []
-    for column, entry in enumerate(matrix[0]):
-        minor = [[*row[:column], *row[column + 1 :]] for row in matrix[1:]]
-        sign = formula.number(-1 if column % 2 else 1)
-        parts.append(pointwise.times(sign, entry, _determinant(minor)))
-    return pointwise.plus(*parts)
+    return pointwise.solved(matrix, right, asked)
 
 
 _RULES: dict[type[Term], Callable[[Any, Environment, Scope], Formula]] = {
