@@ -46,7 +46,7 @@ def moment(value: Mapping[str, int]) -> str:
 class _Text:
     """The traversal, with the words of plain text."""
 
-    times, half = "·", "{}/{}"
+    times, stacks = "·", False
 
     def __init__(self) -> None:
         self.depth = 0
@@ -94,7 +94,7 @@ class _Text:
 class _Latex(_Text):
     r"""The same in LaTeX; names are escaped, and nothing of a spec is read as a command."""
 
-    times = r"\,"
+    times, stacks = r"\,", True
 
     def bracket(self, inside: str) -> str:
         return rf"\left({inside}\right)"
@@ -111,7 +111,9 @@ class _Latex(_Text):
             return "\\" + head
         if len(name) == 1:
             return name
-        plain = re.sub(r"[^A-Za-z0-9.']", lambda found: r"\_" if found[0] == "_" else "?", name)
+        plain = re.sub(
+            r"[^A-Za-z0-9.'()/+*-]", lambda found: r"\_" if found[0] == "_" else "?", name
+        )
         return rf"\mathrm{{{plain}}}"
 
     def read(self, name: str, places: Sequence[str]) -> str:
@@ -154,8 +156,8 @@ def _unknown(style: _Text, formula: Json) -> tuple[str, int]:
 
 def _number(style: _Text, formula: Json) -> tuple[str, int]:
     value = Fraction(formula[1])
-    whole = value.denominator == 1 and value >= 0
-    return style.fraction(value), _ATOM if whole else _PRODUCT if value > 0 else _SUM
+    bare = value.denominator == 1 or style.stacks
+    return style.fraction(value), _SUM if value < 0 else _ATOM if bare else _PRODUCT
 
 
 def _place(value: Json) -> str:
@@ -178,10 +180,13 @@ def _add(style: _Text, formula: Json) -> tuple[str, int]:
 
 def _negated(formula: Json) -> Json | None:
     """The formula without its minus sign, None where it has none."""
-    if formula[0] == "mul" and tuple(formula[1]) == ("number", "-1"):
-        rest = formula[2:]
-        return rest[0] if len(rest) == 1 else ("mul", *rest)
-    return None
+    if formula[0] == "number" and Fraction(formula[1]) < 0:
+        return ("number", str(-Fraction(formula[1])))
+    if formula[0] != "mul" or formula[1][0] != "number" or Fraction(formula[1][1]) >= 0:
+        return None
+    size = -Fraction(formula[1][1])
+    rest = formula[2:] if size == 1 else (("number", str(size)), *formula[2:])
+    return rest[0] if len(rest) == 1 else ("mul", *rest)
 
 
 def _mul(style: _Text, formula: Json) -> tuple[str, int]:

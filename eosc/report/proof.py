@@ -12,6 +12,9 @@ from eosc.prove.engine import Outcome, Verdict
 from eosc.prove.reading import Stated, sides
 from eosc.semantics.theorems import Equivalence, Identity
 
+_WORKED = 600
+"""Characters of the normal form that is worth printing."""
+
 _WIDE = 4000
 """Characters of one formula that are printed; the certificate holds the rest."""
 
@@ -180,12 +183,14 @@ def _step(
 
 
 def _worked(outcome: Outcome, show: Any) -> Iterator[str]:
-    """One step in full: the normal form that both of its sides have."""
+    """One step in full: the normal form that both of its sides have, the shortest there is."""
     if outcome.checked is None or not outcome.checked.steps:
         return
-    steps = outcome.checked.steps
-    chosen = next((each for each in steps if each.name.startswith("step")), steps[-1])
-    yield f"in full, {chosen.name}: both sides are {show(chosen.form)}"
+    steps = [(len(notation.text(each.form)), each) for each in outcome.checked.steps]
+    onward = [each for each in steps if each[1].name.startswith("step")]
+    size, chosen = min(onward or steps, key=lambda each: each[0])
+    if size <= _WORKED:
+        yield f"in full, {chosen.name}: both sides are {show(chosen.form)}"
 
 
 # ---- Markdown and LaTeX
@@ -224,7 +229,7 @@ def _prose(text: str) -> str:
 
 
 def latex(found: Sequence[Settled]) -> str:
-    r"""Theorem and proof environments (amsthm, amsmath), one for each statement."""
+    r"""Theorem and proof environments (amsmath, amssymb, amsthm), one for each statement."""
     return "\n\n".join(map(_theorem, found))
 
 
@@ -261,7 +266,7 @@ _SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "^": r"\textasciicircum{}",
     "#": r"\#", "$": r"\$", "%": r"\%", "&": r"\&", "~": r"\textasciitilde{}",
     "≡": r"\(\equiv\)", "Σ": r"\(\Sigma\)", "∏": r"\(\prod\)", "≤": r"\(\le\)", "·": r"\(\cdot\)",
-    "✓": "", "≠": r"\(\ne\)", "≥": r"\(\ge\)", "<": r"\(<\)", ">": r"\(>\)",
+    "✓": r"\(\checkmark\)", "≠": r"\(\ne\)", "≥": r"\(\ge\)", "<": r"\(<\)", ">": r"\(>\)",
 }  # fmt: skip
 
 

@@ -248,7 +248,7 @@ def _problem(stated: Stated) -> Any:
         pytest.param(b"", "not JSON", id="empty"),
         pytest.param(b"\x00\xff\xfe", "not JSON", id="bytes"),
         pytest.param(b"{", "not JSON", id="cut off"),
-        pytest.param(b"[]", "format", id="a list"),
+        pytest.param(b"[]", "object", id="a list"),
         pytest.param(b'{"format": "eosc-certificate/1"}', "'eosc'", id="nothing inside"),
         pytest.param(b'{"a": 1, "a": 2}', "twice", id="a name twice"),
         pytest.param(b'{"a": NaN}', "no number", id="NaN"),

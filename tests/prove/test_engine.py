@@ -147,6 +147,10 @@ def test_identify_a_mixer_that_was_only_renamed(tmp_path: Path) -> None:
             "x - y", "x - y",
         ),
         (
+            ("add", ("number", "-5"), ("mul", ("number", "-1/2"), ("at", "y"))),
+            "-5 - (1/2)·y", r"-5 - \tfrac{1}{2}\,y",
+        ),
+        (
             ("mul", ("add", ("at", "x"), ("at", "y")), ("at", "z")),
             "(x + y)·z", r"\left(x + y\right)\,z",
         ),
