@@ -155,7 +155,68 @@ def no_output() -> tuple[Scan, Algorithm]:
     return scan, replace(algorithm, launches=(*algorithm.launches[:-1], replace(last, body=body)))
 
 
+def initial_for_all() -> tuple[Scan, Algorithm]:
+    """Segments that each start from the sequence's first state."""
+    scan = scan_of("0")
+    algorithm = chunk.forward(scan, Form(8, 1))
+    last = algorithm.kernels[-1]
+    carried = tuple(replace(each, initial="initial_state") for each in last.carried)
+    walk = replace(last, carried=carried)
+    return scan, replace(algorithm, launches=(*algorithm.launches[:-1], walk))
+
+
+def states_of_segments() -> tuple[Scan, Algorithm]:
+    """States that are stored by the launch that knows nothing of earlier segments."""
+    scan = scan_of("0")
+    algorithm = chunk.forward(scan, Form(8, 1), stored=True)
+    keep = next(x for x in algorithm.kernels[1].body if isinstance(x, Store))
+    ends, combine, states, outputs = algorithm.launches
+    assert isinstance(ends, Kernel) and isinstance(states, Kernel)
+    ends = replace(ends, body=(keep, *ends.body))
+    states = replace(states, body=states.body[1:])
+    return scan, replace(algorithm, launches=(ends, combine, states, outputs))
+
+
+def shared_sum() -> tuple[Scan, Algorithm]:
+    """Programs that share out K, although the output sums over it."""
+    scan = scan_of("0")
+    algorithm = chunk.forward(scan, Form(8, 1))
+    walk = replace(algorithm.kernels[-1], blocked=("K",))
+    return scan, replace(algorithm, launches=(*algorithm.launches[:-1], walk))
+
+
+def turned_state() -> tuple[Scan, Algorithm]:
+    """A final state that is laid out the other way round."""
+    scan = scan_of("0")
+    algorithm = chunk.forward(scan, Form(8, 1))
+    outputs = tuple(
+        replace(each, axes=("V", "K")) if each.name == "final_state" else each
+        for each in algorithm.outputs
+    )
+    return scan, replace(algorithm, outputs=outputs)
+
+
+def block_of_the_other() -> tuple[Scan, Algorithm]:
+    """Columns that decay to the end of a larger block than that of the pair."""
+    scan = scan_of("K")
+
+    def closing(value: Value) -> Value:
+        if isinstance(value, Decay) and value.high.kind == "closing":
+            return replace(value, high=replace(value.high, size=2 * value.high.size))
+        return value
+
+    def change(let: Let) -> Let:
+        return replace(let, value=rewritten(let.value, closing))
+
+    return scan, with_lets(chunk.forward(scan, Form(8, 1)), change, "forward")
+
+
 WRONG = (
+    initial_for_all,
+    states_of_segments,
+    shared_sum,
+    turned_state,
+    block_of_the_other,
     unguarded_log,
     blocks_of_the_chunk,
     from_nothing,
@@ -192,5 +253,5 @@ def test_without_the_check_of_lengths_states_could_be_of_other_chunks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     scan, algorithm = other_chunks()
-    monkeypatch.setattr(statement, "_lengths", lambda algorithm: {8})
+    monkeypatch.setattr(statement, "lengths", lambda algorithm: {8})
     assert proved(scan, algorithm)

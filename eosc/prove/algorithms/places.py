@@ -41,7 +41,13 @@ class Chain:
     used: set[tuple[int, Kind]] = field(default_factory=set)
 
     def point(self, kind: Kind, size: int) -> Time:
-        """A variable for a point of the block of `size` tokens."""
+        """A variable for a point of the block of `size` tokens.
+
+        Raises:
+            Unreadable: the size is no power of two, so that blocks need not lie in one another.
+        """
+        if size < 1 or size & (size - 1):
+            raise Unreadable(f"blocks of {size} tokens")
         self.used.add((size, kind))
         return {f"{LETTERS[kind]}{size}": 1}
 
@@ -75,11 +81,13 @@ class Place:
 
     known: points that a relation to another token gives. chain: where the rest are variables; None
     where the blocks are taken to be the whole chunk, which must be shown to make no difference.
+    paired: whether only the relation to the other token may give points.
     """
 
     time: Time
     known: Mapping[tuple[int, Kind], Time] = field(default_factory=dict)
     chain: Chain | None = None
+    paired: bool = False
 
 
 @dataclass(slots=True)
@@ -95,6 +103,8 @@ class Walk:
         """A point of the aligned block of `size` tokens that holds the place's token."""
         if (size, kind) in place.known:
             return place.known[size, kind]
+        if place.paired:
+            raise Unreadable(f"the {kind} of {size} tokens of a token in a pair")
         if kind == "middle":
             if place.chain is not None:
                 return place.chain.point(kind, size)
@@ -148,7 +158,7 @@ class Walk:
                 known[n, "opening"] = low
             case _:
                 raise Unreadable(f"no reading of the relation {relation}")
-        return low, high, Place({bound: 1}, known)
+        return low, high, Place({bound: 1}, known, paired=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ the tangents of the operands times what it stores, plus <before', l[B]>, for arb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from eosc.ir.nodes import (
@@ -22,21 +22,17 @@ from eosc.ir.nodes import (
     Dims,
     Kernel,
     Let,
-    Load,
     LogDecay,
-    Map,
     Per,
     SegmentScan,
     State,
     Store,
-    Sum,
     Update,
-    Use,
     Value,
-    walk,
 )
 from eosc.lowering.scan import Scan
 from eosc.prove import formula
+from eosc.prove.algorithms.gradient import TOKEN, Gradient
 from eosc.prove.algorithms.places import Chain, Here, Place, Walk, shifted
 from eosc.prove.algorithms.reading import Blockwise, Meaning, Reader, Scope
 from eosc.prove.algorithms.recurrence import (
@@ -48,9 +44,9 @@ from eosc.prove.algorithms.recurrence import (
     array_symbol,
 )
 from eosc.prove.algorithms.scalars import Unreadable
-from eosc.prove.formula import TIME, ZERO, Equation, Formula, Problem, Symbol, Time
+from eosc.prove.algorithms.structure import bare, check_kernel, lengths, needed
+from eosc.prove.formula import TIME, Equation, Formula, Problem, Symbol, Time
 
-TOKEN = {"t": 1}
 INITIAL, FINAL = "initial_state", "final_state"
 D_INITIAL, D_FINAL = "d_initial_state", "d_final_state"
 OUTPUT, D_OUTPUT = "y", "dy"
@@ -123,13 +119,14 @@ class _Statement:
             self.recurrence.adjoint()
             self.recurrence.tangents()
             self.starts[D_FINAL] = ADJOINT
-        self.prologues = {_bare(value): name for name, value in scan.prologues()}
+        launches = algorithm.launches
+        self.segmented = any(isinstance(x, SegmentScan) or x.segmented for x in launches)
         for each in algorithm.inputs:
             if each.per in (Per.TOKEN, Per.HEAD, Per.CALL):
                 self.recurrence.symbols.setdefault(each.name, array_symbol(each))
 
     def problem(self) -> Problem:
-        if len(_lengths(self.algorithm)) != 1:
+        if len(lengths(self.algorithm)) != 1:
             raise Unreadable("kernels with chunks of different lengths")
         for launch in self.algorithm.launches:
             if isinstance(launch, SegmentScan):
@@ -137,7 +134,7 @@ class _Statement:
             else:
                 self.kernel(launch)
         if self.backward:
-            self.gradient()
+            self.goals += self.gradient().goals()
         missing = [each.name for each in self.algorithm.outputs if each.name not in self.done]
         if missing:
             raise Unreadable(f"nothing says what {missing[0]} is")
@@ -151,9 +148,25 @@ class _Statement:
             facts=(({}, LOW), (LOW, HIGH)),
         )
 
+    def gradient(self) -> Gradient:
+        """The statement about what the kernels store as gradients.
+
+        Raises:
+            Unreadable: two kernels store the gradient of one operand.
+        """
+        found: dict[str, Formula] = {}
+        for body in self.final:
+            for name, value in (*body.stored.items(), *body.gathered.items()):
+                if name in found:
+                    raise Unreadable(f"two kernels store the gradient of {name}")
+                found[name] = value
+        token = all(each.chunk == 1 for each in self.algorithm.kernels)
+        return Gradient(self.recurrence, found, token, bool(self.cuts))
+
     # Kernels
 
     def kernel(self, kernel: Kernel) -> None:
+        check_kernel(kernel)
         body = self.body(kernel)
         for statement in kernel.body:
             match statement:
@@ -214,8 +227,12 @@ class _Statement:
         if role in (MEMORY, ADJOINT) and not kernel.segmented:
             if first is None or self.starts.get(first) != role:
                 raise Unreadable(f"{tile.name} of {kernel.name} starts from {first}")
+            if self.segmented and self.arrays[first].per is not Per.SEGMENT:
+                raise Unreadable(f"each segment of {kernel.name} starts from {first}")
+            if self.arrays[first].axes != tile.dims:
+                raise Unreadable(f"{first} is not laid out as {tile.name}")
             return _fixed(role, low if role == MEMORY else high)
-        if first is not None or (role == GATHERED and tile.start != 0):
+        if first is not None or (role == GATHERED and (tile.start != 0 or kernel.segmented)):
             raise Unreadable(f"{tile.name} of {kernel.name} starts from {first or tile.start}")
         match role:
             case "m" | "l":
@@ -232,18 +249,27 @@ class _Statement:
     def let(self, body: _Body, let: Let) -> None:
         value, scope = let.value, body.scope
         inner = value.arg if isinstance(value, LogDecay) else value
-        name = self.prologues.get(_bare(inner))
+        name = self.prologue_of(inner, let.name, body.reader.timed)
         cuts = dict(scope.cuts)
         if name is not None:
             timed = "i" in dict(self.scan.prologues())[name].dims
             cuts[let.name] = array_meaning(f"scan.{name}", Per.TOKEN if timed else Per.HEAD)
-        elif let.name in self.cuts.values() and let.name in _needed(body.kernel):
+        elif let.name in self.cuts.values() and let.name in needed(body.kernel):
             prologue = next(each for each, cut in self.cuts.items() if cut == let.name)
             self.cut(body, let, prologue)
             cuts[let.name] = array_meaning(f"grad.{prologue}", Per.TOKEN)
             self.bars[let.name] = array_meaning(f"bar.{prologue}", Per.TOKEN)
         lets = {**scope.lets, let.name: (value, scope)}
         body.scope = replace(scope, lets=lets, cuts=cuts)
+
+    def prologue_of(self, value: Value, called: str, timed: bool) -> str | None:
+        """The prologue that a value is, that of its own name where several are the same."""
+        found = [
+            name
+            for name, prologue in self.scan.prologues()
+            if value == (prologue if timed else bare(prologue))
+        ]
+        return called if called in found else next(iter(found), None)
 
     def update(self, body: _Body, update: Update) -> None:
         """The tile's next value; that of a gathered gradient is for arbitrary gradients."""
@@ -325,8 +351,11 @@ class _Statement:
         self.goal(body, f"{kernel.name}.{tile.name}", tile.dims, left, right, token)
         if tile.final is None:
             return
+        if self.arrays[tile.final].axes != tile.dims:
+            raise Unreadable(f"{tile.final} is not laid out as {tile.name}")
         if kernel.segmented:
             self.ends[tile.final] = role
+            self.starts.pop(tile.final, None)
             return
         expected = {MEMORY: FINAL, ADJOINT: D_INITIAL}[role]
         if tile.final != expected:
@@ -389,112 +418,7 @@ class _Statement:
         self.goals.append(Equation(scan.name, parameters, left, right))
         self.starts[scan.state] = role
 
-    # Gradients
-
-    def gradient(self) -> None:
-        """The goals that what is stored is the gradient of the outputs and the final state."""
-        recurrence = self.recurrence
-        V = self.scan.value
-        upstream = formula.mul(formula.at(D_OUTPUT, TOKEN, "b"), recurrence.output_tangent(TOKEN))
-        after = self.matched(formula.at("after", "a", "b"), formula.at("m'", HIGH, "a", "b"))
-        before = self.matched(formula.at("l", LOW, "a", "b"), formula.at("before'", "a", "b"))
-        outputs = formula.contract("b", V, upstream)
-        given = formula.add(_over_tokens(outputs), after)
-        if self.cuts:
-            adjoint = self.inner(lambda name: recurrence.gradient(name, TOKEN), recurrence.tangent)
-            self.equation("gradient", given, formula.add(_over_tokens(adjoint), before))
-            bars = self.inner(self.bar, recurrence.raw_tangent)
-            self.equation("operands", _over_tokens(bars), self.stored_gradients())
-            return
-        self.equation("gradient", given, formula.add(self.stored_gradients(), before))
-
-    def matched(self, left: Formula, right: Formula) -> Formula:
-        """The inner product of two values over a and b."""
-        inner = formula.contract("b", self.scan.value, formula.mul(left, right))
-        return formula.contract("a", self.scan.key, inner)
-
-    def equation(self, name: str, left: Formula, right: Formula) -> None:
-        self.goals.append(Equation(name, (), left, right))
-
-    def bar(self, name: str) -> Formula:
-        """The gradient of a prologue as an arbitrary symbol; 0 where it is not computed."""
-        if f"bar.{name}" not in self.recurrence.symbols:
-            if self.recurrence.raw_tangent(name, TOKEN) != ZERO:
-                raise Unreadable(f"no gradient of {name} is found")
-            return ZERO
-        axes = tuple(each for each in dict(self.scan.prologues())[name].dims if each != "i")
-        letters = [self.recurrence.letters[axis] for axis in axes]
-        return formula.at(f"bar.{name}", TOKEN, *letters)
-
-    def inner(
-        self, gradient: Callable[[str], Formula], tangent: Callable[[str, Time], Formula]
-    ) -> Formula:
-        """The gradients of the prologues times their tangents, at a token."""
-        terms = []
-        for name, value in self.scan.prologues():
-            term = formula.mul(gradient(name), tangent(name, TOKEN))
-            for axis in value.dims:
-                if axis != "i" and term != ZERO:
-                    term = formula.contract(self.recurrence.letters[axis], axis, term)
-            terms.append(term)
-        return formula.total(terms)
-
-    def stored_gradients(self) -> Formula:
-        """What an algorithm stores as gradients times the tangents of the operands, in all."""
-        at_tokens: list[Formula] = []
-        at_chunk: list[Formula] = []
-        token = all(each.chunk == 1 for each in self.algorithm.kernels)
-        for each in self.scan.operands:
-            if each.name not in self.scan.trainable:
-                continue
-            letters = tuple(self.recurrence.letter(axis) for axis in each.axes)
-            moving = array_meaning(f"{each.name}'", each.per)(TOKEN, letters)
-            timed = each.per is Per.TOKEN
-            found = [
-                body.stored.get(each.name, body.gathered.get(each.name)) for body in self.final
-            ]
-            held = [value for value in found if value is not None]
-            if len(held) != 1:
-                raise Unreadable(f"{len(held)} kernels store the gradient of {each.name}")
-            term = formula.mul(held[0], moving)
-            for axis, letter in zip(each.axes, letters, strict=True):
-                term = term if term == ZERO else formula.contract(letter, axis, term)
-            (at_tokens if timed or token else at_chunk).append(term)
-        return formula.add(_over_tokens(formula.total(at_tokens)), *at_chunk)
-
-
-def _needed(kernel: Kernel) -> set[str]:
-    """The lets that what a kernel stores or carries is made of."""
-    found: set[str] = set()
-    for statement in reversed(kernel.body):
-        if isinstance(statement, Let) and statement.name not in found:
-            continue
-        found |= {each.name for each in walk(statement.value) if isinstance(each, Use)}
-    return found
-
-
-def _lengths(algorithm: Algorithm) -> set[int]:
-    """The chunk lengths of the kernels."""
-    return {each.chunk for each in algorithm.kernels}
-
-
-def _over_tokens(value: Formula) -> Formula:
-    return ZERO if value == ZERO else formula.over("t", LOW, HIGH, value)
-
 
 def _fixed(name: str, time: Time) -> Meaning:
     """A definition at a fixed time."""
     return lambda _, indices: formula.at(name, time, *indices)
-
-
-def _bare(value: Value) -> Value:
-    """A prologue without its time dimension, to compare those of tokens and of chunks."""
-    dims = tuple(name for name in value.dims if name != "i")
-    match value:
-        case Load(array=array):
-            return Load(array, dims=dims)
-        case Map(fn=fn, args=args):
-            return Map(fn, tuple((name, _bare(arg)) for name, arg in args), dims=dims)
-        case Sum(arg=arg, over=over):
-            return Sum(_bare(arg), over, dims=dims)
-    return value

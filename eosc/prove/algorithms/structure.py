@@ -1,0 +1,59 @@
+"""What a kernel must be to be read as one walk over whole tiles."""
+
+from __future__ import annotations
+
+from eosc.ir.nodes import Algorithm, Dot, Kernel, Let, Load, Map, Store, Sum, Use, Value, walk
+from eosc.prove.algorithms.scalars import Unreadable
+
+
+def needed(kernel: Kernel) -> set[str]:
+    """The lets that what a kernel stores or carries is made of."""
+    found: set[str] = set()
+    for statement in reversed(kernel.body):
+        if isinstance(statement, Let) and statement.name not in found:
+            continue
+        found |= {each.name for each in walk(statement.value) if isinstance(each, Use)}
+    return found
+
+
+def check_kernel(kernel: Kernel) -> None:
+    """That a launch may be read as one walk over whole tiles.
+
+    Raises:
+        Unreadable: programs that share out an axis would have to sum over it, chunks side by side
+            would have to carry, or a launch that is left out for one segment does more than to
+            start segments.
+    """
+    if kernel.parallel and kernel.carried:
+        raise Unreadable(f"{kernel.name} carries tiles from one program to another")
+    used = needed(kernel)
+    for statement in kernel.body:
+        if isinstance(statement, Let) and statement.name not in used:
+            continue
+        if kernel.segmented and isinstance(statement, Store):
+            raise Unreadable(
+                f"{kernel.name} stores {statement.array} only where there are segments"
+            )
+        for each in walk(statement.value):
+            over = each.over if isinstance(each, Sum) else ()
+            over = (each.over,) if isinstance(each, Dot) else over
+            if any(axis in kernel.blocked for axis in over):
+                raise Unreadable(f"{kernel.name} sums over an axis that its programs share out")
+
+
+def lengths(algorithm: Algorithm) -> set[int]:
+    """The chunk lengths of the kernels."""
+    return {each.chunk for each in algorithm.kernels}
+
+
+def bare(value: Value) -> Value:
+    """A prologue without its time dimension, to compare those of tokens and of chunks."""
+    dims = tuple(name for name in value.dims if name != "i")
+    match value:
+        case Load(array=array):
+            return Load(array, dims=dims)
+        case Map(fn=fn, args=args):
+            return Map(fn, tuple((name, bare(arg)) for name, arg in args), dims=dims)
+        case Sum(arg=arg, over=over):
+            return Sum(bare(arg), over, dims=dims)
+    return value
