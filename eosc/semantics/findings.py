@@ -30,6 +30,7 @@ class Findings:
         self.sink = Sink() if sink is None else sink
         self.work = Work.of_one_file() if work is None else work
         self._errors = 0
+        self._distinct = 0
 
     def add(
         self,
@@ -60,9 +61,13 @@ class Findings:
         """
         before = self.sink.count
         self.sink.add(found)
-        if found.severity is Severity.ERROR and self.sink.count > before:
-            self._errors += 1
-            if self._errors >= LIMITS.diagnostics:
+        if found.severity is not Severity.ERROR:
+            return
+        # One that is known, as of a macro that is used again, leaves its user in error, too.
+        self._errors += 1
+        if self.sink.count > before:
+            self._distinct += 1
+            if self._distinct >= LIMITS.diagnostics:
                 raise Enough
 
     def fail(

@@ -21,7 +21,7 @@ from eosc.semantics.terms import (
     Variable,
     walk,
 )
-from tests.unit.semantics.reading import mixer
+from tests.unit.semantics.reading import mixer, read
 
 HEAD = """
 mixer sample:
@@ -161,6 +161,13 @@ def test_macros_see_the_axes_of_the_mixer_but_not_its_states() -> None:
 def test_the_parameter_of_a_macro_may_have_the_name_of_a_state() -> None:
     found = mixer("def inc(v) = v + 1\n" + HEAD.format("inc(q[t])")).by_name["r"].value
     assert [each.name for each in walk(found) if isinstance(each, Read)] == ["q"]
+
+
+def test_a_macro_in_error_is_reported_once_and_leaves_every_user_in_error() -> None:
+    first = HEAD.format("wrong(q[t])")
+    found, diagnostics = read("def wrong(x) = x + y\n" + first + first.replace("sample", "other"))
+    assert [each.code for each in diagnostics if each.code.startswith("E")] == ["E010"]
+    assert found.mixers == {}
 
 
 # ---- folds
