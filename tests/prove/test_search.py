@@ -484,3 +484,10 @@ def test_a_companion_matrix_of_three_is_diagonal_in_another_basis() -> None:
     right = "d0[t+1,b]/((l-r)*(l-s)) + d1[t+1,b]/((r-l)*(r-s)) + d2[t+1,b]/((s-l)*(s-r))"
     found = proved(problem(read, definitions, "c0[t+1,b]", right))
     assert {each.found for each in found.gauge} == {"a change of basis"}
+
+
+@pytest.mark.parametrize("update", ["n[t,x,b] + 1", "n[t+1,x,b] + k[t,x]*v[t,b]"])
+def test_a_recurrence_without_end_gets_no_proof(update: str) -> None:
+    stated = problem(READ, [state("m", GLA), state("n", update)], OUT.format("m"), OUT.format("n"))
+    assert isinstance(prove(stated), Missed)
+    assert saturated(stated) is None

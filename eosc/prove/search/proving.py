@@ -8,8 +8,9 @@ from typing import TypeAlias
 
 from eosc.prove.formula import ZERO, Equation, Problem, as_json
 from eosc.prove.kernel import Checked, Rejected, check
-from eosc.prove.search.proposing import Candidate, candidate, search
+from eosc.prove.search.proposing import search
 from eosc.prove.search.relations import Claim
+from eosc.prove.search.steps import Candidate, candidate
 
 
 @dataclass(frozen=True, slots=True)

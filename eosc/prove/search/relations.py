@@ -167,21 +167,28 @@ def _tame(factor: Formula, definitions: Definitions) -> bool:
     return all(_tame(each, definitions) for each in children(factor))
 
 
-def relations(memory: Definition, other: Definition, definitions: Definitions) -> Iterator[Claim]:
-    """Candidates for the memory in terms of another one, simplest first."""
-    gauged: list[Claim] = []
+def _readings(
+    memory: Definition, other: Definition
+) -> Iterator[tuple[Formula, dict[str, Argument], bool]]:
+    """The other memory at the places of this one, and its conjugate where one is complex."""
     for names in onto(memory, other):
-        read = substituted(reading(other), names)
-        variants = [(read, False)]
+        value = substituted(reading(other), names)
+        yield value, names, False
         if memory.complex or other.complex:
-            variants.append((("conjugate", read), True))
-        for value, conjugate in variants:
-            yield Claim(memory.name, value, "equal" if not conjugate else "conjugate")
-            gauged += [
-                Claim(memory.name, mul(factor, value), how)
-                for factor, how in _gauges(memory, other, names, definitions, conjugate)
-            ]
-    yield from gauged
+            yield ("conjugate", value), names, True
+
+
+def equalities(memory: Definition, other: Definition) -> Iterator[Claim]:
+    """The memory as another one, or as its conjugate, axes in any order."""
+    for value, _, conjugate in _readings(memory, other):
+        yield Claim(memory.name, value, "conjugate" if conjugate else "equal")
+
+
+def gauges(memory: Definition, other: Definition, definitions: Definitions) -> Iterator[Claim]:
+    """The memory as a multiple of another one, element by element."""
+    for value, names, conjugate in _readings(memory, other):
+        for factor, how in _gauges(memory, other, names, definitions, conjugate):
+            yield Claim(memory.name, mul(factor, value), how)
 
 
 def hinted(memory: Definition, hints: tuple[Equation, ...]) -> Iterator[Claim]:

@@ -218,13 +218,19 @@ class Point:
         parameters: tuple[tuple[str, str], ...],
         times: Mapping[str, int] = MappingProxyType({}),
     ) -> list[complex]:
-        """The formula at every place of its indices, at the times given; nan where undefined."""
+        """The formula at every place of its indices, at the times given; nan where undefined.
+
+        Raises:
+            Costly: it takes too many steps, or has no end.
+        """
         free = [(name, range(self.sizes[sort])) for name, sort in parameters if sort != TIME]
         found = []
         for chosen in itertools.product(*(places for _, places in free)):
             scope = {**times, **{name: at for (name, _), at in zip(free, chosen, strict=True)}}
             try:
                 found.append(self.value(formula, scope))
+            except RecursionError:
+                raise Costly from None
             except (ZeroDivisionError, OverflowError, ValueError, KeyError):
                 found.append(_UNKNOWN)
         return found

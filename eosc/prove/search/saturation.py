@@ -201,7 +201,7 @@ def saturated(problem: Problem) -> Saturated | None:
         if problem.hypotheses or not cells or len(cells) > _MOST_STATES:
             return None
         return _saturate(machine, cells)
-    except NoAutomaton:
+    except (NoAutomaton, RecursionError):
         return None
 
 
