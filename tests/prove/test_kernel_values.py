@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from eosc.prove.kernel.normal import Rejected
+from eosc.prove.kernel.normal import Rejected, combine
 from eosc.prove.kernel.reading import Reader
 from eosc.prove.kernel.signs import normal, written
 from eosc.prove.kernel.times import Time, plus, tidy
@@ -314,3 +314,51 @@ def test_a_logarithm_keeps_its_branch() -> None:
     there = {"t": 3, "k": 1, "v": 2}
     found = as_formula(made, made.value(form, scope), names)
     assert abs(evaluate(form, there) - evaluate(found, there)) < 1e-9
+
+
+def mutated(maker: Maker, form: Any, times: dict[str, int], axes: dict[str, str]) -> Any:
+    """The formula with one place changed: a time, an index, a range, a sign, a whole part."""
+    if isinstance(form, dict):
+        name = maker.random.choice(sorted(times))
+        return {**form, "": form.get("", 0) + 1} if maker.random.random() < 0.5 else {name: 1}
+    if not isinstance(form, list) or maker.random.random() < 0.15:
+        return maker.form(1, times, axes) if isinstance(form, list) else form
+    if form[0] in ("number", "i"):
+        return ["number", maker.random.choice(["1", "2", "-1"])]
+    inner_times, inner_axes = dict(times), dict(axes)
+    if form[0] in ("sum", "product"):
+        inner_times[form[1]] = 1
+    if form[0] == "contract":
+        inner_axes[form[1]] = form[2]
+    places = [k for k in range(1, len(form)) if isinstance(form[k], (list, dict))]
+    if not places:
+        return ["mul", ["number", "2"], form]
+    k = maker.random.choice(places)
+    last = k == len(form) - 1 and form[0] in ("sum", "product", "contract")
+    scope = (inner_times, inner_axes) if last else (times, axes)
+    return [*form[:k], mutated(maker, form[k], *scope), *form[k + 1 :]]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_proved_equal_is_equal(seed: int) -> None:
+    maker = Maker(3000 + seed)
+    proved = 0
+    for _ in range(120):
+        form = maker.form(4, {"t": 1}, {"k": "K", "v": "V"})
+        other = mutated(maker, form, {"t": 1}, {"k": "K", "v": "V"})
+        made, scope, _ = reader()
+        try:
+            gap = combine(made.value(form, scope), made.value(other, scope), -1)
+            if not made.is_zero(gap):
+                continue
+            pairs = [
+                (evaluate(form, there), evaluate(other, there))
+                for there in ({"t": 1, "k": 0, "v": 0}, {"t": 4, "k": 1, "v": 2})
+            ]
+        except (Rejected, ZeroDivisionError, OverflowError, ValueError, KeyError):
+            continue
+        for left, right in pairs:
+            if cmath.isfinite(left) and cmath.isfinite(right):
+                assert abs(left - right) <= 1e-7 * (1 + abs(left)), (form, other)
+        proved += 1
+    assert proved > 3
