@@ -47,9 +47,9 @@ def search(
 ) -> Iterator[Candidate]:
     """Candidate proofs, likeliest first; nothing where the goals fail at a sampled point.
 
-    hints: equations between memories that the author of a theorem names.
+    seconds: of the processor. hints: equations between memories that a theorem's author names.
     """
-    until = time.monotonic() + seconds
+    until = time.process_time() + seconds
     if not seems_true(problem):
         return
     given = setting(problem, hints)
@@ -58,7 +58,7 @@ def search(
         if claims not in tried:
             tried.append(claims)
             yield candidate(problem, strategy, grouped(claims, given.definitions))
-        if time.monotonic() > until:
+        if time.process_time() > until:
             return
     for number, potential in enumerate(potentials(problem.goals[0], given.definitions)):
         if len(problem.goals) == 1 and number < _MOST_POTENTIALS:
@@ -75,15 +75,15 @@ def _strategies(given: Setting) -> Iterator[tuple[str, dict[str, Claim]]]:
     if not given.memories:
         yield "normal forms", {}
         return
+    for claims in in_spectrum(given):
+        rest = closed_forms(given.memories, given.definitions, claims)
+        yield "the basis of a matrix", claims
+        yield "the basis of a matrix and closed forms", {**claims, **rest}
     pairs = related(given)
     yield "related memories", pairs
     yield "normal forms", {}
     for claims in turned(given):
         yield "a matrix of the statement", claims
-    for claims in in_spectrum(given):
-        rest = closed_forms(given.memories, given.definitions, claims)
-        yield "the basis of a matrix", claims
-        yield "the basis of a matrix and closed forms", {**claims, **rest}
     rest = closed_forms(given.memories, given.definitions, pairs)
     yield "related memories and closed forms", {**pairs, **rest}
     written = pseudovalued(given, pairs)

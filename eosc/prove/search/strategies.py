@@ -138,9 +138,10 @@ def in_spectrum(given: Setting) -> Iterator[dict[str, Claim]]:
         for other in given.memories:
             if other is not memory:
                 for claim in in_modes(memory, other, found):
-                    yield {memory.name: claim}
+                    if given.bears(claim):
+                        yield {memory.name: claim}
         closed = mode_closed_form(memory, found, given.definitions)
-        if closed is not None:
+        if closed is not None and given.bears(closed):
             yield {memory.name: closed}
 
 
