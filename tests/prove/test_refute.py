@@ -561,3 +561,23 @@ def test_hypotheses_with_roots_and_functions_hold_exactly() -> None:
     ):
         problem = Problem((), symbols, (), (goal,), hypotheses=hypotheses)
         assert (refute(problem, seconds=0.3) is None) is known
+
+
+def test_hostile_statements_end_in_time() -> None:
+    x, far = Symbol("x", (T,)), {"t": 1, "": 10**6}
+    long = f.over("u", f.moment(), far, f.at("x", f.moment("u")))
+    nested: Formula = X
+    for _ in range(5000):
+        nested = ("real", nested)
+    tower: Formula = X
+    for _ in range(8):
+        tower = call("exp", tower)
+    for problem in (
+        Problem((), (x,), (), (Equation("long", (("t", T),), long, long),)),
+        identity(nested, nested, Symbol("x", ())),
+        identity(tower, tower, Symbol("x", ())),
+        identity(f.power(X, 10**9), f.power(X, 10**9), Symbol("x", ())),
+    ):
+        start = time.thread_time()
+        assert not separate(problem, seconds=0.1)
+        assert time.thread_time() - start < 1.0

@@ -172,7 +172,7 @@ class Constraints:
             self._exact.reset(sizes, draw, self._times)
             try:
                 found.append(list(self._instances(each, sizes, {TIME: range(1, 3)})))
-            except Undefined:
+            except (Undefined, RecursionError):
                 return False
         bends = [a + c - b - b for a, b, c in zip(*found, strict=True)]
         moves = [b - a for a, b, _ in zip(*found, strict=True)]

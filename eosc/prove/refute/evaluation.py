@@ -21,6 +21,7 @@ Compiled: TypeAlias = Callable[[Environment], Number]
 Moment: TypeAlias = Callable[[Environment], int]
 
 _PENDING = object()
+_BETWEEN_LOOKS = 64  # terms of a sum
 
 
 class OutOfTime(Exception):
@@ -74,6 +75,11 @@ class Evaluator:
     def entry(self, name: str, arguments: tuple[int, ...]) -> Number:
         """The value of a symbol or a definition."""
         return self._lookup(name)(arguments)
+
+    def _look(self) -> None:
+        """Look at the clock."""
+        if time.thread_time() > self.deadline:
+            raise OutOfTime
 
     def _number(self, value: Fraction) -> Number:
         found = self._numbers.get(value)
@@ -147,8 +153,7 @@ class Evaluator:
                 raise Undefined(f"{name} reads itself at the same time")
             if found is not None:
                 return found
-            if time.thread_time() > self.deadline:
-                raise OutOfTime
+            self._look()
             env = {**self._times, **dict(zip(parameters, arguments, strict=True))}
             if each.facts and not allowed(each.facts, env):
                 raise Undefined(f"{name} where its facts do not hold")
@@ -229,6 +234,8 @@ class Evaluator:
                 raise Undefined("a range of times that ends before it starts")
             total, env = neutral, dict(env)
             for here in range(start + 1, stop + 1):
+                if here % _BETWEEN_LOOKS == 0:
+                    self._look()
                 env[variable] = here
                 total = total + body(env) if kind == "sum" else total * body(env)
             return total

@@ -224,7 +224,7 @@ def _root(x: arb) -> arb:
 
 
 def _power(x: arb, p: arb) -> arb:
-    exact = p.unique_fmpz() if p.is_integer() and abs(p) < 1 << 16 else None
+    exact = p.unique_fmpz() if p.is_integer() and abs(p) < _HIGHEST_POWER else None
     if exact is not None:
         whole = int(exact)
         if whole < 0 and x.contains(0):
@@ -275,6 +275,9 @@ _PRIMITIVE: Mapping[str, Callable[..., arb]] = MappingProxyType(
         "not": lambda x: arb(int(not _holds(x))),
     }
 )
+
+
+_HIGHEST_POWER = 64
 
 
 class Gaussian:
@@ -331,6 +334,8 @@ class Rationals:
         """A whole power, or a root that is rational."""
         if exponent.denominator != 1:
             return self._call("pow", [x, self.number(exponent)])
+        if abs(exponent) > _HIGHEST_POWER:
+            raise Undefined("a power of too many digits")
         base = x.inverse() if exponent < 0 else x
         found = self.number(Fraction(1))
         for _ in range(abs(int(exponent))):
