@@ -889,13 +889,21 @@ def test_malformed_formulas_are_refused(form: object) -> None:
 
 
 def test_a_proof_cannot_name_elements_that_the_statement_does_not() -> None:
-    made = statement("k[t,0]", "k[t,0]", "t:T")
-    made.proof[0]["using"] = []
-    made.check()
-    step = {"name": "h", "parameters": ["t"], "sorts": [T], "body": ["at", "k", {"t": 1}, 7]}
-    made.proof.insert(0, {"rule": "define", "definition": step})
+    def naming(element: int) -> Chunk:
+        made = statement("k[t,1]", "k[t,1]", "t:T")
+        one = {
+            "name": "one",
+            "left": made.read(f"Ctr(c,K,D(c,{element}))"),
+            "right": made.read("1"),
+        }
+        by = [{"rule": "equal", "goal": "one"}]
+        made.proof.insert(0, {"rule": "lemma", "parameters": [], **one, "by": by})
+        return made
+
+    naming(0).check()
+    naming(1).check()
     with pytest.raises(Rejected, match="no element 7"):
-        made.check()
+        naming(7).check()
 
 
 def test_the_kernel_stands_by_itself() -> None:

@@ -149,9 +149,10 @@ def a_delta_joins_two_axes() -> Chunk:
 
 
 def an_axis_has_an_eighth_element() -> Chunk:
-    made = statement("Ctr(c,K,k[t,c])", "Ctr(c,K,k[t,c])", "t:T")
-    step = {"name": "h", "parameters": [], "sorts": [], "body": made.read("Ctr(c,K,D(c,7))")}
-    made.proof.insert(0, {"rule": "define", "definition": step})
+    made = statement("x[t]", "x[t]", "t:T")
+    one = {"name": "one", "left": made.read("Ctr(c,K,D(c,7))"), "right": made.read("1")}
+    by = [{"rule": "equal", "goal": "one"}]
+    made.proof.insert(0, {"rule": "lemma", "parameters": [], **one, "by": by})
     return made
 
 

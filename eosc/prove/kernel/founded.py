@@ -8,18 +8,24 @@ from .normal import Point, Rejected
 from .reading import Defined, Reader
 from .times import Time, later, plus
 
+Reads = dict[str, set[str]]
 
-def circle(reader: Reader, name: str) -> set[str]:
+
+def all_reads(reader: Reader) -> Reads:
+    """What each definition reads by name."""
+    return {n: _names(d.body) | _names(d.base) for n, d in reader.definitions.items()}
+
+
+def circle(reads: Reads, name: str) -> set[str]:
     """The definitions that a definition reads and that read it."""
-    reads = {n: _names(d.body) | _names(d.base) for n, d in reader.definitions.items()}
     return {each for each in _reached(reads, name) if name in _reached(reads, each)}
 
 
-def check_order(reader: Reader, given: Defined) -> None:
+def check_order(reader: Reader, given: Defined, reads: Reads) -> None:
     """An abbreviation is unfolded wherever it stands, so it reads only earlier abbreviations."""
     listed = list(reader.definitions)
     for name in listed[listed.index(given.name) :]:
-        if name in _names(given.body) and reader.definitions[name].start is None:
+        if name in reads[given.name] and reader.definitions[name].start is None:
             raise Rejected(f"{given.name} reads {name}, which is not listed before it")
 
 
@@ -50,11 +56,12 @@ def distance(given: Defined, here: Time, start: Time) -> Time:
 def _names(form: Any) -> set[str]:
     if not isinstance(form, (list, tuple)) or not form:
         return set()
-    found = {form[1]} if form[0] == "at" else set()
-    return found.union(*(_names(each) for each in form[1:]))
+    if form[0] == "at":
+        return {form[1]}
+    return set().union(*(_names(each) for each in form[1:]))
 
 
-def _reached(reads: dict[str, set[str]], name: str) -> set[str]:
+def _reached(reads: Reads, name: str) -> set[str]:
     found: set[str] = set()
     waiting = [name]
     while waiting:

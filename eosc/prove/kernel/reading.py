@@ -33,6 +33,11 @@ class Defined:
     step: int = 1
     along: int = 0
 
+    @property
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """The parameters with their sorts."""
+        return tuple(zip(self.parameters, self.sorts, strict=True))
+
 
 @dataclass(frozen=True, slots=True)
 class Closed:
@@ -63,6 +68,7 @@ class Reader(Algebra):
         self.hypotheses: dict[str, Any] = {}
         self.closed: dict[str, Closed] = {}
         self.axes: frozenset[str] = frozenset()
+        self.sorts_of: dict[str, tuple[str, ...]] = {}
         self.elements: dict[str, int] = {}
         self.globals: dict[str, int] = {}
         self.facts: Facts = ()
@@ -302,6 +308,25 @@ class Reader(Algebra):
             return self.definitions[name].sorts
         raise Rejected(f"there is no symbol or definition {name}")
 
+    def survey(self, form: Any, sorts: Mapping[str, str]) -> None:
+        """Note the free times and the elements that a formula of the statement names."""
+        if isinstance(form, dict):
+            self.time({name: 1 for name in form if name not in sorts}, {})
+        if not isinstance(form, (list, tuple)) or not form:
+            return
+        axes: list[Any] = [None] * len(form)
+        if form[0] == "at":
+            known = self.symbols[form[1]][0] if form[1] in self.symbols else ()
+            axes = [None, None, *self.sorts_of.get(form[1], known)]
+        elif form[0] == "delta":
+            axes = [sorts.get(each) for each in form[1:] if isinstance(each, str)][:1] * 3
+        elif form[0] in ("sum", "product", "contract"):
+            sorts = {**sorts, form[1]: TIME if len(form) == 5 else form[2]}
+        for part, axis in zip(form, axes, strict=False):
+            if type(part) is int and axis is not None:
+                self.check_element(part, axis)
+            self.survey(part, sorts)
+
     def _read_add(self, *forms: Any, scope: Scope) -> Poly:
         found: Poly = {}
         for form in forms:
@@ -406,7 +431,7 @@ class Reader(Algebra):
     def _read_hypothesis(self, name: str, times: Any, forms: Any, scope: Scope) -> Poly:
         """A multiple of the difference of the sides of a hypothesis."""
         given = self.hypotheses[name]
-        pairs = zip(given.parameters, forms, strict=True)
+        pairs = zip(given.places, forms, strict=True)
         inner = {each: self.point(form, sort, scope) for (each, sort), form in pairs}
         if not self.holds(given.facts, inner):
             raise Rejected(f"the facts of {name} are not known to hold here")

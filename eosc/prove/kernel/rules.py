@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from .founded import check_nearer, check_order, circle
+from .founded import all_reads, check_nearer, check_order, circle
 from .normal import Point, Poly, Rejected, combine
 from .reading import TIME, Closed, Condition, Defined, Reader, Scope, rational
 from .signs import ALL, Range
@@ -42,7 +42,7 @@ class Equation:
     """A goal or hypothesis as it was given."""
 
     name: str
-    parameters: tuple[tuple[str, str], ...]
+    places: tuple[tuple[str, str], ...]
     left: Any
     right: Any
     facts: tuple[tuple[Any, Any], ...]
@@ -58,7 +58,6 @@ def check(problem: dict[str, Any], proof: list[Any]) -> Checked:
         checker = Checker(problem)
         if len(proof) > STEPS:
             raise Rejected("too large: too many steps")
-        checker.reader.trusted = False
         for step in proof:
             checker.step(step)
         return checker.finish()
@@ -90,47 +89,44 @@ class Checker:
         self.goals = {g["name"]: _equation(g) for g in problem["goals"]}
         if len(self.goals) != len(problem["goals"]) or not self.goals:
             raise Rejected("goals need distinct names")
-        self._define(problem.get("definitions", ()))
         for given in problem.get("hypotheses", ()):
             reader.hypotheses[given["name"]] = _equation(given)
-        self._look_over([*self.goals.values(), *reader.hypotheses.values()])
+        definitions = [_defined(each) for each in problem.get("definitions", ())]
+        for each in (*definitions, *self.goals.values(), *reader.hypotheses.values()):
+            reader.sorts_of |= {each.name: each.sorts} if isinstance(each, Defined) else {}
+            self._survey(each)
+        reader.trusted = False
+        self._define(definitions)
 
-    def _define(self, given: Any) -> None:
+    def _define(self, new: list[Defined]) -> None:
         """Add definitions, once they are shown to have a meaning."""
         reader = self.reader
-        new = [_defined(each) for each in given]
         for each in new:
             if each.name in reader.definitions or each.name in reader.symbols:
                 raise Rejected(f"{each.name} is defined twice")
             reader.definitions[each.name] = each
-        for each in new:
-            if each.start is None:
-                check_order(reader, each)
+        reads = all_reads(reader)
         closed, reader.closed, reader.recording = reader.closed, {}, False
         for each in new:
             if not each.complex and not all(reader.is_real(f) for f in (each.body, each.base)):
                 raise Rejected(f"{each.name} is declared real, but is not plainly so")
-            self._look_into(each)
+            if each.start is None:
+                check_order(reader, each, reads)
+            else:
+                self._look_into(each, circle(reads, each.name))
         reader.closed, reader.recording = closed, True
         reader.forget()
 
-    def _look_into(self, given: Defined) -> None:
-        """Read a definition at a general point: its sorts, ranges and reads are right."""
+    def _look_into(self, given: Defined, around: set[str]) -> None:
+        """Read a recurrence at a general point: its sorts, ranges and reads are right."""
         reader = self.reader
-        around = circle(reader, given.name)
-        with self.bound(tuple(zip(given.parameters, given.sorts, strict=True))) as scope:
-            facts = self._facts(given.facts, scope)
-            if given.start is None:
-                with reader.assuming(*facts):
-                    reader.value(given.body, scope)
-                return
+        with self.bound(given.places) as scope:
             here, start = reader.clock(given, tuple(scope.values()))
             begun = {**scope, given.parameters[given.along]: start}
-            later_on = [*facts, _beyond(given, here, later(start, given.step))]
-            first_on = self._facts(given.facts, begun)
+            beyond = _beyond(given, here, later(start, given.step))
             for form, where, time, known in (
-                (given.body, scope, here, later_on),
-                (given.base, begun, start, first_on),
+                (given.body, scope, here, [*self._facts(given.facts, scope), beyond]),
+                (given.base, begun, start, self._facts(given.facts, begun)),
             ):
                 reader.forget()
                 reader.watch = partial(_watched, reader, given, around, time, start)
@@ -138,17 +134,14 @@ class Checker:
                     reader.value(form, where)
                 reader.watch = None
 
-    def _look_over(self, equations: list[Equation]) -> None:
-        """Read the statement once, so that its elements and free times are known."""
-        reader = self.reader
-        reader.recording = False
-        for each in equations:
-            with self.bound(each.parameters) as scope:
-                with reader.assuming(*self._facts(each.facts, scope)):
-                    reader.value(each.left, scope)
-                    reader.value(each.right, scope)
-        reader.recording = True
-        reader.forget()
+    def _survey(self, given: Defined | Equation) -> None:
+        """Note the free times and the elements that the statement names."""
+        sorts = dict(given.places)
+        parts = (
+            (given.body, given.base) if isinstance(given, Defined) else (given.left, given.right)
+        )
+        for form in (*parts, given.start if isinstance(given, Defined) else None, *given.facts):
+            self.reader.survey(form, sorts)
 
     @contextmanager
     def bound(self, parameters: tuple[tuple[str, str], ...]) -> Iterator[dict[str, Point]]:
@@ -225,7 +218,7 @@ class Checker:
 
     def define(self, step: Any) -> None:
         """A new name for a value: it can say nothing new about the goals."""
-        self._define([step["definition"]])
+        self._define([_defined(step["definition"])])
 
     def induction(self, step: Any) -> None:
         """NAME[t] = closed(t) from the start on, for several at once: base, and step from t."""
@@ -257,7 +250,7 @@ class Checker:
 
     def _base(self, given: Defined, closed: Any) -> None:
         reader = self.reader
-        with self.bound(tuple(zip(given.parameters, given.sorts, strict=True))) as scope:
+        with self.bound(given.places) as scope:
             _, start = reader.clock(given, tuple(scope.values()))
             there = {**scope, given.parameters[given.along]: start}
             with reader.assuming(*self._facts(given.facts, there)):
@@ -269,7 +262,7 @@ class Checker:
         self, given: Defined, closed: Any, now: Time, claims: Any, strong: bool, using: Any
     ) -> None:
         reader = self.reader
-        with self.bound(tuple(zip(given.parameters, given.sorts, strict=True))) as scope:
+        with self.bound(given.places) as scope:
             _, start = reader.clock(given, tuple(scope.values()))
             for other, form in claims:
                 reader.closed[other.name] = Closed(form, now, start, strong)
@@ -299,7 +292,7 @@ class Checker:
         """Both sides have the same normal form, up to multiples of hypotheses."""
         goal = self.goal(step)
         reader = self.reader
-        with self.bound(goal.parameters) as scope:
+        with self.bound(goal.places) as scope:
             with reader.assuming(*self._facts(goal.facts, scope)):
                 left = reader.value(goal.left, scope)
                 found = combine(left, reader.value(goal.right, scope), -1)
@@ -321,7 +314,7 @@ class Checker:
         if not sums or any(each[2:4] != sums[0][2:4] for each in sums):
             raise Rejected("telescoping needs sums over one range")
         name = sums[0][1]
-        with self.bound(goal.parameters) as scope, reader.variable(TIME) as variable:
+        with self.bound(goal.places) as scope, reader.variable(TIME) as variable:
             moment = tidy({variable: 1})
             with reader.assuming(*self._facts(goal.facts, scope)):
                 low, high = (reader.time(each, scope) for each in sums[0][2:4])
@@ -359,9 +352,9 @@ class Checker:
 
     def _climb(self, goal: Equation, step: Any, clock: str, first: Any, onward: int) -> None:
         reader = self.reader
-        if onward not in (1, -1) or dict(goal.parameters).get(clock) != TIME:
+        if onward not in (1, -1) or dict(goal.places).get(clock) != TIME:
             raise Rejected("the parameter is a time and the step 1 or -1")
-        with self.bound(goal.parameters) as scope:
+        with self.bound(goal.places) as scope:
             wanted = scope[clock]
             assert isinstance(wanted, tuple)
             variable = wanted[0][0]
