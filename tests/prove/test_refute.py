@@ -372,6 +372,23 @@ def test_an_affine_hypothesis_is_solved() -> None:
         assert (refute(problem, seconds=0.3) is None) is known
 
 
+def test_two_hypotheses_do_not_determine_each_other() -> None:
+    """P from R by the first and R from P by the second would go round in a circle."""
+
+    def times(left: str, right: str) -> Formula:
+        return f.contract("c", K, f.mul(f.at(left, "a", "c"), f.at(right, "c", "b")))
+
+    parameters = (("a", K), ("b", K))
+    one = ("delta", "a", "b")
+    sides = [
+        Equation("left", parameters, times("P", "R"), one),
+        Equation("right", parameters, times("R", "P"), one),
+    ]
+    symbols = (Symbol("P", (K, K)), Symbol("R", (K, K)))
+    goal = Equation("square", parameters, times("P", "P"), one)
+    assert refute(Problem((K,), symbols, (), (goal,), hypotheses=tuple(sides)), seconds=0.3)
+
+
 def test_a_hypothesis_about_sizes_chooses_the_sizes() -> None:
     one = Equation("one", (), ("size", "K"), f.ONE)
     total = f.contract("a", K, f.at("w", "a"))

@@ -152,12 +152,17 @@ class Constraints:
             return
         for name in reversed(self._reads(each)):
             group = tuple(other for other in self._symbols if _stem(other) == _stem(name))
-            if any(other in self._rules for other in group):
+            if any(other in self._rules or self._is_read(other) for other in group):
                 continue
             if any(self._affine(each, group, pool) for pool in ("signed", "squares")):
                 rule = _Solved(each, group)
                 self._rules.update((other, rule) for other in group)
                 return
+
+    def _is_read(self, name: str) -> bool:
+        """Whether a symbol that is solved for depends on this one: then it must be drawn."""
+        solved = [each for each in self._rules.values() if isinstance(each, _Solved)]
+        return any(name in self._reads(each.hypothesis) for each in solved)
 
     def _affine(self, each: Equation, group: tuple[str, ...], pool: str) -> bool:
         """Whether the equation is affine in a group of symbols, tried at three points of a line."""
