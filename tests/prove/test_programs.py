@@ -11,10 +11,12 @@ from eosc.algebra.scalar import Arg
 from eosc.ir.nodes import Load, Map, Value
 from eosc.pipeline import PIPELINE
 from eosc.prove.algorithms.program import prove_program
+from eosc.prove.algorithms.summary import prove_summary
 from eosc.prove.formula import as_json
 from eosc.prove.kernel import Checked, Rejected, check
 from eosc.schedule.program import Program, ScanStep
 from eosc.testing import zoo
+from tests.prove.scans import scan_of
 
 PROVED = (
     "dfw", "gla", "hgrn2", "lightnet", "linear_attention", "mamba2", "retnet_norot", "retnet_rope",
@@ -67,3 +69,22 @@ def test_a_wrong_plan_is_refused() -> None:
     for parts in wrong:
         with pytest.raises(Rejected):
             proved(with_scan(program, **parts))
+
+
+@pytest.mark.parametrize("decays", ["", "0", "K", "0KV", "c"])
+def test_summaries_of_segments_combine_in_any_order(decays: str) -> None:
+    problem, proof = prove_summary(scan_of(decays))
+    given = json.loads(json.dumps(as_json(problem)))
+    found = check(given, json.loads(json.dumps(proof)))
+    assert found.conditions == ()
+    assert {"joined", "associative, added"} <= set(found.goals)
+
+
+def test_a_wrong_combination_is_refused() -> None:
+    problem, proof = prove_summary(scan_of("K"))
+    given = json.loads(json.dumps(as_json(problem)))
+    for goal in given["goals"]:
+        if goal["name"] == "joined":
+            goal["left"][2] = ["at", "late", {"E": 1, "": -1}, "a", "b"]
+    with pytest.raises(Rejected):
+        check(given, json.loads(json.dumps(proof)))
