@@ -70,6 +70,14 @@ class Term:
         """The term without its binders."""
         return mul(number(self.scale), *self.factors)
 
+    @property
+    def formula(self) -> Formula:
+        """The whole term."""
+        value = self.product
+        for binder in reversed(self.binders):
+            value = binder.around(value)
+        return value
+
 
 @dataclass(frozen=True, slots=True)
 class Use:
@@ -286,21 +294,30 @@ def _without_deltas(term: Term) -> Term:
 
 
 def collected(terms: list[Term]) -> list[Term]:
-    """The terms with like ones added up, those under binders as they are; i squared is -1."""
+    """The terms with like ones added up; i squared is -1."""
     found: dict[object, Term] = {}
-    bound = [each for each in terms if each.binders]
     for term in terms:
-        if term.binders:
-            continue
         count = sum(each == IMAGINARY for each in term.factors)
         kept = sorted((each for each in term.factors if each != IMAGINARY), key=_order)
         factors = (*kept, IMAGINARY) if count % 2 else tuple(kept)
         scale = term.scale * (-1) ** (count // 2)
-        key = tuple(frozen(each) for each in factors)
+        key = _likeness(term.binders, factors)
         if key in found:
             scale += found[key].scale
-        found[key] = Term(scale, (), factors)
-    return bound + [each for each in found.values() if each.scale]
+        found[key] = Term(scale, term.binders, factors)
+    return [each for each in found.values() if each.scale]
+
+
+def _likeness(binders: tuple[Binder, ...], factors: tuple[Formula, ...]) -> object:
+    """The same for terms that differ in the names of their binders only."""
+    if not binders:
+        return tuple(frozen(each) for each in factors)
+    names: dict[str, Argument] = {
+        each.name: f"#{place}" if each.axis is not None else {f"#{place}": 1}
+        for place, each in enumerate(binders)
+    }
+    ranges = tuple((each.axis, frozen(each.low), frozen(each.high)) for each in binders)
+    return ranges, tuple(sorted(_order(substituted(each, names)) for each in factors))
 
 
 def _order(formula: Formula) -> str:

@@ -85,9 +85,7 @@ def update(memory: Definition, definitions: Definitions) -> Update | None:
             term.binders,
             tuple(each for each in term.factors if index not in free_names(each)),
         )
-        column = rest.product
-        for binder in reversed(rest.binders):
-            column = binder.around(column)
+        column = rest.formula
         recurs = any(read[1] == memory.name for read in reads(column))
         if any(read[1] == memory.name for read in reads(row)):
             return None

@@ -62,13 +62,7 @@ def simplified(formula: Formula) -> Formula:
             expanded = expanded or len(pieces) > 1
             after += pieces
         terms = collected(after)
-    written = []
-    for term in terms:
-        value = term.product
-        for binder in reversed(term.binders):
-            value = binder.around(value)
-        written.append(value)
-    return add(*written)
+    return add(*(each.formula for each in terms))
 
 
 def _by_cosines(term: Term) -> list[Term]:

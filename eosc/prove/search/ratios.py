@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from eosc.prove.formula import Formula, add, call, mul, number, power
 from eosc.prove.search.multipliers import Expansion, TooLong, collected
-from eosc.prove.search.structure import free_names, frozen, substituted
+from eosc.prove.search.structure import alike, free_names, frozen, substituted
 
 
 @dataclass(slots=True)
@@ -40,11 +40,14 @@ class _Factors:
             terms = collected(Expansion(free_names(formula)).terms(formula))
         except TooLong:
             terms = []
-        if not terms or any(each.binders for each in terms):
+        if not terms:
             _count(self.powers, formula, times)
             return
         parts = [_Factors(each.scale) for each in terms]
         for part, term in zip(parts, terms, strict=True):
+            if term.binders:
+                _count(part.powers, replace(term, scale=Fraction(1)).formula, Fraction(1))
+                continue
             for factor in term.factors:
                 if factor[0] == "add":
                     _count(part.powers, factor, Fraction(1))
@@ -118,7 +121,7 @@ def _instants(formula: Formula) -> tuple[Formula, ...]:
 
 
 def _count(held: dict[object, tuple[Formula, Fraction]], formula: Formula, times: Fraction) -> None:
-    key = frozen(formula)
+    key = alike(formula)
     held[key] = (formula, held.get(key, (formula, Fraction(0)))[1] + times)
 
 
@@ -144,7 +147,7 @@ def telescoping(formula: Formula, time: str) -> tuple[Formula, Formula]:
     found.multiply(formula, Fraction(1))
     for own, kept in ((found.powers, held.powers), (found.exponent, held.exponent)):
         for key, (part, times) in list(own.items()):
-            before = frozen(substituted(part, {time: {time: 1, "": -1}}))
+            before = alike(substituted(part, {time: {time: 1, "": -1}}))
             if times < 0 and before != key and own.get(before, (part, 0))[1] == -times:
                 kept[key] = (part, -times)
                 del own[key], own[before]

@@ -214,6 +214,21 @@ def _under(formula: Formula, names: Names) -> Formula:
     return (formula[0], variable, formula[2], body)
 
 
+def alike(formula: Formula) -> object:
+    """What formulas have in common that differ in the names of bound variables only."""
+
+    def named(part: Formula, depth: int) -> Formula:
+        if part[0] in ("sum", "product", "contract"):
+            name = f"#{depth}"
+            put: Argument = name if part[0] == "contract" else {name: 1}
+            body = named(substituted(part[-1], {part[1]: put}), depth + 1)
+            return (part[0], name, *part[2:-1], body)
+        inside = children(part)
+        return rebuilt(part, tuple(named(each, depth) for each in inside)) if inside else part
+
+    return frozen(named(formula, 0))
+
+
 def instance(definition: Definition, arguments: tuple[Argument, ...]) -> Formula:
     """The body of a definition at the arguments."""
     return substituted(definition.body, dict(zip(definition.parameters, arguments, strict=True)))
