@@ -1,9 +1,9 @@
 """The summary of a segment, and how those of neighbours combine.
 
 A segment (B, E] is summed up by its decay P and by what it adds to the state, z: the state after
-it is P m[B] + z. Two neighbours (P, z) and (P', z') make (P' P, P' z + z'). That this is the summary
-of both together is what a scan over segments, on one device or on many, relies on; that it is
-associative is what lets the scan combine them in any order.
+it is P m[B] + z. Two neighbours (P, z) and (P', z') make (P' P, P' z + z'). That this is the
+summary of both together is what a scan over segments, on one device or on many, relies on; that it
+is associative is what lets the scan combine them in any order.
 """
 
 from __future__ import annotations
