@@ -15,7 +15,8 @@ from .times import Facts, Time, constant, follows, later, plus, split, tidy
 TIME = "T"
 Scope = Mapping[str, Point]
 ENDS = 4  # terms that are split off either end of a sum
-KNOWN = ("exp", "log", "sqrt", "sigmoid", "softplus", "silu", "tanh", "cos", "sin")
+ENTIRE = ("exp", "cos", "sin")
+KNOWN = (*ENTIRE, "log", "sqrt", "sigmoid", "softplus", "silu", "tanh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,9 +444,10 @@ class Reader(Algebra):
         return scale(combine(found, self.conjugate(found)), Fraction(1, 2))
 
     def _read_call(self, name: str, *forms: Any, scope: Scope) -> Poly:
+        # 1 + exp(x) is not 0 for real x only; nothing is known of others at complex numbers.
+        if name not in ENTIRE and not all(self.is_real(form) for form in forms):
+            raise Rejected(f"{name} of what is not plainly real")
         if name not in KNOWN:
-            if not all(self.is_real(form) for form in forms):
-                raise Rejected(f"{name} of what is not plainly real")
             return self.function(name, [self.value(form, scope) for form in forms])
         (form,) = forms
         if name == "exp":
@@ -605,6 +607,3 @@ def rational(text: Any) -> Fraction:
         return Fraction(text)
     except (ValueError, ZeroDivisionError) as error:
         raise Rejected(f"not a rational: {text!r}") from error
-
-
-__all__ = ["Closed", "Condition", "Defined", "Number", "Reader", "rational"]
