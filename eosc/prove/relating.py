@@ -11,6 +11,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from enum import Enum
 
 from eosc.diagnostics import EosError
@@ -223,10 +224,22 @@ def _values(operand: Declaration, left: Mixer, offers: Sequence[_Offer]) -> Iter
     yield from ("" if text == same else text for text in texts)
     if identified:
         yield ""
+    if operand.kind is Kind.PARAM and not identified:
+        yield from _alike(operand, left)
     if operand.role is Role.OSCILLATION:
         yield "1"
     elif operand.role not in _PARTS:
         yield from ("0", "1")
+
+
+def _alike(operand: Declaration, left: Mixer) -> list[str]:
+    """The params of the left of the same type, those with a similar name first."""
+    same = [each for each in left.of_kind(Kind.PARAM) if each.type == operand.type]
+
+    def far(each: Declaration) -> float:
+        return -SequenceMatcher(None, each.name, operand.name).ratio()
+
+    return [each.name for each in sorted(same, key=far)][:2]
 
 
 def _offers(left: Known) -> Iterator[_Offer]:

@@ -121,6 +121,20 @@ def test_relation(own: str, other: str, tie: Tie) -> None:
         assert found.outcome.witness is not None
 
 
+def test_relation_of_a_mixer_with_other_names(tmp_path: Path) -> None:
+    text = ZOO["s4d"].read_text(encoding="utf-8").replace("mixer s4d", "mixer mine")
+    for old, new in (("A_re", "L_re"), ("A_im", "L_im"), ("skip", "direct")):
+        text = text.replace(old, new)
+    (tmp_path / "mine.eos").write_text(text, encoding="utf-8")
+    loader = Loader()
+    mine = known("mine", Given(tmp_path / "mine.eos", "mine"), loader)
+    theirs = known("s4d", Given(ZOO["s4d"], "s4d"), loader)
+    assert mine is not None and theirs is not None
+    found = relate(mine, theirs, loader)
+    assert found.tie is Tie.EQUAL
+    assert found.claim.endswith("where A_re := L_re, A_im := L_im, skip := direct")
+
+
 @pytest.mark.slow
 def test_identify_a_mixer_that_was_only_renamed(tmp_path: Path) -> None:
     text = ZOO["gla"].read_text(encoding="utf-8").replace("mixer gla", "mixer mine")
