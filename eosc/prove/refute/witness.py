@@ -168,4 +168,7 @@ def _decimal(value: arb, digits: int) -> str:
         exact = value.fmpq()
         if abs(exact.p) < 10**_DIGITS and exact.q < 1 << 16:
             return format(int(exact.p) / int(exact.q), f".{digits}g")
-    return "0" if value.contains(0) else str(value.str(digits, radius=False))
+    if value.contains(0):
+        return "0"
+    shown = str(value.str(digits, radius=False))
+    return shown if "e" in shown else shown.rstrip("0").rstrip(".")
