@@ -88,3 +88,21 @@ def test_a_wrong_combination_is_refused() -> None:
             goal["left"][2] = ["at", "late", {"E": 1, "": -1}, "a", "b"]
     with pytest.raises(Rejected):
         check(given, json.loads(json.dumps(proof)))
+
+
+def test_a_decay_may_be_a_reset() -> None:
+    """A range with 0 in it needs no condition: the log of 0 stands in an exponent only."""
+    mixer = zoo.mixer_from(
+        """
+mixer m:
+    axes K, V
+    shrink q[t]: K
+    expand k[t]: K
+    input v[t]: V
+    oscillation a[t]: K in [0, 1]
+    memory m: K, V
+    m[t] = a[t] * m[t-1] + k[t] * v[t]
+    output y[t]: V = sum[K](q[t] * m[t])
+"""
+    )
+    assert proved(PIPELINE.program(mixer)).conditions == ()

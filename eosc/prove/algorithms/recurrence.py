@@ -134,7 +134,15 @@ class Recurrence:
         """The decay of a token, at a and b."""
         if not self.logs:
             return ONE
-        return formula.call("exp", formula.total(self.prologue(each, time) for each in self.logs))
+        parts = (self.prologue(each, time) for each in self.logs)
+        if not self.opaque:
+            # Written out, so that the log of a decay stands in the exponent and may be of 0.
+            parts = (self._written(value, time) for _, value in self.scan.logs())
+        return formula.call("exp", formula.total(parts))
+
+    def _written(self, value: Value, time: Time) -> Formula:
+        letters = tuple(self.letter(axis) for axis in value.dims if axis != "i")
+        return self.value(value, time, letters)
 
     def over(self, name: str, low: Time, high: Time) -> Formula:
         """The decay of one part of the log over the tokens of (low, high]."""
