@@ -131,6 +131,36 @@ def test_a_fixed_operand_is_0_before_the_start_too() -> None:
     assert gap(problem) <= 1e-9
 
 
+def test_what_is_assumed_of_an_identified_operand_holds_on_both_sides() -> None:
+    problem = _stated("""
+from zoo import gla
+theorem fixed:
+    assume a[t] == 1
+    assume v in (0, 2)
+    prove gla == gla
+""")
+    bounds = {each.name: each.bounds for each in problem.symbols}
+    assert "a" not in bounds and bounds["v"] == ("0", "2", True, True)
+    assert not problem.hypotheses and gap(problem) <= 1e-9
+
+
+def test_what_is_assumed_of_a_defined_or_bound_name_is_a_hypothesis() -> None:
+    tied = """theorem tied:
+    assume w[t] == 1
+    prove one == two where w[t] := 2 * x[t]
+"""
+    (hypothesis,) = _stated(SIDES + tied).hypotheses
+    assert hypothesis.left == ("at", "right.w", {"t": 1}, "v")
+    defined = """
+from zoo import gla, hgrn2
+theorem tied:
+    assume k[t] == 1
+    prove hgrn2 == gla where k[t] := 2 * a[t]
+"""
+    (hypothesis,) = _stated(defined).hypotheses
+    assert hypothesis.left[1] == "left.k"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -140,6 +170,7 @@ def test_a_fixed_operand_is_0_before_the_start_too() -> None:
         ),
         ("theorem odd:\n    assume K == 3\n    prove rope_la == rope_la", "size 3"),
         ("theorem odd:\n    assume k in (0, 1)\n    prove hgrn2 == hgrn2", "defined"),
+        ("theorem odd:\n    assume scale == 1\n    prove gla == gla", "config"),
         ("theorem odd:\n    assume a[t] > 2\n    prove gla == gla", "no value in both"),
     ],
 )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from eosc.algebra.interval import Interval
+from eosc.diagnostics import Span
 from eosc.prove import formula
 from eosc.prove.formula import Equation, Formula, Time
+from eosc.prove.statements.draft import Draft
 from eosc.prove.statements.environment import Environment, Layout, Names, Unstated
 from eosc.prove.statements.mixers import Side
 from eosc.prove.statements.terms import evaluate
@@ -26,12 +28,12 @@ _SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 class Assumptions:
     """The assumptions of a theorem, by what they become.
 
-    axes: sizes, as axes with a size. values: of operands, by their name (`left.x` or `x`).
-    ranges: of operands, by name. equations: what is left, terms that hold everywhere.
+    axes: sizes, as axes with a size. values: of names (`left.x` or `x`), each with the equation
+    that says so. ranges: of names. equations: what is left, terms that hold everywhere.
     """
 
     axes: tuple[Axis, ...]
-    values: tuple[tuple[str, Term], ...]
+    values: tuple[tuple[str, Term, ir.Apply], ...]
     ranges: tuple[tuple[str, Interval], ...]
     equations: tuple[ir.Apply, ...]
 
@@ -43,7 +45,7 @@ def assumptions(theorem: Theorem) -> Assumptions:
         Unstated: an assumption that is neither an equation nor a bound of an operand.
     """
     axes: list[Axis] = []
-    values: list[tuple[str, Term]] = []
+    values: list[tuple[str, Term, ir.Apply]] = []
     ranges = list(theorem.ranges)
     equations: list[ir.Apply] = []
     for term in theorem.assumed:
@@ -55,7 +57,7 @@ def assumptions(theorem: Theorem) -> Assumptions:
             case ir.Apply(op="eq", args=(ir.Read(name=name, at=at), value)) if (
                 at in _HERE and _closed(value)
             ):
-                values.append((name, value))
+                values.append((name, value, term))
             case ir.Apply(op="eq"):
                 equations.append(term)
             case ir.Apply(op=op, args=(ir.Read(name=name, at=at), ir.Number(value=end))) if (
@@ -88,11 +90,6 @@ def declared(name: str, sides: Mapping[str, Mapping[str, Declaration]]) -> tuple
     if dot:
         return (word, rest) if rest in sides.get(word, {}) else None
     return next(((side, name) for side, known in sides.items() if name in known), None)
-
-
-def is_given(declaration: Declaration) -> bool:
-    """Whether an assumption can give a declaration a value or a range."""
-    return declaration.kind in _GIVEN
 
 
 class Joined:
@@ -157,8 +154,84 @@ class Joined:
             )
 
 
-def enter_equations(assumed: Assumptions, joined: Joined, draft_hypotheses: list[Equation]) -> None:
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What is assumed of the operands of each side, by the side and the name.
+
+    values: those that are fixed. ranges: declared and assumed together. equations: the assumed
+    values of other names.
+    """
+
+    values: dict[str, dict[str, Term]]
+    ranges: dict[str, dict[str, Interval | None]]
+    equations: tuple[ir.Apply, ...]
+
+
+def given(
+    assumed: Assumptions,
+    known: Mapping[str, Mapping[str, Declaration]],
+    elsewhere: Mapping[tuple[str, str], tuple[str, str] | None],
+    span: Span | None,
+) -> Given:
+    """The values and the ranges of operands, as declared and as assumed.
+
+    Args:
+        assumed: the assumptions.
+        known: the declarations of each side.
+        elsewhere: of operands that are another side's, that side and name; None for those that
+            are values over its names, or are fixed by the claim.
+        span: of the claim.
+
+    Raises:
+        Unstated: a range of a name that has a definition, or of none that is left.
+    """
+
+    def operand(name: str) -> tuple[str, str] | None:
+        found = declared(name, known)
+        if found is None or known[found[0]][found[1]].kind not in _GIVEN:
+            return None
+        if known[found[0]][found[1]].kind is Kind.CONFIG:
+            raise Unstated(f"'{name}' is a config: fix it in the claim, {name} = ...", span)
+        return elsewhere.get(found, found)
+
+    values: dict[str, dict[str, Term]] = {word: {} for word in known}
+    ranges = {
+        word: {name: each.declared for name, each in names.items()} for word, names in known.items()
+    }
+    for own, other in elsewhere.items():
+        if other is not None:
+            here = ranges[other[0]]
+            here[other[1]] = _both(here[other[1]], ranges[own[0]][own[1]], other[1], span)
+    equations: list[ir.Apply] = []
+    for name, value, term in assumed.values:
+        place = operand(name)
+        if place is None or place[1] in values[place[0]]:
+            equations.append(term)
+        else:
+            values[place[0]][place[1]] = value
+    for name, interval in assumed.ranges:
+        place = operand(name)
+        if place is not None:
+            here = ranges[place[0]]
+            here[place[1]] = _both(here[place[1]], interval, name, span)
+        elif declared(name, known) is not None:
+            raise Unstated(f"'{name}' is defined: no range can be assumed of it", span)
+    return Given(values, ranges, tuple(equations))
+
+
+def _both(
+    left: Interval | None, right: Interval | None, name: str, span: Span | None
+) -> Interval | None:
+    if left is None or right is None:
+        return left or right
+    found = left.intersect(right)
+    if found is None:
+        raise Unstated(f"'{name}' has no value in both ranges", span)
+    return found
+
+
+def enter_equations(terms: Iterable[ir.Apply], joined: Joined, draft: Draft) -> None:
     """Enter the equations that are assumed of names of a claim as hypotheses."""
-    for count, term in enumerate(assumed.equations):
+    for count, term in enumerate(terms):
         if joined.knows(term):
-            draft_hypotheses.extend(joined.equations(term, f"assumption{count + 1}"))
+            draft.hypotheses.extend(joined.equations(term, f"assumption{count + 1}"))

@@ -6,16 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from eosc.algebra.interval import Interval
-from eosc.diagnostics import Span
 from eosc.prove.formula import Equation, Problem
 from eosc.prove.statements.assumptions import (
-    Assumptions,
     Joined,
     assumptions,
-    declared,
     enter_equations,
-    is_given,
+    given,
 )
 from eosc.prove.statements.draft import Draft
 from eosc.prove.statements.environment import AnySize, Unstated
@@ -26,8 +22,8 @@ from eosc.prove.statements.reading import Bound, Text
 from eosc.prove.statements.sides import equations, read, restrict, terms_of
 from eosc.prove.statements.terms import evaluate
 from eosc.semantics import terms as ir
-from eosc.semantics.model import Declaration, Kind, Mixer
-from eosc.semantics.terms import Dependence, Term
+from eosc.semantics.model import Kind, Mixer
+from eosc.semantics.terms import Dependence
 from eosc.semantics.theorems import Claim, Equivalence, Identity, Property, Theorem
 
 SMALL = 2
@@ -94,38 +90,45 @@ def sides(theorem: Theorem, claim: Equivalence, sizes: Mapping[str, int]) -> tup
     fixed = [value for _, value in (*claim.bindings, *claim.left.fixed, *claim.right.fixed)]
     draft = Draft(layouts(axes, [*terms_of(first), *terms_of(second), *fixed]))
     known = {"left": first.by_name, "right": second.by_name}
-    values, ranges = _given(assumed, known, claim.span)
-    for name in claim.identified:
-        own, other = ranges["left"][name], ranges["right"][name]
-        ranges["left"][name] = _both(own, other, name, claim.span)
+    found = given(assumed, known, _elsewhere(claim), claim.span)
     _check_identified(claim)
     left = Side(
         _text(first),
         draft,
         "left.",
-        fixed={**values["left"], **dict(claim.left.fixed)},
-        ranges=ranges["left"],
+        fixed={**found.values["left"], **dict(claim.left.fixed)},
+        ranges=found.ranges["left"],
     )
-    given: dict[str, Side | Bound] = {name: left for name in claim.identified}
-    given |= {name: Bound(value, left) for name, value in claim.bindings}
-    given |= {name: left for name in _shared_kernels(first, second)}
+    sources: dict[str, Side | Bound] = {name: left for name in claim.identified}
+    sources |= {name: Bound(value, left) for name, value in claim.bindings}
+    sources |= {name: left for name in _shared_kernels(first, second)}
     right = Side(
         _text(second),
         draft,
         "right.",
         "right.",
-        fixed={**values["right"], **dict(claim.right.fixed)},
-        given=given,
-        ranges=ranges["right"],
+        fixed={**found.values["right"], **dict(claim.right.fixed)},
+        given=sources,
+        ranges=found.ranges["right"],
     )
     left.enter()
     right.enter()
-    enter_equations(assumed, Joined({"left": left, "right": right}), draft.hypotheses)
+    joined = Joined({"left": left, "right": right})
+    enter_equations((*assumed.equations, *found.equations), joined, draft)
     return left, right
 
 
 def _text(mixer: Mixer) -> Text:
     return Text(mixer.name, mixer.axes, mixer.declarations, mixer.order)
+
+
+def _elsewhere(claim: Equivalence) -> dict[tuple[str, str], tuple[str, str] | None]:
+    """Which operands are the left's, and which are no symbols of their own."""
+    found: dict[tuple[str, str], tuple[str, str] | None] = {
+        ("right", name): ("left", name) for name in claim.identified
+    }
+    found |= {("right", name): None for name, _ in (*claim.bindings, *claim.right.fixed)}
+    return found | {("left", name): None for name, _ in claim.left.fixed}
 
 
 def _shared_kernels(first: Mixer, second: Mixer) -> Iterator[str]:
@@ -163,60 +166,17 @@ def _agree(left: Side, right: Side) -> Iterator[Equation]:
     )
 
 
-# ---- assumptions
-
-
-def _given(
-    assumed: Assumptions, known: Mapping[str, Mapping[str, Declaration]], span: Span | None
-) -> tuple[dict[str, dict[str, Term]], dict[str, dict[str, Interval | None]]]:
-    """The values and the ranges of each side's operands, as declared and as assumed."""
-    values: dict[str, dict[str, Term]] = {word: {} for word in known}
-    ranges = {
-        word: {name: each.declared for name, each in names.items()} for word, names in known.items()
-    }
-    for name, value in assumed.values:
-        found = _operand(name, known, span)
-        if found is not None:
-            values[found[0]][found[1]] = value
-    for name, interval in assumed.ranges:
-        found = _operand(name, known, span)
-        if found is not None:
-            here = ranges[found[0]]
-            here[found[1]] = _both(here[found[1]], interval, name, span)
-    return values, ranges
-
-
-def _operand(
-    name: str, known: Mapping[str, Mapping[str, Declaration]], span: Span | None
-) -> tuple[str, str] | None:
-    found = declared(name, known)
-    if found is not None and not is_given(known[found[0]][found[1]]):
-        raise Unstated(f"'{name}' is defined: nothing more can be assumed of it", span)
-    return found
-
-
-def _both(
-    left: Interval | None, right: Interval | None, name: str, span: Span | None
-) -> Interval | None:
-    if left is None or right is None:
-        return left or right
-    found = left.intersect(right)
-    if found is None:
-        raise Unstated(f"'{name}' has no value in both ranges", span)
-    return found
-
-
 # ---- expressions
 
 
 def _identity(theorem: Theorem, claim: Identity, sizes: Mapping[str, int]) -> Problem:
     assumed = assumptions(theorem)
     known = {"": {each.name: each for each in theorem.variables}}
-    values, ranges = _given(assumed, known, claim.span)
+    found = given(assumed, known, {}, claim.span)
     terms = (claim.left, claim.right, *theorem.assumed)
     draft = Draft(layouts((*theorem.axes, *assumed.axes, *restrict(sizes)), terms))
     text = Text(theorem.name, theorem.axes, theorem.variables)
-    side = Side(text, draft, fixed=values[""], ranges=ranges[""])
+    side = Side(text, draft, fixed=found.values[""], ranges=found.ranges[""])
     goals = equations(
         side,
         tuple(dict.fromkeys((*claim.left.type.axes, *claim.right.type.axes))),
@@ -225,9 +185,9 @@ def _identity(theorem: Theorem, claim: Identity, sizes: Mapping[str, int]) -> Pr
         "identity",
         any(each.type.dependence is not Dependence.STATIC for each in (claim.left, claim.right)),
     )
-    found = tuple(goals)
-    enter_equations(assumed, Joined({"": side}), draft.hypotheses)
-    return draft.problem(found)
+    stated = tuple(goals)
+    enter_equations((*assumed.equations, *found.equations), Joined({"": side}), draft)
+    return draft.problem(stated)
 
 
 _STATED: dict[type, Callable[[Theorem, Any, Mapping[str, int]], Problem]] = {
