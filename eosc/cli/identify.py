@@ -17,7 +17,7 @@ _NEAREST = 3
 
 
 @click.command()
-@click.argument("target", metavar="FILE[:mixer]")
+@click.argument("target", metavar="FILE[:mixer][(choice=…)]")
 @click.option("--json", "as_json", is_flag=True, help="Print the relations as JSON.")
 @click.option(
     "--nearest", type=click.IntRange(0, 50), default=_NEAREST, show_default=True,
@@ -25,14 +25,14 @@ _NEAREST = 3
 )  # fmt: skip
 def identify(target: str, as_json: bool, nearest: int) -> None:
     """Find a mixer in the zoo: what it equals, specialises, generalises, and what is nearest."""
-    from eosc.cli.pairs import given_by
+    from eosc.cli.pairs import given_by, options_of
     from eosc.prove.relating import known, relate
     from eosc.report import relation as report
     from eosc.semantics.imports import Loader
 
     loader = Loader()
     name, given = given_by(target)
-    own = known(name, given, loader)
+    own = known(name, given, loader, options_of(target))
     if own is None:
         output.message(f"{target} has no recurrence to compare")
         finish(Status.UNKNOWN)
@@ -44,9 +44,9 @@ def identify(target: str, as_json: bool, nearest: int) -> None:
     output.progress("")
     shown = report.sorted_relations(found, nearest)
     if as_json:
-        output.json_data(report.record(name, str(given.path), shown))
+        output.json_data(report.record(own.side(), str(given.path), shown))
     else:
-        output.data(output.plain(report.plain(name, str(given.path), shown)))
+        output.data(output.plain(report.plain(own.side(), str(given.path), shown)))
         output.message(f"compared with {len(others)} mixers of the zoo")
 
 

@@ -84,8 +84,11 @@ def _target(text: str) -> Target:
     return target
 
 
-def _fixed(text: str) -> str:
-    from eosc.targets import Target
+def options_of(text: str) -> tuple[tuple[str, str], ...]:
+    """What an argument settles of its mixer: `osc` as `one` in `lcsm(osc=one)`."""
+    return _target(text).options
 
-    options = ", ".join(f"{name} = {value}" for name, value in Target.parse(text).options)
+
+def _fixed(text: str) -> str:
+    options = ", ".join(f"{name} = {value}" for name, value in options_of(text))
     return f"({options})" if options else ""

@@ -55,28 +55,39 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A mixer with its recurrence, by the name that claims use."""
+    """A mixer with its recurrence, by the name that claims use.
+
+    options: what is fixed of it: choices of a family, values of configs and operands.
+    """
 
     name: str
     given: Given
     definition: Mixer | Family
     mixer: Mixer
     system: System
+    options: tuple[tuple[str, str], ...] = ()
+
+    def side(self, fixed: Sequence[tuple[str, str]] = ()) -> str:
+        """The mixer as a side of a claim, with values fixed."""
+        given = ", ".join(f"{name} = {value}" for name, value in (*self.options, *fixed))
+        return f"{self.name}({given})" if given else self.name
 
 
-def known(name: str, given: Given, loader: Loader) -> Known | None:
-    """A mixer at a place, a family by its defaults; None where its recurrence is not extracted.
+def known(
+    name: str, given: Given, loader: Loader, options: tuple[tuple[str, str], ...] = ()
+) -> Known | None:
+    """A mixer at a place, of a family an instance; None where its recurrence is not extracted.
 
     Raises:
         OSError: the file cannot be read.
-        EosError: the file has errors.
+        EosError: the file has errors, or the family no such instance.
     """
     definition = definition_of(given, loader)
-    mixer = definition.instance() if isinstance(definition, Family) else definition
-    if not isinstance(definition, Mixer | Family) or not isinstance(mixer, Mixer):
+    if not isinstance(definition, Mixer | Family):
         return None
+    mixer = definition.instance(**dict(options)) if isinstance(definition, Family) else definition
     try:
-        return Known(name, given, definition, mixer, extract(mixer))
+        return Known(name, given, definition, mixer, extract(mixer), options)
     except EosError:
         return None
 
@@ -152,9 +163,8 @@ def proposals(left: Known, right: Known, loader: Loader) -> Iterator[Stated]:
     for bound in _bindings(left, right):
         for fixed in _fixings(left.mixer, right.mixer):
             where = ", ".join(f"{target} := {value}" for target, value in bound)
-            text = f"prove {left.name} == {right.name}{fixed}" + (
-                f" where {where}" if where else ""
-            )
+            text = f"prove {left.side()} == {right.side(fixed)}"
+            text += f" where {where}" if where else ""
             if text in seen:
                 continue
             seen.add(text)
@@ -164,13 +174,11 @@ def proposals(left: Known, right: Known, loader: Loader) -> Iterator[Stated]:
                 continue
 
 
-def _fixings(left: Mixer, right: Mixer) -> tuple[str, ...]:
-    """Configs of the right that the left lacks are taken as 1, too: a scale, mostly."""
+def _fixings(left: Mixer, right: Mixer) -> tuple[tuple[tuple[str, str], ...], ...]:
+    """Ways to fix configs of the right: those that the left lacks are taken as 1, then left."""
     own = {each.name for each in left.declarations}
     missing = [each.name for each in right.of_kind(Kind.CONFIG) if each.name not in own]
-    shared = [each.name for each in right.of_kind(Kind.CONFIG) if each.name in own]
-    plain = f"({', '.join(f'{name} = 1' for name in missing)})" if missing else ""
-    return (plain, "") if missing else ("",) if shared or not plain else (plain,)
+    return (tuple((name, "1") for name in missing), ()) if missing else ((),)
 
 
 def _bindings(left: Known, right: Known) -> Iterator[tuple[tuple[str, str], ...]]:

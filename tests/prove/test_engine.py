@@ -42,7 +42,7 @@ def outcome(text: str, budget: Budget | None = None) -> Outcome:
     ],
 )
 def test_verdict(text: str, verdict: Verdict, as_claimed: bool) -> None:
-    found = outcome(text)
+    found = outcome(text, Budget(deep=0.4))
     assert (found.verdict, found.as_claimed) == (verdict, as_claimed)
     assert found.ms > 0
     shown = found.checked is not None or found.witness is not None
@@ -119,6 +119,17 @@ def test_relation(own: str, other: str, tie: Tie) -> None:
         assert found.outcome.checked is not None
     elif found.claim:
         assert found.outcome.witness is not None
+
+
+def test_relation_of_an_instance_of_a_family() -> None:
+    loader = Loader()
+    chosen = (("osc", "k_dep"), ("act", "identity"))
+    mine = known("lcsm", Given(ZOO["lcsm"], "lcsm"), loader, chosen)
+    theirs = known("gla", Given(ZOO["gla"], "gla"), loader)
+    assert mine is not None and theirs is not None
+    found = relate(mine, theirs, loader)
+    assert found.tie is Tie.SPECIAL
+    assert found.claim.startswith("prove lcsm(osc = k_dep, act = identity) == gla(scale = 1) where")
 
 
 def test_relation_of_a_mixer_with_other_names(tmp_path: Path) -> None:
