@@ -148,7 +148,7 @@ def telescoping(formula: Formula, time: str) -> tuple[Formula, Formula]:
     for own, kept in ((found.powers, held.powers), (found.exponent, held.exponent)):
         for key, (part, times) in list(own.items()):
             before = alike(substituted(part, {time: {time: 1, "": -1}}))
-            if times < 0 and before != key and own.get(before, (part, 0))[1] == -times:
+            if key in own and times and before != key and own.get(before, (part, 0))[1] == -times:
                 kept[key] = (part, -times)
                 del own[key], own[before]
     return held.formula(), found.formula()
