@@ -160,7 +160,7 @@ def clearing_under_the_sum(algebra: Algebra, group: Poly) -> bool:
     """A wrong zero test: it clears denominators as if they came out of the sum."""
     found: Poly = {}
     for (bounds, powers), count in group.items():
-        kept = tuple((a, e) for a, e in powers if algebra.nodes[a][0] != "inv")
+        kept = tuple((a, e) for a, e in powers if algebra.nodes[a].kind != "inv")
         normal.gather(found, {algebra.canonical(bounds, kept): count})
     return not found
 

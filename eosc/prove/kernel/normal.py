@@ -13,10 +13,10 @@ minus the sum over base < u <= 0 where base is negative; a written sum is a diff
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from math import factorial, floor, gcd
-from typing import Any
+from typing import Any, NamedTuple
 
 from .times import Time, later, split, substitute, variables
 
@@ -44,6 +44,20 @@ class Rejected(Exception):  # noqa: N818
     def __init__(self, message: str, residual: str = "") -> None:
         super().__init__(message)
         self.message, self.residual = message, residual
+
+
+class Node(NamedTuple):
+    """An atom.
+
+    Its kind: v (a read: label[points]), t and x (a time or an index as a number), n (the size of
+    the axis label), d (Kronecker's delta of two points), i, E (exp of the one term inside), L, inv
+    (log, reciprocal), C (a conjugate), F (an unknown function label of what is inside).
+    """
+
+    kind: str
+    label: str = ""
+    points: tuple[Point, ...] = ()
+    inside: tuple[int, ...] = ()
 
 
 def whole(value: Number) -> Number:
@@ -77,21 +91,27 @@ class Algebra:
     """The atoms of one check and the arithmetic of normal forms."""
 
     def __init__(self) -> None:
-        self.nodes: list[Key] = []
+        self.nodes: list[Node] = []
         self.polys: list[Poly] = []
-        self._ids: dict[Key, int] = {}
+        self._ids: dict[Node, int] = {}
         self._poly_ids: dict[frozenset[tuple[Term, Number]], int] = {}
         self._free: list[frozenset[int]] = []
         self._height: list[int] = []
+        self._inside: list[tuple[frozenset[int], int]] = []
         self._special: list[bool] = []
         self._canonical: dict[Term, Term] = {}
         self._variables = 0
         self.sort: dict[int, str] = {}
         self.spent = 0
+        self._made: dict[str, Callable[..., Poly]] = {
+            "t": self.number,
+            "x": self.position,
+            "d": self.delta,
+        }
 
     def read(self, name: str, point: tuple[Point, ...]) -> Poly:
         """A symbol or a definition at a point; the reader of formulas unfolds definitions."""
-        return self.single(("v", name, point))
+        return self.single(Node("v", name, point))
 
     def judge(self, pieces: list[tuple[Poly, Number]]) -> None:
         """Called with the factors that a logarithm is split into."""
@@ -110,22 +130,23 @@ class Algebra:
 
     # Atoms.
 
-    def atom(self, key: Key) -> int:
+    def atom(self, node: Node) -> int:
         """The number of an atom."""
-        found = self._ids.get(key)
+        found = self._ids.get(node)
         if found is None:
             self.spend()
-            free, height = self._measure(key)
-            found = self._ids[key] = len(self.nodes)
-            self.nodes.append(key)
-            self._free.append(free)
-            self._height.append(height)
-            self._special.append(key[0] in ("i", "inv", "d") or self.logarithm(found) is not None)
+            free = frozenset(v for point in node.points for v in _mentioned(point))
+            found = self._ids[node] = len(self.nodes)
+            self.nodes.append(node)
+            self._free.append(free.union(*(self._inside[number][0] for number in node.inside)))
+            self._height.append(max((self._inside[n][1] for n in node.inside), default=0))
+            special = node.kind in ("i", "inv", "d") or self.logarithm(found) is not None
+            self._special.append(special)
         return found
 
-    def single(self, key: Key) -> Poly:
+    def single(self, node: Node) -> Poly:
         """An atom as a poly."""
-        return {((), ((self.atom(key), 1),)): 1}
+        return {((), ((self.atom(node), 1),)): 1}
 
     def keep(self, poly: Poly) -> int:
         """The number of a poly inside an atom."""
@@ -134,31 +155,19 @@ class Algebra:
         if found is None:
             found = self._poly_ids[key] = len(self.polys)
             self.polys.append(poly)
+            free = frozenset().union(*(self.term_free(term) for term in poly))
+            height = max((self._term_height(term) for term in poly), default=0)
+            self._inside.append((free, height))
         return found
 
-    def _measure(self, key: Key) -> tuple[frozenset[int], int]:
-        kind = key[0]
-        if kind == "v":
-            return frozenset(v for point in key[2] for v in self._mentioned(point)), 0
-        if kind in ("t", "x", "d"):
-            return frozenset(v for v in key[1:] if isinstance(v, int)), 0
-        if kind == "E":
-            return self.term_free(key[1]), self._term_height(key[1])
-        if kind == "C":
-            return self._free[key[1]], self._height[key[1]]
-        inside = key[2] if kind == "F" else key[1:2] if kind in ("L", "inv") else ()
-        terms = [term for number in inside for term in self.polys[number]]
-        free = frozenset().union(*(self.term_free(term) for term in terms))
-        return free, max((self._term_height(term) for term in terms), default=0)
+    def inside(self, atom: int) -> Poly:
+        """What an atom is the logarithm, the reciprocal or another function of."""
+        return self.polys[self.nodes[atom].inside[0]]
 
-    def _mentioned(self, point: Point) -> Iterable[int]:
-        if isinstance(point, tuple):
-            return variables(point)
-        return (point,) if isinstance(point, int) else ()
-
-    def free(self, atom: int) -> frozenset[int]:
-        """The variables that an atom mentions and does not bind."""
-        return self._free[atom]
+    def exponent(self, atom: int) -> Term:
+        """The term that an atom is the exponential of."""
+        (term,) = self.inside(atom)
+        return term
 
     def term_free(self, term: Term) -> frozenset[int]:
         """The variables that a term mentions and does not bind."""
@@ -175,12 +184,13 @@ class Algebra:
 
     def logarithm(self, atom: int) -> Poly | None:
         """The p where the atom is exp(log p)."""
-        key = self.nodes[atom]
-        if key[0] != "E" or key[1][0] or len(key[1][1]) != 1:
+        if self.nodes[atom].kind != "E":
             return None
-        (inner, exponent), *_ = key[1][1]
-        kind, *rest = self.nodes[inner]
-        return self.polys[rest[0]] if kind == "L" and exponent == 1 else None
+        bounds, powers = self.exponent(atom)
+        if bounds or len(powers) != 1 or powers[0][1] != 1:
+            return None
+        inner = powers[0][0]
+        return self.inside(inner) if self.nodes[inner].kind == "L" else None
 
     # Renaming: one variable to one variable, nothing is simplified by it.
 
@@ -188,21 +198,13 @@ class Algebra:
         """The atom with free variables renamed one to one."""
         if self._free[atom].isdisjoint(names):
             return atom
-        key = self.nodes[atom]
-        kind = key[0]
-        if kind == "v":
-            return self.atom(("v", key[1], tuple(self._renamed(p, names) for p in key[2])))
-        if kind in ("t", "x"):
-            return self.atom((kind, names.get(key[1], key[1])))
+        kind, label, points, inside = self.nodes[atom]
+        moved = tuple(self._renamed(point, names) for point in points)
         if kind == "d":
-            return self.atom(("d", *sorted((names.get(v, v) for v in key[1:]), key=_order)))
-        if kind == "E":
-            return self.atom(("E", self.rename_term(key[1], names)))
-        if kind == "C":
-            return self.atom(("C", self.rename(key[1], names)))
-        if kind == "F":
-            return self.atom(("F", key[1], tuple(self._rename_kept(p, names) for p in key[2])))
-        return self.atom((kind, self._rename_kept(key[1], names)))
+            moved = tuple(sorted(moved, key=_order))
+        return self.atom(
+            Node(kind, label, moved, tuple(self._rename_kept(n, names) for n in inside))
+        )
 
     def _renamed(self, point: Any, names: Mapping[int, int]) -> Any:
         if isinstance(point, tuple):
@@ -262,7 +264,7 @@ class Algebra:
             domains = dict(bounds)
             new = tuple((names[v], self._rename_domain(domains[v], names)) for v in order)
             renamed = tuple(sorted((self.rename(a, names), e) for a, e in powers))
-            rank = (tuple(self.atom(("domain", d)) for _, d in new), renamed)
+            rank = (tuple(self.atom(_domain(d)) for _, d in new), renamed)
             if best is None or rank < best[0]:
                 best = rank, (new, renamed)
         assert best is not None
@@ -296,14 +298,14 @@ class Algebra:
         self, variable: int, bounds: Bounds, powers: Powers, colours: Mapping[int, int]
     ) -> Key:
         names = {v: SELF if v == variable else OTHERS + colours[v] for v in colours}
-        seen = [self.atom(("domain", self._rename_domain(dict(bounds)[variable], names)))]
+        seen = [self.atom(_domain(self._rename_domain(dict(bounds)[variable], names)))]
         around = sorted(
             (self.rename(atom, names), exponent)
             for atom, exponent in powers
             if variable in self._free[atom]
         )
         inside = sorted(
-            self.atom(("domain", self._rename_domain(domain, names)))
+            self.atom(_domain(self._rename_domain(domain, names)))
             for _, domain in bounds
             if not isinstance(domain, str) and variable in variables(domain)
         )
@@ -362,13 +364,13 @@ class Algebra:
         """The square of i is -1, exp(n log p) is p^n, an inverse inverted is its poly."""
         sign, inside, factors = 1, {}, []
         for atom, exponent in merged.items():
-            kind = self.nodes[atom][0]
+            kind = self.nodes[atom].kind
             if kind == "i" and exponent:
                 exponent = exponent % 4
                 if exponent >= 2:
                     sign, exponent = -sign, exponent - 2
             elif kind == "inv" and exponent < 0:
-                factors.append((self.polys[self.nodes[atom][1]], int(-exponent)))
+                factors.append((self.inside(atom), int(-exponent)))
                 exponent = 0
             elif kind == "d" and exponent:
                 if exponent < 1:
@@ -384,7 +386,7 @@ class Algebra:
 
     def _cancelled(self, poly: Poly, exponent: int, inside: dict[int, Number]) -> int:
         """What is left of p^n beside an inverse of p."""
-        atom = self._ids.get(("inv", self.keep(poly)))
+        atom = self._ids.get(Node("inv", inside=(self.keep(poly),)))
         if atom not in inside or exponent < 0:
             return exponent
         both = min(exponent, int(inside[atom]))
@@ -405,7 +407,7 @@ class Algebra:
     def close(self, count: Number, bounds: Bounds, powers: Powers) -> Poly:
         """A term from factors that need no more simplifying among themselves."""
         for atom, _ in powers:
-            if self.nodes[atom][0] == "d":
+            if self.nodes[atom].kind == "d":
                 found = self._contracted(atom, bounds, powers)
                 if found is not None:
                     return scale(found, count)
@@ -425,7 +427,7 @@ class Algebra:
 
     def _contracted(self, atom: int, bounds: Bounds, powers: Powers) -> Poly | None:
         """A delta replaces a bound index, or the later of two free ones; None if it did already."""
-        left, right = self.nodes[atom][1:]
+        left, right = self.nodes[atom].points
         names = {variable for variable, _ in bounds}
         gone, kept = (left, right) if left in names else (right, left)
         others = [(a, e) for a, e in powers if a != atom]
@@ -433,10 +435,11 @@ class Algebra:
             return None
         bounds, opened = self.opened(bounds, ((atom, 1), *others))
         (atom, _), *others = opened
-        left, right = self.nodes[atom][1:]
+        left, right = self.nodes[atom].points
         names = {variable for variable, _ in bounds}
         gone, kept = (left, right) if left in names else (right, left)
-        found = self.substitute_powers(others, {gone: kept})
+        values: dict[Any, Any] = {gone: kept}
+        found = self.substitute_powers(others, values)
         if gone in names:
             return self.bind(tuple(each for each in bounds if each[0] != gone), found)
         return self.bind(bounds, self.mul(found, {((), ((atom, 1),)): 1}))
@@ -490,8 +493,8 @@ class Algebra:
         for atom, exponent in powers:
             if self._free[atom].isdisjoint(values):
                 still.append((atom, exponent))
-            elif self.nodes[atom][0] == "E":
-                inner = self._substitute_term(self.nodes[atom][1], values)
+            elif self.nodes[atom].kind == "E":
+                inner = self._substitute_term(self.exponent(atom), values)
                 moved.append(self.exp(scale(inner, exponent)))
             else:
                 moved.append(self.power(self._substitute_atom(atom, values), int(exponent)))
@@ -501,27 +504,22 @@ class Algebra:
         return found
 
     def _substitute_atom(self, atom: int, values: Mapping[int, Any]) -> Poly:
-        key = self.nodes[atom]
-        kind = key[0]
+        kind, label, points, inside = self.nodes[atom]
+        moved = tuple(self._substitute_point(point, values) for point in points)
         if kind == "v":
-            return self.read(key[1], tuple(self._substitute_point(p, values) for p in key[2]))
-        if kind == "t":
-            return self.number(values[key[1]])
-        if kind == "x":
-            return self.position(values[key[1]])
-        if kind == "d":
-            left, right = (values.get(v, v) for v in key[1:])
-            return self.delta(left, right)
-        if kind == "C":
-            return self.conjugate(self._substitute_atom(key[1], values))
+            return self.read(label, moved)
+        if kind in self._made:
+            return self._made[kind](*moved)
+        polys = [self.substitute(self.polys[number], values) for number in inside]
+        return self.rebuilt(kind, label, polys)
+
+    def rebuilt(self, kind: str, label: str, inside: list[Poly]) -> Poly:
+        """An atom of the same kind of what may be other normal forms."""
         if kind == "F":
-            return self.function(
-                key[1], [self.substitute(self.polys[number], values) for number in key[2]]
-            )
-        inner = self.substitute(self.polys[key[1]], values)
-        if kind == "inv":
-            return self.inverse(inner)
-        return self.log(inner, formal=False)
+            return self.function(label, inside)
+        if kind == "C":
+            return self.conjugate(inside[0])
+        return self.inverse(inside[0]) if kind == "inv" else self.log(inside[0], formal=False)
 
     def _substitute_point(self, point: Point, values: Mapping[int, Any]) -> Point:
         if isinstance(point, tuple):
@@ -536,18 +534,18 @@ class Algebra:
         found: Poly = {}
         base, count = split(time)
         for variable, times in base:
-            gather(found, self.single(("t", variable)), times)
+            gather(found, self.single(Node("t", points=(((variable, 1),),))), times)
         return combine(found, UNIT, count) if count else found
 
     def position(self, index: int | str) -> Poly:
         """The 0-based position of an index."""
         if isinstance(index, str):
             return scale(UNIT, int(index))
-        return self.single(("x", index))
+        return self.single(Node("x", points=(index,)))
 
     def size(self, axis: str) -> Poly:
         """The size of an axis."""
-        return self.single(("n", axis))
+        return self.single(Node("n", axis))
 
     def delta(self, left: int | str, right: int | str) -> Poly:
         """1 where two indices are equal."""
@@ -555,15 +553,15 @@ class Algebra:
             return UNIT
         if isinstance(left, str) and isinstance(right, str):
             return {}
-        return self.single(("d", *sorted((left, right), key=_order)))
+        return self.single(Node("d", points=tuple(sorted((left, right), key=_order))))
 
     def function(self, name: str, arguments: list[Poly]) -> Poly:
         """An uninterpreted function of normal forms."""
-        return self.single(("F", name, tuple(self.keep(each) for each in arguments)))
+        return self.single(Node("F", name, inside=tuple(self.keep(each) for each in arguments)))
 
     def exp(self, poly: Poly) -> Poly:
         """The exponential: one generator for each term."""
-        powers = [(self.atom(("E", term)), count) for term, count in poly.items()]
+        powers = [(self.atom(Node("E", inside=(self.keep({t: 1}),))), c) for t, c in poly.items()]
         return self.product(1, (), powers)
 
     def log(self, poly: Poly, formal: bool) -> Poly:
@@ -601,9 +599,9 @@ class Algebra:
             (bounds, powers), count = next(iter(poly.items()))
             if count == 1 and not bounds and len(powers) == 1:
                 atom, exponent = powers[0]
-                if self.nodes[atom][0] == "E" and (formal or self._is_real(atom)):
-                    return {self.nodes[atom][1]: exponent}
-        return self.single(("L", self.keep(poly)))
+                if self.nodes[atom].kind == "E" and (formal or self._is_real(atom)):
+                    return {self.exponent(atom): exponent}
+        return self.single(Node("L", inside=(self.keep(poly),)))
 
     def _scalar(self, poly: Poly) -> tuple[Fraction, Poly]:
         """The positive rational that makes the coefficients whole and without a common factor."""
@@ -627,7 +625,7 @@ class Algebra:
             names = {variable for variable, _ in bounds}
             shared = {a: e for a, e in shared.items() if not names & self._free[a]}
         skip = ("i", "d", "inv")
-        common = tuple((a, e) for a, e in shared.items() if self.nodes[a][0] not in skip)
+        common = tuple((a, e) for a, e in shared.items() if self.nodes[a].kind not in skip)
         if not formal:
             common = tuple((a, e) for a, e in common if self._is_real(a))
         if not common:
@@ -648,7 +646,7 @@ class Algebra:
         for bounds, powers in poly:
             names = {variable for variable, _ in bounds}
             for atom, exponent in powers:
-                if self.nodes[atom][0] == "inv" and not names & self._free[atom]:
+                if self.nodes[atom].kind == "inv" and not names & self._free[atom]:
                     inverses[atom] = max(inverses.get(atom, 0), int(exponent))
         if not inverses:
             return poly, []
@@ -658,10 +656,10 @@ class Algebra:
             kept = tuple((a, e) for a, e in powers if a not in inverses)
             part: Poly = {self.canonical(bounds, kept): count}
             for atom, most in inverses.items():
-                divisor = self.polys[self.nodes[atom][1]]
+                divisor = self.inside(atom)
                 part = self.mul(part, self.power(divisor, most - int(here.get(atom, 0))))
             gather(found, part)
-        return found, [(self.polys[self.nodes[a][1]], n) for a, n in inverses.items()]
+        return found, [(self.inside(a), n) for a, n in inverses.items()]
 
     def inverse(self, poly: Poly) -> Poly:
         """The reciprocal."""
@@ -683,7 +681,9 @@ class Algebra:
         share, rest = self._scalar(rest)
         if sum(rest.values()) < 0:
             share, rest = -share, scale(rest, -1)
-        return scale(self.mul(found, self.single(("inv", self.keep(rest)))), 1 / share)
+        return scale(
+            self.mul(found, self.single(Node("inv", inside=(self.keep(rest),)))), 1 / share
+        )
 
     def conjugate(self, poly: Poly) -> Poly:
         """The complex conjugate."""
@@ -696,22 +696,21 @@ class Algebra:
         bounds, powers = self.opened(*term)
         found = UNIT
         for atom, exponent in powers:
-            key = self.nodes[atom]
-            if key[0] == "i":
-                part = scale(self.single(("i",)), -1)
-            elif key[0] == "E":
-                part = self.exp(scale(self._conjugate_term(key[1]), exponent))
-            elif key[0] == "L":
-                part = self.log(self.conjugate(self.polys[key[1]]), formal=False)
-            elif key[0] == "inv":
-                part = self.inverse(self.conjugate(self.polys[key[1]]))
-            elif key[0] == "C":
-                part = {((), ((key[1], 1),)): 1}
-            elif key[0] == "v" and self.is_complex(key[1]):
-                part = self.single(("C", atom))
-            else:
-                part = {((), ((atom, 1),)): 1}
-            found = self.mul(found, part if key[0] == "E" else self.power(part, int(exponent)))
+            kind, label, _, _ = self.nodes[atom]
+            part: Poly = {((), ((atom, 1),)): 1}
+            if kind == "E":
+                raised = scale(self._conjugate_term(self.exponent(atom)), exponent)
+                found = self.mul(found, self.exp(raised))
+                continue
+            if kind == "i":
+                part = scale(part, -1)
+            elif kind == "C":
+                part = self.inside(atom)
+            elif kind == "v" and self.is_complex(label):
+                part = self.single(Node("C", inside=(self.keep(part),)))
+            elif kind in ("L", "inv"):
+                part = self.rebuilt(kind, label, [self.conjugate(self.inside(atom))])
+            found = self.mul(found, self.power(part, int(exponent)))
         return self.bind(bounds, found)
 
     def is_complex(self, name: str) -> bool:
@@ -732,7 +731,7 @@ class Algebra:
 
     def _vanishes(self, group: Poly) -> bool:
         """Whether terms under the same binders cancel for every value of the bound variables."""
-        divided = any(self.nodes[a][0] == "inv" for _, powers in group for a, _ in powers)
+        divided = any(self.nodes[a].kind == "inv" for _, powers in group for a, _ in powers)
         if not divided or not next(iter(group))[0]:
             return False
         bounds = next(iter(group))[0]
@@ -757,11 +756,22 @@ def innermost_first(bounds: Bounds) -> list[tuple[int, Domain]]:
     return found
 
 
+def _mentioned(point: Point) -> Iterable[int]:
+    if isinstance(point, tuple):
+        return variables(point)
+    return (point,) if isinstance(point, int) else ()
+
+
+def _domain(domain: Domain) -> Node:
+    """A stand-in to compare domains by."""
+    return Node("domain", domain) if isinstance(domain, str) else Node("domain", points=(domain,))
+
+
 def _bound(height: int, place: int) -> int:
     return -(height * PLACES + place + 1)
 
 
-def _order(point: int | str) -> tuple[bool, int, str]:
+def _order(point: Any) -> tuple[bool, int, str]:
     """Fixed elements before variables."""
     return (False, 0, point) if isinstance(point, str) else (True, point, "")
 

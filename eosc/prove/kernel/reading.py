@@ -9,7 +9,19 @@ from fractions import Fraction
 from typing import Any
 
 from . import signs
-from .normal import UNIT, Algebra, Number, Point, Poly, Rejected, combine, gather, scale, whole
+from .normal import (
+    UNIT,
+    Algebra,
+    Node,
+    Number,
+    Point,
+    Poly,
+    Rejected,
+    combine,
+    gather,
+    scale,
+    whole,
+)
 from .times import Facts, Time, constant, follows, later, plus, split, tidy
 
 TIME = "T"
@@ -204,12 +216,12 @@ class Reader(Algebra):
     def _unfolded(self, name: str, point: tuple[Point, ...]) -> Poly:
         given = self.definitions.get(name)
         if given is None:
-            return self.single(("v", name, point))
+            return self.single(Node("v", name, point))
         scope = dict(zip(given.parameters, point, strict=True))
         if given.start is None:
             if self.holds(given.facts, scope):
                 return self.value(given.body, scope)
-            return self.single(("v", name, point))
+            return self.single(Node("v", name, point))
         here, start = self.clock(given, point)
         closed = self.closed.get(name)
         if closed is not None and self.is_known(given, point):
@@ -220,7 +232,7 @@ class Reader(Algebra):
                 return self.value(given.base, scope)
             if self._beyond(given, here, start):
                 return self.value(given.body, scope)
-        return self.single(("v", name, point))
+        return self.single(Node("v", name, point))
 
     def clock(self, given: Defined, point: tuple[Point, ...]) -> tuple[Time, Time]:
         """The time that a read of a recurrence asks for, and where it starts there."""
@@ -292,7 +304,7 @@ class Reader(Algebra):
         return scale(UNIT, whole(rational(text)))
 
     def _read_i(self, scope: Scope) -> Poly:
-        return self.single(("i",))
+        return self.single(Node("i"))
 
     def _read_at(self, name: str, *arguments: Any, scope: Scope) -> Poly:
         sorts = self.sorts(name)
@@ -474,7 +486,7 @@ class Reader(Algebra):
         return self.value(form, scope)
 
     def _turned(self, name: str, angle: Poly) -> Poly:
-        imaginary = self.single(("i",))
+        imaginary = self.single(Node("i"))
         there = self.exp(self.mul(imaginary, angle))
         back = self.inverse(there)
         if name == "cos":
@@ -541,10 +553,9 @@ class Reader(Algebra):
             return []
         found: list[Poly] = []
         for atom, _ in powers:
-            key = self.nodes[atom]
-            if key[0] == "E":
-                logs = [self.nodes[inner] for inner, _ in self.opened(*key[1])[1]]
-                found += [self.polys[log[1]] for log in logs if log[0] == "L"]
+            if self.nodes[atom].kind == "E":
+                opened = self.opened(*self.exponent(atom))[1]
+                found += [self.inside(a) for a, _ in opened if self.nodes[a].kind == "L"]
             else:
                 found.append({((), ((atom, 1),)): 1})
         return found
@@ -553,14 +564,12 @@ class Reader(Algebra):
         """The poly with free variables of its own, so that what holds for all is printed once."""
         lowest: dict[int, int] = {}
         for atom in self._atoms(poly):
-            key = self.nodes[atom]
-            for point in key[2] if key[0] == "v" else key[1:]:
-                parts = split(point)[0] if isinstance(point, tuple) and key[0] == "v" else ()
+            for point in self.nodes[atom].points:
+                parts, count = split(point) if isinstance(point, tuple) else ((), 0)
                 if len(parts) == 1 and parts[0][1] == 1:
-                    count = split(point)[1]
                     lowest[parts[0][0]] = min(count, lowest.get(parts[0][0], count))
-                elif isinstance(point, int) and point > 0 and key[0] in ("v", "x", "d", "t"):
-                    lowest[point] = min(0, lowest.get(point, 0))
+                elif isinstance(point, int):
+                    lowest[point] = 0
         fixed = set(self.globals.values())
         values: dict[int, Point] = {}
         places: dict[str, int] = {}
@@ -589,12 +598,8 @@ class Reader(Algebra):
         for _, powers in poly:
             for atom, _ in powers:
                 yield atom
-                key = self.nodes[atom]
-                if key[0] == "E":
-                    yield from self._atoms({key[1]: 1})
-                elif key[0] in ("L", "inv", "F"):
-                    for number in key[2] if key[0] == "F" else key[1:]:
-                        yield from self._atoms(self.polys[number])
+                for number in self.nodes[atom].inside:
+                    yield from self._atoms(self.polys[number])
 
 
 def rational(text: Any) -> Fraction:

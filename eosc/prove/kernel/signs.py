@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from .normal import Point, Poly, Rejected, combine
+from .normal import Node, Point, Poly, Rejected, combine
 from .times import Time, constant, later, plus, tidy
 from .written import as_formula
 
@@ -49,7 +49,7 @@ def written(reader: Reader, kind: str, form: Any, scope: Scope) -> bool:
 def normal(reader: Reader, kind: str, poly: Poly) -> bool:
     """Whether a normal form is; a complex number is nonzero if one of its parts is."""
     if kind == "nonzero" and (other := reader.conjugate(poly)) != poly:
-        parts = combine(poly, other), reader.mul(combine(poly, other, -1), reader.single(("i",)))
+        parts = combine(poly, other), reader.mul(combine(poly, other, -1), reader.single(Node("i")))
         if any(_judged(reader, kind, part) for part in parts if part):
             return True
     return _judged(reader, kind, poly)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .normal import Algebra, Poly, Term, innermost_first
+from .normal import Algebra, Node, Poly, Term, innermost_first
 from .times import CONSTANT, Time
 
 LIMIT = 20  # terms of a sum that are printed
@@ -50,21 +50,21 @@ def _time(time: Time, names: Mapping[int, str]) -> dict[str, int]:
 
 
 def _powered(algebra: Algebra, atom: int, exponent: Any, names: Mapping[int, str]) -> Any:
-    key = algebra.nodes[atom]
-    if key[0] == "E":
-        return _exponential(algebra, key[1], exponent, names)
-    if key[0] == "inv":
-        return ["power", as_formula(algebra, algebra.polys[key[1]], names), str(-exponent)]
-    form = _atom(algebra, key, names)
+    node = algebra.nodes[atom]
+    if node.kind == "E":
+        return _exponential(algebra, algebra.exponent(atom), exponent, names)
+    if node.kind == "inv":
+        return ["power", as_formula(algebra, algebra.inside(atom), names), str(-exponent)]
+    form = _atom(algebra, node, names)
     return form if exponent == 1 else ["power", form, str(exponent)]
 
 
 def _exponential(algebra: Algebra, term: Term, exponent: Any, names: Mapping[int, str]) -> Any:
     bounds, powers = term
-    logged = algebra.nodes[powers[0][0]] if len(powers) == 1 and powers[0][1] == 1 else ("",)
-    if logged[0] == "L" and len(bounds) <= 1:
+    single = len(powers) == 1 and powers[0][1] == 1 and len(bounds) <= 1
+    if single and algebra.nodes[powers[0][0]].kind == "L":
         inner = {**names, **_chosen(bounds, names)}
-        form = as_formula(algebra, algebra.polys[logged[1]], inner)
+        form = as_formula(algebra, algebra.inside(powers[0][0]), inner)
         for variable, domain in bounds:
             if isinstance(domain, str):
                 return ["call", "exp", as_formula(algebra, {term: exponent}, names)]
@@ -73,27 +73,17 @@ def _exponential(algebra: Algebra, term: Term, exponent: Any, names: Mapping[int
     return ["call", "exp", as_formula(algebra, {term: exponent}, names)]
 
 
-def _atom(algebra: Algebra, key: Any, names: Mapping[int, str]) -> Any:
-    kind = key[0]
-    if kind == "v":
-        points = [_time(p, names) if isinstance(p, tuple) else _index(p, names) for p in key[2]]
-        return ["at", key[1], *points]
-    if kind == "t":
-        return ["time", {_name(key[1], names): 1}]
-    if kind == "n":
-        return ["size", key[1]]
-    if kind == "x":
-        return ["index", _index(key[1], names)]
-    if kind == "d":
-        return ["delta", *(_index(each, names) for each in key[1:])]
-    if kind == "C":
-        return ["conjugate", _atom(algebra, algebra.nodes[key[1]], names)]
-    if kind == "L":
-        return ["call", "log", as_formula(algebra, algebra.polys[key[1]], names)]
-    if kind == "F":
-        inside = [as_formula(algebra, algebra.polys[number], names) for number in key[2]]
-        return ["call", key[1], *inside]
-    return ["i"]
+def _atom(algebra: Algebra, node: Node, names: Mapping[int, str]) -> Any:
+    points = [_time(p, names) if isinstance(p, tuple) else _index(p, names) for p in node.points]
+    inside = [as_formula(algebra, algebra.polys[number], names) for number in node.inside]
+    if node.kind == "v":
+        return ["at", node.label, *points]
+    if node.kind in ("L", "F"):
+        return ["call", node.label or "log", *inside]
+    if node.kind == "n":
+        return ["size", node.label]
+    kinds = {"t": "time", "x": "index", "d": "delta", "C": "conjugate", "i": "i"}
+    return [kinds[node.kind], *points, *inside]
 
 
 def _index(point: int | str, names: Mapping[int, str]) -> Any:
