@@ -69,7 +69,8 @@ class Known:
 
     def side(self, fixed: Sequence[tuple[str, str]] = ()) -> str:
         """The mixer as a side of a claim, with values fixed."""
-        given = ", ".join(f"{name} = {value}" for name, value in (*self.options, *fixed))
+        values = {**dict(fixed), **dict(self.options)}
+        given = ", ".join(f"{name} = {value}" for name, value in values.items())
         return f"{self.name}({given})" if given else self.name
 
 

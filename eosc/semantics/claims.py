@@ -202,6 +202,9 @@ class _Theorem:
         definition = self.names.definitions[name.id]
         if definition is None:
             raise Abandoned
+        for place, each in enumerate(keywords):
+            if each.name.id in [other.name.id for other in keywords[:place]]:
+                self.findings.fail("E016", f"'{each.name.id}' is given twice", each.name.span)
         choices: tuple[str, ...] = ()
         if isinstance(definition, Family):
             choices = tuple(each.name for each in definition.choices)

@@ -45,6 +45,9 @@ def claims(tmp_path: Path) -> Any:
         pytest.param([FALSE.replace("refute", "prove")], [], 1, id="false, and claimed true"),
         pytest.param([], [], 2, id="no claim"),
         pytest.param(["prove hgrn2 == nothing"], [], 1, id="an error in the file"),
+        pytest.param(
+            ["prove gla(scale = 1, scale = 2) == gla(scale = 2)"], [], 1, id="given twice"
+        ),
         pytest.param([TRUE], ["--json", "--latex"], 2, id="two formats"),
     ],
 )
