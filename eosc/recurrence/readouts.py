@@ -189,8 +189,8 @@ class Reader:
 
     def _settle(self, left: Term, right: Term) -> tuple[Term, Term] | None:
         first, second = self._sources.of(left), self._sources.of(right)
-        if first & second:
-            return None
+        if not first or not second or first & second:
+            return None  # sums over the past have no order in which they are read
         ordered = [(left, right), (right, left)]
         if max(map(self._rank, first)) > min(map(self._rank, second)):
             ordered.reverse()
