@@ -52,7 +52,7 @@ def search(
     until = time.process_time() + seconds
     if not seems_true(problem):
         return
-    given = setting(problem, hints)
+    given = setting(problem, hints, until)
     tried: list[dict[str, Claim]] = []
     for strategy, claims in _strategies(given):
         if claims not in tried:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from eosc.prove.formula import Definition, Equation, Problem
@@ -25,7 +26,8 @@ class Setting:
 
     memories: all that the goals depend on, in order. sides: those that only the left sides of the
     goals reach, and those that only the right sides do. samples: points; none where hypotheses
-    would have to hold at them. hints: equations between memories that an author names.
+    would have to hold at them. hints: equations between memories that an author names. until: when
+    to propose no more, on the processor's clock.
     """
 
     problem: Problem
@@ -34,6 +36,11 @@ class Setting:
     sides: tuple[tuple[Definition, ...], tuple[Definition, ...]]
     samples: tuple[Point, ...]
     hints: tuple[Equation, ...]
+    until: float
+
+    def in_time(self, claims: Iterable[Claim]) -> Iterator[Claim]:
+        """The claims as long as there is time."""
+        return itertools.takewhile(lambda _: time.process_time() < self.until, claims)
 
     def faces(self, memory: Definition, other: Definition) -> bool:
         """Whether two memories are not both of one side of the goals alone."""
@@ -47,7 +54,7 @@ class Setting:
             return False
 
 
-def setting(problem: Problem, hints: tuple[Equation, ...]) -> Setting:
+def setting(problem: Problem, hints: tuple[Equation, ...], until: float) -> Setting:
     """The memories of a statement, and points to try claims at."""
     definitions = definitions_of(problem)
     reach: list[set[str]] = []
@@ -59,7 +66,7 @@ def setting(problem: Problem, hints: tuple[Equation, ...]) -> Setting:
         for one, other in (reach, reach[::-1])
     )
     samples = () if problem.hypotheses else tuple(points(problem))
-    return Setting(problem, definitions, memories, (left, right), samples, hints)
+    return Setting(problem, definitions, memories, (left, right), samples, hints, until)
 
 
 def related(given: Setting) -> dict[str, Claim]:
@@ -73,7 +80,7 @@ def related(given: Setting) -> dict[str, Claim]:
             *(equalities(memory, each) for each in earlier),
             *(gauges(memory, each, given.definitions) for each in opposite),
         )
-        claim = next((each for each in tried if given.bears(each)), None)
+        claim = next((each for each in given.in_time(tried) if given.bears(each)), None)
         if claim is not None:
             found[memory.name] = claim
     return found
@@ -83,7 +90,7 @@ def combined(given: Setting, known: dict[str, Claim]) -> dict[str, Claim]:
     """Memories that nothing is known of, as combinations of other memories."""
     found = dict(known)
     for place, memory in enumerate(given.memories):
-        if memory.name not in found and given.samples:
+        if memory.name not in found and given.samples and time.process_time() < given.until:
             claim = combination(memory, given.memories[:place], given.samples)
             if claim is not None and given.bears(claim):
                 found[memory.name] = claim
