@@ -598,3 +598,20 @@ def test_hostile_statements_end_in_time() -> None:
         start = time.thread_time()
         assert not separate(problem, seconds=0.1)
         assert time.thread_time() - start < 1.0
+
+
+def test_a_rank_is_refuted_where_rows_and_columns_are_apart(tmp_path: Path) -> None:
+    from eosc.prove.reading import statements
+    from eosc.prove.statements import state
+
+    path = tmp_path / "rank.eos"
+    path.write_text(
+        "from zoo import deltanet, deltaproduct\n\n\nrefute deltanet is lowrank(0)\n\n\n"
+        "theorem two_factors:\n    axes R\n    assume R == 2\n"
+        "    refute deltaproduct is lowrank(1)\n"
+    )
+    for stated, size in zip(statements(path), (2, 4), strict=True):
+        witness = refute(state(stated.theorem, stated.claim), seconds=5)
+        assert witness is not None and dict(witness.sizes)[K] == size
+        rows = [n for name, n in witness.indices if name.startswith("k")]
+        assert len(set(rows)) == size

@@ -13,6 +13,7 @@ from eosc.prove.formula import TIME, Equation, Formula, Problem, Time
 from eosc.prove.refute.evaluation import Environment, allowed, nodes
 
 _LONGEST, _WIDEST, _EARLIEST = 4, 3, 2
+_MOST_PLACES = 16
 _MOST_MOMENTS, _MOST_LADDER, _SAMPLED = 20_000, 2000, 24
 
 Places: TypeAlias = tuple[tuple[str, int], ...]
@@ -34,7 +35,7 @@ class Point:
 class Points:
     """The points at which one goal is tried.
 
-    times: the goal's, and those that it and the problem's facts leave free.
+    times: the goal's, and those that it and the problem's facts leave free. indices: the goal's.
     """
 
     def __init__(
@@ -50,6 +51,21 @@ class Points:
         self._facts = (*problem.facts, *goal.facts)
         self._least = _least_sizes(problem, goal)
         self.times = _free_times(problem, goal)
+        self.indices = tuple(name for name, sort in goal.parameters if sort != TIME)
+        self._sorts = [sort for _, sort in goal.parameters if sort != TIME]
+        self._known: dict[Places, list[Places]] = {}
+
+    def places(self, sizes: Places) -> list[Places]:
+        """Values of the goal's indices: all of them, or those that differ most from each other."""
+        if sizes not in self._known:
+            count = dict(sizes)
+            every = list(itertools.product(*(range(count[sort]) for sort in self._sorts)))
+            if len(every) > _MOST_PLACES:
+                random.Random(self._seed).shuffle(every)
+                every.sort(key=lambda each: -len(set(zip(self._sorts, each, strict=True))))
+            chosen = sorted(every[:_MOST_PLACES])
+            self._known[sizes] = [tuple(zip(self.indices, each, strict=True)) for each in chosen]
+        return self._known[sizes]
 
     def plan(self) -> Iterator[tuple[list[Point], int]]:
         """Points and how often each is tried with other inputs (0: the first regimes only)."""
@@ -59,7 +75,7 @@ class Points:
         smallest = ladder[:1]
         shapes = [
             Point(_spread(moments, steps), min(widths, key=lambda each: _from(each, size)))
-            for steps, size in ((2, 2), (_LONGEST, 2), (2, _WIDEST))
+            for steps, size in ((2, 2), (_LONGEST, 2), (2, _WIDEST), *self._crowded)
         ]
         some = random.Random(self._seed).sample(ladder, min(len(ladder), _SAMPLED))
         yield smallest, 1
@@ -71,6 +87,12 @@ class Points:
         yield ladder, 3
         for seeds in itertools.count(6, 6):
             yield ladder, seeds
+
+    @property
+    def _crowded(self) -> list[tuple[int, int]]:
+        """A shape in which the indices along one axis can all differ."""
+        most = max(map(self._sorts.count, self._sorts), default=0)
+        return [(1, most)] if most > _WIDEST else []
 
     @cached_property
     def ladder(self) -> list[Point]:
@@ -84,7 +106,10 @@ class Points:
         axes = self._axes
         widest = _WIDEST if len(axes) < 4 else _WIDEST - 1
         least = [self._least.get(axis, 1) for axis in axes]
-        found = itertools.product(*(range(n, max(widest, n) + 1) for n in least))
+        most = [
+            max(widest, n, self._sorts.count(axis)) for n, axis in zip(least, axes, strict=True)
+        ]
+        found = itertools.product(*(range(n, m + 1) for n, m in zip(least, most, strict=True)))
         places = (tuple(zip(axes, each, strict=True)) for each in found)
         return [each for each in places if self._sizes_allowed(dict(each))]
 

@@ -336,7 +336,7 @@ def _identity(
         torch.zeros(1, dtype=torch.int64),
         FreeSymbols(text),
     )
-    for name, value in assumed.values:
+    for name, value, _ in assumed.values:
         named[name] = space.spread(terms(value, terms.whole), text.by_name[name].type.axes)
     free = tuple(dict.fromkeys((*claim.left.type.axes, *claim.right.type.axes)))
     places = point.output(free, witness.goal, tuple(n for _, n in witness.indices))

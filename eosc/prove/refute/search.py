@@ -6,7 +6,6 @@ its range and every hypothesis holds exactly: such a point is itself a proof.
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from typing import Any
 
 from flint import ctx
 
-from eosc.prove.formula import TIME, Equation, Formula, Problem
+from eosc.prove.formula import Equation, Formula, Problem
 from eosc.prove.refute.constraints import Constraints
 from eosc.prove.refute.evaluation import (
     Entry,
@@ -32,7 +31,6 @@ FAST = 0.05
 """Seconds of the first pass."""
 
 _PRECISION, _HIGHEST_PRECISION = 128, 1024
-_MOST_PLACES = 16
 _TIDY_SECONDS = 0.03
 _TURN, _RETRIES = 0.008, 4
 
@@ -153,8 +151,6 @@ class _Search:
         self.sampler = Sampler(problem.symbols)
         self.constraints = Constraints(problem, self.sampler)
         self.bounds = {each.name: each.bounds for each in problem.symbols}
-        self.free = [name for name, sort in goal.parameters if sort != TIME]
-        self.axes = {name: sort for name, sort in goal.parameters if sort != TIME}
         self.points = Points(problem, goal, self.constraints.allowed, seed)
         self.exhausted = False
         self.meaningful = False
@@ -223,9 +219,7 @@ class _Search:
         sizes = dict(point.sizes)
         self.balls.stand_ins.clear()
         self.evaluator.reset(sizes, draw, self._own(point))
-        ranges = [range(sizes[self.axes[name]]) for name in self.free]
-        for where in itertools.islice(itertools.product(*ranges), _MOST_PLACES):
-            indices = tuple(zip(self.free, where, strict=True))
+        for indices in self.points.places(point.sizes):
             env = {**dict(point.times), **dict(indices)}
             try:
                 sides = self._sides(env)

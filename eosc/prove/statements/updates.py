@@ -105,7 +105,8 @@ class Update:
             each: (unit if each == memory.name else lambda chosen: ZERO) for each in self._group
         }
         places = {each: slot[each] for each in memory.type.axes if each != axis}
-        return self._difference(readers, memory, {**places, axis: row}, "t")
+        # The update may bind indices of its own; none may be that of the column.
+        return self._difference(readers, memory, {**places, axis: row}, "t", slot)
 
     def _memory(self, name: str) -> Declaration:
         return self._structure.mixer.by_name[name]
@@ -116,9 +117,11 @@ class Update:
         memory: Declaration,
         places: Places,
         time: str,
+        around: Places | None = None,
     ) -> Formula:
         nothing = {each: (lambda chosen: ZERO) for each in self._group}
-        found = [self._update(values, memory, places, time) for values in (readers, nothing)]
+        names = {**places, **(around or {})}
+        found = [self._update(values, memory, places, time, names) for values in (readers, nothing)]
         return pointwise.difference(*found)
 
     def _update(
@@ -127,6 +130,7 @@ class Update:
         memory: Declaration,
         places: Places,
         time: str,
+        names: Places,
     ) -> Formula:
         assert memory.value is not None, "a memory has an update"
         side = self._structure.side
@@ -139,7 +143,7 @@ class Update:
             cone=self._cone,
             values=values,
         )
-        env = Environment(taken(places), formula.moment(time, 1), dict(places), earliest={time: 0})
+        env = Environment(taken(names), formula.moment(time, 1), dict(places), earliest={time: 0})
         return evaluate(memory.value, env, probe)
 
 
