@@ -923,6 +923,20 @@ def test_the_kernel_stands_by_itself() -> None:
                 assert name.split(".")[0] in sys.stdlib_module_names, path
 
 
+def test_the_kernel_loads_nothing_else() -> None:
+    """Also what it loads on the way is the standard library's."""
+    script = "import sys; sys.path.insert(0, '.'); import eosc.prove.kernel; print(*sys.modules)"
+    command = [sys.executable, "-I", "-S", "-c", script]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=KERNEL.parents[2])
+    known = {*sys.stdlib_module_names, "__main__"}
+    found = {name for name in run.stdout.split() if name.split(".")[0] not in known}
+    assert {name for name in found if not name.startswith("eosc.prove.kernel.")} == {
+        "eosc",
+        "eosc.prove",
+        "eosc.prove.kernel",
+    }
+
+
 def test_the_kernel_stays_small() -> None:
     """Lines that hold code; it is to be read as a whole by whoever doubts a proof."""
     lines = 0
