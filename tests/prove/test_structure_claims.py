@@ -93,6 +93,13 @@ mixer plain:
     output y[t]: V = sum[s <= t](h[t-s] * u[s]) + 2 * u[t-1]
 
 
+mixer shifted:
+    axes V
+    input u[t]: V
+    param b: V
+    output y[t]: V = u[t] + 3 * u[t-2] + b
+
+
 mixer squared:
     axes V
     input u[t]: V
@@ -108,7 +115,8 @@ mixer moving:
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("plain", True), ("squared", False), ("moving", False)]
+    ("name", "expected"),
+    [("plain", True), ("shifted", True), ("squared", False), ("moving", False)],
 )
 def test_a_convolution_is_linear_and_invariant_in_time(name: str, expected: bool) -> None:
     mixer = unit_of(MEMORYLESS).mixers[name]

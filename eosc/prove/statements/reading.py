@@ -159,6 +159,9 @@ class Reading(ABC):
             return evaluate(value, env, self)
         if declaration.type.dependence is Dependence.STATIC and declaration.kind is not Kind.MEMORY:
             return self._now(declaration, START, env, term)
+        source = self._source(declaration)
+        if source is not None:
+            return source.read(term, time, env)
         least = env.least(time)
         if least is None:
             raise Unstated(f"'{name}' is read at times without a bound below", term.span)
@@ -168,6 +171,17 @@ class Reading(ABC):
         if declaration.kind is Kind.MEMORY:
             raise Unstated(f"'{name}' is read before its initial value", term.span)
         return self._past(declaration, time, 1 - least, env, term)
+
+    def _source(self, declaration: Declaration) -> Reader | None:
+        """Where an operand is read at all times: what gives 0 before the first token as well."""
+        given = self.given.get(declaration.name)
+        if given is None or isinstance(given, Bound) or declaration.name in self.fixed:
+            return None
+        if isinstance(given, Reading):
+            other = given.by_name[declaration.name]
+            if other.initial is not None or other.type.dependence is Dependence.STATIC:
+                return None
+        return given if declaration.initial is None else None
 
     def _starts_at_zero(self, declaration: Declaration) -> bool:
         """Whether the definition itself gives the value before the first token."""

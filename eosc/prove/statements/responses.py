@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from eosc.prove import formula
 from eosc.prove.formula import ZERO, Equation, Formula, Problem, Time
 from eosc.prove.statements import pointwise
-from eosc.prove.statements.environment import Environment, Names, Unstated, shifted, suffix
+from eosc.prove.statements.environment import Environment, Names, Unstated, shifted
 from eosc.prove.statements.goals import Goals, taken
 from eosc.prove.statements.mixers import Side
 from eosc.prove.statements.reading import Reader
@@ -61,7 +61,7 @@ class Responses(Goals):
         return copy
 
     def _superposition(self) -> None:
-        """The output is linear in the inputs, and delayed where they are."""
+        """But for what it is without inputs, the output is linear in them and delayed with them."""
         self.side.enter()
         second = Side(
             self.text, self.draft, "second.", "second.", fixed=self.side.fixed, ranges={},
@@ -76,24 +76,21 @@ class Responses(Goals):
         names = [each.name for each in self._inputs()]
         both = self._copy("both.", {name: _Mixed((self.side, second), weights) for name in names})
         late = self._copy("late.", {name: _Late(self.side) for name in names})
+        none = self._copy("none.", {name: _Nothing() for name in names})
         output = self.mixer.output
+
+        def gain(side: Side, env: Environment) -> Formula:
+            return pointwise.difference(read(side, output, env), read(none, output, env))
+
         for places in self.slots(output.type.axes):
             env = Environment(taken(places), formula.moment("t", 1), places, earliest={"t": 0})
             parts = [
-                pointwise.times(weight, read(side, output, env))
+                pointwise.times(weight, gain(side, env))
                 for weight, side in zip(weights, (self.side, second), strict=True)
             ]
-            self.enter("linear", places, read(both, output, env), pointwise.plus(*parts))
-            before = replace(env, time=formula.moment("t"), earliest={"t": 1})
-            self.goals.append(
-                Equation(
-                    "delayed" + suffix(tuple(places.values())),
-                    self.goals[-1].parameters,
-                    read(late, output, env),
-                    read(self.side, output, before),
-                    ((formula.moment(shift=1), formula.moment("t")),),
-                )
-            )
+            self.enter("linear", places, gain(both, env), pointwise.plus(*parts))
+            after = replace(env, time=formula.moment("t", 2))
+            self.enter("delayed", places, gain(late, after), gain(self.side, env))
 
     def _one_state(self) -> Problem:
         """At sizes of 1 a memory over the axes is one number: 2 x 2 minors of the response vanish.
@@ -165,6 +162,15 @@ class _Mixed:
             for weight, side in zip(self.weights, self.sides, strict=True)
         ]
         return pointwise.plus(*parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Nothing:
+    """Inputs that are 0."""
+
+    def read(self, term: ir.Read, time: Time, env: Environment) -> Formula:
+        """0 at every time."""
+        return ZERO
 
 
 @dataclass(frozen=True, slots=True)
