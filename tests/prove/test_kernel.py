@@ -642,6 +642,17 @@ def test_a_recurrence_that_starts_and_stays_positive_is_positive() -> None:
     assert settle_conditions(normaliser("1", "ga[t]*n[t-1]+x[t]")) == ["n[t] ≠ 0"]
 
 
+def test_a_sign_found_under_local_facts_is_not_kept_for_elsewhere() -> None:
+    """The sum runs forwards where 0 <= B only; where it does not, n may vanish."""
+    made = Chunk({"n": (T,)})
+    made.facts = ()
+    made.recur("n", "t", "1", "n[t-1]+Sum(u,B-1,B,exp(x[u]))*B", start={})
+    first = (({}, {"B": 1}), ({}, {"t": 1}))
+    made.equal("n[t]/n[t]", "1", "t:T", first)
+    made.equal("n[t]/n[t]", "1", "t:T", (({}, {"t": 1}),))
+    assert settle_conditions(made) == ["n[t] ≠ 0"]
+
+
 # What is refused.
 
 

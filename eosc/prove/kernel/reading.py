@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -85,6 +85,7 @@ class Reader(Algebra):
         self.elements: dict[str, int] = {}
         self.globals: dict[str, int] = {}
         self.facts: Facts = ()
+        self.common: Facts = ()
         self.conditions: dict[tuple[str, int], Poly] = {}
         self.trusted = True
         self.recording = True
@@ -106,12 +107,16 @@ class Reader(Algebra):
         self._memos = {}
         self._memo = self._memos.setdefault(self.facts, {})
 
-    @contextmanager
-    def assuming(self, *facts: Time) -> Iterator[None]:
+    def assuming(self, *facts: Time) -> AbstractContextManager[None]:
         """Under more facts."""
+        return self.under(self.facts + facts)
+
+    @contextmanager
+    def under(self, facts: Facts) -> Iterator[None]:
+        """Under these facts and no others."""
         kept = self.facts
-        self.facts = kept + facts
-        self._memo = self._memos.setdefault(self.facts, {})
+        self.facts = facts
+        self._memo = self._memos.setdefault(facts, {})
         try:
             yield
         finally:

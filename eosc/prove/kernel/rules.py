@@ -81,7 +81,7 @@ class Checker:
             raise Rejected("T is the sort of times, not an axis")
         for name, given in problem.get("symbols", {}).items():
             reader.symbols[name] = (_sorts(given["sorts"]), _range(given.get("range")))
-        reader.facts = tuple(
+        reader.facts = reader.common = tuple(
             plus(reader.time(high, {}), reader.time(low, {}), -1)
             for low, high in problem.get("facts", ())
         )

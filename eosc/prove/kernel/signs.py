@@ -328,7 +328,8 @@ def _stays(reader: Reader, given: Defined, form: Any, candidate: Range) -> bool:
     else:
         beyond = (plus(here, first, -1) if given.step == 1 else plus(first, here, -1),)
     given_facts = [plus(reader.time(b, scope), reader.time(a, scope), -1) for a, b in given.facts]
-    with reader.assuming(*given_facts, *beyond):
+    # Not under the facts at hand: what is found here is kept for other places.
+    with reader.under((*reader.common, *given_facts, *beyond)):
         try:
             (low, attained), _ = of_formula(reader, form, scope)
         except (Unreal, Rejected):
