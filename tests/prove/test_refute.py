@@ -615,3 +615,39 @@ def test_a_rank_is_refuted_where_rows_and_columns_are_apart(tmp_path: Path) -> N
         assert witness is not None and dict(witness.sizes)[K] == size
         rows = [n for name, n in witness.indices if name.startswith("k")]
         assert len(set(rows)) == size
+
+
+# Structure claims: what the paths of an update show, and what values refute.
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["deltanet", "dfw", "gateloop", "gla", "linear_attention", "mamba", "s4", "simple_gla"],
+)
+def test_structure_claims_fall_where_the_recurrence_says_otherwise(name: str) -> None:
+    from eosc.prove.statements import state
+    from eosc.recurrence.extract import extract
+    from eosc.recurrence.model import Field
+    from eosc.semantics.theorems import Property, Side, Theorem
+    from eosc.testing.zoo import mixer
+
+    found = mixer(name)
+    (recurrence,) = extract(found).recurrences
+    structure = recurrence.structure
+    elementwise = structure.kind in ("identity", "scalar", "diag", "separable")
+    axes = tuple(dict.fromkeys(axis.rstrip("'") for axis in recurrence.type.axes))
+    holds = {
+        Property("prove", Side(found), "identity"): structure.kind == "identity",
+        Property("prove", Side(found), "scalar"): elementwise and not structure.axes,
+        Property("prove", Side(found), "separable", axes): elementwise
+        and (len(structure.axes) < 2 or structure.kind == "separable"),
+        Property("prove", Side(found), "lowrank", rank=1): elementwise or structure.rank == 1,
+        Property("prove", Side(found), "complex"): recurrence.field is Field.COMPLEX,
+    }
+    for kept in (axes, *((axis,) for axis in axes)):
+        fits = elementwise and set(structure.axes) <= set(kept)
+        holds[Property("prove", Side(found), "diag", kept)] = fits
+    for claim, known in holds.items():
+        problem = state(Theorem("claim", (claim,)), claim)
+        apart = separate(problem, seconds=0.1 if known != problem.negated else 1.0)
+        assert apart is (known is problem.negated), (claim.name, claim.axes)
