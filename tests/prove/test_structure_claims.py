@@ -6,6 +6,7 @@ from itertools import combinations
 
 import pytest
 
+from eosc.prove.search import Found, prove
 from eosc.prove.statements import state
 from eosc.recurrence.extract import extract
 from eosc.recurrence.model import Field, Recurrence
@@ -139,3 +140,8 @@ def test_a_readout_has_no_part_in_a_structure_claim() -> None:
     claim = Property("prove", Side(mixer), "scalar")
     problem = state(Theorem("claim", (claim,)), claim)
     assert not problem.partial and gap(problem) <= 1e-9
+
+
+def test_a_delay_line_is_proved_linear_and_invariant_in_time() -> None:
+    claim = Property("prove", Side(unit_of(MEMORYLESS).mixers["shifted"]), "lti")
+    assert isinstance(prove(state(Theorem("claim", (claim,)), claim)), Found)

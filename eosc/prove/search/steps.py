@@ -85,6 +85,8 @@ def candidate(
     """
     definitions = definitions_of(problem)
     read = {each[1] for group in claims for claim in group for each in reads(claim.closed)}
+    if not claims:
+        read = set(definitions)  # then the goals read delayed values themselves
     padded = paddings(definitions, read)
     ruled = rules((*problem.hypotheses, *(each for each, _ in padded)))
     known: dict[str, Claim] = {}
