@@ -12,8 +12,11 @@ import click
 from eosc.cli import output
 from eosc.cli.status import Status, finish
 
-PACKAGES = ("eosc", "torch", "triton", "lark", "networkx", "jinja2", "sympy", "click", "rich")
-_OPTIONAL = ("triton",)
+PACKAGES = (
+    "eosc", "torch", "triton", "lark", "networkx", "jinja2", "sympy", "click", "rich",
+    "python-flint",
+)  # fmt: skip
+_OPTIONAL = ("triton", "python-flint")
 
 
 @dataclass(frozen=True, slots=True)
