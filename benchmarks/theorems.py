@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from eosc import api
-from eosc.semantics.theorems import Claim, Theorem
+from eosc.prove.reading import statements
+from eosc.semantics.theorems import Theorem
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "examples" / "theorems"
@@ -56,28 +56,15 @@ def rows(files: Iterable[Path]) -> list[Row]:
     found: list[Row] = []
     sources: dict[str, str] = {}
     for path in files:
-        text = path.read_text(encoding="utf-8")
-        for theorem in api.load(path).theorems:
-            number = ", ".join(statement_numbers(theorem))
-            own = ", ".join(dict.fromkeys(_SOURCE.findall(theorem.doc)))
+        for stated in statements(path):
+            number = ", ".join(statement_numbers(stated.theorem))
+            own = ", ".join(dict.fromkeys(_SOURCE.findall(stated.theorem.doc)))
             # A further form of a statement needs no source of its own.
             source = own or (sources.get(number, "") if number else "")
             sources.setdefault(number, own)
-            for claim in theorem.claims:
-                shown = _written(text, claim)
-                name = "" if shown.endswith(theorem.name) else theorem.name
-                found.append(Row(number, name, shown, path.name, source))
+            name = "" if stated.text.endswith(stated.name) else stated.name
+            found.append(Row(number, name, stated.text, path.name, source))
     return sorted(found, key=lambda row: (_rank(row.number), row.file))
-
-
-def _written(text: str, claim: Claim) -> str:
-    """The claim as it stands in the file, on one line."""
-    assert claim.span is not None, "claims of files have their place"
-    written = text[claim.span.start : claim.span.end]
-    head, where, bindings = written.partition(" where\n")
-    lines = [line.strip() for line in bindings.splitlines() if line.strip()]
-    whole = head + " where " + ", ".join(lines) if where else written
-    return " ".join(whole.replace("\\\n", " ").split())
 
 
 def _rank(number: str) -> tuple[int, int]:
