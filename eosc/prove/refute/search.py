@@ -33,6 +33,7 @@ FAST = 0.05
 _PRECISION, _HIGHEST_PRECISION = 128, 1024
 _TIDY_SECONDS = 0.03
 _TURN, _RETRIES = 0.008, 4
+_FIRST, _GRACE = 16, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,7 @@ class _Search:
         self.points = Points(problem, goal, self.constraints.allowed, seed)
         self.exhausted = False
         self.meaningful = False
+        self._made = 0
         self._attempts = self._all_attempts()
 
     def witness(self, hit: Hit, end: float) -> Witness:
@@ -168,15 +170,24 @@ class _Search:
         return self._witness(self._tidied(hit))
 
     def probe(self, end: float) -> Hit | None:
-        """A hit anywhere, found until `end`; the next call goes on from there."""
-        self.evaluator.deadline = end
+        """A hit anywhere, found until `end`; the next call goes on from there.
+
+        The first attempts may take a little longer: a pause of the interpreter is no reason to
+        miss what they show.
+        """
+        self._deadline(end)
         for hit in self._attempts:
             if hit is not None:
                 return hit
-            if time.thread_time() > end:
+            self._made += 1
+            if time.thread_time() > self._deadline(end):
                 return None
         self.exhausted = True
         return None
+
+    def _deadline(self, end: float) -> float:
+        self.evaluator.deadline = end + (_GRACE if self._made < _FIRST else 0.0)
+        return self.evaluator.deadline
 
     def _all_attempts(self) -> Iterator[Hit | None]:
         """At growing points, with every regime at each."""
