@@ -17,7 +17,7 @@ from eosc.backends.text import docstring, render
 from eosc.backends.torch.layers import class_name, print_layer
 from eosc.backends.torch.module import TOKENS_PER_CHUNK, render_kernels, scan_functions
 from eosc.backends.torch.operator import Operator, print_operators, scan_name
-from eosc.backends.torch.tiles import NotPrintableError
+from eosc.backends.torch.texts import NotPrintableError
 from eosc.diagnostics import NOWHERE, Diagnostic, EosError
 from eosc.recurrence.rows import eos_row, equation
 from eosc.schedule.program import Program, ScanStep

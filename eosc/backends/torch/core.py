@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from eosc.backends.naming import Names, comment, identifier
 from eosc.backends.torch.scopes import Scope, Val
-from eosc.backends.torch.tiles import NotPrintableError
+from eosc.backends.torch.texts import NotPrintableError
 from eosc.recurrence.operands import State, states
 from eosc.semantics import terms as ir
 from eosc.semantics.model import Mixer

@@ -16,7 +16,8 @@ from eosc.algebra.scalar import ONE, ZERO, Fn, S, args_of, children, postorder, 
 from eosc.backends.naming import Names
 from eosc.backends.torch.domains import FULL
 from eosc.backends.torch.lifetimes import released
-from eosc.backends.torch.tiles import NotPrintableError, Shared, Text, Tiles, Writer
+from eosc.backends.torch.texts import NotPrintableError, Shared, Text, Writer
+from eosc.backends.torch.tiles import Tiles
 from eosc.ir.build import merge, product, total
 from eosc.ir.nodes import (
     TIME,
@@ -333,7 +334,7 @@ class _Body:
         if array.per is Per.CHUNK:
             self.printer.variables[store.array] = named.text
             return
-        sizes = ", ".join(("chunks", "B", "H", *(self.tiles._extent(name) for name in dims)))
+        sizes = ", ".join(("chunks", "B", "H", *(self.tiles.extent(name) for name in dims)))
         held = named.text if named.owned else f"{named.text}.expand({sizes})"
         if array.per is Per.TOKEN and self.kernel.chunk == 1:
             held += ".unsqueeze(3)"
@@ -386,7 +387,7 @@ class _Body:
 
     def _in_full(self, text: Text, dims: Dims, wish: str) -> str:
         """A tile over all sequences, heads and chunks, in a variable."""
-        sizes = ", ".join(self.tiles._extent(name) for name in dims)
+        sizes = ", ".join(self.tiles.extent(name) for name in dims)
         shape = f"chunks, B, H, {sizes}" if dims else "chunks, B, H"
         if not (text.matmul is not None or text.layout is None):
             text = Text(f"{text.operand}.expand({shape})", dims)

@@ -17,7 +17,7 @@ from eosc.backends.text import Library, docstring, render
 from eosc.backends.torch.operator import Operator
 from eosc.backends.torch.scopes import Val
 from eosc.backends.torch.sequences import Sequences, shown_axes
-from eosc.backends.torch.tiles import NotPrintableError
+from eosc.backends.torch.texts import NotPrintableError
 from eosc.models.layers import fuse
 from eosc.recurrence.building import rebuild
 from eosc.recurrence.operands import State

@@ -13,7 +13,7 @@ from eosc.backends.naming import Names
 from eosc.backends.torch.kernels import Function
 from eosc.backends.torch.scopes import Val
 from eosc.backends.torch.sequences import Sequences
-from eosc.backends.torch.tiles import NotPrintableError
+from eosc.backends.torch.texts import NotPrintableError
 from eosc.ir.nodes import Per
 from eosc.recurrence.operands import State, crossing, learned_kernels, static_number
 from eosc.schedule.program import Compute, Program, ScanStep

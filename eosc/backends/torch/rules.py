@@ -9,7 +9,7 @@ from eosc.backends.naming import identifier
 from eosc.backends.torch import pointwise
 from eosc.backends.torch.core import Core
 from eosc.backends.torch.scopes import Val
-from eosc.backends.torch.tiles import NotPrintableError
+from eosc.backends.torch.texts import NotPrintableError
 from eosc.recurrence.operands import State
 from eosc.semantics import terms as ir
 from eosc.semantics.terms import Dependence, Term

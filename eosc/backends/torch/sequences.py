@@ -14,7 +14,7 @@ from eosc.backends.naming import Names, identifier
 from eosc.backends.torch.core import Core
 from eosc.backends.torch.rules import RULES
 from eosc.backends.torch.scopes import Val
-from eosc.backends.torch.tiles import NotPrintableError
+from eosc.backends.torch.texts import NotPrintableError
 from eosc.recurrence.operands import State, crossing
 from eosc.semantics import terms as ir
 from eosc.semantics.model import Kind, Mixer

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from eosc.algebra.print import spell
-from eosc.algebra.scalar import Arg, Fn, S, args_of
-from eosc.backends.naming import Names, comment
+from eosc.algebra.scalar import Arg, Fn, args_of
+from eosc.backends.naming import Names
+from eosc.backends.torch.contractions import contracted, hoisted
+from eosc.backends.torch.decays import Decays
 from eosc.backends.torch.domains import (
     FULL,
     Domain,
@@ -24,7 +26,9 @@ from eosc.backends.torch.domains import (
     restricted,
     times,
 )
-from eosc.ir.build import product, summed
+from eosc.backends.torch.moves import Moves, aligned, layout_on
+from eosc.backends.torch.sums import combined, flattened
+from eosc.backends.torch.texts import BLOCK, NotPrintableError, Shared, Text, Writer, is_view
 from eosc.ir.nodes import (
     TIME,
     Array,
@@ -37,7 +41,6 @@ from eosc.ir.nodes import (
     Map,
     Mask,
     Per,
-    Point,
     Rename,
     Round,
     Running,
@@ -46,78 +49,6 @@ from eosc.ir.nodes import (
     Use,
     Value,
 )
-
-BLOCK = "b"
-"""The dimension of blocks in a layout; feature axes of a spec are never called that: see `axis`."""
-
-
-class NotPrintableError(Exception):
-    """The IR holds something that this backend does not print."""
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A torch expression. layout: its dimensions behind [chunks, B, H]; None for a number.
-
-    bare: whether it stands as an operand without parentheses. owned: whether its memory is its
-    own, of full size. fresh: whether that memory is nobody else's yet, so that it may be
-    overwritten. product: the two factors, where it is a product. turned: the text of the
-    transposed tile, where that may be in a variable already. matmul: the two sides of a matrix
-    product and the number that it is scaled by, where it is one.
-    """
-
-    text: str
-    layout: Dims | None
-    bare: bool = True
-    owned: bool = False
-    fresh: bool = False
-    product: tuple[str, str] | None = None
-    turned: str = ""
-    matmul: tuple[str, str, str] | None = None
-
-    @property
-    def operand(self) -> str:
-        """The text where it is an operand or has something behind it."""
-        return self.text if self.bare else f"({self.text})"
-
-    @property
-    def turned_operand(self) -> str:
-        """The same of the transposed tile."""
-        return self.turned if self.bare else f"({self.turned})"
-
-
-@dataclass
-class Writer:
-    """The lines of a function: (indent, text, line of the spec or None)."""
-
-    lines: list[tuple[int, str, int | None]] = field(default_factory=list)
-    used: set[str] = field(default_factory=set)
-
-    def line(self, text: str, note: str = "", spec: int | None = None) -> None:
-        """Add a line, with a comment."""
-        note = comment(note)
-        self.lines.append((1, f"{text}  # {note}" if note else text, spec))
-
-    def call(self, name: str, *args: object) -> str:
-        """A call of a runtime function."""
-        self.used.add(name)
-        return f"{name}({', '.join(str(each) for each in args)})"
-
-
-@dataclass
-class Shared:
-    """What the kernels of one function have in common: prologues, and tables of their decays.
-
-    smallest: the size of the smallest blocks whose decays are asked for. middle: the size of the
-    blocks in midpoint form, 0 where there are none. parts: variables by their text; nothing
-    writes to them.
-    """
-
-    smallest: int = 1
-    middle: int = 0
-    prologues: dict[Value, Text] = field(default_factory=dict)
-    tables: dict[tuple[str, str, int], str] = field(default_factory=dict)
-    parts: dict[str, str] = field(default_factory=dict)
 
 
 class Tiles:
@@ -153,6 +84,8 @@ class Tiles:
         self._done: dict[tuple[str, Domain], Text] = {}
         self._shared, self._once = shared, once
         self._tables = shared.tables
+        self._moves = Moves(writer, chunk)
+        self._decays = Decays(writer, names, shared, self._moves)
 
     # Values
 
@@ -164,7 +97,7 @@ class Tiles:
             case Use(name=name):
                 return self._use(name, domain)
             case Load():
-                return self._on(self._load(value), FULL, domain, value.dims)
+                return self._moves.between(self._load(value), FULL, domain, value.dims)
             case Size(axis=axis):
                 return Text(self.names.of(f"size of {axis}", axis), None)
             case Map():
@@ -172,9 +105,9 @@ class Tiles:
             case Dot():
                 return self._dot(value, domain)
             case Sum():
-                hoisted = _hoisted(value)
-                if hoisted is not value:
-                    return self.value(hoisted, domain)
+                outside = hoisted(value)
+                if outside is not value:
+                    return self.value(outside, domain)
                 return self._sum(value, domain)
             case LogDecay(arg=arg):
                 return self._log(arg, domain)
@@ -190,12 +123,12 @@ class Tiles:
                 inner = self.full(arg, value.dims)
                 text = self.writer.call("_running", inner.text, suffix, strict)
                 sums = Text(text, value.dims, owned=True, fresh=True)
-                return self._on(sums, FULL, domain, value.dims)
+                return self._moves.between(sums, FULL, domain, value.dims)
         raise NotPrintableError(f"torch prints no {type(value).__name__}")
 
     def full(self, value: Value, dims: Dims) -> Text:
         """The value on the whole chunk with these dimensions, size 1 where it lacks one."""
-        return self.aligned(self.value(value, FULL), dims)
+        return aligned(self.value(value, FULL), dims)
 
     def named(self, text: Text, wish: str, note: str = "", spec: int | None = None) -> Text:
         """The expression in a variable."""
@@ -212,33 +145,10 @@ class Tiles:
         self._shared.parts[text.text] = name
         return Text(name, text.layout, owned=text.owned)
 
-    def aligned(self, text: Text, layout: Dims) -> Text:
-        """The expression with the dimensions of `layout`, size 1 where it lacks one."""
-        if text.layout is None or text.layout == layout:
-            return text
-        own = tuple(name for name in layout if name in text.layout)
-        if set(own) != set(text.layout):
-            raise NotPrintableError(f"{text.layout} does not fit into {layout}")
-        out = text.operand
-        if own != text.layout:
-            order = [3 + text.layout.index(name) for name in own]
-            if len(order) > 1 and own[:-2] == text.layout[:-2]:
-                out += ".mT"
-            else:
-                out += f".permute(0, 1, 2, {', '.join(map(str, order))})"
-        if own != layout:
-            missing = [":" if name in own else "None" for name in layout]
-            while missing and missing[-1] == ":":
-                missing.pop()
-            out += f"[:, :, :, {', '.join(missing)}]"
-        return Text(out, layout)
-
-    def _layout(self, dims: Dims, domain: Domain) -> Dims:
-        return (BLOCK, *dims) if domain.blocked and times(dims) else dims
-
     def _use(self, name: str, domain: Domain) -> Text:
         if name not in self.lets:
-            return self._on(self.provide(name), FULL, domain, self.provide(name).layout or ())
+            held = self.provide(name)
+            return self._moves.between(held, FULL, domain, held.layout or ())
         let = self.lets[name]
         dims = let.value.dims
         if (name, domain) in self._done:
@@ -247,8 +157,9 @@ class Tiles:
         target = sparse if sparse.blocked else domain if _is_partial(let.value) else FULL
         if (name, target) not in self._done:
             self._done[name, target] = self._computed(let, target)
-        self._done[name, domain] = self._on(self._done[name, target], target, domain, dims)
-        return self._done[name, domain]
+        text = self._moves.between(self._done[name, target], target, domain, dims)
+        self._done[name, domain] = text
+        return text
 
     def _computed(self, let: Let, domain: Domain) -> Text:
         """The variable of a let; a prologue is the same in every kernel of the function."""
@@ -278,58 +189,22 @@ class Tiles:
         dims = tuple(name for name in value.dims)
         return Text(self.variables[array.name], dims)
 
-    # Moving between parts of time
-
-    def _on(self, text: Text, source: Domain, target: Domain, dims: Dims) -> Text:
-        """The expression, printed for `source`, on `target`."""
-        own = times(dims)
-        if not own or source == target or text.layout is None:
-            return text
-        call, layout = self.writer.call, self._layout(dims, target)
-        if target is not FULL and target.kind != "full":
-            if source.blocked:
-                text = self._on(text, source, FULL, dims)
-            if len(own) == 1:
-                if target.kind == "block":
-                    return Text(call("_blocks", text.text, target.size), layout)
-                which = 1 if target.kind == "second" else 0
-                return Text(call("_half", text.text, target.size, which), layout)
-            view = self._view(target, own)
-            return Text(call(view, text.text, target.size), layout)
-        if len(own) == 1 and source.kind == "block":
-            return Text(f"{text.operand}.flatten(3, 4)", layout)
-        if len(own) == 1:
-            which = 1 if source.kind == "second" else 0
-            self.writer.used.add("_half")
-            placed = call("_placed", text.text, "_half", self.chunk, source.size, which)
-        else:
-            view = self._view(source, own)
-            self.writer.used.add(view)
-            placed = call("_placed", text.text, view, self.chunk, source.size)
-        return Text(placed, layout, owned=True)
-
-    @staticmethod
-    def _view(domain: Domain, own: Dims) -> str:
-        if domain.kind == "block":
-            return "_diagonal"
-        return "_level" if own == ("i", "j") else "_upper_level"
-
     # Pointwise
 
     def _map(self, value: Map, domain: Domain) -> Text:
         parts = addends(value.fn)
         if parts is not None and len(parts) > 1 and domain is FULL:
-            flat = self._flattened(value, 1)
+            flat = flattened(value)
             if any(self.supports.of(each).blocked for _, each in flat):
                 return self._gathered(flat, value.dims)
         sparse = self.supports.of(value)
         if sparse.blocked and sparse != domain and times(value.dims):
             if domain is FULL or domain.kind != sparse.kind:
-                return self._on(self._map(value, sparse), sparse, domain, value.dims)
-        layout = self._layout(value.dims, domain)
+                return self._moves.between(self._map(value, sparse), sparse, domain, value.dims)
+        layout = layout_on(value.dims, domain)
         used = args_of(value.fn)
         texts = {
-            name: self.aligned(self.value(arg, projected(domain, arg.dims)), layout)
+            name: aligned(self.value(arg, projected(domain, arg.dims)), layout)
             for name, arg in value.args
             if name in used
         }
@@ -341,7 +216,7 @@ class Tiles:
             return replace(texts[value.fn.name], layout=layout)
         if not texts:
             return Text(spell(value.fn, "torch").result, None)
-        short = _combined(value.fn, texts, layout)
+        short = combined(value.fn, texts, layout)
         if short is not None:
             return short
         holes = {name: f"eosc_hole_{n}_" for n, name in enumerate(texts)}
@@ -350,7 +225,7 @@ class Tiles:
         known: dict[str, str] = {}
         for name, hole in holes.items():
             text = texts[name]
-            if len(re.findall(rf"\b{hole}\b", written)) > 1 and not _is_view(text.text):
+            if len(re.findall(rf"\b{hole}\b", written)) > 1 and not is_view(text.text):
                 text = self.named(text, "part")
             known[hole] = text.operand
 
@@ -362,7 +237,7 @@ class Tiles:
             self.writer.line(f"{known[name]} = {filled(line)}")
         numbers = all(text.layout is None for text in texts.values())
         result = filled(spelled.result)
-        bare = _is_view(result)
+        bare = is_view(result)
         product = None
         match value.fn:
             case Fn("mul", (Arg(a), Arg(b))) if not numbers:
@@ -370,23 +245,11 @@ class Tiles:
                     product = (known[holes[a]], known[holes[b]])
         return Text(result, None if numbers else layout, bare, owned=not bare, product=product)
 
-    def _flattened(self, value: Value, sign: int) -> list[tuple[int, Value]]:
-        """A sum of sums as signed addends."""
-        if isinstance(value, Map):
-            parts = addends(value.fn)
-            if parts is not None:
-                args = dict(value.args)
-                found = []
-                for each, name in parts:
-                    found += self._flattened(args[name], sign * each)
-                return found
-        return [(sign, value)]
-
     def _gathered(self, parts: list[tuple[int, Value]], dims: Dims) -> Text:
         """A sum whose addends live on different parts of time, gathered in one tile."""
         whole = [(sign, each) for sign, each in parts if not self.supports.of(each).blocked]
         total = self.names.fresh("total")
-        shape = ", ".join(self._extent(name) for name in dims)
+        shape = ", ".join(self.extent(name) for name in dims)
         first = f"torch.zeros(chunks, B, H, {shape}, dtype=dtype, device=device)"
         if whole and whole[0][0] == 1:
             _, head = whole.pop(0)
@@ -403,8 +266,8 @@ class Tiles:
         for sign, each in parts:
             sparse = self.supports.of(each)
             if sparse.blocked:
-                view = self._on(Text(total, dims), FULL, sparse, dims).text
-                text = self.aligned(self.value(each, sparse), self._layout(dims, sparse))
+                view = self._moves.between(Text(total, dims), FULL, sparse, dims).text
+                text = aligned(self.value(each, sparse), layout_on(dims, sparse))
                 if text.product is not None:
                     less = "" if sign > 0 else ", value=-1"
                     self.writer.line(f"{view}.addcmul_({', '.join(text.product)}{less})")
@@ -413,7 +276,8 @@ class Tiles:
                 self.writer.line(f"{view}.{method}({text.text})")
         return Text(total, dims, owned=True)
 
-    def _extent(self, name: str) -> str:
+    def extent(self, name: str) -> str:
+        """The size of a dimension."""
         return str(self.chunk) if name in TIME else self.names.of(f"size of {name}", name)
 
     # Contractions
@@ -421,14 +285,14 @@ class Tiles:
     def _dot(self, value: Dot, domain: Domain) -> Text:
         over, dims = value.over, value.dims
         natural = self._natural(value, domain)
-        left = self._contracted(value.left, natural, value)
-        right = self._contracted(value.right, natural, value)
+        left = self._operand(value.left, natural)
+        right = self._operand(value.right, natural)
         result = restricted(natural, times(dims)[0]) if len(times(dims)) == 1 else natural
         if not times(dims):
             result = FULL
-        out = self._layout(dims, result)
-        text = self._product(left, right, over, out, natural)
-        return self._on(text, result, domain if times(dims) else FULL, dims)
+        out = layout_on(dims, result)
+        text = contracted(left, right, over, out, natural)
+        return self._moves.between(text, result, domain if times(dims) else FULL, dims)
 
     def _natural(self, value: Dot, domain: Domain) -> Domain:
         """The pairs, or tokens, over which a product is taken."""
@@ -439,70 +303,14 @@ class Tiles:
             return FULL
         return domain
 
-    def _contracted(self, arg: Value, natural: Domain, value: Dot) -> Text:
+    def _operand(self, arg: Value, natural: Domain) -> Text:
         own = times(arg.dims)
         if natural.kind == "level":
             target = natural if len(own) == 2 else restricted(natural, own[0]) if own else FULL
         else:
             target = natural if own else FULL
         text = self.value(arg, target)
-        return text if _is_view(text.text) else self.named(text, "part")
-
-    def _product(self, left: Text, right: Text, over: str, out: Dims, natural: Domain) -> Text:
-        if left.layout is None or right.layout is None:
-            raise NotPrintableError("a product with a number is no Dot")
-        batch = tuple(d for d in out if d in left.layout and d in right.layout and d != over)
-        rows = tuple(d for d in out if d in left.layout and d not in right.layout)
-        columns = tuple(d for d in out if d in right.layout and d not in left.layout)
-        plain = batch == out[: len(batch)] and batch in ((), (BLOCK,))
-        if not plain or len(rows) > 1 or len(columns) > 1 or not (rows and columns):
-            return self._einsum(left, right, over, out)
-        if out[len(batch) :] == (*columns, *rows):
-            left, right, rows, columns = right, left, columns, rows
-        first = self.aligned(left, (*batch, *rows, over))
-        inside = over in TIME or (rows[0] in TIME and columns[0] in TIME)
-        if natural.kind in ("level", "block") and natural.size == 1 and inside:
-            return self._single(left, right, over, out, batch, rows, columns)
-        second = self.aligned(right, (*batch, over, *columns))
-        text = f"{first.operand} @ {second.operand}"
-        turned = ""
-        if second.text.endswith(".mT"):
-            turned = f"{second.text.removesuffix('.mT')} @ {first.operand}.mT"
-        sides = (first.text, second.text, "1.0")
-        return Text(text, out, False, owned=True, fresh=True, turned=turned, matmul=sides)
-
-    def _single(
-        self,
-        left: Text,
-        right: Text,
-        over: str,
-        out: Dims,
-        batch: Dims,
-        rows: Dims,
-        columns: Dims,
-    ) -> Text:
-        """Products of blocks of one token: no matrix product is needed."""
-        first = self.aligned(left, (*batch, *rows, over))
-        if over in TIME:
-            second = self.aligned(right, (*batch, over, *columns))
-            text = f"{first.operand} * {second.operand}"
-            return Text(text, out, bare=False, owned=True)
-        second = self.aligned(right, (*batch, *columns, over))
-        text = f"({first.operand} * {second.operand}).sum(-1, keepdim=True)"
-        return Text(text, out, owned=True)
-
-    def _einsum(self, left: Text, right: Text, over: str, out: Dims) -> Text:
-        assert left.layout is not None and right.layout is not None
-        letters = {
-            name: chr(ord("d") + n)
-            for n, name in enumerate(dict.fromkeys((*left.layout, *right.layout)))
-        }
-
-        def spelled(layout: Dims) -> str:
-            return _LEAD + "".join(letters[name] for name in layout)
-
-        equation = f"{spelled(left.layout)},{spelled(right.layout)}->{spelled(out)}"
-        return Text(f'torch.einsum("{equation}", {left.text}, {right.text})', out, owned=True)
+        return text if is_view(text.text) else self.named(text, "part")
 
     def _sum(self, value: Sum, domain: Domain) -> Text:
         arg, over = value.arg, value.over
@@ -531,7 +339,7 @@ class Tiles:
         else:
             left = tuple(name for name in left if name != BLOCK)
         summed = Text(f"{text.operand}.sum({at})", left)
-        return self._on(summed, source, domain, value.dims)
+        return self._moves.between(summed, source, domain, value.dims)
 
     # Decays
 
@@ -542,27 +350,7 @@ class Tiles:
     def _decay(self, value: Decay, domain: Domain) -> Text:
         if self.chunk == 1:
             return self._token_decay(value)
-        features = tuple(name for name in value.log.dims if name not in TIME)
-        own = times(value.dims)
-        if len(own) == 2:
-            return self._pair_decay(value, domain, own, features)
-        dim = own[0] if own else ""
-        dims = (dim, *features) if dim else features
-        low, high = value.low, value.high
-        key = self._log_key(value)
-        if not own:
-            table = self._table(key, "prefix", self.chunk)
-            return Text(f"{table}[:, :, :, -1]", features)
-        if "middle" in (low.kind, high.kind):
-            return self._midpoint(key, value, domain, dims)
-        if low.kind in ("start", "opening"):
-            size = low.size or self.chunk
-            kind = "before" if high.kind == "before" else "prefix"
-        elif high.kind in ("end", "closing") and low.kind == "at":
-            size, kind = high.size or self.chunk, "suffix"
-        else:
-            raise NotPrintableError(f"no table holds D({low}, {high}]")
-        return self._on(Text(self._table(key, kind, size), dims), FULL, domain, dims)
+        return self._decays.of(value, self._log_key(value), domain)
 
     def _token_decay(self, value: Decay) -> Text:
         """Of one token: its whole decay, or nothing."""
@@ -583,104 +371,6 @@ class Tiles:
                 text = self.named(Text(timed, ("i", *log.dims)), f"{log.name}_timed")
             self._tables["log", log.name, 0] = self.named(text, log.name).text
         return self._tables["log", log.name, 0]
-
-    def _table(self, log: str, kind: str, size: int) -> str:
-        """The variable that holds D(opening, i], D(opening, i) or D(j, closing] of blocks."""
-        if (log, kind, size) in self._tables:
-            return self._tables[log, kind, size]
-        call = self.writer.call
-        smallest, half = self._shared.smallest, size // 2
-        if kind == "before":
-            text = call("_before", self._table(log, "prefix", size), size)
-        elif size > 1 and size == smallest:
-            text = self._first_table(log, kind, size)
-        elif kind == "prefix":
-            text = (
-                f"torch.exp({log})"
-                if size == 1
-                else (call("_grown", self._table(log, kind, half), half))
-            )
-        elif size == 1:
-            text = f"torch.ones_like({self._table(log, 'prefix', 1)})"
-        else:
-            self.writer.used.add("_half")
-            tables = self._table(log, kind, half), self._table(log, "prefix", half)
-            text = call("_grown_back", *tables, half)
-        notes = {
-            "prefix": f"decay from the opening of each block of {size}",
-            "before": f"the same up to the token before, blocks of {size}",
-            "suffix": f"decay to the closing of each block of {size}",
-        }
-        name = self.names.fresh(f"{kind}{size}_{log}")
-        self.writer.line(f"{name} = {text}", notes[kind])
-        self._tables[log, kind, size] = name
-        return name
-
-    def _first_table(self, log: str, kind: str, size: int) -> str:
-        """The table of the smallest blocks: from the midpoint form where that is there."""
-        self.writer.used |= {"_half", "_blocks"}
-        forward = kind == "prefix"
-        ends = ("middle", "at") if forward else ("at", "middle")
-        if size == self._shared.middle:
-            half = self.writer.call("_half_decay", log, size, 0 if forward else 1)
-            return f"({self._from_middle(log, *ends, size)} * {half}).flatten(3, 4)"
-        ends = ("opening", "at") if forward else ("at", "closing")
-        quoted = (f'"{each}"' for each in ends)
-        return self.writer.call("_between", log, *quoted, size) + ".flatten(3, 4)"
-
-    def _from_middle(self, log: str, low: str, high: str, size: int) -> str:
-        """The variable of D(low, high] in blocks, one of the ends the middle of the block."""
-        key = (log, f"{low} to {high}", size)
-        if key not in self._tables:
-            self.writer.used |= {"_half", "_blocks"}
-            if low == "middle":
-                text = self.writer.call("_between", log, '"middle"', f'"{high}"', size)
-            else:
-                text = self.writer.call("_inverse", self._from_middle(log, high, low, size))
-            name = self.names.fresh(f"{low}_to_{high}{size}_{log}")
-            self.writer.line(f"{name} = {text}", f"D({low}, {high}] in blocks of {size}")
-            self._tables[key] = name
-        return self._tables[key]
-
-    def _midpoint(self, log: str, value: Decay, domain: Domain, dims: Dims) -> Text:
-        """Decay from or to the middle of each block: signed sums, bounded by the certificate."""
-        size = value.low.size or value.high.size
-        held = Text(self._from_middle(log, value.low.kind, value.high.kind, size), (BLOCK, *dims))
-        if size == self.chunk:
-            whole = Text(f"{held.text}.flatten(3, 4)", dims)
-            return self._on(whole, FULL, domain, dims)
-        return self._on(held, Domain("block", size), domain, dims)
-
-    def _pair_decay(self, value: Decay, domain: Domain, own: Dims, features: Dims) -> Text:
-        low, high = value.low, value.high
-        if features or low != Point("at", "j") or high.kind not in ("at", "before"):
-            raise NotPrintableError(f"no table holds D({low}, {high}] of pairs")
-        log, call = self._log_key(value), self.writer.call
-        before = high.kind == "before"
-        if domain.kind == "level":
-            kind = "before" if before else "prefix"
-            row = call("_half", self._table(log, kind, domain.size), domain.size, 1)
-            column = call("_half", self._table(log, "suffix", domain.size), domain.size, 0)
-            shapes = ("[..., :, None]", "[..., None, :]")
-            rows, columns = shapes if own == ("i", "j") else shapes[::-1]
-            return Text(f"{row}{rows} * {column}{columns}", (BLOCK, *own), bare=False)
-        size = domain.size if domain.kind == "block" else self.chunk
-        key = (log, "pairs before" if before else "pairs", size)
-        if key not in self._tables:
-            for each in ("_half", "_level", "_grown", "_grown_back", "_blocks"):
-                self.writer.used.add(each)
-            text = call("_pairs", self._table(log, "prefix", 1), size)
-            if before:
-                text = call("_rows_before", text)
-            if size == self.chunk:
-                text += "[:, :, :, 0]"
-            name = self.names.fresh(f"pairs{size}_{log}")
-            self.writer.line(f"{name} = {text}", f"D(j, {high}] of the pairs of a block of {size}")
-            self._tables[key] = name
-        held = self._tables[key]
-        if domain is FULL or domain.kind == "full":
-            return self.aligned(Text(held, ("i", "j")), own)
-        return self.aligned(Text(held, (BLOCK, "i", "j")), (BLOCK, *own))
 
     # Masks and names
 
@@ -704,7 +394,7 @@ class Tiles:
                 inner = Text(text, inner.layout, owned=True, fresh=True, turned=turned)
         else:
             inner = self.value(value.arg, sparse)
-        return self._on(inner, sparse, domain, value.dims)
+        return self._moves.between(inner, sparse, domain, value.dims)
 
     def _rename(self, value: Rename, arg: Value, domain: Domain) -> Text:
         text = self.value(arg, domain)
@@ -729,86 +419,6 @@ def _keeps_zero(value: Value) -> bool:
     return False
 
 
-def _hoisted(value: Sum) -> Value:
-    """A sum over features with the factors that lack them in front of it."""
-    if any(name in TIME for name in value.over):
-        return value
-    factors = _factors(value.arg)
-    outer = [each for each in factors if not any(name in each.dims for name in value.over)]
-    inner = [each for each in factors if any(name in each.dims for name in value.over)]
-    if not outer or any(not any(name in f.dims for f in inner) for name in value.over):
-        return value
-    return product(*outer, summed(product(*inner), *value.over), dims=value.dims)
-
-
-def _factors(value: Value) -> list[Value]:
-    """The factors of a product of products."""
-    match value:
-        case Map(fn=Fn("mul", (Arg(a), Arg(b))), args=args):
-            held = dict(args)
-            return [*_factors(held[a]), *_factors(held[b])]
-    return [value]
-
-
-_LEAD = "ABC"
-"""Letters of the leading dimensions in an einsum."""
-
-
-def _combined(fn: S, texts: Mapping[str, Text], layout: Dims) -> Text | None:
-    """Products into memory that nobody else has, and sums of products, in one pass."""
-    parts = addends(fn)
-    if parts is not None and len(parts) > 1:
-        return _summed(parts, texts, layout)
-    match fn:
-        case Fn("mul", (Arg(a), Arg(b))):
-            for one, other in ((texts[a], texts[b]), (texts[b], texts[a])):
-                if one.fresh and one.layout == layout:
-                    text = f"{one.operand}.mul_({other.text})"
-                    turned = ""
-                    sides = None
-                    if other.layout is None:
-                        turned = f"{one.turned_operand}.mul_({other.text})" if one.turned else ""
-                        if one.matmul is not None and one.matmul[2] == "1.0":
-                            sides = (*one.matmul[:2], other.text)
-                    return Text(text, layout, owned=True, fresh=True, turned=turned, matmul=sides)
-    return None
-
-
-def _summed(parts: list[tuple[int, str]], texts: Mapping[str, Text], layout: Dims) -> Text | None:
-    """A sum that starts in memory nobody else has, or in one pass with a product."""
-    given = [(sign, texts[name]) for sign, name in parts]
-    if any(text.layout is None for _, text in given):
-        return None
-    start = next((t for s, t in given if s > 0 and t.fresh and t.layout == layout), None)
-    if start is None:
-        plain = (t for s, t in given if s > 0 and t.product is None and t.layout == layout)
-        start = next(plain, None)
-        first = next((p for p in given if p[1].product is not None), None)
-        if start is None:
-            # Products alone: the first takes the memory that the others are added to.
-            wide = (t for s, t in given if s > 0 and t.owned and t.layout == layout)
-            start = next(wide, None)
-            if start is None or any(t.product is None for _, t in given):
-                return None
-            text = start.operand
-        elif first is None or first[1].layout != layout:
-            return None
-        else:
-            given.remove(first)
-            less = "" if first[0] > 0 else ", value=-1"
-            text = f"torch.addcmul({start.text}, {', '.join(first[1].product or ())}{less})"
-    else:
-        text = start.operand
-    given.remove((1, start))
-    for sign, each in given:
-        if each.product is not None:
-            less = "" if sign > 0 else ", value=-1"
-            text += f".addcmul_({', '.join(each.product)}{less})"
-        else:
-            text += f".{'add_' if sign > 0 else 'sub_'}({each.text})"
-    return Text(text, layout, owned=True, fresh=True)
-
-
 def _is_partial(value: Value) -> bool:
     """Whether a named value is printed only for the part of time where it is asked for."""
 
@@ -816,11 +426,3 @@ def _is_partial(value: Value) -> bool:
         return isinstance(each, Decay) and each.low.size + each.high.size > 0
 
     return len(times(value.dims)) == 2 or contains(value, sized)
-
-
-def _is_view(text: str) -> bool:
-    """Whether the text costs nothing to evaluate twice and stands without parentheses."""
-    return bool(_VIEW.fullmatch(text))
-
-
-_VIEW = re.compile(r"(?:\w+|_(?:half|blocks)\(\w+, [\d, ]+\))(?:\.mT|\[[\w:., -]*\])*")
