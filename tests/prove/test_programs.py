@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from eosc.algebra.scalar import Arg
+from eosc.backends.proofs import certify
 from eosc.ir.nodes import Load, Map, Value
 from eosc.pipeline import PIPELINE
 from eosc.prove.algorithms.program import prove_program
@@ -106,3 +107,33 @@ mixer m:
 """
     )
     assert proved(PIPELINE.program(mixer)).conditions == ()
+
+
+def test_what_is_too_large_to_be_proved_is_said_to_be() -> None:
+    def program(states: int, update: str) -> Program:
+        chain = "\n".join(
+            f"    x{n + 1}[t]: K = {update.replace('x', f'x{n}[t]')}" for n in range(states)
+        )
+        return PIPELINE.program(
+            zoo.mixer_from(
+                f"""
+mixer m:
+    axes K, V
+    shrink q[t]: K
+    arg x0[t]: K
+    input v[t]: V
+    oscillation a[t]: K in (0, 1]
+{chain}
+    expand k[t]: K = sigmoid(x{states}[t])
+    memory m: K, V
+    m[t] = a[t] * m[t-1] + k[t] * v[t]
+    output y[t]: V = sum[K](q[t] * m[t])
+"""
+            )
+        )
+
+    for states, update, reason in ((6, "sin(x)", "inside one another"), (12, "x * x + 1", "large")):
+        lines = certify([("m", program(states, update))], triton=False).lines
+        unproved = {each.subject: each.unproved for each in lines if each.unproved}
+        assert reason in unproved["m, torch backward"]
+        assert "m, torch forward" not in unproved

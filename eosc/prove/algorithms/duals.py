@@ -13,7 +13,7 @@ from fractions import Fraction
 from eosc.algebra.functions import FUNCTIONS
 from eosc.algebra.scalar import Arg, Const, Fn, S, Select, children, postorder
 from eosc.prove import formula
-from eosc.prove.algorithms.scalars import Unreadable, apply, scalar, selected
+from eosc.prove.algorithms.scalars import Unreadable, apply, bounded, scalar, selected
 from eosc.prove.formula import ONE, ZERO, Formula
 
 Dual = tuple[Formula, Formula]
@@ -80,8 +80,9 @@ def dual(fn: S, env: Mapping[str, Dual]) -> Dual:
     """The value and the tangent of a scalar expression.
 
     Raises:
-        Unreadable: the expression has none.
+        Unreadable: the expression has none, or is too large.
     """
+    bounded(fn)
     done: dict[S, Dual] = {}
     for node in postorder(fn):
         parts = tuple(done[each] for each in children(node))

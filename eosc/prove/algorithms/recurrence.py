@@ -19,7 +19,7 @@ from eosc.prove import formula
 from eosc.prove.algorithms.duals import Dual, dual
 from eosc.prove.algorithms.places import Here, Place, Walk, shifted
 from eosc.prove.algorithms.reading import Meaning, Reader, Scope
-from eosc.prove.algorithms.scalars import Unreadable
+from eosc.prove.algorithms.scalars import Unreadable, shallow
 from eosc.prove.formula import ONE, TIME, ZERO, Definition, Formula, Symbol, Time
 
 LOW, HIGH = {"B": 1}, {"E": 1}
@@ -97,6 +97,7 @@ class Recurrence:
             bounds = _NOT_POSITIVE if name.startswith("g") else None
             self._symbol(Symbol(f"scan.{name}", sorts, bounds))
             return
+        shallow(value)
         letters = tuple(self.letter(axis) for axis in features)
         parameters = ("t", *letters) if timed else letters
         body = self.value(value, {"t": 1}, letters)
@@ -300,6 +301,7 @@ class Recurrence:
     def raw_tangent(self, name: str, time: Time) -> Formula:
         """The tangent of a prologue at a token, by the tangents of the raw operands."""
         value = dict(self.scan.prologues())[name]
+        shallow(value)
         indices = {axis: self.letters[axis] for axis in value.dims if axis != "i"}
         return _Tangents(self).of(value, time, indices)[1]
 

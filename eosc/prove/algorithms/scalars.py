@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from eosc.algebra.scalar import Arg, Const, Fn, Inf, S, Select, children, postorder
+from eosc.ir.nodes import Map, Sum, Value, walk
 from eosc.prove import formula
 from eosc.prove.formula import ONE, ZERO, Formula
 
@@ -17,10 +18,85 @@ INTERPRETED = ("exp", "log", "sqrt", "sigmoid", "softplus", "silu", "tanh", "cos
 """Functions that the kernel knows."""
 
 
+LARGEST = 2000
+"""Nodes of a pointwise expression, written out: a formula shares nothing."""
+
+
+def bounded(fn: S) -> None:
+    """That an expression may be written out.
+
+    Raises:
+        Unreadable: it is too large.
+    """
+    if fn.size > LARGEST:
+        raise Unreadable("a pointwise expression is too large to be written out")
+
+
 def _power(base: Formula, exponent: Formula) -> Formula:
     if exponent[0] == "number":
         return formula.power(base, exponent[1])
     return formula.call("exp", formula.mul(exponent, formula.call("log", base)))
+
+
+WIDEST, HIGHEST = 128, 32
+"""Nodes of a prologue, written out, and the power of a sum that it may be."""
+DEEPEST = 3
+"""Functions inside one another that a prologue may have: normal forms grow fast with each."""
+
+_NESTED = (*INTERPRETED, "rsqrt", "log1p", "expm1", "logsigmoid")
+
+
+def nesting(value: Value) -> int:
+    """How many functions that the kernel writes out stand inside one another in a prologue."""
+    match value:
+        case Map(fn=fn, args=args):
+            inside = {name: nesting(arg) for name, arg in args}
+            depth: dict[S, int] = {}
+            for node in postorder(fn):
+                below = max((depth[each] for each in children(node)), default=0)
+                if isinstance(node, Arg):
+                    below = inside[node.name]
+                depth[node] = below + (isinstance(node, Fn) and node.name in _NESTED)
+            return depth[fn]
+        case Sum(arg=arg):
+            return nesting(arg)
+    return 0
+
+
+def degree(value: Value) -> int:
+    """The highest power of a load, or of a function, that a prologue comes to."""
+    match value:
+        case Map(fn=fn, args=args):
+            inside = {name: degree(arg) for name, arg in args}
+            found: dict[S, int] = {}
+            for node in postorder(fn):
+                below = [found[each] for each in children(node)]
+                match node:
+                    case Arg(name):
+                        found[node] = inside[name]
+                    case Fn("mul" | "div", _):
+                        found[node] = sum(below)
+                    case Fn("pow", (_, Const(power))):
+                        found[node] = below[0] * max(1, abs(int(power)))
+                    case _:
+                        found[node] = max(below, default=0)
+            return found[fn]
+        case Sum(arg=arg):
+            return degree(arg)
+    return 1
+
+
+def shallow(value: Value) -> None:
+    """That a prologue may be written out.
+
+    Raises:
+        Unreadable: it is too large, or its functions are nested too deeply.
+    """
+    large = any(each.fn.size > WIDEST for each in walk(value) if isinstance(each, Map))
+    if large or degree(value) > HIGHEST:
+        raise Unreadable("a prologue is too large to be written out")
+    if nesting(value) > DEEPEST:
+        raise Unreadable(f"more than {DEEPEST} functions stand inside one another")
 
 
 _WRITTEN_OUT: Mapping[str, Callable[..., Formula]] = {
@@ -56,8 +132,9 @@ def scalar(fn: S, env: Mapping[str, Formula]) -> Formula:
     """The value of a scalar expression whose arguments have the given values.
 
     Raises:
-        Unreadable: an infinity is written in it.
+        Unreadable: an infinity is written in it, or it is too large.
     """
+    bounded(fn)
     done: dict[S, Formula] = {}
     for node in postorder(fn):
         parts = tuple(done[each] for each in children(node))
