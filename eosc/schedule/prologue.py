@@ -39,6 +39,9 @@ POSITIVE = Interval(Fraction(0), math.inf, True, True)
 SCALE = "scale"
 """The config that every call may set; it crosses as a number."""
 
+LARGEST = 100
+"""Operations of one fused expression, written out; a larger one is computed by tensor code."""
+
 
 class NotFusableError(Exception):
     """A term that neither a prologue nor a hoisted real array can hold."""
@@ -62,6 +65,7 @@ class Prologue:
         self.hoisted: dict[str, Compute] = {}
         self.ranges: dict[str, Interval] = {}
         self._names: dict[Term, str] = {}
+        self._states: dict[str, Value | None] = {}
 
     def value(self, term: Term) -> Value:
         """The term as a value over ("i", axes…) or (axes…) where it is static.
@@ -139,7 +143,10 @@ class Prologue:
         if declaration.kind in (Kind.OPERAND, Kind.PARAM):
             return self._operand(read)
         if declaration.kind in (Kind.STATE, Kind.CONFIG) and declaration.value is not None:
-            return self._spread(self._fuse(declaration.value), declaration.type.axes)
+            if read.name not in self._states:
+                fused = self._fuse(declaration.value)
+                self._states[read.name] = self._spread(fused, declaration.type.axes)
+            return self._states[read.name]
         return None
 
     def _option(self, default: Term | None) -> Interval:
@@ -179,7 +186,7 @@ class Prologue:
         if op == "sub" and parts[0] is ONE and isinstance(parts[1], Fn) and parts[1].name == "exp":
             # 1 - a for a decay that crosses as a log: exact where a is near 1.
             result = stable_complement(parts[1].args[0])
-        return as_value(simplify(result), args)
+        return as_value(simplify(result), args) if result.size <= LARGEST else None
 
     def _inline(self, value: Value, args: dict[str, Value]) -> S:
         """The value as a scalar over the shared arguments."""

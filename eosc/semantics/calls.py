@@ -343,7 +343,7 @@ def _window(work: Expressions, low: ast.Expr, inclusive: bool, local: Local) -> 
     """W of the lower bound `t - W <`; `t - W <=` counts one position more."""
     if not isinstance(low, ast.Binary) or low.op != "-" or low.left != ast.Name("t"):
         work.findings.fail("E011", "a window starts at t - W", low.span)
-    width = work.static(low.right, "the width of a window", local)
+    width = work.length(low.right, "the width of a window", local)
     if inclusive:
         one = work.term(ast.Number(1, span=low.span))  # type: ignore[arg-type]
         return work.apply("add", (width, one), low.span)
@@ -390,7 +390,7 @@ def _lags(
 ) -> Term:
     _bound(work, variable, local)
     (inner,) = positional(work, node, 1)
-    length = work.static(width, "the number of lags", local)
+    length = work.length(width, "the number of lags", local)
     known = constant_value(length)
     if known is not None and not (known.denominator == 1 and 1 <= known <= LIMITS.delay):
         work.findings.fail(

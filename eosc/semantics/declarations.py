@@ -183,7 +183,7 @@ class Reader(Values):
             )
         width, taps = None, None
         if statement.length is not None:
-            width = self.work.static(statement.length, "the length of a kernel")
+            width = self.work.length(statement.length, "the length of a kernel")
             known = constant_value(width)
             if known is not None:
                 if known.denominator != 1 or not 1 <= known <= LIMITS.delay:

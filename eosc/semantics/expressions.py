@@ -33,6 +33,7 @@ from eosc.semantics.terms import (
     Term,
     Type,
     Variable,
+    walk,
 )
 from eosc.syntax import ast
 
@@ -42,6 +43,9 @@ DEEPEST = 140
 _MOST_STEPS = LIMITS.nodes // 2
 SCALAR = Type()
 NUMBER = Type()
+# Of a number of tokens: its operations, and the largest whole power.
+COUNTING = ("add", "sub", "mul", "div", "floordiv", "mod", "maximum", "minimum", "neg")
+LARGEST_POWER = 64
 
 
 class Expressions:
@@ -102,6 +106,33 @@ class Expressions:
         if term.type.dependence is not Dependence.STATIC:
             self.findings.fail("E036", f"{what} varies in time", node.span)
         return term
+
+    def length(self, node: ast.Expr, what: str, local: Local | None = None) -> Term:
+        """A number of tokens: whole powers, sums, products, quotients of sizes and configs."""
+        term = self.static(node, what, local)
+        if not all(self._countable(each) for each in walk(term)):
+            self.findings.fail(
+                "E014",
+                f"{what} is made of numbers, sizes and configs",
+                node.span,
+                hint="write sums, products, quotients and whole powers of them",
+            )
+        return term
+
+    def _countable(self, term: Term) -> bool:
+        """Whether a node may stand in a number of tokens."""
+        match term:
+            case Number() | AxisSize():
+                return True
+            case Read(name=name):
+                symbol = self.scope.symbols.get(name)
+                return symbol is None or (symbol.kind in (Kind.CONFIG, Kind.CONST) and not term.type.axes)
+            case Apply(op="pow", args=(_, exponent)):
+                power = constant_value(exponent)
+                return power is not None and power.denominator == 1 and abs(power) <= LARGEST_POWER
+            case Apply(op=op):
+                return op in COUNTING
+        return False
 
     def _dispatch(self, node: ast.Expr, local: Local) -> Term:
         match node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import cache
 from pathlib import Path
 
@@ -140,3 +141,22 @@ def test_a_decay_without_a_stable_log_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(EosError) as caught:
         plan(extract(api.load(path).mixers["gate"]))
     assert caught.value.diagnostics[0].code == "E064"
+
+
+def test_a_long_chain_of_states_is_fused_once_a_state_and_only_so_far(tmp_path: Path) -> None:
+    states = [f"    x{n + 1}[t]: K = x{n}[t] * x{n}[t] + 1" for n in range(40)]
+    spec = tmp_path / "chain.eos"
+    spec.write_text(
+        "mixer chain:\n    axes K, V\n    shrink q[t]: K\n    expand k[t]: K\n    input v[t]: V\n"
+        "    oscillation a[t]: K in (0, 1]\n    memory m: K, V\n\n    x0[t]: K = k[t]\n"
+        + "\n".join(states)
+        + "\n    m[t] = a[t] * m[t-1] + x40[t] * v[t]\n"
+        "    output y[t]: V = sum[K](q[t] * m[t])\n"
+    )
+    (chain,) = dict(api.mixers(spec)).values()
+    start = time.process_time()
+    program = plan(extract(chain))
+    assert time.process_time() - start < 2.0
+    computed = [each.name for each in program.steps if isinstance(each, Compute)]
+    assert len(program.scans) == 1 and "x40" not in computed
+    assert any(name.startswith("x") for name in computed)
