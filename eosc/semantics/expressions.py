@@ -126,7 +126,9 @@ class Expressions:
                 return True
             case Read(name=name):
                 symbol = self.scope.symbols.get(name)
-                return symbol is None or (symbol.kind in (Kind.CONFIG, Kind.CONST) and not term.type.axes)
+                return symbol is None or (
+                    symbol.kind in (Kind.CONFIG, Kind.CONST) and not term.type.axes
+                )
             case Apply(op="pow", args=(_, exponent)):
                 power = constant_value(exponent)
                 return power is not None and power.denominator == 1 and abs(power) <= LARGEST_POWER

@@ -158,5 +158,5 @@ def test_a_long_chain_of_states_is_fused_once_a_state_and_only_so_far(tmp_path: 
     program = plan(extract(chain))
     assert time.process_time() - start < 2.0
     computed = [each.name for each in program.steps if isinstance(each, Compute)]
-    assert len(program.scans) == 1 and "x40" not in computed
-    assert any(name.startswith("x") for name in computed)
+    assert len(program.scans) == 1
+    assert 0 < len(computed) < 20
