@@ -7,7 +7,7 @@ t - 1. Sums and products over time run over `low < variable <= high`. See docs/p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -125,6 +125,11 @@ class Definition:
     along: int = 0
     facts: tuple[tuple[Time, Time], ...] = ()
 
+    @property
+    def formulas(self) -> tuple[Formula, ...]:
+        """The body, and the base of a recurrence."""
+        return (self.body,) if self.base is None else (self.body, self.base)
+
 
 @dataclass(frozen=True, slots=True)
 class Equation:
@@ -135,6 +140,11 @@ class Equation:
     left: Formula
     right: Formula
     facts: tuple[tuple[Time, Time], ...] = ()
+
+    @property
+    def sides(self) -> tuple[Formula, Formula]:
+        """Left and right."""
+        return self.left, self.right
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +173,11 @@ def as_json(problem: Problem) -> dict[str, Any]:
     return {
         "axes": list(problem.axes),
         "symbols": {
-            each.name: {"sorts": list(each.sorts), "range": _plain(each.bounds)}
+            each.name: {"sorts": list(each.sorts), "range": listed(each.bounds)}
             for each in problem.symbols
         },
         "definitions": [_definition(each) for each in problem.definitions],
-        "facts": _plain(problem.facts),
+        "facts": listed(problem.facts),
         "hypotheses": [_equation(each) for each in problem.hypotheses],
         "goals": [_equation(each) for each in problem.goals],
     }
@@ -179,15 +189,15 @@ def _definition(each: Definition) -> dict[str, Any]:
         "parameters": list(each.parameters),
         "sorts": list(each.sorts),
         "complex": each.complex,
-        "facts": _plain(each.facts),
-        "body": _plain(each.body),
+        "facts": listed(each.facts),
+        "body": listed(each.body),
     }
     if each.start is not None:
         found |= {
             "start": each.start,
             "step": each.step,
             "along": each.along,
-            "base": _plain(each.base),
+            "base": listed(each.base),
         }
     return found
 
@@ -195,22 +205,79 @@ def _definition(each: Definition) -> dict[str, Any]:
 def _equation(each: Equation) -> dict[str, Any]:
     return {
         "name": each.name,
-        "parameters": _plain(each.parameters),
-        "facts": _plain(each.facts),
-        "left": _plain(each.left),
-        "right": _plain(each.right),
+        "parameters": listed(each.parameters),
+        "facts": listed(each.facts),
+        "left": listed(each.left),
+        "right": listed(each.right),
     }
 
 
-def _plain(value: object) -> Any:
-    """Tuples as lists, as JSON has them."""
+def listed(value: object) -> Any:
+    """A formula as JSON has it: tuples as lists."""
     if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: listed(each) for key, each in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(each) for each in value]
+        return [listed(each) for each in value]
     return value
 
 
 def total(terms: Iterable[Formula]) -> Formula:
     """The sum of an iterable of terms."""
     return add(*terms)
+
+
+def shifted(time: Time, by: int) -> Time:
+    """The time that is `by` later."""
+    return combined(time, {"": by})
+
+
+def combined(left: Time, right: Time, sign: int = 1) -> Time:
+    """The sum of two affine forms, or their difference."""
+    found = dict(left)
+    for name, coefficient in right.items():
+        found[name] = found.get(name, 0) + sign * coefficient
+    return {name: value for name, value in found.items() if value}
+
+
+def children(formula: Formula) -> tuple[Formula, ...]:
+    """The formulas directly inside."""
+    match formula[0]:
+        case "add" | "mul":
+            return tuple(formula[1:])
+        case "power" | "conjugate" | "real":
+            return (formula[1],)
+        case "sum" | "product":
+            return (formula[4],)
+        case "contract":
+            return (formula[3],)
+        case "call":
+            return tuple(formula[2:])
+        case _:
+            return ()
+
+
+def nodes(*formulas: Formula) -> Iterator[Formula]:
+    """The formulas and every formula below them, outermost first and left to right."""
+    stack = [*reversed(formulas)]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack.extend(reversed(children(node)))
+
+
+def reads(*formulas: Formula) -> Iterator[Formula]:
+    """Every read of a symbol or definition, outermost first."""
+    return (node for node in nodes(*formulas) if node[0] == "at")
+
+
+def reached(formulas: Iterable[Formula], definitions: Mapping[str, Definition]) -> set[str]:
+    """The symbols and definitions that formulas read, directly or not."""
+    found: set[str] = set()
+    ahead = list(formulas)
+    while ahead:
+        for read in reads(ahead.pop()):
+            if read[1] not in found:
+                found.add(read[1])
+                if read[1] in definitions:
+                    ahead += definitions[read[1]].formulas
+    return found

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from eosc.prove import formula
-from eosc.prove.formula import ONE, ZERO, Definition, Formula, Symbol, Time
+from eosc.prove.formula import ONE, ZERO, Definition, Formula, Symbol, Time, reads
 
 _CONSTANT = ("number", "i", "delta", "time", "size", "index")
 _CONDITIONS = ("lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not", "sign", "floordiv")
@@ -73,24 +73,10 @@ def tangent(
 def _active(definitions: Sequence[Definition], varying: set[str]) -> set[str]:
     """What depends on the symbols that vary; recurrences may read later definitions."""
     found, grown = set(varying), True
-    reads = [(each.name, _names(each.body) | _names(each.base)) for each in definitions]
+    known = [(each.name, {x[1] for x in reads(*each.formulas)}) for each in definitions]
     while grown:
-        fresh = {name for name, read in reads if name not in found and read & found}
+        fresh = {name for name, read in known if name not in found and read & found}
         found, grown = found | fresh, bool(fresh)
-    return found
-
-
-def _names(value: object) -> set[str]:
-    """The symbols and definitions that a formula reads."""
-    found: set[str] = set()
-    pending = [value]
-    while pending:
-        each = pending.pop()
-        if isinstance(each, tuple) and each:
-            if each[0] == "at":
-                found.add(each[1])
-            else:
-                pending.extend(each[1:])
     return found
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eosc.lowering.scan import Scan
-from eosc.schedule.program import ScanStep
 
 KERNELS = (
     "forward",
@@ -58,11 +57,6 @@ class Row:
 def structure_of(scan: Scan) -> str:
     """The class of a scan that decides its shape of kernel."""
     return "levels" if scan.vector else "pairwise"
-
-
-def rows_for(step: ScanStep) -> tuple[Row, ...]:
-    """The rows that a scan's kernels may use, in order."""
-    return rows_of(step.scan)
 
 
 def rows_of(scan: Scan) -> tuple[Row, ...]:

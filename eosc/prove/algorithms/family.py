@@ -16,7 +16,7 @@ from eosc.lowering.scan import Scan
 from eosc.prove.algorithms.proof import prove_algorithm
 from eosc.prove.algorithms.recurrence import Bounds
 from eosc.prove.algorithms.scalars import Unreadable
-from eosc.prove.formula import TIME, Definition, Equation, Problem, Symbol, as_json
+from eosc.prove.formula import TIME, Definition, Equation, Problem, Symbol, as_json, reached
 
 Step = dict[str, Any]
 
@@ -103,7 +103,7 @@ class _Maker:
         self.names.add(name)
         self.goals[key] = replace(goal, name=name)
         self.facts = problem.facts
-        needed = _reached(goal, problem)
+        needed = reached(goal.sides, {each.name: each for each in problem.definitions})
         for symbol in problem.symbols:
             if symbol.name in needed:
                 self._same(self.symbols, symbol)
@@ -135,22 +135,3 @@ class _Maker:
             self.facts,
         )
         return Part(problem, (*self.early, *self.claims.values(), *self.late))
-
-
-def _reached(goal: Equation, problem: Problem) -> set[str]:
-    """The symbols and definitions that a goal reads, directly or not."""
-    known = {each.name: each for each in problem.definitions}
-    found: set[str] = set()
-    pending: list[Any] = [goal.left, goal.right]
-    while pending:
-        value = pending.pop()
-        if not isinstance(value, tuple):
-            continue
-        if len(value) > 1 and value[0] == "at" and isinstance(value[1], str):
-            if value[1] not in found:
-                found.add(value[1])
-                if value[1] in known:
-                    pending += [known[value[1]].body, known[value[1]].base]
-            continue
-        pending.extend(value)
-    return found

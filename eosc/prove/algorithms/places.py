@@ -22,16 +22,10 @@ from typing import Literal
 
 from eosc.ir.nodes import Relation
 from eosc.prove.algorithms.scalars import Unreadable
-from eosc.prove.formula import Time
+from eosc.prove.formula import Time, shifted
 
 Kind = Literal["opening", "closing", "middle"]
 LETTERS: Mapping[Kind, str] = {"opening": "o", "closing": "c", "middle": "r"}
-
-
-def shifted(time: Time, by: int) -> Time:
-    """The time `by` tokens later."""
-    found = {**time, "": time.get("", 0) + by}
-    return {name: count for name, count in found.items() if count}
 
 
 @dataclass(slots=True)

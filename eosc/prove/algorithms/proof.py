@@ -11,10 +11,9 @@ from typing import Any
 from eosc.ir.nodes import Algorithm, Kernel, Let, Running, walk
 from eosc.lowering.scan import Scan
 from eosc.prove import formula
-from eosc.prove.algorithms.places import shifted
 from eosc.prove.algorithms.recurrence import HIGH, LOW, Bounds, Recurrence
 from eosc.prove.algorithms.statement import state_algorithm
-from eosc.prove.formula import ONE, ZERO, Definition, Formula, Problem
+from eosc.prove.formula import ONE, ZERO, Definition, Formula, Problem, shifted
 
 Step = dict[str, Any]
 

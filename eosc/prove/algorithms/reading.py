@@ -35,9 +35,9 @@ from eosc.ir.nodes import (
     Value,
 )
 from eosc.prove import formula
-from eosc.prove.algorithms.places import Here, Place, Walk, shifted
+from eosc.prove.algorithms.places import Here, Place, Walk
 from eosc.prove.algorithms.scalars import Unreadable, apply, scalar
-from eosc.prove.formula import ZERO, Formula, Time
+from eosc.prove.formula import ZERO, Formula, Time, shifted
 
 Meaning = Callable[[Time, tuple[str, ...]], Formula]
 """What an array or a carried tile holds, at a time and at its indices."""

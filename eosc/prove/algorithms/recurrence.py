@@ -17,10 +17,10 @@ from eosc.ir.nodes import Array, Dims, Load, Map, Per, Size, Sum, Value
 from eosc.lowering.scan import Scan
 from eosc.prove import formula
 from eosc.prove.algorithms.duals import Dual, dual
-from eosc.prove.algorithms.places import Here, Place, Walk, shifted
+from eosc.prove.algorithms.places import Here, Place, Walk
 from eosc.prove.algorithms.reading import Meaning, Reader, Scope
 from eosc.prove.algorithms.scalars import Unreadable, shallow
-from eosc.prove.formula import ONE, TIME, ZERO, Definition, Formula, Symbol, Time
+from eosc.prove.formula import ONE, TIME, ZERO, Definition, Formula, Symbol, Time, shifted
 
 LOW, HIGH = {"B": 1}, {"E": 1}
 """The ends of the stretch."""

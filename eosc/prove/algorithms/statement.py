@@ -33,7 +33,7 @@ from eosc.ir.nodes import (
 from eosc.lowering.scan import Scan
 from eosc.prove import formula
 from eosc.prove.algorithms.gradient import TOKEN, Gradient
-from eosc.prove.algorithms.places import Chain, Here, Place, Walk, shifted
+from eosc.prove.algorithms.places import Chain, Here, Place, Walk
 from eosc.prove.algorithms.reading import Blockwise, Meaning, Reader, Scope
 from eosc.prove.algorithms.recurrence import (
     HIGH,
@@ -45,7 +45,7 @@ from eosc.prove.algorithms.recurrence import (
 )
 from eosc.prove.algorithms.scalars import Unreadable
 from eosc.prove.algorithms.structure import bare, check_kernel, lengths, needed
-from eosc.prove.formula import TIME, Equation, Formula, Problem, Symbol, Time
+from eosc.prove.formula import TIME, Equation, Formula, Problem, Symbol, Time, shifted
 
 INITIAL, FINAL = "initial_state", "final_state"
 D_INITIAL, D_FINAL = "d_initial_state", "d_final_state"

@@ -15,8 +15,8 @@ from typing import TypeAlias
 
 from flint import fmpq
 
-from eosc.prove.formula import TIME, Equation, Formula, Problem
-from eosc.prove.refute.evaluation import Entry, Evaluator, Source, allowed, nodes
+from eosc.prove.formula import TIME, Equation, Formula, Problem, nodes
+from eosc.prove.refute.evaluation import Entry, Evaluator, Source, allowed
 from eosc.prove.refute.numbers import Gaussian, Rationals, Undefined
 from eosc.prove.refute.sampling import Regime, Sampler, within
 

@@ -7,7 +7,7 @@ not hide a mistake of the other.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -319,22 +319,3 @@ _RULES: dict[str, Callable[[Evaluator, Formula], Compiled]] = {
     "conjugate": Evaluator._conjugate,
     "real": Evaluator._real,
 }
-
-
-def nodes(formula: Formula) -> Iterator[Formula]:
-    """The formula and every formula below it."""
-    stack = [formula]
-    while stack:
-        node = stack.pop()
-        yield node
-        match node[0]:
-            case "add" | "mul":
-                stack.extend(node[1:])
-            case "call":
-                stack.extend(node[2:])
-            case "power" | "conjugate" | "real":
-                stack.append(node[1])
-            case "sum" | "product":
-                stack.append(node[4])
-            case "contract":
-                stack.append(node[3])

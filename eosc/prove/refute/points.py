@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from eosc.prove.formula import TIME, Equation, Formula, Problem, Time
-from eosc.prove.refute.evaluation import Environment, allowed, nodes
+from eosc.prove.formula import TIME, Equation, Formula, Problem, Time, nodes
+from eosc.prove.refute.evaluation import Environment, allowed
 
 _LONGEST, _WIDEST, _EARLIEST = 4, 3, 2
 _MOST_PLACES = 16

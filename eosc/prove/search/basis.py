@@ -5,18 +5,12 @@ from __future__ import annotations
 import itertools
 from fractions import Fraction
 
-from eosc.prove.formula import TIME, ZERO, Argument, Definition, Formula, add, mul, number
+from eosc.prove.formula import TIME, ZERO, Argument, Definition, Formula, add, mul, number, reads
 from eosc.prove.search.differences import written_out
 from eosc.prove.search.multipliers import Expansion, Term, TooLong, collected
 from eosc.prove.search.rational import divided
 from eosc.prove.search.relations import Claim, without
-from eosc.prove.search.structure import (
-    Definitions,
-    frozen,
-    reading,
-    reads,
-    substituted,
-)
+from eosc.prove.search.structure import Definitions, frozen, reading, substituted
 
 _LARGEST = 4
 

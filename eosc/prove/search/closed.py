@@ -12,6 +12,7 @@ from eosc.prove.formula import (
     mul,
     over,
     product,
+    shifted,
 )
 from eosc.prove.search.ratios import quotient, telescoping
 from eosc.prove.search.structure import (
@@ -20,7 +21,6 @@ from eosc.prove.search.structure import (
     elementwise,
     free_names,
     fresh,
-    later,
     substituted,
     unfolded,
 )
@@ -72,7 +72,7 @@ def _backward(
     assert memory.start is not None
     written, passed = fresh_names
     time = memory.parameters[memory.along]
-    before, end, until = {time: 1, "": -1}, later(memory.start, -1), {written: 1, "": -1}
+    before, end, until = {time: 1, "": -1}, shifted(memory.start, -1), {written: 1, "": -1}
     decay = substituted(coefficient, {time: {passed: 1}})
     kept = ONE if decay == ONE else product(passed, before, until, decay)
     sums = over(written, before, end, mul(kept, substituted(added, {time: {written: 1}})))

@@ -9,10 +9,10 @@ from __future__ import annotations
 import cmath
 from fractions import Fraction
 
-from eosc.prove.formula import IMAGINARY, TIME, Definition, Formula, add, mul, number
+from eosc.prove.formula import IMAGINARY, TIME, Definition, Formula, add, mul, number, shifted
 from eosc.prove.search.relations import Claim, onto
 from eosc.prove.search.sampling import NEAR, Costly, Point
-from eosc.prove.search.structure import later, reading, substituted
+from eosc.prove.search.structure import reading, substituted
 
 _MOST = 16
 _DENOMINATOR = 48
@@ -55,7 +55,7 @@ def _basis(memory: Definition, others: tuple[Definition, ...]) -> list[Formula]:
         time = memory.parameters[memory.along]
         for count in range(back + 1):
             value = substituted(reading(other), names)
-            value = substituted(value, {time: later({time: 1}, -count)}) if count else value
+            value = substituted(value, {time: shifted({time: 1}, -count)}) if count else value
             found.append(value)
             if other.complex:
                 found.append(("conjugate", value))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from eosc.prove.formula import ONE, ZERO, Definition, Equation, Formula, at
+from eosc.prove.formula import ONE, ZERO, Definition, Equation, Formula, at, reads
 from eosc.prove.search.ratios import quotient
-from eosc.prove.search.structure import Definitions, frozen, reading, reads
+from eosc.prove.search.structure import Definitions, frozen, reading
 
 
 def paddings(definitions: Definitions, used: set[str]) -> tuple[tuple[Equation, Definition], ...]:

@@ -12,20 +12,15 @@ from eosc.prove.formula import (
     Equation,
     Formula,
     add,
+    children,
     minus,
     mul,
     number,
+    shifted,
 )
 from eosc.prove.search.multipliers import Rule, TooLong, Use, uses
 from eosc.prove.search.relations import Claim, conjugated
-from eosc.prove.search.structure import (
-    Definitions,
-    children,
-    instance,
-    later,
-    rebuilt,
-    substituted,
-)
+from eosc.prove.search.structure import Definitions, instance, rebuilt, substituted
 
 _DEEPEST = 60
 
@@ -78,7 +73,7 @@ def unrolled(formula: Formula) -> Formula:
     if high.get("", 0) < 1 or len(high) < 2:
         return rebuilt(formula, (unrolled(body),))
     last = unrolled(substituted(body, {variable: high}))
-    rest = unrolled((formula[0], variable, low, later(high, -1), body))
+    rest = unrolled((formula[0], variable, low, shifted(high, -1), body))
     return add(rest, last) if formula[0] == "sum" else mul(rest, last)
 
 
@@ -88,7 +83,7 @@ def of_step(
     """The multipliers of the step of an induction for one claim."""
     memory = definitions[claim.memory]
     time = memory.parameters[memory.along]
-    after: dict[str, Argument] = {time: later({time: 1}, memory.step)}
+    after: dict[str, Argument] = {time: shifted({time: 1}, memory.step)}
     left = written_out(substituted(memory.body, after), definitions, {**known, claim.memory: claim})
     right = written_out(substituted(claim.closed, after), definitions, known)
     return uses(minus(left, unrolled(right)), ruled, set(memory.parameters))

@@ -22,6 +22,7 @@ from eosc.prove.formula import (
     mul,
     over,
     product,
+    reads,
 )
 from eosc.prove.search.multipliers import Expansion, TooLong
 from eosc.prove.search.relations import Claim, added
@@ -31,7 +32,6 @@ from eosc.prove.search.structure import (
     fresh,
     frozen,
     reading,
-    reads,
     substituted,
     unfolded,
 )

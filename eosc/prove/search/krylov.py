@@ -15,6 +15,7 @@ from eosc.prove.formula import (
     Formula,
     add,
     mul,
+    reads,
 )
 from eosc.prove.search.multipliers import TooLong
 from eosc.prove.search.rational import Matrix, divided, product_of
@@ -27,7 +28,6 @@ from eosc.prove.search.structure import (
     free_names,
     frozen,
     reading,
-    reads,
     substituted,
     unfolded,
 )

@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from eosc.prove.formula import ONE, TIME, Equation, Formula
+from eosc.prove.formula import ONE, TIME, Equation, Formula, children, shifted
 from eosc.prove.search.differences import written_out
 from eosc.prove.search.multipliers import TooLong
 from eosc.prove.search.ratios import quotient
 from eosc.prove.search.relations import Claim
-from eosc.prove.search.structure import (
-    Definitions,
-    children,
-    free_names,
-    frozen,
-    later,
-    substituted,
-)
+from eosc.prove.search.structure import Definitions, free_names, frozen, substituted
 
 _MOST = 4
 
@@ -51,7 +44,7 @@ def growths(
         except TooLong:
             return ()
         for variable, body in _sums(written):
-            after = substituted(body, {clock: later({clock: 1}, 1)})
+            after = substituted(body, {clock: shifted({clock: 1}, 1)})
             growth = quotient(after, body)
             if variable not in free_names(growth) and len(found) < _MOST:
                 found[frozen(growth)] = growth

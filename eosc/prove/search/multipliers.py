@@ -18,19 +18,14 @@ from eosc.prove.formula import (
     Equation,
     Formula,
     Time,
+    children,
+    combined,
     contract,
     mul,
     number,
     over,
 )
-from eosc.prove.search.structure import (
-    children,
-    free_names,
-    fresh,
-    frozen,
-    plus,
-    substituted,
-)
+from eosc.prove.search.structure import free_names, fresh, frozen, substituted
 
 _MOST_TERMS = 400
 _MOST_USES = 40
@@ -194,7 +189,7 @@ def _argument(pattern: Argument, target: Argument, free: set[str], found: Bindin
             return frozen(pattern) == frozen(target)
         name = variables[0]
         rest = {key: count for key, count in pattern.items() if key != name}
-        value: Argument = plus(target, rest, -1)
+        value: Argument = combined(target, rest, -1)
     elif isinstance(pattern, str) and pattern in free:
         if isinstance(target, dict):
             return False
@@ -263,7 +258,7 @@ def _known(rule: Rule, found: Binding, term: Term) -> bool:
     least = {each.name: each.low.get("", 0) + 1 for each in term.binders if each.low is not None}
     for low, high in rule.facts:
         places = [_moved(each, found) for each in (high, low)]
-        gap = plus(places[0], places[1], -1)
+        gap = combined(places[0], places[1], -1)
         if any(count < 0 for name, count in gap.items() if name):
             return False
         if sum(count * (least.get(name, 0) if name else 1) for name, count in gap.items()) < 0:

@@ -6,10 +6,20 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from eosc.prove.formula import TIME, Argument, Definition, Equation, Formula, contract, minus, mul
+from eosc.prove.formula import (
+    TIME,
+    Argument,
+    Definition,
+    Equation,
+    Formula,
+    contract,
+    minus,
+    mul,
+    shifted,
+)
 from eosc.prove.formula import total as summed
 from eosc.prove.search.relations import without
-from eosc.prove.search.structure import Definitions, later, reading, substituted, unfolded
+from eosc.prove.search.structure import Definitions, reading, substituted, unfolded
 
 
 def telescope(goal: Equation, potential: Formula, listed: Any) -> dict[str, Any]:
@@ -43,7 +53,7 @@ def _paired(
     definitions: Definitions,
 ) -> Formula:
     """One adjoint against the part of its tangent's update that reads tangents."""
-    after = later({time: 1}, 1)
+    after = shifted({time: 1}, 1)
     clock = tangent.parameters[tangent.along]
     body = unfolded(tangent.body, definitions)
     still = body

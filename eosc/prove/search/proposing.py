@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from eosc.prove.formula import Equation, Problem
+from eosc.prove.formula import Equation, Problem, listed
 from eosc.prove.search.ladders import growths
 from eosc.prove.search.potentials import potentials, telescope
 from eosc.prove.search.relations import Claim
 from eosc.prove.search.sampling import Costly, agree, points
 from eosc.prove.search.saturation import saturated
-from eosc.prove.search.steps import Candidate, candidate, grouped, listed
+from eosc.prove.search.steps import Candidate, candidate, grouped
 from eosc.prove.search.strategies import (
     Setting,
     closed_forms,

@@ -24,6 +24,7 @@ from eosc.prove.formula import (
     mul,
     over,
     product,
+    reads,
 )
 from eosc.prove.search.multipliers import Expansion, Term, TooLong
 from eosc.prove.search.relations import Claim
@@ -34,7 +35,6 @@ from eosc.prove.search.structure import (
     fresh,
     frozen,
     reading,
-    reads,
     substituted,
     unfolded,
 )

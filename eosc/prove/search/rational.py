@@ -12,6 +12,7 @@ from eosc.prove.formula import (
     ZERO,
     Formula,
     add,
+    children,
     minus,
     mul,
     negative,
@@ -21,7 +22,7 @@ from eosc.prove.formula import (
 )
 from eosc.prove.search.multipliers import Expansion, Term, collected
 from eosc.prove.search.ratios import quotient
-from eosc.prove.search.structure import children, free_names, frozen
+from eosc.prove.search.structure import free_names, frozen
 
 Matrix: TypeAlias = list[list[Formula]]
 

@@ -15,22 +15,22 @@ from eosc.prove.formula import (
     Definition,
     Equation,
     Formula,
+    children,
     mul,
     negative,
     product,
+    reads,
 )
 from eosc.prove.search.ratios import quotient
 from eosc.prove.search.sampling import Point, agree
 from eosc.prove.search.structure import (
     Definitions,
     NotElementwise,
-    children,
     elementwise,
     free_names,
     fresh,
     frozen,
     reading,
-    reads,
     rebuilt,
     substituted,
     unfolded,

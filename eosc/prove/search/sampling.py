@@ -11,8 +11,17 @@ from fractions import Fraction
 from types import MappingProxyType
 from zlib import crc32
 
-from eosc.prove.formula import TIME, Argument, Definition, Equation, Formula, Problem, Symbol, Time
-from eosc.prove.search.structure import reads
+from eosc.prove.formula import (
+    TIME,
+    Argument,
+    Definition,
+    Equation,
+    Formula,
+    Problem,
+    Symbol,
+    Time,
+    reads,
+)
 
 NEAR = 1e-7
 """Two values are taken for equal when they differ by this much, relative to their size."""

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from eosc.prove.formula import Definition, Equation, Formula, Problem
+from eosc.prove.formula import Definition, Equation, Formula, Problem, listed, reads, shifted
 from eosc.prove.search.delays import lemma, paddings
 from eosc.prove.search.differences import of_goal, of_step
 from eosc.prove.search.ladders import ladder
 from eosc.prove.search.multipliers import Rule, TooLong, Use, rules
 from eosc.prove.search.relations import Claim
-from eosc.prove.search.structure import Definitions, definitions_of, later, reads, unfolded
+from eosc.prove.search.structure import Definitions, definitions_of, unfolded
 
 Step = dict[str, Any]
 
@@ -28,13 +28,6 @@ class Candidate:
     strategy: str
     claims: tuple[tuple[Claim, ...], ...]
     steps: tuple[Step, ...]
-
-
-def listed(value: object) -> Any:
-    """A formula as JSON has it: tuples as lists."""
-    if isinstance(value, tuple | list):
-        return [listed(each) for each in value]
-    return dict(value) if isinstance(value, dict) else value
 
 
 def _using(found: tuple[Use, ...]) -> list[Step]:
@@ -105,7 +98,7 @@ def candidate(
 
 def _reads_its_past(memory: Definition) -> bool:
     """Whether a recurrence reads itself elsewhere than a token before."""
-    before = later({memory.parameters[memory.along]: 1}, -memory.step)
+    before = shifted({memory.parameters[memory.along]: 1}, -memory.step)
     own = [each for each in reads(memory.body) if each[1] == memory.name]
     return any(each[2 + memory.along] != before for each in own)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from eosc.prove.formula import (
@@ -17,8 +17,13 @@ from eosc.prove.formula import (
     Time,
     add,
     at,
+    children,
+    combined,
     mul,
     power,
+    reached,
+    reads,
+    shifted,
 )
 
 Names: TypeAlias = Mapping[str, Argument]
@@ -32,23 +37,6 @@ class NotElementwise(Exception):
 def definitions_of(problem: Problem) -> dict[str, Definition]:
     """The definitions by name, in their order."""
     return {each.name: each for each in problem.definitions}
-
-
-def children(formula: Formula) -> tuple[Formula, ...]:
-    """The formulas directly inside."""
-    match formula[0]:
-        case "add" | "mul":
-            return tuple(formula[1:])
-        case "power" | "conjugate" | "real":
-            return (formula[1],)
-        case "sum" | "product":
-            return (formula[4],)
-        case "contract":
-            return (formula[3],)
-        case "call":
-            return tuple(formula[2:])
-        case _:
-            return ()
 
 
 def rebuilt(formula: Formula, inside: tuple[Formula, ...]) -> Formula:
@@ -72,33 +60,10 @@ def rebuilt(formula: Formula, inside: tuple[Formula, ...]) -> Formula:
             return formula
 
 
-def reads(formula: Formula) -> Iterator[Formula]:
-    """Every read of a symbol or definition, outermost first."""
-    if formula[0] == "at":
-        yield formula
-    for each in children(formula):
-        yield from reads(each)
-
-
-def reached(formula: Formula, definitions: Definitions) -> tuple[str, ...]:
-    """The definitions that the formula reads, directly or through others, in their order."""
-    found: set[str] = set()
-    ahead = [formula]
-    while ahead:
-        for each in reads(ahead.pop()):
-            name = each[1]
-            if name in definitions and name not in found:
-                found.add(name)
-                definition = definitions[name]
-                ahead.append(definition.body)
-                if definition.base is not None:
-                    ahead.append(definition.base)
-    return tuple(name for name in definitions if name in found)
-
-
 def memories_of(formula: Formula, definitions: Definitions) -> tuple[Definition, ...]:
     """The recurrences that the formula depends on, in the order of definition."""
-    found = (definitions[name] for name in reached(formula, definitions))
+    read = reached((formula,), definitions)
+    found = (each for name, each in definitions.items() if name in read)
     return tuple(each for each in found if each.start is not None)
 
 
@@ -111,24 +76,11 @@ def frozen(value: object) -> object:
     return value
 
 
-def plus(left: Time, right: Time, times: int = 1) -> Time:
-    """The time `left + times * right`."""
-    found = dict(left)
-    for name, count in right.items():
-        found[name] = found.get(name, 0) + times * count
-    return {name: found[name] for name in sorted(found) if found[name]}
-
-
-def later(time: Time, count: int) -> Time:
-    """The time `count` tokens after."""
-    return plus(time, {"": count})
-
-
 def _time(time: Time, names: Names) -> Time:
     found: Time = {}
     for name, count in time.items():
         put = names.get(name) if name else None
-        found = plus(found, put if isinstance(put, dict) else {name: 1}, count)
+        found = combined(found, put if isinstance(put, dict) else {name: 1}, count)
     return found
 
 
@@ -267,7 +219,7 @@ def reading(memory: Definition, back: int = 0) -> Formula:
         arguments.append({name: 1} if sort == TIME else name)
     if back:
         time = memory.parameters[memory.along]
-        arguments[memory.along] = later({time: 1}, -back * memory.step)
+        arguments[memory.along] = shifted({time: 1}, -back * memory.step)
     return at(memory.name, *arguments)
 
 

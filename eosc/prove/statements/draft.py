@@ -15,6 +15,7 @@ from eosc.prove.formula import (
     Problem,
     Symbol,
     Time,
+    reached,
 )
 from eosc.prove.statements.environment import Layout, Unstated
 from eosc.semantics.terms import Term
@@ -135,34 +136,19 @@ class Draft:
         """What goals read, with the hypotheses about any of it and what these read."""
         kept: list[Equation] = []
         while True:
-            needed = reached((*goals, *kept), self.definitions)
+            needed = self._reached(*goals, *kept)
             more = [
                 each
                 for each in self.hypotheses
-                if each not in kept and reached((each,), self.definitions) & needed
+                if each not in kept and self._reached(each) & needed
             ]
             if not more:
                 return needed, tuple(each for each in self.hypotheses if each in kept)
             kept += more
 
-
-def reached(equations: Iterable[Equation], definitions: Mapping[str, Definition]) -> set[str]:
-    """The symbols and definitions that equations read, directly or not."""
-    found: set[str] = set()
-    pending: list[object] = [side for each in equations for side in (each.left, each.right)]
-    while pending:
-        value = pending.pop()
-        if not isinstance(value, tuple):
-            continue
-        if len(value) > 1 and value[0] == "at" and isinstance(value[1], str):
-            if value[1] not in found:
-                found.add(value[1])
-                definition = definitions.get(value[1])
-                if definition is not None:
-                    pending += [definition.body, definition.base]
-            continue
-        pending.extend(value)
-    return found
+    def _reached(self, *equations: Equation) -> set[str]:
+        """The symbols and definitions that equations read, directly or not."""
+        return reached((side for each in equations for side in each.sides), self.definitions)
 
 
 def _ends(bounds: Interval | None) -> tuple[str | None, str | None, bool, bool] | None:

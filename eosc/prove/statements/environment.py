@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from eosc.diagnostics import Span
 from eosc.prove import formula
-from eosc.prove.formula import Formula, Index, Time
+from eosc.prove.formula import Formula, Index, Time, combined
 from eosc.semantics.terms import Fold
 
 
@@ -175,16 +175,3 @@ class Environment:
                 return None
             total += coefficient * self.earliest[name]
         return total
-
-
-def shifted(time: Time, by: int) -> Time:
-    """The time that is `by` later."""
-    return combined(time, {"": by})
-
-
-def combined(left: Time, right: Time, sign: int = 1) -> Time:
-    """The sum of two affine forms, or their difference."""
-    found = dict(left)
-    for name, coefficient in right.items():
-        found[name] = found.get(name, 0) + sign * coefficient
-    return {name: value for name, value in found.items() if value}

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from eosc.prove import formula
-from eosc.prove.formula import ZERO, Equation, Formula, Problem, Time
+from eosc.prove.formula import ZERO, Equation, Formula, Problem, Time, reads, shifted
 from eosc.prove.statements import pointwise
-from eosc.prove.statements.environment import Environment, Names, Unstated, shifted
+from eosc.prove.statements.environment import Environment, Names, Unstated
 from eosc.prove.statements.goals import Goals, taken
 from eosc.prove.statements.mixers import Side
 from eosc.prove.statements.reading import Reader
@@ -124,7 +124,7 @@ class Responses(Goals):
         for each in reversed(self._inputs()):
             found = tangent(symbols, definitions, [each.name])
             own = {x for x in found.active if x in self.draft.definitions} | {each.name}
-            if not any(_reads(x.body) & own for x in found.definitions):
+            if not any(x[1] in own for derived in found.definitions for x in reads(derived.body)):
                 return each.name
         raise Unstated(f"{self.mixer.name} is linear in no input", self.claim.span)
 
@@ -134,18 +134,6 @@ _FINITE = ("dense", "diag", "separable", "scalar", "identity", "lowrank")
 
 def _bare(claim: Property) -> Theorem:
     return Theorem(claim.name, (claim,))
-
-
-def _reads(value: object) -> set[str]:
-    found: set[str] = set()
-    pending = [value]
-    while pending:
-        each = pending.pop()
-        if isinstance(each, tuple) and each:
-            if each[0] == "at":
-                found.add(each[1])
-            pending.extend(each)
-    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,18 +11,9 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 from eosc.prove import formula
-from eosc.prove.formula import IMAGINARY, ONE, ZERO, Formula, Time
+from eosc.prove.formula import IMAGINARY, ONE, ZERO, Formula, Time, combined, shifted
 from eosc.prove.statements import pointwise
-from eosc.prove.statements.environment import (
-    AnySize,
-    Environment,
-    Layout,
-    Level,
-    Place,
-    Unstated,
-    combined,
-    shifted,
-)
+from eosc.prove.statements.environment import AnySize, Environment, Layout, Level, Place, Unstated
 from eosc.prove.statements.layouts import LONGEST, base
 from eosc.semantics import terms as ir
 from eosc.semantics.terms import Term

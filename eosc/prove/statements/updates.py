@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from eosc.prove import formula
-from eosc.prove.formula import IMAGINARY, ZERO, Formula, Time
+from eosc.prove.formula import IMAGINARY, ZERO, Formula, Time, shifted
 from eosc.prove.statements import pointwise
-from eosc.prove.statements.environment import Environment, Place, Unstated, shifted, suffix
+from eosc.prove.statements.environment import Environment, Place, Unstated, suffix
 from eosc.prove.statements.goals import Goals, Places, taken
 from eosc.prove.statements.layouts import base
 from eosc.prove.statements.mixers import Side
