@@ -25,8 +25,8 @@ from eosc.prove.algorithms.scalars import Unreadable
 from eosc.prove.bounds import Unsafe
 from eosc.prove.bounds import check as check_exponents
 from eosc.prove.kernel import Rejected, check
-from eosc.schedule.plan import MAGNITUDE
 from eosc.schedule.program import Program, ScanStep
+from eosc.schedule.rooms.decay import MAGNITUDE
 from eosc.schedule.table import rows_of
 
 FORMAT = "eosc-algorithms/1"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eosc.ir.nodes import Algorithm
-from eosc.lowering import adjoint, chunk, token
+from eosc.lowering.family import family
 from eosc.schedule.program import DEFAULT_CHUNK, Program, ScanStep
 
 
@@ -14,10 +14,10 @@ def lower(program: Program, length: int = DEFAULT_CHUNK) -> tuple[Algorithm, ...
 
 def lower_scan(step: ScanStep, length: int = DEFAULT_CHUNK) -> tuple[Algorithm, ...]:
     """Forward and backward of one scan, in chunks of `length` tokens and token by token."""
-    form = step.form(length)
+    form, how = step.form(length), family(step.scan)
     return (
-        chunk.forward(step.scan, form),
-        adjoint.backward(step.scan, form),
-        token.forward(step.scan),
-        token.backward(step.scan),
+        how.forward(step.scan, form),
+        how.backward(step.scan, form),
+        how.token(step.scan),
+        how.token_backward(step.scan),
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from eosc.algebra.exponent import Certificate
 from eosc.ir.nodes import Algorithm
-from eosc.lowering import adjoint, chunk
+from eosc.lowering.family import family
 from eosc.lowering.parts import Form
 from eosc.lowering.scan import Scan
 from eosc.recurrence.model import System
@@ -95,12 +95,12 @@ class Program:
             )
         rows = []
         for each in self.scans:
-            form = each.form(DEFAULT_CHUNK)
-            ahead = chunk.forward(each.scan, form, stored=each.scan.vector)
-            back = adjoint.backward(each.scan, form, stored=True)
-            how, why = _form(each, form), each.certified(form.chunk)
-            rows.append(("train", f"{how}; {back.doc}", why, _launches(ahead, back)))
-            rows.append(("prefill", how, why, _launches(ahead)))
+            form, how = each.form(DEFAULT_CHUNK), family(each.scan)
+            ahead = how.forward(each.scan, form, stored=each.scan.vector)
+            back = how.backward(each.scan, form, stored=True)
+            said, why = _form(each, form), each.certified(form.chunk)
+            rows.append(("train", f"{said}; {back.doc}", why, _launches(ahead, back)))
+            rows.append(("prefill", said, why, _launches(ahead)))
             rows.append(("decode", "one token, state in place", "any gate", "1"))
         return tuple(rows)
 

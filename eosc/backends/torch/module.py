@@ -9,7 +9,7 @@ from pathlib import Path
 from eosc.backends.text import Library, docstring, render
 from eosc.backends.torch.kernels import Function, print_algorithm
 from eosc.ir.nodes import Algorithm, Array, Per
-from eosc.lowering import adjoint, chunk, token
+from eosc.lowering.family import family
 from eosc.lowering.parts import Form
 from eosc.lowering.scan import Scan
 
@@ -23,10 +23,11 @@ def _runtime() -> Library:
 
 def algorithms(scan: Scan, form: Form) -> dict[str, Algorithm]:
     """The algorithms of a scan that are printed in torch, by use."""
+    how = family(scan)
     return {
-        "forward": chunk.forward(scan, form),
-        "backward": adjoint.backward(scan, form),
-        "step": token.forward(scan),
+        "forward": how.forward(scan, form),
+        "backward": how.backward(scan, form),
+        "step": how.token(scan),
     }
 
 

@@ -13,7 +13,7 @@ from eosc.backends.triton.launch import Kernels, Launcher, print_chunked
 from eosc.backends.triton.split import split
 from eosc.backends.triton.step import print_step
 from eosc.ir.nodes import Algorithm
-from eosc.lowering import adjoint, chunk, token
+from eosc.lowering.family import family
 from eosc.lowering.parts import Form
 from eosc.lowering.scan import Scan
 from eosc.schedule.program import ScanStep
@@ -39,8 +39,8 @@ def algorithms(
     """The chunk algorithms of a scan that are printed in Triton, by use and chunk length."""
     listed = tuple(rows)
     # One pass pays where forming the pairs is cheap; levels are shared out over all chunks.
-    ahead = partial(chunk.forward, stored=scan.vector)
-    back = partial(adjoint.backward, stored=True)
+    ahead = partial(family(scan).forward, stored=scan.vector)
+    back = partial(family(scan).backward, stored=True)
     uses = (
         ("forward", ahead, "outputs" if scan.vector else "forward"),
         ("backward", back, "gradients"),
@@ -66,7 +66,7 @@ def scan_functions(
     found = [
         print_chunked(by_length, f"{name}_{use}", kernels) for use, by_length in printed.items()
     ]
-    found.append(print_step(token.forward(scan), f"{name}_step", kernels))
+    found.append(print_step(family(scan).token(scan), f"{name}_step", kernels))
     return Functions(tuple(kernels.printed.values()), tuple(found))
 
 

@@ -1,0 +1,242 @@
+"""The decay family: one memory K x V, an elementwise decay that separates, one write, one read.
+
+The forms are chosen by certified range alone (KERNELS section 5): the midpoint form is taken for
+the largest diagonal block on which no exponent can overflow, halving covers the rest.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from eosc.algebra.exponent import Certificate, largest_base
+from eosc.algebra.interval import Interval, bound
+from eosc.algebra.scalar import S
+from eosc.algebra.simplify import simplify
+from eosc.algebra.stable import stable_log
+from eosc.diagnostics import NOWHERE, Diagnostic, EosError
+from eosc.ir.build import product, total
+from eosc.ir.nodes import Load, Value, walk
+from eosc.lowering.parts import Form
+from eosc.lowering.scan import Scan, constant_in_time
+from eosc.recurrence.model import Factor, Field, Readout, Recurrence, System
+from eosc.schedule.program import Compute, ScanStep
+from eosc.schedule.prologue import Prologue, as_scalar, as_value, broadcast
+from eosc.schedule.rooms.room import Later, Planned
+from eosc.semantics.terms import NOW, Apply, Dependence, Read, Term
+from eosc.semantics.terms import walk as walk_terms
+
+FUSED = ("identity", "scalar", "diag", "separable")
+"""Structures whose oscillation is a product of elementwise factors over separate axes."""
+
+CHUNKS = (16, 32, 64, 128)
+"""Chunk lengths that a schedule may choose from."""
+
+MAGNITUDE = Fraction(2**20)
+"""Size of operands beside which no decay factor may overflow."""
+
+AT_MOST_ZERO = Interval(-math.inf, Fraction(0), False, False)
+
+
+def plan(system: System, recurrence: Recurrence, numbers: tuple[str, ...]) -> Planned:
+    """The scan of one memory, with what is computed before it.
+
+    Raises:
+        Later: the memory is not of this family.
+        NotFusableError: a prologue cannot be held by a kernel.
+        EosError: E064, when a decay has no stable logarithm.
+    """
+    planned = _Scan(system, recurrence, numbers)
+    return Planned((*planned.computed(), planned.step()), planned.output, tuple(planned.notes))
+
+
+class _Scan:
+    """One memory's scan, assembled."""
+
+    def __init__(self, system: System, recurrence: Recurrence, numbers: tuple[str, ...]) -> None:
+        self.system, self.recurrence = system, recurrence
+        if recurrence.structure.kind not in FUSED or recurrence.structure.detail:
+            raise Later(f"the structure {recurrence.structure}")
+        if recurrence.field is Field.COMPLEX or recurrence.type.complex:
+            raise Later("a complex memory")
+        if recurrence.initial is not None:
+            raise Later(f"an initial value of {recurrence.memory}")
+        self.readout = self._only_readout()
+        self.key, self.value = self._axes()
+        self.prologue = Prologue(system.mixer, (self.key, self.value), numbers)
+        self.scale, self.output = self._output(numbers)
+        self.notes: list[str] = []
+        self.scan = self._assemble()
+
+    def _only_readout(self) -> Readout:
+        """The one linear functional through which the memory is read."""
+        memory = self.recurrence.memory
+        found = [each for each in self.system.readouts if each.memory == memory]
+        if len(found) != 1 or self.system.readout_kind == "nonlinear":
+            raise Later(f"{len(found)} readouts of {memory}")
+        if found[0].shrink is None or found[0].type.complex:
+            raise Later(f"a readout of {memory} without a shrink state")
+        return found[0]
+
+    def _axes(self) -> tuple[str, str]:
+        """The axis that the readout sums over, and the other."""
+        axes, over = self.recurrence.type.axes, self.readout.over
+        if len(axes) != 2 or len(over) != 1 or over[0] not in axes:
+            raise Later(f"a memory with axes {{{', '.join(axes)}}}")
+        return over[0], next(axis for axis in axes if axis != over[0])
+
+    def _output(self, numbers: tuple[str, ...]) -> tuple[Value | None, Term]:
+        """The number that scales the readout, and the output around it."""
+        read = Read(self.readout.name, NOW, type=self.readout.type)
+        factors = _product(self.system.output)
+        others = [each for each in factors if each != read]
+        plain = all(
+            each.type.dependence is Dependence.STATIC and not each.type.axes for each in others
+        )
+        if len(others) != len(factors) - 1 or not plain:
+            return None, self.system.output
+        scale: Value | None = None
+        for each in others:
+            value = self.prologue.value(each)
+            if any(isinstance(each, Load) and each.array not in numbers for each in walk(value)):
+                return None, self.system.output
+            scale = value if scale is None else product(scale, value)
+        return scale, read
+
+    def _assemble(self) -> Scan:
+        writes = self.recurrence.writes
+        if len(writes) != 1 or not writes[0].outer:
+            raise Later("a write that is not one outer product")
+        expand, given = self._sides(writes[0].expand, writes[0].input)
+        assert self.readout.shrink is not None
+        shrink = broadcast(self.prologue.value(self.readout.shrink), (self.key,), time=True)
+        if self.value in shrink.dims:
+            raise Later(f"a shrink state of {self.recurrence.memory} over both of its axes")
+        logs: dict[tuple[str, ...], list[Value]] = {}
+        for factor in self.recurrence.decay:
+            log = self._log(factor)
+            if log is None:
+                continue
+            axes = tuple(name for name in log.dims if name != "i")
+            if axes not in ((), (self.key,), (self.value,)):
+                raise Later(f"a decay over {{{', '.join(axes)}}} that does not separate")
+            logs.setdefault(axes, []).append(log)
+        parts = {axes: total(found) for axes, found in logs.items()}
+        self.bounds = {axes: self._bound(part) for axes, part in parts.items()}
+        used = {load.array for load in self._loads(shrink, expand, given, *parts.values())}
+        if self.scale is not None:
+            used |= {load.array for load in self._loads(self.scale)}
+        operands = tuple(each for name, each in self.prologue.arrays.items() if name in used)
+        learned = tuple(each.name for each in operands if self.prologue.trainable.get(each.name))
+        return Scan(
+            self.recurrence.memory,
+            self.key,
+            self.value,
+            operands,
+            learned,
+            shrink,
+            expand,
+            given,
+            log_scalar=parts.get(()),
+            log_key=parts.get((self.key,)),
+            log_value=parts.get((self.value,)),
+            scale=self.scale,
+            inclusive=self.readout.inclusive,
+            lines=self._lines(),
+        )
+
+    def _lines(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """The lines of the spec behind each prologue: where the names that it reads stand."""
+        write = self.recurrence.writes[0]
+        terms: dict[str, list[Term]] = {"s": [], "e": [write.expand], "x": [write.input]}
+        if self.value in write.expand.type.axes or self.key in write.input.type.axes:
+            terms["e"], terms["x"] = terms["x"], terms["e"]
+        if self.readout.shrink is not None:
+            terms["s"].append(self.readout.shrink)
+        letters = {(): "0", (self.key,): "K", (self.value,): "V"}
+        for factor in self.recurrence.decay:
+            terms.setdefault(f"g{letters.get(factor.axes, '0')}", []).append(factor.value)
+        return tuple((name, self._declared(found)) for name, found in terms.items())
+
+    def _declared(self, terms: list[Term]) -> tuple[int, ...]:
+        names = self.system.mixer.by_name
+        reads = [read for term in terms for read in walk_terms(term) if isinstance(read, Read)]
+        spans = [names[read.name].span for read in reads if read.name in names]
+        return tuple(sorted({span.line for span in spans if span is not None}))
+
+    def _sides(self, expand: Term, given: Term) -> tuple[Value, Value]:
+        """The write's factors, over K and over V, whichever way round the spec has them."""
+        if self.value in expand.type.axes or self.key in given.type.axes:
+            expand, given = given, expand
+        if self.value in expand.type.axes or self.key in given.type.axes:
+            raise Later("a write that is not one outer product")
+        on_key = broadcast(self.prologue.value(expand), (self.key,), time=True)
+        on_value = broadcast(self.prologue.value(given), (self.value,), time=True)
+        return on_key, on_value
+
+    def _log(self, factor: Factor) -> Value | None:
+        """The stable log of a factor, or None where the factor is 1."""
+        if factor.interval.lo == factor.interval.hi == 1:
+            return None
+        static = factor.value.type.dependence is Dependence.STATIC
+        if static and not self.prologue.learned(factor.value):
+            return self.prologue.constant_log(factor.value, factor.interval)
+        fn, args = self.prologue.scalar(factor.value)
+        log = stable_log(fn, {name: self.prologue.range_of(value) for name, value in args})
+        if log is None and static:
+            return self.prologue.constant_log(factor.value, factor.interval)
+        if log is None:
+            raise EosError(
+                Diagnostic(
+                    "E064",
+                    f"the decay of {self.recurrence.memory} has no stable logarithm",
+                    factor.value.span or NOWHERE,
+                    hint="write it as exp(...), sigmoid(...) ** c, a product of decays, "
+                    "or an oscillation operand in (0, 1]",
+                )
+            )
+        scalar: S = simplify(log)
+        return as_value(scalar, dict(args))
+
+    def _bound(self, log: Value) -> Interval:
+        """The certified range of one token's log-decay."""
+        fn, args = as_scalar(log)
+        ranges = {name: self.prologue.range_of(value) for name, value in args}
+        return bound(fn, ranges).intersect(AT_MOST_ZERO) or AT_MOST_ZERO
+
+    def _loads(self, *values: Value) -> list[Load]:
+        return [each for value in values for each in walk(value) if isinstance(each, Load)]
+
+    def computed(self) -> list[Compute]:
+        """What plain tensor code computes for the scan, those that the scan uses."""
+        names = {each.name for each in self.scan.operands}
+        return [each for name, each in self.prologue.hoisted.items() if name in names]
+
+    def step(self) -> ScanStep:
+        """The scan with a certified form for each chunk length."""
+        lowest = min((each.lo for axes, each in self.bounds.items() if axes), default=None)
+        forms: list[Form] = []
+        certificates: list[Certificate] = []
+        for chunk in CHUNKS:
+            certificate = (
+                None if lowest is None else largest_base(lowest, chunk, magnitude=MAGNITUDE)
+            )
+            forms.append(Form(chunk, 1 if certificate is None else certificate.base))
+            if certificate is not None:
+                certificates.append(certificate)
+        arguments = tuple((each.name, each.name) for each in self.scan.operands)
+        self.notes += [
+            f"log-decay over {{{', '.join(axes)}}} in {each} nats a token"
+            + ("" if not constant_in_time(part) else ", constant in time")
+            for (axes, each), (_, part) in zip(self.bounds.items(), self.scan.logs(), strict=False)
+        ]
+        return ScanStep(self.scan, arguments, self.readout.name, tuple(forms), tuple(certificates))
+
+
+def _product(term: Term) -> list[Term]:
+    """The factors of a product; the real part of a real value is that value."""
+    if isinstance(term, Apply) and term.op in ("Re", "identity") and not term.args[0].type.complex:
+        return _product(term.args[0])
+    if isinstance(term, Apply) and term.op == "mul":
+        return [*_product(term.args[0]), *_product(term.args[1])]
+    return [term]

@@ -1,0 +1,25 @@
+"""What a room of the schedule offers: the steps that compute the readouts of one memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eosc.schedule.program import Compute, ScanStep
+from eosc.semantics.terms import Term
+
+
+class Later(Exception):  # noqa: N818
+    """A memory that this room does not take; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One memory, planned.
+
+    steps: in order, the last computes the readout. output: the system's output, less what was
+    moved into the steps. notes: for the explanation.
+    """
+
+    steps: tuple[Compute | ScanStep, ...]
+    output: Term
+    notes: tuple[str, ...] = ()
