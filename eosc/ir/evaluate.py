@@ -308,6 +308,8 @@ class _Walk:
                 index = index // n * n + n - 1
             case "middle":
                 index = index // n * n + n // 2 - 1
+        if point.dim not in times:  # of a block that is the whole chunk, the same for each token
+            return index[:1].reshape([1] * len(times))
         return index.reshape([-1 if name == point.dim else 1 for name in times])
 
     def decay(self, value: Decay) -> Tensor:

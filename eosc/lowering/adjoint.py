@@ -38,7 +38,6 @@ from eosc.ir.nodes import (
     Update,
     Use,
     Value,
-    at,
 )
 from eosc.lowering.chunk import initial_state, segment_ends, states
 from eosc.lowering.cotangent import gradients
@@ -64,6 +63,7 @@ def backward(scan: Scan, form: Form, stored: bool = False) -> Algorithm:
     reverse_ends, reverse_scratch = _reverse_ends(parts)
     carried = Carried("L", (K, V), "end_state", "d_initial_state", invariant="adjoint after it")
     body: list[Statement] = [*parts.lets("s", "e", "x"), _upstream(parts)]
+    body += parts.middles("s", "e", "x", "dy")
     body.append(Let("M", Load("h", dims=(K, V)), "memory before the chunk"))
     launches: tuple[Kernel | SegmentScan, ...] = (*ends, recompute, *reverse_ends)
     if stored:
@@ -103,6 +103,13 @@ def _upstream(parts: Parts) -> Let:
     return Let("dy", Load("dy", dims=("i", parts.V)), "gradient of the output")
 
 
+def _reads(parts: Parts) -> Iterator[Statement]:
+    """Name what the adjoint state is made of."""
+    yield from parts.lets("s")
+    yield _upstream(parts)
+    yield from parts.middles("s", "dy")
+
+
 def _adjoint_states(parts: Parts, carried: Carried) -> Kernel:
     """The adjoint state after each chunk, written to `l`."""
     keep = Store("l", State("L", dims=(parts.K, parts.V)), "adjoint after the chunk")
@@ -111,7 +118,7 @@ def _adjoint_states(parts: Parts, carried: Carried) -> Kernel:
         parts.form.chunk,
         -1,
         (carried,),
-        (keep, *parts.lets("s"), _upstream(parts), _retreat(parts)),
+        (keep, *_reads(parts), _retreat(parts)),
         blocked=(parts.V,),
         doc="the adjoint state after each chunk",
     )
@@ -132,12 +139,8 @@ def yield_all(
 def _retreat(parts: Parts) -> Update:
     """The adjoint state before the chunk, in time."""
     K, V = parts.K, parts.V
-    on_key = parts.decay("K", START, parts.read, ("i",))
-    on_value = parts.decay("0V", START, parts.read, ("i",))
-    s, dy = parts.use("s"), Use("dy", dims=("i", V))
-    left: Value = product(on_key, s, dims=("i", K))
-    right: Value = product(on_value, dy, dims=("i", V))
-    written = parts.scaled(dot(left, right, "i", (K, V)))
+    dy = parts.whole("dy", scalar=True)
+    written = parts.scaled(dot(parts.whole("s"), dy, "i", (K, V)))
     whole = parts.decay("0KV", START, END)
     return Update("L", advance(State("L", dims=(K, V)), whole, written), "decay, and write")
 
@@ -152,7 +155,7 @@ def _reverse_ends(
         parts.form.chunk,
         -1,
         (Carried("L", (K, V), final="end_state", invariant="adjoint from 0"),),
-        (*parts.lets("s"), _upstream(parts), _retreat(parts)),
+        (*_reads(parts), _retreat(parts)),
         blocked=(V,),
         segmented=True,
         doc="what each segment adds to the adjoint state",
@@ -183,7 +186,7 @@ class _Adjoint:
 
     def statements(self) -> Generator[Statement, None, dict[str, Value]]:
         """Name every cotangent; the generator returns them by prologue name."""
-        parts, K, V = self.parts, self.parts.K, self.parts.V
+        parts = self.parts
         gradient: dict[str, list[Value]] = {"s": [], "e": [], "x": []}
         # Outside first: M and L, the largest tiles, are then done with before the levels begin.
         for name, value in (yield from self._outside()).items():
@@ -192,9 +195,14 @@ class _Adjoint:
             for name, value in (yield from self._level(level)).items():
                 gradient[name].append(value)
         found: dict[str, Value] = {}
-        for name, axis in (("s", K), ("e", K), ("x", V)):
-            yield Let(f"d{name}", total(gradient[name]), f"gradient of {name}")
-            found[name] = Use(f"d{name}", dims=("i", axis))
+        for name in ("s", "e", "x"):
+            value, dims = total(gradient[name]), ("i", parts.axis(name))
+            centring = parts.centring(name)
+            if centring is not None:
+                yield Let(f"d{name}_mid", value, f"gradient of {name} about the middle")
+                value = product(centring, Use(f"d{name}_mid", dims=dims), dims=dims)
+            yield Let(f"d{name}", value, f"gradient of {name}")
+            found[name] = Use(f"d{name}", dims=dims)
         yield from self._logs(found)
         return found
 
@@ -202,16 +210,17 @@ class _Adjoint:
         """Pairs of one level: their parts of ds, de, dx and of the log-decay gradients."""
         parts, K, V, tag = self.parts, self.parts.K, self.parts.V, level.name
         factors = {}
-        for name, letter, axis, source in (
-            ("q", "K", K, parts.use("s")),
-            ("k", "K", K, parts.use("e")),
-            ("o", "V", V, Use("dy", dims=("i", V))),
-            ("w", "V", V, parts.use("x")),
+        for name, letter, operand in (
+            ("q", "K", "s"),
+            ("k", "K", "e"),
+            ("o", "V", "dy"),
+            ("w", "V", "x"),
         ):
-            dim = "i" if name in "qo" else "j"
+            dim, axis = "i" if name in "qo" else "j", parts.axis(operand)
             factor = parts.rows(level, letter) if dim == "i" else parts.columns(level, letter)
+            source = parts.centred(operand)
             value: Value = source if dim == "i" else renamed(source, "i", "j")
-            if factor is not None:
+            if factor is not None or parts.centring(operand) is not None:
                 value = rounded(product(factor, value, dims=(dim, axis)))
                 yield Let(f"{name}_{tag}", value)
                 value = Use(f"{name}_{tag}", dims=(dim, axis))
@@ -244,7 +253,9 @@ class _Adjoint:
             pairs = Use(f"pairs_{tag}", dims=("j", "i"))
             self.rows["0"].append(summed(pairs, "j"))
             self.columns["0"].append(renamed(summed(pairs, "i"), "j", "i"))
-        if self.need_key:
+        if self.need_key and parts.framed:
+            self.about_middle = q, renamed(k, "j", "i")
+        elif self.need_key:
             self.rows["K"].append(product(q, ds, dims=("i", K)))
             self.columns["K"].append(renamed(product(k, de, dims=("j", K)), "j", "i"))
         if self.need_value:
@@ -262,28 +273,27 @@ class _Adjoint:
         """Pairs with one end outside the chunk: through the memory M and the adjoint state L."""
         parts, K, V = self.parts, self.parts.K, self.parts.V
         M, L = Use("M", dims=(K, V)), self.adjoint
-        s, e, x, dy = parts.use("s"), parts.use("e"), parts.use("x"), Use("dy", dims=("i", V))
-        before = {c: parts.decay(c, START, parts.read, ("i",)) for c in ("K", "0V", "0K", "V")}
-        after = {c: parts.decay(c, at("i"), END, ("i",)) for c in ("K", "0V", "0K", "V")}
-        ds = dot(product(before["V"], dy, dims=("i", V)), M, V, ("i", K))
-        yield Let("ds_out", parts.scaled(product(before["0K"], ds, dims=("i", K))), "through M")
-        de = dot(product(after["V"], x, dims=("i", V)), L, V, ("i", K))
-        yield Let("de_out", product(after["0K"], de, dims=("i", K)), "through L")
-        dx = dot(product(after["K"], e, dims=("i", K)), L, K, ("i", V))
-        yield Let("dx_out", product(after["0V"], dx, dims=("i", V)), "through L")
+        ds: Value = dot(parts.whole("dy"), M, V, ("i", K))
+        ds = parts.scaled(product(parts.outside("s"), ds, dims=("i", K)))
+        yield Let("ds_out", ds, "through M")
+        de = dot(parts.whole("x"), L, V, ("i", K))
+        yield Let("de_out", product(parts.outside("e"), de, dims=("i", K)), "through L")
+        dx = dot(parts.whole("e"), L, K, ("i", V))
+        yield Let("dx_out", product(parts.outside("x"), dx, dims=("i", V)), "through L")
         self.into: dict[str, Value] = {}
         self.out_of: dict[str, Value] = {}
-        through_m = product(s, Use("ds_out", dims=("i", K)), dims=("i", K))
-        through_l = product(e, Use("de_out", dims=("i", K)), dims=("i", K))
+        through_m = product(parts.centred("s"), Use("ds_out", dims=("i", K)), dims=("i", K))
+        through_l = product(parts.centred("e"), Use("de_out", dims=("i", K)), dims=("i", K))
         if self.need_scalar:
             self.into["0"], self.out_of["0"] = summed(through_m, K), summed(through_l, K)
         if self.need_key:
             self.into["K"], self.out_of["K"] = through_m, through_l
         if self.need_value:
-            y = dot(product(before["K"], s, dims=("i", K)), M, K, ("i", V))
-            y_out = parts.scaled(product(before["0V"], y, dims=("i", V)))
-            self.into["V"] = product(dy, y_out, dims=("i", V))
-            self.out_of["V"] = product(x, Use("dx_out", dims=("i", V)), dims=("i", V))
+            y = dot(parts.whole("s"), M, K, ("i", V))
+            y_out = parts.scaled(product(parts.outside("dy"), y, dims=("i", V)))
+            self.into["V"] = product(parts.centred("dy"), y_out, dims=("i", V))
+            through_l = product(parts.centred("x"), Use("dx_out", dims=("i", V)), dims=("i", V))
+            self.out_of["V"] = through_l
         return {
             "s": Use("ds_out", dims=("i", K)),
             "e": Use("de_out", dims=("i", K)),
@@ -323,6 +333,10 @@ class _Adjoint:
         """
         dims: Dims = ("i", *axes)
         into, out_of = self.into[letter], self.out_of[letter]
+        if letter == "K" and self.parts.framed:
+            q, k = self.about_middle
+            into = product(q, Use("ds_mid", dims=dims), dims=dims)
+            out_of = product(k, Use("de_mid", dims=dims), dims=dims)
         rows, columns = self.rows[letter], self.columns[letter]
         note = "pairs that end in the chunk, less those that leave it from here on"
         if not strict:

@@ -76,7 +76,7 @@ def _one_pass(parts: Parts, final: str) -> Kernel:
         parts.form.chunk,
         1,
         (Carried("M", shape, "start_state", final, invariant="m before the chunk"),),
-        (*parts.lets("s", "e", "x"), *_output(parts, memory), *_advance(parts)),
+        (*_operands(parts), *_output(parts, memory), *_advance(parts)),
         blocked=_blockable(parts.scan),
         doc="y and the final state, with the state on chip",
     )
@@ -91,7 +91,7 @@ def _outputs(parts: Parts) -> Kernel:
         parts.form.chunk,
         1,
         (),
-        (*parts.lets("s", "e", "x"), memory, *_output(parts, Use("M", dims=shape))),
+        (*_operands(parts), memory, *_output(parts, Use("M", dims=shape))),
         blocked=_blockable(parts.scan),
         parallel=True,
         doc="y, chunk by chunk",
@@ -112,7 +112,7 @@ def segment_ends(
             Carried("M", (parts.K, parts.V), final="start_state", invariant="m from 0"),
             *(carried for carried, _, _ in decays),
         ),
-        (*parts.lets("e", "x"), *_advance(parts), *(update for _, update, _ in decays)),
+        (*_writes(parts), *_advance(parts), *(update for _, update, _ in decays)),
         blocked=_blockable(scan),
         segmented=True,
         doc="what each segment adds to the state, and its whole decay",
@@ -137,7 +137,7 @@ def states(scan: Scan, form: Form, final: str | None = None) -> tuple[Kernel, Ar
         form.chunk,
         1,
         (Carried("M", (parts.K, parts.V), "start_state", final, invariant="m before the chunk"),),
-        (keep, *parts.lets("e", "x"), *_advance(parts)),
+        (keep, *_writes(parts), *_advance(parts)),
         blocked=_blockable(scan),
         doc="the memory before each chunk",
     )
@@ -170,6 +170,18 @@ def _segment_decays(parts: Parts, name: str) -> list[tuple[Carried, Update, Arra
     return found
 
 
+def _operands(parts: Parts) -> Iterator[Statement]:
+    """Name all operands."""
+    yield from parts.lets("s", "e", "x")
+    yield from parts.middles("s", "e", "x")
+
+
+def _writes(parts: Parts) -> Iterator[Statement]:
+    """Name the operands that are written."""
+    yield from parts.lets("e", "x")
+    yield from parts.middles("e", "x")
+
+
 def _output(parts: Parts, memory: Value) -> Iterator[Statement]:
     """The output of a chunk: pairs inside it, and the memory before it."""
     K, V = parts.K, parts.V
@@ -180,11 +192,10 @@ def _output(parts: Parts, memory: Value) -> Iterator[Statement]:
         if parts.scan.log_value is None:
             scores.append(score)
             continue
-        column = parts.columns(level, "V")
-        x: Value = renamed(parts.use("x"), "i", "j")
+        column, row = parts.columns(level, "V"), parts.rows(level, "V")
+        x: Value = renamed(parts.centred("x"), "i", "j")
         x = product(column, x, dims=("j", V))
         part: Value = dot(score, x, "j", ("i", V))
-        row = parts.rows(level, "V")
         part = product(row, part, dims=("i", V))
         yield Let(f"y_{level.name}", part, "what those pairs read")
         intra.append(Use(f"y_{level.name}", dims=("i", V)))
@@ -192,13 +203,9 @@ def _output(parts: Parts, memory: Value) -> Iterator[Statement]:
         matrix = Use("A", dims=("i", "j"))
         yield Let("A", total(scores), "scores of the chunk")
         intra.append(dot(matrix, renamed(parts.use("x"), "i", "j"), "j", ("i", V)))
-    row = parts.decay("K", START, parts.read, ("i",))
-    s: Value = parts.use("s")
-    s = product(row, s, dims=("i", K))
-    inter: Value = dot(s, memory, K, ("i", V))
-    outside = parts.decay("0V", START, parts.read, ("i",))
-    inter = product(outside, inter, dims=("i", V))
-    y = parts.scaled(total((inter, *intra)))
+    inter: Value = dot(parts.whole("s"), memory, K, ("i", V))
+    inter = product(parts.outside("dy"), inter, dims=("i", V))
+    y = parts.scaled(product(parts.centring("dy"), total((inter, *intra)), dims=("i", V)))
     yield Store("y", y, "inside the chunk, and from the memory before it")
 
 
@@ -206,8 +213,7 @@ def _scores(parts: Parts, level: Level) -> Generator[Let, None, Value]:
     """Name the masked scores of one level; the generator returns their use."""
     K = parts.K
     row, column = parts.rows(level, "K"), parts.columns(level, "K")
-    s: Value = parts.use("s")
-    e: Value = renamed(parts.use("e"), "i", "j")
+    s, e = parts.centred("s"), renamed(parts.centred("e"), "i", "j")
     s = s if row is None else rounded(product(row, s, dims=("i", K)))
     e = e if column is None else rounded(product(column, e, dims=("j", K)))
     score: Value = dot(s, e, K, ("i", "j"))
@@ -221,15 +227,10 @@ def _scores(parts: Parts, level: Level) -> Generator[Let, None, Value]:
 def _advance(parts: Parts) -> Iterator[Statement]:
     """The memory after the chunk."""
     K, V = parts.K, parts.V
-    on_key = parts.decay("K", at("i"), END, ("i",))
-    on_value = parts.decay("0V", at("i"), END, ("i",))
-    e: Value = parts.use("e")
-    x: Value = parts.use("x")
-    e = product(on_key, e, dims=("i", K))
-    x = product(on_value, x, dims=("i", V))
+    written = dot(parts.whole("e"), parts.whole("x", scalar=True), "i", (K, V))
     memory = State("M", dims=(K, V))
     whole = parts.decay("0KV", START, END)
-    yield Update("M", advance(memory, whole, dot(e, x, "i", (K, V))), "decay, and write")
+    yield Update("M", advance(memory, whole, written), "decay, and write")
 
 
 def _blockable(scan: Scan) -> tuple[str, ...]:

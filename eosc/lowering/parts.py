@@ -129,13 +129,78 @@ class Parts:
             found.append(Level("base", diagonal, split=True, low=middle[0], high=middle[1]))
         return tuple(found)
 
+    @property
+    def framed(self) -> bool:
+        """Whether the middle of the chunk is the one reference of all factors over K and V.
+
+        Operands are then brought there once; what is formed of them is brought on from there.
+        """
+        return self.scan.vector and self.form.base == self.form.chunk > 1
+
+    def axis(self, name: str) -> str:
+        """The axis of an operand: K of s and e, V of x and dy."""
+        return self.K if name in ("s", "e") else self.V
+
+    def centring(self, name: str) -> Value | None:
+        """The decay between the middle of a framed chunk and the tokens of an operand."""
+        if not self.framed:
+            return None
+        if name in ("s", "dy"):
+            return self.decay(self._letter(name), self._middle, self.read, ("i",))
+        return self.decay(self._letter(name), at("i"), self._middle, ("i",))
+
+    def centred(self, name: str) -> Value:
+        """An operand, brought to the middle of a framed chunk by `middles`."""
+        known = self.centring(name) is not None
+        return Use(f"{name}_mid" if known else name, dims=("i", self.axis(name)))
+
+    def middles(self, *names: str) -> Iterator[Let]:
+        """Bring operands to the middle of a framed chunk."""
+        for name in names:
+            decay, dims = self.centring(name), ("i", self.axis(name))
+            if decay is not None:
+                value = product(decay, Use(name, dims=dims), dims=dims)
+                yield Let(f"{name}_mid", value, f"{name} about the middle of the chunk")
+
+    def beyond(self, name: str) -> Value | None:
+        """The decay from where `centred` left an operand to the start (s, dy) or end (e, x)."""
+        here, time = (self._middle, ()) if self.framed else (None, ("i",))
+        if name in ("s", "dy"):
+            return self.decay(self._letter(name), START, here or self.read, time)
+        return self.decay(self._letter(name), here or at("i"), END, time)
+
+    def outside(self, name: str) -> Value | None:
+        """The same with the scalar decay."""
+        reads = name in ("s", "dy")
+        scalar = self.decay("0", *((START, self.read) if reads else (at("i"), END)), ("i",))
+        given = [each for each in (scalar, self.beyond(name)) if each is not None]
+        return product(*given, dims=merge(*(each.dims for each in given))) if given else None
+
+    def whole(self, name: str, scalar: bool = False) -> Value:
+        """An operand with its decay to the start (s, dy) or the end (e, x) of the chunk.
+
+        scalar: with the scalar decay.
+        """
+        decay = self.outside(name) if scalar else self.beyond(name)
+        return product(decay, self.centred(name), dims=("i", self.axis(name)))
+
+    @property
+    def _middle(self) -> Point:
+        return Point("middle", "i", self.form.chunk)
+
+    @staticmethod
+    def _letter(name: str) -> str:
+        return "K" if name in ("s", "e") else "V"
+
     def rows(self, level: Level, letter: str) -> Value | None:
-        """The row factor of a level over K or V: D(low, i]."""
-        return self.decay(letter, level.low, self.read, ("i",)) if level.split else None
+        """The row factor of a level over K or V, D(low, i], beside what `centred` has."""
+        split = level.split and not self.framed
+        return self.decay(letter, level.low, self.read, ("i",)) if split else None
 
     def columns(self, level: Level, letter: str) -> Value | None:
-        """The column factor of a level over K or V: D(j, high]."""
-        return self.decay(letter, at("j"), level.high, ("j",)) if level.split else None
+        """The column factor of a level over K or V, D(j, high], beside what `centred` has."""
+        split = level.split and not self.framed
+        return self.decay(letter, at("j"), level.high, ("j",)) if split else None
 
     def pair(self, dims: Dims) -> Value | None:
         """The scalar decay of each pair times the scale, or None where both are 1."""

@@ -38,8 +38,7 @@ class Decays:
         dims = (dim, *features) if dim else features
         low, high = value.low, value.high
         if not own:
-            table = self._table(log, "prefix", self._chunk)
-            return Text(f"{table}[:, :, :, -1]", features)
+            return self._of_chunk(log, low, high, features)
         if "middle" in (low.kind, high.kind):
             return self._midpoint(log, value, domain, dims)
         if low.kind in ("start", "opening"):
@@ -50,6 +49,30 @@ class Decays:
         else:
             raise NotPrintableError(f"no table holds D({low}, {high}]")
         return self._moves.between(Text(self._table(log, kind, size), dims), FULL, domain, dims)
+
+    def _of_chunk(self, log: str, low: Point, high: Point, features: Dims) -> Text:
+        """The decay of a chunk, or of one of its halves."""
+        if self._middle != self._chunk:
+            table = self._table(log, "prefix", self._chunk)
+            return Text(f"{table}[:, :, :, -1]", features)
+        first, second = (self._half_of_chunk(log, which) for which in (0, 1))
+        if high.kind == "middle":
+            return Text(first, features)
+        if low.kind == "middle":
+            return Text(second, features)
+        return Text(f"{first} * {second}", features, bare=False)
+
+    def _half_of_chunk(self, log: str, which: int) -> str:
+        """The variable of the decay of the first or the second half of the chunk."""
+        key = (log, f"half {which}", self._chunk)
+        if key not in self._tables:
+            self._writer.used.add("_half")
+            name = self._names.fresh(f"half{which}_{log}")
+            text = self._writer.call("_half_decay", log, self._chunk, which)
+            note = f"decay of the {'second' if which else 'first'} half of the chunk"
+            self._writer.line(f"{name} = {text}[:, :, :, 0, 0]", note)
+            self._tables[key] = name
+        return self._tables[key]
 
     def _pairs(self, value: Decay, log: str, domain: Domain, own: Dims, features: Dims) -> Text:
         low, high = value.low, value.high

@@ -62,6 +62,8 @@ class Decays(Lines):
         for point in (value.high, value.low):
             if point.kind in ("start", "end"):
                 ends.append("-1" if point.kind == "start" else "(tl.minimum(rest, C) - 1)")
+            elif point.kind == "middle" and not times:
+                ends.append(str(point.size // 2 - 1))
             else:
                 ends.append(self.frame.spread(f"({self._position(point)})", point.dim, times))
         count = f"({ends[0]} - {ends[1]})"
@@ -112,6 +114,11 @@ class Decays(Lines):
         dims = (*(dim for dim in value.dims if dim in TIME), *features)
         if value.low.kind == "start" and value.high.kind == "end":
             text = f"tl.exp2(tl.sum({log.text}, 0) * {LOG2E})"
+            return Tile(self.once("decay", text, features, self._range(value)), features)
+        if len(dims) == len(features):
+            kept = "<=" if value.high.kind == "middle" else ">"
+            half = f"(token {kept} {(value.low.size or value.high.size) // 2 - 1})[:, None]"
+            text = f"tl.exp2(tl.sum(tl.where({half}, {log.text}, 0.0), 0) * {LOG2E})"
             return Tile(self.once("decay", text, features, self._range(value)), features)
         low, high, signed = self._ends(value)
         pattern = self.call("_between" if signed else "_within", low, high)

@@ -86,11 +86,15 @@ class Place:
 
 @dataclass(slots=True)
 class Walk:
-    """The chunk (low, high] that is read. free: whether a reading took blocks for the chunk."""
+    """The chunk (low, high] that is read, with the last valid token of its first half.
+
+    free: whether a reading took blocks for the chunk.
+    """
 
     low: Time
     high: Time
     chunk: int
+    middle: Time
     free: bool = False
 
     def point(self, place: Place, kind: Kind, size: int) -> Time:
@@ -100,6 +104,8 @@ class Walk:
         if place.paired:
             raise Unreadable(f"the {kind} of {size} tokens of a token in a pair")
         if kind == "middle":
+            if size == self.chunk:
+                return self.middle
             if place.chain is not None:
                 return place.chain.point(kind, size)
             self.free = True

@@ -22,7 +22,7 @@ from eosc.prove.algorithms.reading import Meaning, Reader, Scope
 from eosc.prove.algorithms.scalars import Unreadable, shallow
 from eosc.prove.formula import ONE, TIME, ZERO, Definition, Formula, Symbol, Time, shifted
 
-LOW, HIGH = {"B": 1}, {"E": 1}
+LOW, MIDDLE, HIGH = {"B": 1}, {"D": 1}, {"E": 1}
 """The ends of the stretch."""
 
 _NOT_POSITIVE = (None, "0", False, False)
@@ -106,7 +106,7 @@ class Recurrence:
     def value(self, value: Value, time: Time, indices: tuple[str, ...]) -> Formula:
         """A prologue over the raw operands, at a token."""
         arrays = {each.name: each for each in self.scan.operands}
-        reader = Reader(arrays, Walk(LOW, HIGH, 1), timed=True)
+        reader = Reader(arrays, Walk(LOW, HIGH, 1, LOW), timed=True)
         features = (axis for axis in value.dims if axis != "i")
         here = Here({"i": Place(time)}, dict(zip(features, indices, strict=True)))
         return reader.read(value, here, Scope(loads=self.raw))

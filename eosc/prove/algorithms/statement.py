@@ -38,6 +38,7 @@ from eosc.prove.algorithms.reading import Blockwise, Meaning, Reader, Scope
 from eosc.prove.algorithms.recurrence import (
     HIGH,
     LOW,
+    MIDDLE,
     Bounds,
     Recurrence,
     array_meaning,
@@ -145,7 +146,7 @@ class _Statement:
             tuple(recurrence.symbols.values()),
             tuple(recurrence.definitions.values()),
             tuple(self.goals),
-            facts=(({}, LOW), (LOW, HIGH)),
+            facts=(({}, LOW), (LOW, MIDDLE), (MIDDLE, HIGH)),
         )
 
     def gradient(self) -> Gradient:
@@ -188,7 +189,8 @@ class _Statement:
     def body(self, kernel: Kernel) -> _Body:
         token = kernel.chunk == 1
         low, high = (shifted(TOKEN, -1), TOKEN) if token else (LOW, HIGH)
-        reader = Reader(self.arrays, Walk(low, high, kernel.chunk), timed=not token)
+        walk = Walk(low, high, kernel.chunk, low if token else MIDDLE)
+        reader = Reader(self.arrays, walk, timed=not token)
         loads: dict[str, Meaning] = {}
         for each in self.algorithm.inputs:
             if each.per in (Per.TOKEN, Per.HEAD, Per.CALL):

@@ -13,10 +13,8 @@ from typing import Any
 
 from eosc.lowering.scan import Scan
 from eosc.prove import formula
-from eosc.prove.algorithms.recurrence import HIGH, LOW, Recurrence
-from eosc.prove.formula import ONE, ZERO, Definition, Equation, Formula, Problem, Symbol, Time
-
-MIDDLE: Time = {"D": 1}
+from eosc.prove.algorithms.recurrence import HIGH, LOW, MIDDLE, Recurrence
+from eosc.prove.formula import ONE, ZERO, Definition, Equation, Formula, Problem, Symbol
 
 
 def prove_summary(scan: Scan) -> tuple[Problem, list[dict[str, Any]]]:
