@@ -24,7 +24,7 @@ from eosc.prove.algorithms.recurrence import Bounds
 from eosc.prove.algorithms.scalars import Unreadable
 from eosc.prove.bounds import Unsafe
 from eosc.prove.bounds import check as check_exponents
-from eosc.prove.kernel import Rejected, check
+from eosc.prove.checker import Rejected, check
 from eosc.schedule.program import Program, ScanStep
 from eosc.schedule.rooms.decay import MAGNITUDE
 from eosc.schedule.table import rows_of

@@ -303,7 +303,7 @@ def _kernel(problem: Any, proof: Any) -> tuple[tuple[str, ...], int, tuple[str, 
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump({"problem": problem, "proof": proof}, file)
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "eosc.prove.kernel", "--json", name],
+            [sys.executable, "-P", "-m", "eosc.prove.checker", "--json", name],
             env={**os.environ, "PYTHONPATH": str(root), "PYTHONHASHSEED": "0"},
             capture_output=True,
             text=True,

@@ -17,7 +17,7 @@ from eosc.prove.formula import Problem
 from eosc.semantics.theorems import Claim, Theorem
 
 if TYPE_CHECKING:
-    from eosc.prove.kernel import Checked
+    from eosc.prove.checker import Checked
     from eosc.prove.refute import Witness
     from eosc.prove.search import Candidate
 

@@ -8,8 +8,8 @@ from eosc.algebra.scalar import Arg, fn
 from eosc.ir.nodes import Algorithm, Array, Load, Map, Per, Value
 from eosc.lowering.scan import Scan
 from eosc.prove.algorithms.proof import prove_algorithm
+from eosc.prove.checker import Checked, check
 from eosc.prove.formula import as_json
-from eosc.prove.kernel import Checked, check
 
 
 def load(name: str, *axes: str, per: Per = Per.TOKEN) -> Load:

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from eosc.prove.checker import Rejected, check
 from eosc.prove.engine import Verdict, settle
 from eosc.prove.formula import as_json
-from eosc.prove.kernel import Rejected, check
 from eosc.prove.reading import statements
 from eosc.prove.second import Separated, evaluate
 from eosc.resources import zoo_folder

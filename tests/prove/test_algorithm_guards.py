@@ -31,7 +31,7 @@ from eosc.lowering.parts import Form
 from eosc.lowering.scan import Scan
 from eosc.prove.algorithms import reading, statement
 from eosc.prove.algorithms.scalars import Unreadable
-from eosc.prove.kernel import Rejected
+from eosc.prove.checker import Rejected
 from tests.prove.scans import proved, scan_of
 
 

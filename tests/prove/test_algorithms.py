@@ -35,8 +35,8 @@ from eosc.lowering.parts import Form
 from eosc.lowering.scan import Scan
 from eosc.prove.algorithms.proof import prove_algorithm
 from eosc.prove.algorithms.scalars import Unreadable
+from eosc.prove.checker import Rejected
 from eosc.prove.formula import Equation, Formula, Problem, as_json
-from eosc.prove.kernel import Rejected
 from tests.prove.scans import proved, scan_of
 
 DECAYS = ("", "0", "K", "V", "KV", "0K", "0V", "0KV", "c", "cK")

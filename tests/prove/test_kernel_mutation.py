@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from eosc.prove.checker import Rejected, ranges
+from eosc.prove.checker.conditions import Conditions
 from eosc.prove.formula import ZERO, Equation, moment, over
-from eosc.prove.kernel import Rejected, normal, reading, rules, signs
-from eosc.prove.kernel.normal import Algebra, Poly
+from eosc.prove.kernel import atoms, reading, rules
+from eosc.prove.kernel.atoms import Poly
+from eosc.prove.kernel.normal import Algebra
 from eosc.prove.kernel.reading import Reader
 from eosc.prove.kernel.rules import Checker
 from tests.prove.test_kernel import ORDER, STATE, Chunk, K, T, statement
@@ -161,30 +164,31 @@ def clearing_under_the_sum(algebra: Algebra, group: Poly) -> bool:
     found: Poly = {}
     for (bounds, powers), count in group.items():
         kept = tuple((a, e) for a, e in powers if algebra.nodes[a].kind != "inv")
-        normal.gather(found, {algebra.canonical(bounds, kept): count})
+        atoms.gather(found, {algebra.canonical(bounds, kept): count})
     return not found
 
 
 GUARDS: list[tuple[str, Any, str, Any, Callable[[], Chunk]]] = [
     (
         "capture",
-        normal,
-        "_bound",
+        atoms,
+        "bound_name",
         lambda height, place: -(257 + place),
         an_inner_sum_reads_the_outer_variable,
     ),
     ("empty range", Reader, "check_range", nothing, an_empty_range_holds_a_term),
     ("range order", reading, "follows", yes, a_sum_runs_backwards),
-    ("positivity", Reader, "judge", nothing, a_square_root_of_a_square_is_the_number),
+    ("positivity", Reader, "need", nothing, a_square_root_of_a_square_is_the_number),
     (
         "positivity of factors",
-        Reader,
-        "judge",
+        Conditions,
+        "_factors_positive",
         nothing,
         the_logarithm_of_a_product_splits_for_negative_factors,
     ),
-    ("division", Reader, "_record", nothing, zero_over_zero_is_one),
-    ("signs", signs, "satisfies", yes, a_sign_change_has_a_sign),
+    ("division", Reader, "need", nothing, zero_over_zero_is_one),
+    ("conditions", Conditions, "_keep", nothing, zero_over_zero_is_one),
+    ("signs", ranges, "satisfies", yes, a_sign_change_has_a_sign),
     ("ill-founded recursion", rules, "check_nearer", nothing, a_number_is_one_more_than_itself),
     ("base case", Checker, "_base", nothing, a_recurrence_never_leaves_a_value_it_never_had),
     ("start of a closed form", Reader, "from_start", yes, a_recurrence_is_known_before_its_start),

@@ -13,8 +13,8 @@ from eosc.ir.nodes import Load, Map, Value
 from eosc.pipeline import PIPELINE
 from eosc.prove.algorithms.program import prove_program
 from eosc.prove.algorithms.summary import prove_summary
+from eosc.prove.checker import Checked, Rejected, check
 from eosc.prove.formula import as_json
-from eosc.prove.kernel import Checked, Rejected, check
 from eosc.schedule.program import Program, ScanStep
 from eosc.testing import zoo
 from tests.prove.scans import scan_of

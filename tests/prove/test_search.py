@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import pytest
 
+from eosc.prove.checker import check
 from eosc.prove.formula import Equation, Problem, as_json, at, number
-from eosc.prove.kernel import check
 from eosc.prove.search import Found, Missed, Saturated, prove, saturated, search
 from eosc.prove.search.multipliers import rules, uses
 from eosc.prove.search.ratios import quotient, telescoping

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from eosc.prove.checker import Checked, Rejected, check
 from eosc.prove.formula import Problem, as_json
-from eosc.prove.kernel import Checked, Rejected, check
 from eosc.prove.reading import statements
 from eosc.prove.search import Found, prove
 from eosc.prove.statements import Unstated, state

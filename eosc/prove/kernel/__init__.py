@@ -1,7 +1,6 @@
-"""The trusted checker: a problem and a proof in, what was proved out. Standard library only."""
+"""The trusted kernel: is this a proof? Standard library only, and nothing of eosc."""
 
-from .normal import Rejected
-from .reading import Condition
-from .rules import Checked, Obligation, check
+from .atoms import Rejected
+from .rules import Checker, check
 
-__all__ = ["Checked", "Condition", "Obligation", "Rejected", "check"]
+__all__ = ["Checker", "Rejected", "check"]

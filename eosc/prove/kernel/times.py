@@ -16,34 +16,23 @@ REACH = 7  # facts that one inequality may combine
 WIDTH = 500  # sums of facts that are tried
 
 
-def tidy(parts: Mapping[int, int]) -> Time:
-    """The time with these coefficients."""
-    return tuple(sorted((v, c) for v, c in parts.items() if c))
-
-
-def constant(value: int) -> Time:
-    """A fixed time."""
-    return ((CONSTANT, value),) if value else ()
-
-
 def plus(left: Time, right: Time, times: int = 1) -> Time:
     """The sum left + times * right."""
     parts = dict(left)
     for variable, count in right:
         parts[variable] = parts.get(variable, 0) + times * count
-    return tidy(parts)
+    return tuple(sorted((v, c) for v, c in parts.items() if c))
 
 
 def later(time: Time, count: int) -> Time:
     """The time `count` steps later."""
-    return plus(time, constant(count))
+    return plus(time, ((CONSTANT, count),))
 
 
 def split(time: Time) -> tuple[Time, int]:
     """The variable part and the constant."""
-    parts = dict(time)
-    count = parts.pop(CONSTANT, 0)
-    return tidy(parts), count
+    count = dict(time).get(CONSTANT, 0)
+    return later(time, -count), count
 
 
 def variables(time: Time) -> Iterable[int]:
@@ -51,7 +40,7 @@ def variables(time: Time) -> Iterable[int]:
     return (variable for variable, _ in time if variable != CONSTANT)
 
 
-def substitute(time: Time, values: Mapping[int, Time]) -> Time:
+def moved(time: Time, values: Mapping[int, Time]) -> Time:
     """The time with variables replaced by times."""
     found: Time = ()
     for variable, count in time:
@@ -69,14 +58,11 @@ def follows(facts: Facts, claim: Time) -> bool:
         tried, fresh = fresh, []
         for here in tried:
             rest, count = split(here)
-            if not rest:
-                if count >= 0:
-                    return True
-                continue
-            variable, wanted = rest[0]
-            for fact in facts:
+            if not rest and count >= 0:
+                return True
+            for fact in facts if rest else ():
                 less = plus(here, fact, -1)
-                helps = dict(fact).get(variable, 0) * wanted > 0
+                helps = dict(fact).get(rest[0][0], 0) * rest[0][1] > 0
                 if helps and less not in seen and len(seen) < WIDTH:
                     seen.add(less)
                     fresh.append(less)

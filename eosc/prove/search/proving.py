@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from eosc.prove.checker import Checked, Rejected, check
 from eosc.prove.formula import ZERO, Equation, Problem, as_json
-from eosc.prove.kernel import Checked, Rejected, check
 from eosc.prove.search.proposing import search
 from eosc.prove.search.relations import Claim
 from eosc.prove.search.steps import Candidate, candidate

@@ -1,10 +1,10 @@
-"""`python -m eosc.prove.kernel [--json] FILE`: check {"problem", "proof"} by itself."""
+"""`python -m eosc.prove.checker [--json] FILE`: check {"problem", "proof"} by itself."""
 
 import json
 import sys
 from pathlib import Path
 
-from . import Rejected, check
+from eosc.prove.checker import Rejected, check
 
 LIMIT = 8_000_000  # bytes
 
@@ -14,7 +14,7 @@ def main(arguments: list[str]) -> int:
     as_json = arguments[:1] == ["--json"]
     arguments = arguments[as_json:]
     if len(arguments) != 1:
-        print("usage: python -m eosc.prove.kernel [--json] FILE", file=sys.stderr)
+        print("usage: python -m eosc.prove.checker [--json] FILE", file=sys.stderr)
         return 2
     try:
         path = Path(arguments[0])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .normal import Algebra, Node, Poly, Term, innermost_first
-from .times import CONSTANT, Time
+from eosc.prove.kernel.atoms import Node, Poly, Term
+from eosc.prove.kernel.normal import Algebra, innermost_first
+from eosc.prove.kernel.times import CONSTANT, Time
 
 LIMIT = 20  # terms of a sum that are printed
 
@@ -52,7 +53,7 @@ def _time(time: Time, names: Mapping[int, str]) -> dict[str, int]:
 def _powered(algebra: Algebra, atom: int, exponent: Any, names: Mapping[int, str]) -> Any:
     node = algebra.nodes[atom]
     if node.kind == "E":
-        return _exponential(algebra, algebra.exponent(atom), exponent, names)
+        return _exponential(algebra, next(iter(algebra.inside(atom))), exponent, names)
     if node.kind == "inv":
         return ["power", as_formula(algebra, algebra.inside(atom), names), str(-exponent)]
     form = _atom(algebra, node, names)
