@@ -53,14 +53,20 @@ def docstring(text: str, indent: int = 0) -> str:
 
 
 class Library:
-    """The functions of a module of ours, as text to be copied into emitted code."""
+    """The functions of modules of ours, as text to be copied into emitted code.
 
-    def __init__(self, path: Path) -> None:
-        source = path.read_text(encoding="utf-8")
+    Modules come in the order in which they import from each other.
+    """
+
+    def __init__(self, *paths: Path) -> None:
         self._texts: dict[str, str] = {}
         self._calls: dict[str, tuple[str, ...]] = {}
+        for path in paths:
+            self._read(path.read_text(encoding="utf-8"))
+
+    def _read(self, source: str) -> None:
         nodes = [n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
-        names = {node.name for node in nodes}
+        names = {*self._texts, *(node.name for node in nodes)}
         lines = source.splitlines()
         for node in nodes:
             first = min([node.lineno, *(each.lineno for each in node.decorator_list)])

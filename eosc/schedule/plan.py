@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from eosc.recurrence.model import System
-from eosc.schedule.program import Compute, Program, ScanStep
+from eosc.schedule.program import Program, Step
 from eosc.schedule.prologue import SCALE, NotFusableError
 from eosc.schedule.rooms import planned
+from eosc.schedule.rooms.convolution import convolutions
 from eosc.schedule.rooms.room import Later
 
 
@@ -18,10 +19,12 @@ def plan(system: System, numbers: tuple[str, ...] = ()) -> Program:
     Raises:
         EosError: E064, when a decay has no stable logarithm.
     """
-    steps: list[Compute | ScanStep] = []
+    steps: list[Step] = []
     notes: list[str] = []
     output = system.output
     try:
+        if system.sums and not system.recurrences:
+            return Program(system.mixer, system, convolutions(system), system.output)
         if system.histories:
             raise Later(f"the history sum {system.histories[0]}")
         if len(system.recurrences) != 1:

@@ -9,12 +9,14 @@ fused lowering yet, the whole mixer is a token recurrence instead (`scans` is em
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from eosc.algebra.exponent import Certificate
 from eosc.ir.nodes import Algorithm
 from eosc.lowering.family import family
 from eosc.lowering.parts import Form
 from eosc.lowering.scan import Scan
+from eosc.recurrence.convolution import Convolution
 from eosc.recurrence.model import System
 from eosc.semantics.model import Mixer
 from eosc.semantics.terms import Term
@@ -65,6 +67,45 @@ class ScanStep:
 
 
 @dataclass(frozen=True, slots=True)
+class ConvStep:
+    """A sum over the past as a convolution, by taps, by dots or by spectra as its lengths say.
+
+    result: the state (or output) whose definition holds it, as tensor code computes it anyway.
+    """
+
+    result: str
+    convolution: Convolution
+
+
+@dataclass(frozen=True, slots=True)
+class InvariantStep:
+    """A memory whose oscillation is constant in time, without a walk over tokens.
+
+        m[t] = oscillation(m[t-1]) + expand * input[t]      y[t] = sum over key of shrink * m[t]
+
+    key: the axis that the readout sums over, and that a dense oscillation mixes; empty where the
+        memory itself is the result. factors: of an elementwise oscillation. matrix: of a dense one,
+        over the key and its primed copy. expand, shrink: constant in time; 1 where None.
+    result: the readout, or the memory. real: the readout's real part is all that is read.
+    inclusive: reads m[t], else m[t-1].
+    """
+
+    memory: str
+    key: str
+    factors: tuple[Term, ...]
+    matrix: Term | None
+    input: Term
+    expand: Term | None
+    shrink: Term | None
+    result: str
+    real: bool
+    inclusive: bool
+
+
+Step: TypeAlias = Compute | ScanStep | ConvStep | InvariantStep
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """A mixer as steps, then its output.
 
@@ -75,7 +116,7 @@ class Program:
 
     mixer: Mixer
     system: System
-    steps: tuple[Compute | ScanStep, ...]
+    steps: tuple[Step, ...]
     output: Term
     fallback: str = ""
     notes: tuple[str, ...] = field(default=())
@@ -87,13 +128,13 @@ class Program:
 
     def describe(self) -> tuple[tuple[str, str, str, str], ...]:
         """Rows of use (train, prefill, decode), algorithm, certified range, launches."""
-        if not self.scans:
+        if self.fallback:
             why = f"no fused lowering yet for {self.fallback}"
             return tuple(
                 (use, "token recurrence in PyTorch", why, "one step a token")
                 for use in ("train", "prefill", "decode")
             )
-        rows = []
+        rows = [row for each in self.steps for row in constant_rows(each)]
         for each in self.scans:
             form, how = each.form(DEFAULT_CHUNK), family(each.scan)
             ahead = how.forward(each.scan, form, stored=each.scan.vector)
@@ -103,6 +144,46 @@ class Program:
             rows.append(("prefill", said, why, _launches(ahead)))
             rows.append(("decode", "one token, state in place", "any gate", "1"))
         return tuple(rows)
+
+
+FEW = 16
+"""Taps or steps up to which a sum over the past is cheaper as written than by spectra."""
+
+
+def constant_rows(step: Step) -> tuple[tuple[str, str, str, str], ...]:
+    """The rows of a step that is constant in time; none of the others."""
+    if isinstance(step, ConvStep):
+        return _convolution_rows(step)
+    if not isinstance(step, InvariantStep):
+        return ()
+    exact = "powers in double precision, by squaring: zero and one are exact"
+    if step.shrink is None and step.result == step.memory:
+        many = "states of all tokens by steps of 1, 2, 4, ... tokens"
+        return (
+            ("train", f"{many}; the same in reverse time", exact, "log2(T) passes"),
+            ("prefill", many, exact, "log2(T) passes"),
+            ("decode", "the recurrence", "any decay", "one step a token"),
+        )
+    kind = "dense" if step.matrix is not None else "diagonal"
+    many = f"{kind} powers in two digits make the kernel, which spectra convolve"
+    return (
+        ("train", f"{many}; correlations back", exact, f"from {FEW} tokens on"),
+        ("prefill", f"{many}; last memory by a tree over blocks", exact, f"from {FEW} tokens on"),
+        ("decode", "the recurrence", "any decay", f"below {FEW} tokens, one step a token"),
+    )
+
+
+def _convolution_rows(step: ConvStep) -> tuple[tuple[str, str, str, str], ...]:
+    ends = step.convolution.width is not None or step.convolution.finite is not None
+    direct = f"sum over the taps ({FEW} at most)"
+    spectral = f"spectra of the signal and of the kernel (more than {FEW} taps)"
+    many = f"{direct}, or {spectral}" if ends else spectral
+    past = "the taps' reach" if ends else "every past token"
+    return (
+        ("train", f"{many}; correlations back", "any kernel", "3 transforms, 4 back"),
+        ("prefill", many, "any kernel", "3 transforms"),
+        ("decode", f"one dot with {past}", "any kernel", f"below {FEW} tokens"),
+    )
 
 
 def _launches(*algorithms: Algorithm) -> str:

@@ -205,7 +205,17 @@ def compare(
     cuts: tuple[int, ...] | None = None,
 ) -> None:
     """Output, final state, and the gradients of every operand and of the initial state."""
-    spec, called = FUSED[name], sizes(FUSED[name]) | SIZES
+    compare_operator(FUSED[name], getattr(package, name), given, cuts)
+
+
+def compare_operator(
+    spec: Mixer,
+    operator: Run,
+    given: Mapping[str, Tensor],
+    cuts: tuple[int, ...] | None = None,
+) -> None:
+    """The same of any mixer and its operator."""
+    called = sizes(spec) | SIZES
     N = B if cuts is None else len(cuts) - 1
     before = sample(spec, N, PREFIX, H, called, logs=True)
     for key, value in given.items():
@@ -220,7 +230,6 @@ def compare(
     want = evaluate(
         spec, operands, sizes=called, logs=True, initial_state=initial, cu_seqlens=bounds
     )
-    operator = getattr(package, name)
     y, state = operator(
         *operands.values(),
         initial_state=tuple(initial.values()),

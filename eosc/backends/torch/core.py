@@ -30,7 +30,8 @@ class Core(ABC):
     """What the rules of terms need.
 
     heads: text of the size of the head dimension. rules: the rule of each kind of term.
-    lasts: of a state, the variable that holds its last value.
+    lasts: of a state, the variable that holds its last value. kept: what holds terms that are not
+    the mixer's own, since values are known by the identity of their terms.
 
     Args:
         mixer: the elaborated mixer.
@@ -50,6 +51,7 @@ class Core(ABC):
         self.order = {axis.name: n for n, axis in enumerate(mixer.axes)}
         self.states = _states(mixer)
         self.lasts: dict[str, str] = {}
+        self.kept: list[object] = []
         self._uses: dict[int, int] = {}
         self._count_uses()
 

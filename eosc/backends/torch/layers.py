@@ -37,7 +37,7 @@ def _libraries() -> tuple[Library, Library]:
     here = Path(__file__)
     return (
         Library(here.with_name("layer_runtime.py")),
-        Library(here.with_name("sequence_runtime.py")),
+        Library(here.with_name("sequence_runtime.py"), here.with_name("convolution_runtime.py")),
     )
 
 
@@ -436,7 +436,7 @@ class _Printer:
             imports=[
                 *(["import math"] if uses_math else []),
                 *([f"from collections.abc import {', '.join(abstract)}"] if abstract else []),
-                "from typing import NamedTuple",
+                f"from typing import {'Any, ' if ': Any' in joined else ''}NamedTuple",
             ],
             runtime=runtime,
             class_name=class_name(self.name),

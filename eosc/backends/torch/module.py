@@ -87,6 +87,7 @@ def _rendered(
     names = [name for name in ("Callable", "Sequence") if f"{name}[" in used]
     imports = ["import math"] if "math." in used else []
     imports += [f"from collections.abc import {', '.join(names)}"] if names else []
+    imports += ["from typing import Any"] if ": Any" in used else []
     context = [
         {
             "name": each.name,
@@ -109,7 +110,8 @@ def _rendered(
 
 @cache
 def _sequence_runtime() -> Library:
-    return Library(Path(__file__).with_name("sequence_runtime.py"))
+    here = Path(__file__)
+    return Library(here.with_name("sequence_runtime.py"), here.with_name("convolution_runtime.py"))
 
 
 def render_sequences(

@@ -32,7 +32,7 @@ def _libraries() -> tuple[Library, Library]:
     here = Path(__file__)
     return (
         Library(here.with_name("op_runtime.py")),
-        Library(here.with_name("sequence_runtime.py")),
+        Library(here.with_name("sequence_runtime.py"), here.with_name("convolution_runtime.py")),
     )
 
 
@@ -97,7 +97,8 @@ def _imports(runtime: tuple[str, ...], scans: bool, triton: bool) -> list[str]:
     if abstract:
         found.append(f"from collections.abc import {', '.join(abstract)}")
     found += ["from types import ModuleType"] if scans else []
-    found.append("from typing import Any, NamedTuple" if scans else "from typing import NamedTuple")
+    named = scans or ": Any" in text
+    found.append("from typing import Any, NamedTuple" if named else "from typing import NamedTuple")
     return found
 
 
@@ -157,14 +158,14 @@ class _Printer:
             "count": len(self.sequence.states),
             "loops": self.sequence.loops,
             "kinds": repr(kinds),
-            "numbers": "".join(f"{each}, " for each in self.numbers),
+            "numbers": "".join(f"{each}, " for each in self._settings("output_final_state")),
             "run": self.sequence.function.name,
             "unbounded": self._unbounded(),
             "direct": scan_name(direct) if direct else "",
             "direct_arguments": ", ".join(self._direct_arguments(direct)) if direct else "",
             "direct_defaults": self._direct_defaults() if direct else [],
-            "given": self._given("*operands", "*states", "cu_seqlens"),
-            "step_given": self._given(", ".join(moved), "*held", "None"),
+            "given": self._given("*operands", "output_final_state", "*states", "cu_seqlens"),
+            "step_given": self._given(", ".join(moved), "True", "*held", "None"),
         }
 
     def _unbounded(self) -> str:
@@ -174,9 +175,13 @@ class _Printer:
         call = f"{self.name}(..., initial_state=state, output_final_state=True)"
         return repr(f"{self.name} keeps every past token: call {call} for each token")
 
-    def _given(self, operands: str, states: str, packed: str) -> str:
+    def _settings(self, wanted: str) -> list[str]:
+        """What the function takes between operands and states."""
+        return [*self.numbers, *([wanted] if self.sequence.lazy else [])]
+
+    def _given(self, operands: str, wanted: str, states: str, packed: str) -> str:
         """The arguments of the function over whole sequences."""
-        given = [operands, *self.numbers, states]
+        given = [operands, *self._settings(wanted), states]
         return ", ".join(given if self.sequence.loops else [*given, packed])
 
     def _listed(self) -> list[tuple[str, Operand]]:

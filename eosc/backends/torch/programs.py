@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eosc.backends.naming import Names
+from eosc.backends.torch.invariants import invariant
 from eosc.backends.torch.kernels import Function
 from eosc.backends.torch.scopes import Val
 from eosc.backends.torch.sequences import Sequences
 from eosc.backends.torch.texts import NotPrintableError
 from eosc.ir.nodes import Per
 from eosc.recurrence.operands import State, crossing, learned_kernels, static_number
-from eosc.schedule.program import Compute, Program, ScanStep
+from eosc.schedule.program import Compute, InvariantStep, Program, ScanStep
 from eosc.semantics.model import Declaration, Kind, Mixer
 from eosc.semantics.terms import Dependence, Number, Type
 
@@ -59,7 +60,8 @@ class Sequence:
 
     numbers: keyword arguments that are numbers. states: of each state, its name and dimensions.
     loops: whether packed sequences are run one by one. defaults: of each number, the text of its
-        default. sizes: of each axis that an operand shows, the variable that holds its size.
+        default. sizes: of each axis that an operand shows, the variable that holds its size. lazy:
+        whether it is told if the states behind are wanted.
     """
 
     function: Function
@@ -69,6 +71,7 @@ class Sequence:
     loops: bool
     defaults: tuple[tuple[str, str], ...] = ()
     sizes: tuple[tuple[str, str], ...] = ()
+    lazy: bool = False
 
 
 def print_program(program: Program, name: str, calls: dict[int, str] | None = None) -> Sequence:
@@ -112,6 +115,8 @@ class _Printer:
         parameters = [f"{self.names(each.name)}: Tensor" for each in self.operands]
         parameters += [f"{self.names(each)}: float | None" for each in self.numbers]
         held = [seq.state_name(each) for each in seq.states]
+        lazy = any(isinstance(each, InvariantStep) for each in self.program.steps)
+        parameters += ["output_final_state: bool"] if lazy else []
         parameters += [f"{each}: Tensor | None" for each in held]
         loops = any(each.kind != "memory" for each in seq.states) or not self.program.scans
         if not loops:
@@ -127,7 +132,9 @@ class _Printer:
             if isinstance(step, ScanStep):
                 self._scan(step, place, loops)
                 place += 1
-            else:
+            elif isinstance(step, InvariantStep):
+                self.scanned[step.memory] = invariant(seq, step)
+            elif isinstance(step, Compute):
                 self._compute(step)
         out = self._output()
         finals = [self._final(each) for each in seq.states]
@@ -149,6 +156,7 @@ class _Printer:
             loops,
             tuple(self.defaults),
             tuple(self.sizes),
+            lazy,
         )
 
     def _open(self) -> None:
@@ -250,8 +258,8 @@ class _Printer:
 
     def _output(self) -> str:
         seq = self.seq
-        # The plan's output speaks of readouts, which only scans compute.
-        written = self.program.output if self.program.scans else self.mixer.output.value
+        # The plan's output speaks of readouts, which only its steps compute.
+        written = self.mixer.output.value if self.program.fallback else self.program.output
         assert written is not None, "an output has a value"
         val = seq.tensor(seq.value(written, 0))
         declared = self.mixer.output.type

@@ -7,9 +7,11 @@ from typing import Any
 
 from eosc.backends.naming import identifier
 from eosc.backends.torch import pointwise
+from eosc.backends.torch.convolutions import all_taps, convolved
 from eosc.backends.torch.core import Core
 from eosc.backends.torch.scopes import Val
 from eosc.backends.torch.texts import NotPrintableError
+from eosc.recurrence.convolution import convolution
 from eosc.recurrence.operands import State
 from eosc.semantics import terms as ir
 from eosc.semantics.terms import Dependence, Term
@@ -46,6 +48,9 @@ def _position(seq: Core, term: ir.Position, level: int) -> Val:
 
 
 def _variable(seq: Core, term: ir.Variable, level: int) -> Val:
+    extent = seq.find("ranges", term.name, level)
+    if extent is not None:
+        return Val(f"torch.arange({extent}, dtype=dtype, device=device).view(1, -1, 1)", ())
     lag = seq.find("lags", term.name, level)
     if lag is not None:
         return Val(f"{seq.windowed(Val('position', ()), 0, level).text} - {lag}", ())
@@ -56,6 +61,10 @@ def _variable(seq: Core, term: ir.Variable, level: int) -> Val:
 
 def _read(seq: Core, term: ir.Read, level: int) -> Val:
     at, name = term.at, term.name
+    if at is not None:
+        longer = seq.find("longer", at.lag or at.variable, level)
+        if longer is not None:
+            return seq.sliced(longer[name], level)
     inside = any(("name", name) in scope.bound for scope in seq.stack[: level + 1])
     static = name in seq.mixer.by_name and (
         seq.mixer.by_name[name].type.dependence is Dependence.STATIC
@@ -213,6 +222,9 @@ def _before_running(seq: Core, state: State) -> str:
 
 
 def _history(seq: Core, term: ir.HistorySum, level: int) -> Val:
+    found = convolution(seq.mixer, term) if level == 0 else None
+    if found is not None:
+        return convolved(seq, found)
     lag, past = seq.names.fresh("lag"), _past_steps(seq, term)
     furthest = f"T + {past}" if past != "0" else "T"
     if term.window is not None:
@@ -245,6 +257,9 @@ def _past_steps(seq: Core, term: ir.HistorySum) -> str:
 
 
 def _lag_sum(seq: Core, term: ir.LagSum, level: int) -> Val:
+    found = convolution(seq.mixer, term) if level == 0 else None
+    if found is not None:
+        return convolved(seq, found)
     count, total = seq.names.fresh("n"), seq.names.fresh("total")
     axes = seq.sort(term.type.axes)
     zero = seq.tensor(Val("0.0", None))
@@ -260,6 +275,10 @@ def _lag_sum(seq: Core, term: ir.LagSum, level: int) -> Val:
 
 def _kernel(seq: Core, term: ir.KernelAt, level: int) -> Val:
     kernel = seq.mixer.by_name[term.name]
+    if isinstance(term.lag, ir.Variable):
+        extent = seq.find("ranges", term.lag.name, level)
+        if extent is not None:
+            return seq.sliced(all_taps(seq, kernel, extent, level), level)
     moving, lag = _lag(seq, term.lag, level)
     if moving:
         raise NotPrintableError(f"the kernel {term.name} is read at a position")

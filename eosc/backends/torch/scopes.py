@@ -48,8 +48,10 @@ class Scope:
     """One block of lines.
 
     bound: the symbols that the block gives a meaning. time: the loop variable of a loop over
-    steps. lags, counts: texts of the variables of history sums, lag sums and kernels. folds: of an
-    axis, the loop variable. accumulators, current, previous: values of names inside the block.
+    steps. lags, counts: texts of the variables of history sums, lag sums and kernels. ranges: of a
+    variable that runs over all its lags along the time dimension, their number. longer: of such a
+    variable, the values of names with those before the sequence. folds: of an axis, the loop
+    variable. accumulators, current, previous: values of names inside the block.
     """
 
     indent: int = 1
@@ -59,6 +61,8 @@ class Scope:
     time: str = ""
     lags: dict[str, str] = field(default_factory=dict)
     counts: dict[str, str] = field(default_factory=dict)
+    ranges: dict[str, str] = field(default_factory=dict)
+    longer: dict[str, dict[str, Val]] = field(default_factory=dict)
     folds: dict[str, str] = field(default_factory=dict)
     accumulators: dict[str, Val] = field(default_factory=dict)
     current: dict[str, Val] = field(default_factory=dict)

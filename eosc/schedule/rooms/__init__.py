@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from eosc.recurrence.model import Recurrence, System
-from eosc.schedule.rooms import decay
+from eosc.schedule.rooms import decay, invariant
 from eosc.schedule.rooms.room import Later, Planned
 
-ROOMS: tuple[Callable[[System, Recurrence, tuple[str, ...]], Planned], ...] = (decay.plan,)
+ROOMS: tuple[Callable[[System, Recurrence, tuple[str, ...]], Planned], ...] = (
+    decay.plan,
+    invariant.plan,
+)
 
 
 def planned(system: System, recurrence: Recurrence, numbers: tuple[str, ...]) -> Planned:
     """The steps of one memory, by the first room that takes it.
 
     Raises:
-        Later: no room does; the message is that of the last one.
+        Later: no room does; the message is that of the first one.
         NotFusableError: a prologue cannot be held by a kernel.
         EosError: E064, when a decay has no stable logarithm.
     """
@@ -25,4 +28,4 @@ def planned(system: System, recurrence: Recurrence, numbers: tuple[str, ...]) ->
             return room(system, recurrence, numbers)
         except Later as reason:
             reasons.append(str(reason))
-    raise Later(reasons[-1])
+    raise Later(reasons[0])

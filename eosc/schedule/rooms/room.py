@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eosc.schedule.program import Compute, ScanStep
+from eosc.schedule.program import Step
 from eosc.semantics.terms import Term
 
 
@@ -20,6 +20,6 @@ class Planned:
     moved into the steps. notes: for the explanation.
     """
 
-    steps: tuple[Compute | ScanStep, ...]
+    steps: tuple[Step, ...]
     output: Term
     notes: tuple[str, ...] = ()

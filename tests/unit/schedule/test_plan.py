@@ -79,7 +79,6 @@ LATER = [
     ("normalised/softmax_attention.eos", "history"),
     ("rnn/hgrn.eos", "shrink"),
     ("ssm/mamba.eos", "separate"),
-    ("ssm/s4.eos", "dense"),
     ("lcsm/lcsm.eos:lcsm(osc=kv_param)", "separate"),
 ]
 
