@@ -75,8 +75,13 @@ def _packed(
     numbers: Sequence[float | None],
     states: Sequence[Tensor | None],
     cu_seqlens: Tensor,
+    wanted: bool,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Run sequences packed along time one by one."""
+    """Run sequences packed along time one by one; the states behind them where they are wanted.
+
+    Raises:
+        ValueError: histories of different lengths are wanted, which no tensor holds.
+    """
     bounds = cu_seqlens.tolist()
     outputs, finals = [], []
     for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
@@ -85,8 +90,14 @@ def _packed(
         y, final = run(*own, *numbers, *held)
         outputs.append(y)
         finals.append(final)
-    joined = tuple(torch.cat(each) for each in zip(*finals, strict=True))
-    return torch.cat(outputs, 1), joined
+    if not wanted:
+        return torch.cat(outputs, 1), ()
+    joined = []
+    for each in zip(*finals, strict=True):
+        if len({x.shape[1:] for x in each}) > 1:
+            raise ValueError("sequences of different lengths keep histories of different lengths")
+        joined.append(torch.cat(each))
+    return torch.cat(outputs, 1), tuple(joined)
 
 
 def _listed(state: object, count: int) -> tuple[Tensor | None, ...]:
@@ -275,7 +286,9 @@ def based(
     states = _listed(initial_state, 6)
     if cu_seqlens is not None:
         kinds, numbers = 'ttt', (scale, )
-        y, final = _packed(_based_sequence, kinds, operands, numbers, states, cu_seqlens)
+        y, final = _packed(
+            _based_sequence, kinds, operands, numbers, states, cu_seqlens, output_final_state
+        )
         return Output(y, State(*final) if output_final_state else None)
     y, final = _based_sequence(*operands, scale, *states)
     return Output(y, State(*final) if output_final_state else None)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -75,8 +75,13 @@ def _packed(
     numbers: Sequence[float | None],
     states: Sequence[Tensor | None],
     cu_seqlens: Tensor,
+    wanted: bool,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Run sequences packed along time one by one."""
+    """Run sequences packed along time one by one; the states behind them where they are wanted.
+
+    Raises:
+        ValueError: histories of different lengths are wanted, which no tensor holds.
+    """
     bounds = cu_seqlens.tolist()
     outputs, finals = [], []
     for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
@@ -85,8 +90,14 @@ def _packed(
         y, final = run(*own, *numbers, *held)
         outputs.append(y)
         finals.append(final)
-    joined = tuple(torch.cat(each) for each in zip(*finals, strict=True))
-    return torch.cat(outputs, 1), joined
+    if not wanted:
+        return torch.cat(outputs, 1), ()
+    joined = []
+    for each in zip(*finals, strict=True):
+        if len({x.shape[1:] for x in each}) > 1:
+            raise ValueError("sequences of different lengths keep histories of different lengths")
+        joined.append(torch.cat(each))
+    return torch.cat(outputs, 1), tuple(joined)
 
 
 def _listed(state: object, count: int) -> tuple[Tensor | None, ...]:
@@ -125,22 +136,260 @@ def _shared(x: Tensor, heads: int, dim: int) -> Tensor:
     return x if count in (1, heads) else x.repeat_interleave(heads // count, dim)
 
 
-def _at(x: Tensor, t: int) -> Tensor:
-    """One step; what is constant in time as it is."""
-    return x if x.shape[1] == 1 else x[:, t : t + 1]
-
-
 def _as_complex(x: Tensor) -> Tensor:
     return x if x.is_complex() else torch.complex(x, torch.zeros_like(x))
 
 
-def _joined(steps: Sequence[Tensor], before: Tensor) -> Tensor:
-    """Steps one after the other in time; none: an empty stretch like the value before."""
-    return torch.cat(list(steps), 1) if steps else before[:, :0]
-
-
 def _real(x: Tensor) -> Tensor:
     return x.real if x.is_complex() else x
+
+
+def _smooth(n: int) -> int:
+    """The least length from n on with no prime factor above 5, which transforms fast."""
+    best = 1 << (n - 1).bit_length() if n > 1 else 1
+    five = 1
+    while five < best:
+        three = five
+        while three < best:
+            rest = -(-n // three)
+            best = min(best, three << (rest - 1).bit_length() if rest > 1 else three)
+            three *= 3
+        five *= 5
+    return best
+
+
+def _transformed(x: Tensor, length: int, whole: bool) -> Tensor:
+    """The spectrum along the last dimension; of real values, its half unless `whole`."""
+    found: Tensor = torch.fft.fft(x, length) if whole else torch.fft.rfft(x, length)
+    return found
+
+
+def _restored(x: Tensor, length: int, whole: bool) -> Tensor:
+    """The values of a spectrum."""
+    found: Tensor = torch.fft.ifft(x, length) if whole else torch.fft.irfft(x, length)
+    return found
+
+
+def _summed_to(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """The sum over the dimensions that are 1 in the shape."""
+    places = [n for n, size in enumerate(shape) if size == 1 and x.shape[n] != 1]
+    return x.sum(places, keepdim=True) if places else x
+
+
+class _Spectral(torch.autograd.Function):
+    """The convolution [B, H, axes, S] * [1, H, axes, n] at its last T steps, and its gradient.
+
+    A circle of T + n - 1 steps is long enough: what wraps around falls before the last T.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, kernel: Tensor, T: int) -> tuple[Tensor, Tensor]:
+        S, n = x.shape[-1], kernel.shape[-1]
+        length = _smooth(max(S, T + n - 1))
+        whole = x.is_complex() or kernel.is_complex()
+        spectrum = _transformed(kernel, length, whole)
+        y = _restored(_transformed(x, length, whole) * spectrum, length, whole)
+        return y[..., S - T : S], spectrum
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: Any) -> None:
+        x, kernel, ctx.T = inputs
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(x, output[1])
+        ctx.kernel = kernel.shape, kernel.is_complex()
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor, _: Any) -> tuple[Tensor | None, Tensor | None, None]:
+        """The correlations with the kernel and with the signal."""
+        x, spectrum = ctx.saved_tensors
+        shape, complex_kernel = ctx.kernel
+        S, n, T = x.shape[-1], shape[-1], ctx.T
+        whole = x.is_complex() or complex_kernel
+        length = _smooth(max(S, T + n - 1))
+        rise = _transformed(torch.nn.functional.pad(dy, (S - T, 0)), length, whole)
+        dx = dk = None
+        if ctx.needs_input_grad[0]:
+            dx = _summed_to(_restored(rise * spectrum.conj(), length, whole)[..., :S], x.shape)
+            dx = dx if x.is_complex() else _real(dx)
+        if ctx.needs_input_grad[1]:
+            both = _summed_to(
+                rise * _transformed(x, length, whole).conj(), (*shape[:-1], rise.shape[-1])
+            )
+            dk = _restored(both, length, whole)[..., :n]
+            dk = dk if complex_kernel else _real(dk)
+        return dx, dk, None
+
+
+def _exact(x: Tensor) -> Tensor:
+    """In double precision: powers are taken of it."""
+    return x.to(torch.complex128 if x.is_complex() else torch.float64)
+
+
+def _stepped_by(oscillation: Tensor, x: Tensor, dense: bool) -> Tensor:
+    """One step of a memory whose last dimension the oscillation mixes (dense) or scales."""
+    oscillation = _worked(oscillation, x.dtype.to_real())
+    if dense and oscillation.dtype != x.dtype:
+        x, oscillation = x + 0j, oscillation + 0j
+    return (oscillation @ x.unsqueeze(-1)).squeeze(-1) if dense else oscillation * x
+
+
+def _squared(oscillation: Tensor, dense: bool) -> Tensor:
+    return oscillation @ oscillation if dense else oscillation * oscillation
+
+
+def _raised(oscillation: Tensor, count: int, dense: bool) -> Tensor:
+    """Its power with a count of at least 1, by squaring: a decay of 0 stays exactly 0."""
+    found = None
+    while True:
+        if count & 1:
+            if found is None:
+                found = oscillation
+            else:
+                found = found @ oscillation if dense else found * oscillation
+        count >>= 1
+        if not count:
+            assert found is not None
+            return found
+        oscillation = _squared(oscillation, dense)
+
+
+def _orbit(oscillation: Tensor, x: Tensor, count: int, dense: bool) -> Tensor:
+    """[count, ...]: x, and what 1, 2, ... steps make of it; by doubling."""
+    shape = oscillation.shape[:-1] if dense else oscillation.shape
+    found = x.expand(torch.broadcast_shapes(x.shape, shape)).unsqueeze(0)
+    while found.shape[0] < count:
+        found = torch.cat((found, _stepped_by(oscillation, found, dense)))
+        oscillation = _squared(oscillation, dense)
+    return found[:count]
+
+
+def _digits(T: int) -> tuple[int, int]:
+    """Two digits of a lag: a power of two C near its root, and how many C there are in T."""
+    C = 1 << ((T - 1).bit_length() + 1) // 2
+    return C, -(-T // C)
+
+
+def _paired(left: Tensor, right: Tensor, real: bool, dtype: torch.dtype) -> Tensor:
+    """[P, ..., K] and [C, ..., K] as [..., P * C]: sums over K, of which `real` keeps that part."""
+    left, right = left.movedim(0, -2), right.movedim(0, -1)
+    if not (left.is_complex() or right.is_complex()):
+        return (left.to(dtype) @ right.to(dtype)).flatten(-2)
+    if real:
+        left, right = left + 0j, right + 0j
+        left = torch.cat((left.real, -left.imag), -1).to(dtype)
+        return (left @ torch.cat((right.real, right.imag), -2).to(dtype)).flatten(-2)
+    both = dtype.to_complex()
+    return (left.to(both) @ right.to(both)).flatten(-2)
+
+
+def _time_invariant(
+    x: Tensor,
+    oscillation: Tensor,
+    expand: Tensor,
+    shrink: Tensor,
+    before: Tensor | None,
+    dense: bool,
+    real: bool,
+    inclusive: bool,
+    wanted: bool,
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor | None]:
+    """The readout of m[t] = oscillation m[t-1] + expand x[t] by shrink, and m behind the last step.
+
+    x [B, T, H, V]; oscillation, expand, shrink and the memory have K behind V, a dense oscillation
+    two of it. Few steps are walked; else y is x convolved with shrink . oscillation ^ n expand.
+    real: y is the real part of what is read, of a real x. inclusive: m[t] is read, else m[t-1].
+    wanted: whether the last memory is. dtype: of the work.
+    """
+    B, T = x.shape[:2]
+    if T < 16:
+        return _recurred(x, oscillation, expand, shrink, before, dense, real, inclusive, dtype)
+    a, e, s = _exact(oscillation), _exact(expand), _exact(shrink)
+    C, P = _digits(T)
+    power = _raised(a, C, dense)
+    right = _orbit(a, e, C, dense)
+    left = _orbit(power.mT if dense else power, s, P, dense)
+    kernel = _paired(left, right, real, dtype)[..., :T].squeeze(1)
+    columns = x.movedim(1, -1)
+    y, _ = _Spectral.apply(columns, kernel, T)  # type: ignore[no-untyped-call]
+    if before is not None:
+        first = _orbit(a, _stepped_by(a, before, dense), C, dense)
+        y = y + _paired(left, first, real, dtype)[..., :T].squeeze(1)
+    if not inclusive:
+        y = torch.cat((_read_before(y, shrink, before, real)[..., None], y[..., :-1]), -1)
+    if not wanted:
+        return y.movedim(-1, 1), None
+    final = _ended(columns, right.flip(0).squeeze(2), power, dense, dtype)
+    if before is not None:
+        final = final + _stepped_by(_raised(a, T, dense), before, dense)
+    return y.movedim(-1, 1), final
+
+
+def _read_before(y: Tensor, shrink: Tensor, before: Tensor | None, real: bool) -> Tensor:
+    """What is read of the memory before the first step."""
+    if before is None:
+        return torch.zeros_like(y[..., 0])
+    found = (shrink * before).sum(-1).squeeze(1)
+    return (found.real if real and found.is_complex() else found).expand(y.shape[:-1])
+
+
+def _ended(x: Tensor, tail: Tensor, power: Tensor, dense: bool, dtype: torch.dtype) -> Tensor:
+    """The memory behind the last step from a memory of 0: [B, 1, H, V, K].
+
+    tail [C, 1, H, V, K]: what is left of an input C - 1, ..., 0 steps later; power: C steps.
+    """
+    C = tail.shape[0]
+    P = -(-x.shape[-1] // C)
+    x = torch.nn.functional.pad(x, (P * C - x.shape[-1], 0)).unflatten(-1, (P, C)).mT
+    rows = _worked(tail.movedim(0, -1), dtype)
+    if rows.is_complex() and not x.is_complex():
+        ends = torch.complex(rows.real @ x, rows.imag @ x)
+    else:
+        ends = rows.to(x.dtype) @ x
+    ends = ends.movedim(-1, 0).unsqueeze(2)
+    while ends.shape[0] > 1:
+        if ends.shape[0] % 2:
+            ends = torch.cat((torch.zeros_like(ends[:1]), ends))
+        ends = _stepped_by(power, ends[0::2], dense) + ends[1::2]
+        power = _squared(power, dense)
+    return ends[0]
+
+
+def _recurred(
+    x: Tensor,
+    oscillation: Tensor,
+    expand: Tensor,
+    shrink: Tensor,
+    before: Tensor | None,
+    dense: bool,
+    real: bool,
+    inclusive: bool,
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor]:
+    """The recurrence as written, token by token."""
+    m = torch.zeros_like(expand * x[:, :1].sum(1, keepdim=True).unsqueeze(-1))
+    m = _stepped_by(oscillation, m, dense) if before is None else before
+    found = []
+    for t in range(x.shape[1]):
+        later = _stepped_by(oscillation, m, dense) + expand * x[:, t : t + 1].unsqueeze(-1)
+        found.append((shrink * (later if inclusive else m)).sum(-1))
+        m = later
+    y = torch.cat(found, 1) if found else (shrink * m).sum(-1)[:, :0]
+    return y.real if real and y.is_complex() else y, m
+
+
+def _behind(
+    x: Tensor | None, B: int, H: int, sizes: tuple[int, ...], places: tuple[int, ...] = ()
+) -> Tensor | None:
+    """A memory behind the last step, [B, 1, H, axes], as [B, H, axes] in full size.
+
+    places: where its declared axes are, in their order.
+    """
+    if x is None:
+        return None
+    return (x.permute(0, 1, 2, *places) if places else x).expand(B, 1, H, *sizes).squeeze(1)
 
 
 class State(NamedTuple):
@@ -164,6 +413,7 @@ def _s4d_sequence(
     B_2: Tensor,
     C: Tensor,
     skip: Tensor,
+    output_final_state: bool,
     m_before: Tensor | None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     's4d over whole sequences: the output, and the states behind it.'
@@ -173,27 +423,21 @@ def _s4d_sequence(
     V = u.shape[3]
     K = A_re.shape[1]
     m_past = None if m_before is None else _worked(m_before.unsqueeze(1), dtype)
-    C_2 = _shared(_worked(C, dtype)[None, None], H, 2)
-    c = _as_complex(2.0 * C_2)  # line 14
-    m = torch.zeros(B, 1, H, K, V, dtype=dtype.to_complex(), device=device) if m_past is None else m_past  # m before the step
-    m_steps = []
     A_re_2 = _shared(_worked(A_re, dtype)[None, None], H, 2)
     A_im_2 = _shared(_worked(A_im, dtype)[None, None], H, 2)
     lam = _as_complex((-torch.exp(A_re_2)) + (1.0j * A_im_2))  # line 11
     log_dt_2 = _shared(_worked(log_dt, dtype)[None, None], H, 2)
     dt = torch.exp(log_dt_2)  # line 10
     a = _as_complex(torch.exp(lam * dt[:, :, :, None]))  # line 12
+    oscillation = a.permute(0, 1, 2, 4, 3)
+    u_2 = _shared(_worked(u, dtype), H, 2)
     B_3 = _shared(_worked(B_2, dtype)[None, None], H, 2)
     b = _as_complex((B_3 * (a - 1.0)) / lam)  # line 13
-    u_2 = _shared(_worked(u, dtype), H, 2)
-    x = b * u_2[:, :, :, None]  # line 18
-    for t in range(T):
-        m_now = _as_complex((_at(a, t) * m) + _at(x, t)).expand(B, 1, H, K, V)  # line 18
-        m_steps.append(m_now)
-        m = m_now
-    m_2 = _joined(m_steps, m)
+    C_2 = _shared(_worked(C, dtype)[None, None], H, 2)
+    c = _as_complex(2.0 * C_2)  # line 14
+    m_read, m_final = _time_invariant(u_2, oscillation, b.permute(0, 1, 2, 4, 3), c.permute(0, 1, 2, 4, 3), None if m_past is None else m_past.permute(0, 1, 2, 4, 3), False, True, True, output_final_state, dtype)
     skip_2 = _shared(_worked(skip, dtype)[None, None], H, 2)
-    return (_real((c * m_2).sum(3)) + (skip_2 * u_2)).expand(B, T, H, V).to(u.dtype), (m.squeeze(1),)
+    return (_real(m_read) + (skip_2 * u_2)).expand(B, T, H, V).to(u.dtype), (_behind(m_final, B, H, (K, V, ), (4, 3)),)
 
 
 _SPECS_s4d = (
@@ -242,10 +486,12 @@ def s4d(
     operands = _autocast(_LOGS_s4d, operands)
     states = _listed(initial_state, 1)
     if cu_seqlens is not None:
-        kinds, numbers = 'thhhhhh', ()
-        y, final = _packed(_s4d_sequence, kinds, operands, numbers, states, cu_seqlens)
+        kinds, numbers = 'thhhhhh', (output_final_state, )
+        y, final = _packed(
+            _s4d_sequence, kinds, operands, numbers, states, cu_seqlens, output_final_state
+        )
         return Output(y, State(*final) if output_final_state else None)
-    y, final = _s4d_sequence(*operands, *states)
+    y, final = _s4d_sequence(*operands, output_final_state, *states)
     return Output(y, State(*final) if output_final_state else None)
 
 
@@ -264,6 +510,6 @@ def s4d_step(
     'One token: operands without T; the state is updated in place, in the rows `state_indices` where they are given.'
     states = _listed(state, 1)
     held = states if state_indices is None else [x[state_indices] for x in states]
-    y, final = _s4d_sequence(u.unsqueeze(1), log_dt, A_re, A_im, B_2, C, skip, *held)
+    y, final = _s4d_sequence(u.unsqueeze(1), log_dt, A_re, A_im, B_2, C, skip, True, *held)
     _stored(states, final, state_indices)
     return y.squeeze(1)

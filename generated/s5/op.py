@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -75,8 +75,13 @@ def _packed(
     numbers: Sequence[float | None],
     states: Sequence[Tensor | None],
     cu_seqlens: Tensor,
+    wanted: bool,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Run sequences packed along time one by one."""
+    """Run sequences packed along time one by one; the states behind them where they are wanted.
+
+    Raises:
+        ValueError: histories of different lengths are wanted, which no tensor holds.
+    """
     bounds = cu_seqlens.tolist()
     outputs, finals = [], []
     for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
@@ -85,8 +90,14 @@ def _packed(
         y, final = run(*own, *numbers, *held)
         outputs.append(y)
         finals.append(final)
-    joined = tuple(torch.cat(each) for each in zip(*finals, strict=True))
-    return torch.cat(outputs, 1), joined
+    if not wanted:
+        return torch.cat(outputs, 1), ()
+    joined = []
+    for each in zip(*finals, strict=True):
+        if len({x.shape[1:] for x in each}) > 1:
+            raise ValueError("sequences of different lengths keep histories of different lengths")
+        joined.append(torch.cat(each))
+    return torch.cat(outputs, 1), tuple(joined)
 
 
 def _listed(state: object, count: int) -> tuple[Tensor | None, ...]:
@@ -125,22 +136,114 @@ def _shared(x: Tensor, heads: int, dim: int) -> Tensor:
     return x if count in (1, heads) else x.repeat_interleave(heads // count, dim)
 
 
-def _at(x: Tensor, t: int) -> Tensor:
-    """One step; what is constant in time as it is."""
-    return x if x.shape[1] == 1 else x[:, t : t + 1]
-
-
 def _as_complex(x: Tensor) -> Tensor:
     return x if x.is_complex() else torch.complex(x, torch.zeros_like(x))
 
 
-def _joined(steps: Sequence[Tensor], before: Tensor) -> Tensor:
-    """Steps one after the other in time; none: an empty stretch like the value before."""
-    return torch.cat(list(steps), 1) if steps else before[:, :0]
-
-
 def _real(x: Tensor) -> Tensor:
     return x.real if x.is_complex() else x
+
+
+def _summed_to(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """The sum over the dimensions that are 1 in the shape."""
+    places = [n for n, size in enumerate(shape) if size == 1 and x.shape[n] != 1]
+    return x.sum(places, keepdim=True) if places else x
+
+
+def _exact(x: Tensor) -> Tensor:
+    """In double precision: powers are taken of it."""
+    return x.to(torch.complex128 if x.is_complex() else torch.float64)
+
+
+def _stepped_by(oscillation: Tensor, x: Tensor, dense: bool) -> Tensor:
+    """One step of a memory whose last dimension the oscillation mixes (dense) or scales."""
+    oscillation = _worked(oscillation, x.dtype.to_real())
+    if dense and oscillation.dtype != x.dtype:
+        x, oscillation = x + 0j, oscillation + 0j
+    return (oscillation @ x.unsqueeze(-1)).squeeze(-1) if dense else oscillation * x
+
+
+def _squared(oscillation: Tensor, dense: bool) -> Tensor:
+    return oscillation @ oscillation if dense else oscillation * oscillation
+
+
+class _StaticScan(torch.autograd.Function):
+    """All states of m[t] = oscillation m[t-1] + x[t] over T in log(T) passes, and their gradient.
+
+    x [B, T, ...]; before [B, 1, ...]; the oscillation scales, or mixes the last dimension.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, oscillation: Tensor, before: Tensor, dense: bool) -> Tensor:
+        first = x[:, :1] + _stepped_by(oscillation, before, dense)
+        return _doubled(torch.cat((first, x[:, 1:]), 1), oscillation, dense, False)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        _, oscillation, before, ctx.dense = inputs
+        ctx.save_for_backward(oscillation, before, output)
+
+    @staticmethod
+    def backward(ctx: Any, dm: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        """The same scan in reverse time, with the adjoint oscillation."""
+        oscillation, before, m = ctx.saved_tensors
+        turned = oscillation.mH if ctx.dense else oscillation.conj()
+        flow = _doubled(dm, turned, ctx.dense, True)
+        earlier = torch.cat((before, m[:, :-1]), 1).conj()
+        if ctx.dense:
+            # [..., rows, columns], summed over sequences and steps.
+            pairs = flow.flatten(0, 1).movedim(0, -1) @ earlier.flatten(0, 1).movedim(0, -2)
+            d_oscillation = _summed_to(pairs[None, None], oscillation.shape)
+        else:
+            d_oscillation = _summed_to(flow * earlier, oscillation.shape)
+        if not oscillation.is_complex():
+            d_oscillation = _real(d_oscillation)
+        d_before = _stepped_by(turned, flow[:, :1], ctx.dense)
+        return flow, d_oscillation.to(oscillation.dtype), d_before, None
+
+
+def _doubled(x: Tensor, oscillation: Tensor, dense: bool, reverse: bool) -> Tensor:
+    """The states, by steps of 1, 2, 4, ... tokens."""
+    power, by, T = _exact(oscillation), 1, x.shape[1]
+    while by < T:
+        if reverse:
+            moved = x[:, : T - by] + _stepped_by(power, x[:, by:], dense)
+            x = torch.cat((moved, x[:, T - by :]), 1)
+        else:
+            moved = x[:, by:] + _stepped_by(power, x[:, : T - by], dense)
+            x = torch.cat((x[:, :by], moved), 1)
+        power, by = _squared(power, dense), 2 * by
+    return x
+
+
+def _states(
+    x: Tensor, oscillation: Tensor, before: Tensor | None, dense: bool
+) -> tuple[Tensor, Tensor]:
+    """The memory at every step, and behind the last."""
+    kind = torch.promote_types(x.dtype, oscillation.dtype)
+    one = oscillation.shape[:-1] if dense else oscillation.shape
+    shape = torch.broadcast_shapes(x.shape, one)
+    if before is None:
+        before = x.new_zeros((shape[0], 1, *shape[2:]))
+    before = before.to(kind).expand(shape[0], 1, *shape[2:])
+    if not shape[1]:
+        return x.to(kind).expand(shape), before
+    m = _StaticScan.apply(x.to(kind).expand(shape), oscillation.to(kind), before, dense)  # type: ignore[no-untyped-call]
+    return m, m[:, -1:]
+
+
+def _behind(
+    x: Tensor | None, B: int, H: int, sizes: tuple[int, ...], places: tuple[int, ...] = ()
+) -> Tensor | None:
+    """A memory behind the last step, [B, 1, H, axes], as [B, H, axes] in full size.
+
+    places: where its declared axes are, in their order.
+    """
+    if x is None:
+        return None
+    return (x.permute(0, 1, 2, *places) if places else x).expand(B, 1, H, *sizes).squeeze(1)
 
 
 class State(NamedTuple):
@@ -164,6 +267,7 @@ def _s5_sequence(
     B_2: Tensor,
     C: Tensor,
     skip: Tensor,
+    output_final_state: bool,
     m_before: Tensor | None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     's5 over whole sequences: the output, and the states behind it.'
@@ -173,9 +277,6 @@ def _s5_sequence(
     P = u.shape[3]
     K = log_dt.shape[1]
     m_past = None if m_before is None else _worked(m_before.unsqueeze(1), dtype)
-    C_2 = _shared(_worked(C, dtype)[None, None], H, 2)
-    m = torch.zeros(B, 1, H, K, dtype=dtype.to_complex(), device=device) if m_past is None else m_past  # m before the step
-    m_steps = []
     L_re_2 = _shared(_worked(L_re, dtype)[None, None], H, 2)
     L_im_2 = _shared(_worked(L_im, dtype)[None, None], H, 2)
     lam = _as_complex((-torch.exp(L_re_2)) + (1.0j * L_im_2))  # line 10
@@ -185,15 +286,11 @@ def _s5_sequence(
     B_3 = _shared(_worked(B_2, dtype)[None, None], H, 2)
     e = _as_complex(((a - 1.0) / lam)[:, :, :, :, None] * B_3)  # line 12
     u_2 = _shared(_worked(u, dtype), H, 2)
-    x = (e * u_2[:, :, :, None]).sum(4)  # line 16
-    for t in range(T):
-        m_now = _as_complex((_at(a, t) * m) + _at(x, t)).expand(B, 1, H, K)  # line 16
-        m_steps.append(m_now)
-        m = m_now
-    m_2 = _joined(m_steps, m)
+    m, m_final = _states((e * u_2[:, :, :, None]).sum(4), a, m_past, False)
+    C_2 = _shared(_worked(C, dtype)[None, None], H, 2)
     skip_2 = _shared(_worked(skip, dtype)[None, None], H, 2)
-    x_2 = (2.0 * _real((C_2 * m_2[:, :, :, :, None]).sum(3))) + (skip_2 * u_2)  # line 17
-    return x_2.expand(B, T, H, P).to(u.dtype), (m.squeeze(1),)
+    x = (2.0 * _real((C_2 * m[:, :, :, :, None]).sum(3))) + (skip_2 * u_2)  # line 17
+    return x.expand(B, T, H, P).to(u.dtype), (_behind(m_final, B, H, (K, )),)
 
 
 _SPECS_s5 = (
@@ -242,10 +339,12 @@ def s5(
     operands = _autocast(_LOGS_s5, operands)
     states = _listed(initial_state, 1)
     if cu_seqlens is not None:
-        kinds, numbers = 'thhhhhh', ()
-        y, final = _packed(_s5_sequence, kinds, operands, numbers, states, cu_seqlens)
+        kinds, numbers = 'thhhhhh', (output_final_state, )
+        y, final = _packed(
+            _s5_sequence, kinds, operands, numbers, states, cu_seqlens, output_final_state
+        )
         return Output(y, State(*final) if output_final_state else None)
-    y, final = _s5_sequence(*operands, *states)
+    y, final = _s5_sequence(*operands, output_final_state, *states)
     return Output(y, State(*final) if output_final_state else None)
 
 
@@ -264,6 +363,6 @@ def s5_step(
     'One token: operands without T; the state is updated in place, in the rows `state_indices` where they are given.'
     states = _listed(state, 1)
     held = states if state_indices is None else [x[state_indices] for x in states]
-    y, final = _s5_sequence(u.unsqueeze(1), log_dt, L_re, L_im, B_2, C, skip, *held)
+    y, final = _s5_sequence(u.unsqueeze(1), log_dt, L_re, L_im, B_2, C, skip, True, *held)
     _stored(states, final, state_indices)
     return y.squeeze(1)
