@@ -165,7 +165,7 @@ def _triton(steps: list[ScanStep], header: tuple[str, ...]) -> str:
 def _renamed(program: Program) -> Program:
     """The program of a layer, its scans called `<memory>_layer`."""
     steps = tuple(
-        replace(step, called=f"{step.scan.name}_layer") if isinstance(step, ScanStep) else step
+        replace(step, called=f"{scan_name(step)}_layer") if isinstance(step, ScanStep) else step
         for step in program.steps
     )
     return replace(program, steps=steps)

@@ -160,6 +160,31 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Phase:
+    """The sum of an angle (radians) over the steps of a call, the present one included.
+
+    name, cosine, sine: how terms refer to it, to its cosine and its sine, as `Read(name, NOW)`.
+    """
+
+    name: str
+    angle: Term
+    cosine: str
+    sine: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A complex memory as two real ones: exp(1j phase) (parts[0] + 1j parts[1]).
+
+    phase: the name of a `Phase`; empty where the memory is not turned.
+    """
+
+    memory: str
+    parts: tuple[str, str]
+    phase: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class System:
     """A mixer as stages of linear recurrences and a readout.
 
@@ -169,6 +194,8 @@ class System:
     readout_kind: linear, ratio or nonlinear. histories: names of states that are history sums;
         sums: what each of these is, and finite convolutions.
     notes: sentences for `eosc explain`: why the structure is what it is.
+    phases, turns: of a system whose complex memories were replaced by real ones, how they make
+        the complex ones up.
     """
 
     mixer: Mixer
@@ -179,6 +206,8 @@ class System:
     histories: tuple[str, ...] = ()
     sums: tuple[History, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    phases: tuple[Phase, ...] = ()
+    turns: tuple[Turn, ...] = ()
 
     @property
     def recurrences(self) -> tuple[Recurrence, ...]:

@@ -8,7 +8,8 @@ fused lowering yet, the whole mixer is a token recurrence instead (`scans` is em
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from eosc.algebra.exponent import Certificate
@@ -17,7 +18,7 @@ from eosc.lowering.family import family
 from eosc.lowering.parts import Form
 from eosc.lowering.scan import Scan
 from eosc.recurrence.convolution import Convolution
-from eosc.recurrence.model import System
+from eosc.recurrence.model import Phase, System, Turn
 from eosc.semantics.model import Mixer
 from eosc.semantics.terms import Term
 
@@ -34,13 +35,41 @@ class Compute:
 
 
 @dataclass(frozen=True, slots=True)
+class Packed:
+    """Values side by side: the axes of each part flattened, one part after another, as one axis.
+
+    parts: the terms; axes: of each part, what it is flattened over (none: it takes one place).
+    """
+
+    name: str
+    axis: str
+    parts: tuple[Term, ...]
+    axes: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the state and the output of a scan over packed axes are made up.
+
+    keys, values: of each row and of each column, the axes of the mixer behind it.
+    memories: of each row and column, the memory. results: of each column, the readout.
+    """
+
+    keys: tuple[tuple[str, ...], ...]
+    values: tuple[tuple[str, ...], ...]
+    memories: tuple[tuple[str, ...], ...]
+    results: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ScanStep:
-    """One fused scan. Its operands are mixer operands or earlier `Compute` values, by name.
+    """One fused scan. Its operands are mixer operands or values of earlier steps, by name.
 
     arguments: per operand array of the scan, the name it is bound to: an operand of the mixer
-        (as it crosses: `log_a` for a decay), or a `Compute`.
+        (as it crosses: `log_a` for a decay), or a `Compute` or `Packed` value.
     result: the name of the readout that it computes. called: what its functions are called after,
-        where that is not the memory.
+        where that is not the memory. layout: where it computes several memories, or one whose
+        axes are not one key and one value axis.
     forms: one certified form for each chunk length; certificates: why its base is safe (none
         where no decay varies over K or V, so that any chunk is).
     """
@@ -51,6 +80,14 @@ class ScanStep:
     forms: tuple[Form, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     called: str = ""
+    layout: Layout | None = None
+
+    @property
+    def memories(self) -> tuple[str, ...]:
+        """The memories whose states the scan carries."""
+        if self.layout is None:
+            return (self.scan.name,)
+        return tuple(memory for row in self.layout.memories for memory in row)
 
     def form(self, chunk: int) -> Form:
         """The certified form with that chunk length."""
@@ -102,7 +139,8 @@ class InvariantStep:
     inclusive: bool
 
 
-Step: TypeAlias = Compute | ScanStep | ConvStep | InvariantStep
+Step: TypeAlias = Compute | Packed | Phase | ScanStep | ConvStep | InvariantStep
+"""What a program does one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +149,7 @@ class Program:
 
     output: the output's term over operands, computed values and readouts; when it is a bare read
         of the last readout nothing runs after the scan.
+    turns: complex memories that the scans compute as pairs of real ones.
     fallback: why there is no fused scan, for warning W090; empty where there is one.
     """
 
@@ -120,6 +159,7 @@ class Program:
     output: Term
     fallback: str = ""
     notes: tuple[str, ...] = field(default=())
+    turns: tuple[Turn, ...] = ()
 
     @property
     def scans(self) -> tuple[ScanStep, ...]:
@@ -184,6 +224,17 @@ def _convolution_rows(step: ConvStep) -> tuple[tuple[str, str, str, str], ...]:
         ("prefill", many, "any kernel", "3 transforms"),
         ("decode", f"one dot with {past}", "any kernel", f"below {FEW} tokens"),
     )
+
+
+def renamed(step: ScanStep, names: Mapping[str, str], taken: set[str]) -> ScanStep:
+    """The scan with its arguments bound to other names, called as none of `taken`."""
+    arguments = tuple((array, names.get(bound, bound)) for array, bound in step.arguments)
+    called, count = step.called or step.scan.name, 1
+    while called in taken:
+        count += 1
+        called = f"{step.called or step.scan.name}_{count}"
+    own = "" if called == step.scan.name else called
+    return replace(step, arguments=arguments, called=own)
 
 
 def _launches(*algorithms: Algorithm) -> str:

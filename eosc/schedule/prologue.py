@@ -66,6 +66,7 @@ class Prologue:
         self.ranges: dict[str, Interval] = {}
         self._names: dict[Term, str] = {}
         self._states: dict[str, Value | None] = {}
+        self._depth = 0
 
     def value(self, term: Term) -> Value:
         """The term as a value over ("i", axes…) or (axes…) where it is static.
@@ -95,7 +96,7 @@ class Prologue:
 
     def _term_range(self, term: Term) -> Interval:
         """The range of a hoisted term, where it is a declared state."""
-        if isinstance(term, Read) and term.at in (None, NOW):
+        if isinstance(term, Read) and term.at in (None, NOW) and term.name in self.mixer.by_name:
             return self.mixer.by_name[term.name].inferred
         return REAL
 
@@ -111,6 +112,8 @@ class Prologue:
                 return Size(axis, dims=())
             case Read():
                 return self._read(term)
+            case Apply(op="abs", args=(Read(name=name) as read,)) if self._as_modulus(name):
+                return self._operand(read)
             case Apply(op=op, args=args):
                 return self._apply(op, args)
             case Reduce(op="sum" | "mean" as op, axes=(axis,), arg=arg) if axis in self.axes:
@@ -133,7 +136,9 @@ class Prologue:
     def _read(self, read: Read) -> Value | None:
         if read.at not in (None, NOW):
             return None
-        declaration = self.mixer.by_name[read.name]
+        declaration = self.mixer.by_name.get(read.name)
+        if declaration is None:  # what an earlier step computes
+            return None
         if declaration.kind is Kind.CONFIG and read.name in self.numbers:
             name = read.name
             self.hoisted.setdefault(name, Compute(name, declaration.value or read))
@@ -144,7 +149,11 @@ class Prologue:
             return self._operand(read)
         if declaration.kind in (Kind.STATE, Kind.CONFIG) and declaration.value is not None:
             if read.name not in self._states:
+                if self._depth >= LARGEST:  # a longer chain is no fused expression either
+                    return None
+                self._depth += 1
                 fused = self._fuse(declaration.value)
+                self._depth -= 1
                 self._states[read.name] = self._spread(fused, declaration.type.axes)
             return self._states[read.name]
         return None
@@ -158,8 +167,9 @@ class Prologue:
 
     def _operand(self, read: Read) -> Value:
         """An operand; where it crosses as a log, the exponential of what is loaded."""
-        self._within(read)
         declaration = self.mixer.by_name[read.name]
+        if not self._as_modulus(read.name):
+            self._within(read)
         cross = self.crossing[read.name]
         per = Per.HEAD if declaration.kind is Kind.PARAM else Per.TOKEN
         name = cross.names[0]
@@ -170,6 +180,10 @@ class Prologue:
         if not cross.as_log:
             return load
         return Map(fn("exp", Arg(name)), ((name, load),), dims=load.dims)
+
+    def _as_modulus(self, name: str) -> bool:
+        """Whether a complex operand crosses as the log of its modulus and its argument."""
+        return name in self.crossing and len(self.crossing[name].names) == 2
 
     def _within(self, term: Term) -> None:
         outside = [axis for axis in term.type.axes if axis not in self.axes]
@@ -257,8 +271,10 @@ class Prologue:
         stack = [term]
         while stack:
             for read in _reads(stack.pop()):
-                if read.name in seen or read.name not in self.mixer.by_name:
+                if read.name in seen:
                     continue
+                if read.name not in self.mixer.by_name:  # what an earlier step computes
+                    return True
                 seen.add(read.name)
                 declaration = self.mixer.by_name[read.name]
                 if declaration.kind in (Kind.OPERAND, Kind.PARAM):

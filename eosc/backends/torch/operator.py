@@ -210,6 +210,8 @@ class _Printer:
         scans = self.program.scans
         if len(scans) != 1 or len(self.sequence.states) != 1:
             return None
+        if scans[0].layout is not None or self.program.turns:
+            return None
         step, crossed = scans[0], {each.name for _, each in self.sequence.operands}
         computed = [each.name for each in self.program.steps if isinstance(each, Compute)]
         if any(name not in self.sequence.numbers for name in computed):

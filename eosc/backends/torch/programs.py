@@ -7,17 +7,18 @@ Without a scan this is the token recurrence of the whole mixer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from eosc.backends.naming import Names
+from eosc.backends.naming import Names, identifier
 from eosc.backends.torch.invariants import invariant
 from eosc.backends.torch.kernels import Function
 from eosc.backends.torch.scopes import Val
 from eosc.backends.torch.sequences import Sequences
 from eosc.backends.torch.texts import NotPrintableError
 from eosc.ir.nodes import Per
+from eosc.recurrence.model import Phase, Turn
 from eosc.recurrence.operands import State, crossing, learned_kernels, static_number
-from eosc.schedule.program import Compute, InvariantStep, Program, ScanStep
+from eosc.schedule.program import Compute, InvariantStep, Layout, Packed, Program, ScanStep
 from eosc.semantics.model import Declaration, Kind, Mixer
 from eosc.semantics.terms import Dependence, Number, Type
 
@@ -106,7 +107,7 @@ class _Printer:
         self.given: dict[str, Val] = {}
         self.seq = Sequences(self.mixer, self.names, numbers=self.numbers)
         self.operands = operands(self.mixer)
-        self.scanned: dict[str, str] = {}
+        self.scanned: dict[str, tuple[str, tuple[str, ...]]] = {}
         self.defaults: list[tuple[str, str]] = []
         self.sizes: list[tuple[str, str]] = []
 
@@ -119,23 +120,31 @@ class _Printer:
         parameters += ["output_final_state: bool"] if lazy else []
         parameters += [f"{each}: Tensor | None" for each in held]
         loops = any(each.kind != "memory" for each in seq.states) or not self.program.scans
+        # A phase is counted from the start of a sequence.
+        loops = loops or bool(self.program.turns)
         if not loops:
             parameters.append("cu_seqlens: Tensor | None")
         self._open()
-        memories = {step.scan.name for step in self.program.scans}
+        scanned = {name for step in self.program.scans for name in step.memories}
+        memories = [each.name for each in seq.states if self._parts(each.name) & scanned]
         seq.given.update({name: Val("None") for name in memories})
         seq.open_states()
         for name in memories:
             seq.given.pop(name)
         place = 0
         for step in self.program.steps:
-            if isinstance(step, ScanStep):
-                self._scan(step, place, loops)
-                place += 1
-            elif isinstance(step, InvariantStep):
-                self.scanned[step.memory] = invariant(seq, step)
-            elif isinstance(step, Compute):
-                self._compute(step)
+            match step:
+                case ScanStep():
+                    self._scan(step, place, loops)
+                    place += 1
+                case Packed():
+                    self._pack(step)
+                case Phase():
+                    self._phase(step)
+                case Compute():
+                    self._compute(step)
+                case InvariantStep():
+                    self._invariant(step)
         out = self._output()
         finals = [self._final(each) for each in seq.states]
         seq.line(f"return {out}, ({', '.join(finals)}{',' if len(finals) == 1 else ''})")
@@ -223,22 +232,87 @@ class _Printer:
         if val.axes is not None:
             val = self.seq.spread(val, step.term.type.axes)
         self.given[step.name] = self.seq.name(val, self.names(f"computed {step.name}"), 0)
+        if step.name not in self.mixer.by_name:
+            self.seq.given[step.name] = self.given[step.name]
+
+    def _invariant(self, step: InvariantStep) -> None:
+        state = next(each for each in self.seq.states if each.name == step.memory)
+        assert state.declaration is not None, "a memory is declared"
+        self.scanned[step.memory] = (invariant(self.seq, step), state.declaration.type.axes)
+
+    def _pack(self, step: Packed) -> None:
+        seq = self.seq
+        texts = [
+            seq.spread(seq.tensor(seq.value(term, 0)), axes).text
+            for term, axes in zip(step.parts, step.axes, strict=True)
+        ]
+        val = Val(seq.call("_side_by_side", *texts), (step.axis,))
+        self.given[step.name] = seq.name(val, identifier(step.name), 0)
+
+    def _phase(self, step: Phase) -> None:
+        """The running phase; what reads its cosine and its sine finds them among the values."""
+        seq = self.seq
+        angle = seq.tensor(seq.value(step.angle, 0))
+        val = replace(angle, text=seq.call("_phase", angle.text, "T"), log=None)
+        seq.given[step.name] = seq.name(val, step.name, 0)
 
     def _scan(self, step: ScanStep, place: int, loops: bool) -> None:
         seq, scan = self.seq, step.scan
         arguments = dict(step.arguments)
         texts = [self._argument(arguments[a.name], a.per, a.axes) for a in scan.operands]
-        state = next(each for each in seq.states if each.name == scan.name)
-        held = seq.state_name(state)
-        axes = state.declaration.type.axes if state.declaration else ()
-        swapped = axes != (scan.key, scan.value)
-        if swapped:
-            held = f"None if {held} is None else {held}.mT"
+        layout = step.layout or Layout(
+            ((scan.key,),), ((scan.value,),), ((scan.name,),), (step.result,)
+        )
+        single = len(step.memories) == 1 and layout.keys == ((scan.key,),)
+        single = single and layout.values == ((scan.value,),)
+        sizes = [self._shapes(each) for each in (layout.keys, layout.values)]
+        rows = [
+            [
+                self._before(name, (*key, *value))
+                for name, value in zip(row, layout.values, strict=True)
+            ]
+            for row, key in zip(layout.memories, layout.keys, strict=True)
+        ]
+        held = rows[0][0]
+        if not single:
+            grid = ", ".join(f"({', '.join(row)},)" for row in rows)
+            held = seq.call("_gridded", f"({grid},)", *sizes)
         y, final = self.names.fresh("y"), self.names.fresh(f"{scan.name}_final")
         packed = "None" if loops else "cu_seqlens"
         seq.line(f"{y}, {final} = {self.calls[place]}({', '.join([*texts, held, packed])})")
-        self.scanned[scan.name] = f"{final}.mT" if swapped else final
-        seq.given[step.result] = Val(y, (scan.value,))
+        if single:
+            seq.given[step.result] = Val(y, (scan.value,))
+            self.scanned[layout.memories[0][0]] = (final, (scan.key, scan.value))
+            return
+        columns, cells = self.names.fresh("columns"), self.names.fresh("cells")
+        seq.line(f"{columns} = {seq.call('_columns', y, sizes[1])}")
+        seq.line(f"{cells} = {seq.call('_cells', final, *sizes)}")
+        for n, (name, axes) in enumerate(zip(layout.results, layout.values, strict=True)):
+            seq.given[name] = Val(f"{columns}[{n}]", axes)
+        for n, row in enumerate(layout.memories):
+            for k, name in enumerate(row):
+                axes = (*layout.keys[n], *layout.values[k])
+                self.scanned[name] = (f"{cells}[{n}][{k}]", axes)
+
+    def _shapes(self, parts: tuple[tuple[str, ...], ...]) -> str:
+        """The sizes of the axes of each row or column."""
+        found = ["".join(f"{self.seq.size(axis)}, " for axis in axes).rstrip() for axes in parts]
+        return f"({', '.join(f'({each})' for each in found)},)"
+
+    def _parts(self, state: str) -> set[str]:
+        """The memories of scans that a state holds: itself, or the parts of a complex one."""
+        turn = next((each for each in self.program.turns if each.memory == state), None)
+        return {state} if turn is None else {*turn.parts}
+
+    def _before(self, memory: str, axes: tuple[str, ...]) -> str:
+        """The state of a memory before the sequence, with its axes in this order."""
+        state = next(each for each in self.seq.states if memory in self._parts(each.name))
+        held = self.seq.state_name(state)
+        turn = next((each for each in self.program.turns if memory in each.parts), None)
+        part = "" if turn is None else (".real", ".imag")[turn.parts.index(memory)]
+        assert state.declaration is not None, "a memory is declared"
+        moved = _moved(state.declaration.type.axes, axes)
+        return f"None if {held} is None else {held}{part}{moved}" if part or moved else held
 
     def _argument(self, name: str, per: Per, axes: tuple[str, ...]) -> str:
         seq = self.seq
@@ -250,7 +324,9 @@ class _Printer:
             full = seq.spread(val, axes)
             if per is Per.HEAD:
                 return f"{full.operand}[0, 0]"
-            sizes = ", ".join(seq.size(axis) for axis in axes)
+            known = {each.name for each in self.mixer.axes}
+            # A packed axis has a size of its own, which the value shows.
+            sizes = ", ".join(seq.size(axis) if axis in known else "-1" for axis in axes)
             shape = f"(B, T, -1, {sizes})" if sizes else "(B, T, -1)"
             return seq.call("_grown_to", full.text, shape)
         assert crossed is not None, f"{name} is an operand or computed"
@@ -283,9 +359,39 @@ class _Printer:
         return f"{text}.to({target})"
 
     def _final(self, state: State) -> str:
+        turn = next((each for each in self.program.turns if each.memory == state.name), None)
+        if turn is not None:
+            return self._turned(state, turn)
         if state.name in self.scanned:
-            return self.scanned[state.name]
+            text, axes = self.scanned[state.name]
+            assert state.declaration is not None, "a memory is declared"
+            return f"{text}{_moved(axes, state.declaration.type.axes)}"
         return self.seq.final(state)
+
+    def _turned(self, state: State, turn: Turn) -> str:
+        """The complex state behind the sequence, of its parts and the last phase."""
+        seq = self.seq
+        assert state.declaration is not None, "a memory is declared"
+        declared = state.declaration.type.axes
+        parts = []
+        for name in turn.parts:
+            text, axes = self.scanned[name]
+            parts.append(f"{text}{_moved(axes, declared)}")
+        phase = "None"
+        if turn.phase:
+            ordered = seq.sort(declared)
+            val = seq.aligned(seq.given[turn.phase], ordered)
+            places = ", ".join(str(3 + ordered.index(axis)) for axis in declared)
+            same = ordered == declared
+            phase = val.text if same else f"{val.operand}.permute(0, 1, 2, {places})"
+        return seq.call("_turned", *parts, phase)
+
+
+def _moved(axes: tuple[str, ...], wanted: tuple[str, ...]) -> str:
+    """What brings a state [N, H, axes] into another order of its axes; nothing where it is."""
+    if axes == wanted:
+        return ""
+    return f".permute(0, 1, {', '.join(str(2 + axes.index(axis)) for axis in wanted)})"
 
 
 __all__ = ["Number", "Operand", "Sequence", "Type", "operands", "print_program", "static_number"]

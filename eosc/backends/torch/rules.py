@@ -96,6 +96,8 @@ def _apply(seq: Core, term: ir.Apply, level: int) -> Val:
         return _power(seq, vals[0], vals[1], term.args[1])
     if op == "identity":
         return vals[0]
+    if op == "log" and vals[0].log is not None:
+        return Val(vals[0].log, vals[0].axes)
     if op == "neg":
         return Val(f"-{vals[0].operand}", vals[0].axes)
     axes = seq.sort([axis for val in vals for axis in val.axes or ()])

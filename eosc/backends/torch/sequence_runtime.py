@@ -175,3 +175,69 @@ def _solved(matrix: Tensor, right: Tensor) -> Tensor:
     """X with matrix x == right; matrix [.., n, n], right [.., n]."""
     found: Tensor = torch.linalg.solve(matrix, right.unsqueeze(-1)).squeeze(-1)
     return found
+
+
+def _side_by_side(*parts: Tensor) -> Tensor:
+    """Parts [B, T, H, axes] with their axes flattened, one part after another: [B, T, H, n]."""
+    flat = [x.flatten(3) if x.dim() > 3 else x.unsqueeze(3) for x in parts]
+    lead = torch.broadcast_shapes(*(x.shape[:3] for x in flat))
+    return torch.cat([x.expand(*lead, -1) for x in flat], 3)
+
+
+def _columns(y: Tensor, shapes: Sequence[tuple[int, ...]]) -> list[Tensor]:
+    """The parts of a last dimension, each with axes of its own."""
+    parts = y.split([math.prod(shape) for shape in shapes], 3)
+    return [x.reshape(*y.shape[:3], *shape) for x, shape in zip(parts, shapes, strict=True)]
+
+
+def _gridded(
+    states: Sequence[Sequence[Tensor | None]],
+    keys: Sequence[tuple[int, ...]],
+    values: Sequence[tuple[int, ...]],
+) -> Tensor | None:
+    """States [N, H, keys, values] of each row and column as one [N, H, K, V]."""
+    rows = []
+    for row, key in zip(states, keys, strict=True):
+        cells = []
+        for x, value in zip(row, values, strict=True):
+            if x is None:
+                return None
+            cells.append(x.reshape(*x.shape[:2], math.prod(key), math.prod(value)))
+        rows.append(torch.cat(cells, 3))
+    return torch.cat(rows, 2)
+
+
+def _cells(
+    state: Tensor, keys: Sequence[tuple[int, ...]], values: Sequence[tuple[int, ...]]
+) -> list[list[Tensor]]:
+    """The states [N, H, keys, values] of each row and column of one [N, H, K, V]."""
+    rows = state.split([math.prod(key) for key in keys], 2)
+    found = []
+    for row, key in zip(rows, keys, strict=True):
+        parts = row.split([math.prod(value) for value in values], 3)
+        shaped = zip(parts, values, strict=True)
+        found.append([x.reshape(*x.shape[:2], *key, *value) for x, value in shaped])
+    return found
+
+
+def _phase(angle: Tensor, T: int) -> Tensor:
+    """The sum of an angle over the steps, from the first on, less whole turns.
+
+    Summed in double precision: the error of a phase does not grow with the length.
+    """
+    wide = angle.to(torch.float64)
+    if angle.shape[1] == 1:
+        steps = torch.arange(1, T + 1, dtype=torch.float64, device=angle.device)
+        wide = wide * steps.view(1, -1, *[1] * (angle.dim() - 2))
+    else:
+        wide = torch.cumsum(wide, 1)
+    return torch.remainder(wide, 2 * math.pi).to(angle.dtype)
+
+
+def _turned(real: Tensor, imaginary: Tensor, phase: Tensor | None) -> Tensor:
+    """A complex state, turned by the last phase [B, T, H, axes] of the stretch."""
+    state = torch.complex(real, imaginary)
+    if phase is None or not phase.shape[1]:
+        return state
+    last = phase[:, -1]
+    return state * torch.complex(torch.cos(last), torch.sin(last))

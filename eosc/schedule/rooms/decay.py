@@ -7,10 +7,11 @@ the largest diagonal block on which no exponent can overflow, halving covers the
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from fractions import Fraction
 
 from eosc.algebra.exponent import Certificate, largest_base
-from eosc.algebra.interval import Interval, bound
+from eosc.algebra.interval import End, Interval, bound
 from eosc.algebra.scalar import S
 from eosc.algebra.simplify import simplify
 from eosc.algebra.stable import stable_log
@@ -23,6 +24,7 @@ from eosc.recurrence.model import Factor, Field, Readout, Recurrence, System
 from eosc.schedule.program import Compute, ScanStep
 from eosc.schedule.prologue import Prologue, as_scalar, as_value, broadcast
 from eosc.schedule.rooms.room import Later, Planned
+from eosc.semantics.model import Mixer
 from eosc.semantics.terms import NOW, Apply, Dependence, Read, Term
 from eosc.semantics.terms import walk as walk_terms
 
@@ -72,7 +74,7 @@ class _Scan:
         """The one linear functional through which the memory is read."""
         memory = self.recurrence.memory
         found = [each for each in self.system.readouts if each.memory == memory]
-        if len(found) != 1 or self.system.readout_kind == "nonlinear":
+        if len(found) != 1:
             raise Later(f"{len(found)} readouts of {memory}")
         if found[0].shrink is None or found[0].type.complex:
             raise Later(f"a readout of {memory} without a shrink state")
@@ -114,7 +116,7 @@ class _Scan:
             raise Later(f"a shrink state of {self.recurrence.memory} over both of its axes")
         logs: dict[tuple[str, ...], list[Value]] = {}
         for factor in self.recurrence.decay:
-            log = self._log(factor)
+            log = factor_log(self.prologue, factor, self.recurrence.memory)
             if log is None:
                 continue
             axes = tuple(name for name in log.dims if name != "i")
@@ -122,10 +124,9 @@ class _Scan:
                 raise Later(f"a decay over {{{', '.join(axes)}}} that does not separate")
             logs.setdefault(axes, []).append(log)
         parts = {axes: total(found) for axes, found in logs.items()}
-        self.bounds = {axes: self._bound(part) for axes, part in parts.items()}
-        used = {load.array for load in self._loads(shrink, expand, given, *parts.values())}
-        if self.scale is not None:
-            used |= {load.array for load in self._loads(self.scale)}
+        self.bounds = {axes: log_bounds(self.prologue, part) for axes, part in parts.items()}
+        scale = () if self.scale is None else (self.scale,)
+        used = loaded(shrink, expand, given, *parts.values(), *scale)
         operands = tuple(each for name, each in self.prologue.arrays.items() if name in used)
         learned = tuple(each.name for each in operands if self.prologue.trainable.get(each.name))
         return Scan(
@@ -156,13 +157,7 @@ class _Scan:
         letters = {(): "0", (self.key,): "K", (self.value,): "V"}
         for factor in self.recurrence.decay:
             terms.setdefault(f"g{letters.get(factor.axes, '0')}", []).append(factor.value)
-        return tuple((name, self._declared(found)) for name, found in terms.items())
-
-    def _declared(self, terms: list[Term]) -> tuple[int, ...]:
-        names = self.system.mixer.by_name
-        reads = [read for term in terms for read in walk_terms(term) if isinstance(read, Read)]
-        spans = [names[read.name].span for read in reads if read.name in names]
-        return tuple(sorted({span.line for span in spans if span is not None}))
+        return tuple((name, declared(self.system.mixer, found)) for name, found in terms.items())
 
     def _sides(self, expand: Term, given: Term) -> tuple[Value, Value]:
         """The write's factors, over K and over V, whichever way round the spec has them."""
@@ -174,39 +169,6 @@ class _Scan:
         on_value = broadcast(self.prologue.value(given), (self.value,), time=True)
         return on_key, on_value
 
-    def _log(self, factor: Factor) -> Value | None:
-        """The stable log of a factor, or None where the factor is 1."""
-        if factor.interval.lo == factor.interval.hi == 1:
-            return None
-        static = factor.value.type.dependence is Dependence.STATIC
-        if static and not self.prologue.learned(factor.value):
-            return self.prologue.constant_log(factor.value, factor.interval)
-        fn, args = self.prologue.scalar(factor.value)
-        log = stable_log(fn, {name: self.prologue.range_of(value) for name, value in args})
-        if log is None and static:
-            return self.prologue.constant_log(factor.value, factor.interval)
-        if log is None:
-            raise EosError(
-                Diagnostic(
-                    "E064",
-                    f"the decay of {self.recurrence.memory} has no stable logarithm",
-                    factor.value.span or NOWHERE,
-                    hint="write it as exp(...), sigmoid(...) ** c, a product of decays, "
-                    "or an oscillation operand in (0, 1]",
-                )
-            )
-        scalar: S = simplify(log)
-        return as_value(scalar, dict(args))
-
-    def _bound(self, log: Value) -> Interval:
-        """The certified range of one token's log-decay."""
-        fn, args = as_scalar(log)
-        ranges = {name: self.prologue.range_of(value) for name, value in args}
-        return bound(fn, ranges).intersect(AT_MOST_ZERO) or AT_MOST_ZERO
-
-    def _loads(self, *values: Value) -> list[Load]:
-        return [each for value in values for each in walk(value) if isinstance(each, Load)]
-
     def computed(self) -> list[Compute]:
         """What plain tensor code computes for the scan, those that the scan uses."""
         names = {each.name for each in self.scan.operands}
@@ -215,22 +177,75 @@ class _Scan:
     def step(self) -> ScanStep:
         """The scan with a certified form for each chunk length."""
         lowest = min((each.lo for axes, each in self.bounds.items() if axes), default=None)
-        forms: list[Form] = []
-        certificates: list[Certificate] = []
-        for chunk in CHUNKS:
-            certificate = (
-                None if lowest is None else largest_base(lowest, chunk, magnitude=MAGNITUDE)
-            )
-            forms.append(Form(chunk, 1 if certificate is None else certificate.base))
-            if certificate is not None:
-                certificates.append(certificate)
+        forms, certificates = certified(lowest)
         arguments = tuple((each.name, each.name) for each in self.scan.operands)
         self.notes += [
             f"log-decay over {{{', '.join(axes)}}} in {each} nats a token"
             + ("" if not constant_in_time(part) else ", constant in time")
             for (axes, each), (_, part) in zip(self.bounds.items(), self.scan.logs(), strict=False)
         ]
-        return ScanStep(self.scan, arguments, self.readout.name, tuple(forms), tuple(certificates))
+        return ScanStep(self.scan, arguments, self.readout.name, forms, certificates)
+
+
+def factor_log(prologue: Prologue, factor: Factor, memory: str) -> Value | None:
+    """The stable log of a factor of a memory's decay, or None where the factor is 1.
+
+    Raises:
+        EosError: E064, where no stable logarithm is found.
+    """
+    if factor.interval.lo == factor.interval.hi == 1:
+        return None
+    static = factor.value.type.dependence is Dependence.STATIC
+    if static and not prologue.learned(factor.value):
+        return prologue.constant_log(factor.value, factor.interval)
+    fn, args = prologue.scalar(factor.value)
+    log = stable_log(fn, {name: prologue.range_of(value) for name, value in args})
+    if log is None and static:
+        return prologue.constant_log(factor.value, factor.interval)
+    if log is None:
+        raise EosError(
+            Diagnostic(
+                "E064",
+                f"the decay of {memory} has no stable logarithm",
+                factor.value.span or NOWHERE,
+                hint="write it as exp(...), sigmoid(...) ** c, a product of decays, "
+                "or an oscillation operand in (0, 1]",
+            )
+        )
+    scalar: S = simplify(log)
+    return as_value(scalar, dict(args))
+
+
+def log_bounds(prologue: Prologue, log: Value) -> Interval:
+    """The certified range of one token's log-decay."""
+    fn, args = as_scalar(log)
+    ranges = {name: prologue.range_of(value) for name, value in args}
+    return bound(fn, ranges).intersect(AT_MOST_ZERO) or AT_MOST_ZERO
+
+
+def certified(lowest: End | None) -> tuple[tuple[Form, ...], tuple[Certificate, ...]]:
+    """A form for each chunk length; certificates, where a log-decay over K or V has a lower end."""
+    forms: list[Form] = []
+    certificates: list[Certificate] = []
+    for chunk in CHUNKS:
+        found = None if lowest is None else largest_base(lowest, chunk, magnitude=MAGNITUDE)
+        forms.append(Form(chunk, 1 if found is None else found.base))
+        if found is not None:
+            certificates.append(found)
+    return tuple(forms), tuple(certificates)
+
+
+def loaded(*values: Value) -> tuple[str, ...]:
+    """The arrays that the values load, each once."""
+    loads = (each.array for value in values for each in walk(value) if isinstance(each, Load))
+    return tuple(dict.fromkeys(loads))
+
+
+def declared(mixer: Mixer, terms: Iterable[Term]) -> tuple[int, ...]:
+    """The lines of the spec in which the names that the terms read are declared."""
+    reads = [read for term in terms for read in walk_terms(term) if isinstance(read, Read)]
+    spans = [mixer.by_name[read.name].span for read in reads if read.name in mixer.by_name]
+    return tuple(sorted({span.line for span in spans if span is not None}))
 
 
 def _product(term: Term) -> list[Term]:

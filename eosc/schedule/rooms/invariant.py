@@ -38,6 +38,8 @@ def plan(system: System, recurrence: Recurrence, numbers: tuple[str, ...]) -> Pl
     Raises:
         Later: the memory is not of this family.
     """
+    if recurrence.memory not in system.mixer.by_name:
+        raise Later(f"{recurrence.memory}, a part of a complex memory")
     if recurrence.dependence is not Dependence.STATIC:
         raise Later(f"an oscillation of {recurrence.memory} that varies in time")
     room = _Invariant(system, recurrence)

@@ -74,8 +74,6 @@ def test_the_decay_family_is_fused(
 LATER = [
     ("delta/deltanet.eos", "lowrank"),
     ("delta/deltaproduct.eos", "product"),
-    ("gating/gateloop.eos", "complex"),
-    ("normalised/mlstm.eos", "2 memories"),
     ("normalised/softmax_attention.eos", "history"),
     ("rnn/hgrn.eos", "shrink"),
     ("ssm/mamba.eos", "separate"),
