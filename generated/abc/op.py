@@ -4,12 +4,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from . import torch_kernels
+
+
+def _heads(kinds: str, operands: Sequence[Tensor]) -> int:
+    """The number of heads: that of the operand which is shared least."""
+    return max(x.shape[2 if kind == "t" else 0] for kind, x in zip(kinds, operands, strict=True))
+
+
+def _sequences(x: Tensor, cu_seqlens: Tensor | None) -> int:
+    """The number of sequences."""
+    return x.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
 
 
 def _checked(
@@ -66,6 +79,52 @@ def _autocast(logs: Sequence[bool], operands: Sequence[Tensor]) -> list[Tensor]:
         target = torch.float32 if log else dtype
         found.append(x.to(target) if plain else x)
     return found
+
+
+def _folded(x: Tensor, dim: int | None, n: int, kind: str) -> Tensor:
+    """A tensor under vmap with the mapped dimension (or n copies) folded into its heads.
+
+    Kinds: t heads in dimension 2, h in 0, s (a state) in 1.
+    """
+    place = {"t": 2, "h": 0, "s": 1}[kind]
+    if dim is None:
+        x = x.unsqueeze(place).expand(*x.shape[:place], n, *x.shape[place:])
+    else:
+        x = x.movedim(dim, place)
+    return x.flatten(place, place + 1)
+
+
+def _vmapped(
+    op: Callable[..., object],
+    kinds: str,
+    results: str,
+    info: object,
+    in_dims: Sequence[int | None],
+    args: Sequence[object],
+) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    """Run an operator on a batch of calls, one group of heads a call.
+
+    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped.
+    """
+    n = info.batch_size  # type: ignore[attr-defined]
+    folded: list[object] = []
+    for kind, dim, arg in zip(kinds, in_dims, args, strict=True):
+        if kind == "c" and dim is not None:
+            raise ValueError("cu_seqlens is the same for every call of a vmap")
+        plain = kind in "cf" or arg is None
+        folded.append(arg if plain else _folded(arg, dim, n, kind))  # type: ignore[arg-type]
+    found = op(*folded)
+    places = tuple({"t": 2, "h": 0, "s": 1}[kind] for kind in results)
+    parts = []
+    for x, place in zip(found, places, strict=True):  # type: ignore[call-overload]
+        parts.append(x.unflatten(place, (n, x.shape[place] // n)))
+    return tuple(parts), places
+
+
+def _accumulator(*tensors: Tensor) -> torch.dtype:
+    """The dtype of states: float64 for float64 operands, else float32."""
+    double = any(x.dtype == torch.float64 for x in tensors)
+    return torch.float64 if double else torch.float32
 
 
 def _packed(
@@ -136,11 +195,6 @@ def _shared(x: Tensor, heads: int, dim: int) -> Tensor:
     return x if count in (1, heads) else x.repeat_interleave(heads // count, dim)
 
 
-def _at(x: Tensor, t: int) -> Tensor:
-    """One step; what is constant in time as it is."""
-    return x if x.shape[1] == 1 else x[:, t : t + 1]
-
-
 def _grown_to(x: Tensor, shape: Sequence[int]) -> Tensor:
     """The value in full size (a view)."""
     return x.expand(*shape)
@@ -159,11 +213,6 @@ def _delayed(x: Tensor, past: Tensor | None, fill: Tensor | float, by: int) -> T
         pieces.append(past[:, max(depth - by, 0) :].to(x.dtype).expand(-1, -1, *x.shape[2:]))
     pieces.append(x[:, : max(T - by, 0)])
     return torch.cat(pieces, 1)[:, :T]
-
-
-def _joined(steps: Sequence[Tensor], before: Tensor) -> Tensor:
-    """Steps one after the other in time; none: an empty stretch like the value before."""
-    return torch.cat(list(steps), 1) if steps else before[:, :0]
 
 
 def _last(x: Tensor, past: Tensor | None, fill: Tensor | float, depth: int) -> Tensor:
@@ -205,6 +254,291 @@ class Output(NamedTuple):
     state: State | None
 
 
+NAMESPACE = 'eosc_abc_9a8e0579'
+_LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
+_OPS = getattr(torch.ops, NAMESPACE)
+
+
+def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
+    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+    wanted = os.environ.get("EOSC_BACKEND", "")
+    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+        from . import triton_kernels
+
+        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+            return triton_kernels
+    return torch_kernels
+
+
+def _register(
+    name: str,
+    schema: str,
+    run: Callable[..., Any],
+    fake: Callable[..., Any],
+    vmap: Callable[..., Any] | None = None,
+    backward: Callable[..., Any] | None = None,
+    setup: Callable[..., None] | None = None,
+) -> None:
+    """Define an operator once, for both devices, with its fake kernel, gradient and vmap rule."""
+    if hasattr(_OPS, name):
+        return
+    _LIBRARY.define(schema)
+    for device in ("CPU", "CUDA"):
+        _LIBRARY.impl(name, run, device)
+    torch.library.register_fake(f"{NAMESPACE}::{name}", fake, lib=_LIBRARY)
+    if vmap is not None:
+        torch.library.register_vmap(f"{NAMESPACE}::{name}", vmap, lib=_LIBRARY)
+    if backward is not None:
+        qualified = f"{NAMESPACE}::{name}"
+        torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
+
+
+def _mk_forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens):
+    with torch.autocast(k.device.type, enabled=False):
+        return _kernels(k, k.shape[3], s_raw.shape[3]).mk_forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens)
+
+
+def _mk_forward_fake(k, s_raw, z, q, z_before, initial_state, cu_seqlens):
+    heads = _heads('ttttt', (k, s_raw, z, q, z_before,))
+    B, T = k.shape[:2]
+    N = _sequences(k, cu_seqlens)
+    K, V = k.shape[3], s_raw.shape[3]
+    y = k.new_empty((B, T, heads, V))
+    dtype = _accumulator(k, s_raw, z, q, z_before)
+    return y, k.new_empty((N, heads, K, V), dtype=dtype)
+
+
+def _mk_forward_vmap(info, in_dims, *args):
+    kinds, op = 'tttttsc', _OPS.mk_forward
+    return _vmapped(op, kinds, "ts", info, in_dims, args)
+
+
+def _mk_backward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state):
+    kernels = _kernels(k, k.shape[3], s_raw.shape[3])
+    with torch.autocast(k.device.type, enabled=False):
+        return kernels.mk_backward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state)
+
+
+def _mk_backward_fake(k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state):
+    heads = _heads('ttttt', (k, s_raw, z, q, z_before,))
+    N = _sequences(k, cu_seqlens)
+    K, V = k.shape[3], s_raw.shape[3]
+    dtype = _accumulator(k, s_raw, z, q, z_before)
+    d_state = k.new_empty((N, heads, K, V), dtype=dtype)
+    trained = (k, s_raw, z, q, z_before,)
+    return (*(x.new_empty(x.shape) for x in trained), d_state)
+
+
+def _mk_backward_vmap(info, in_dims, *args):
+    kinds, op = 'tttttscts', _OPS.mk_backward
+    return _vmapped(op, kinds, 'ttttts', info, in_dims, args)
+
+
+def _mk_step(k, s_raw, z, q, z_before, state, state_indices):
+    with torch.autocast(k.device.type, enabled=False):
+        return _kernels(k, state.shape[2], state.shape[3]).mk_step(k, s_raw, z, q, z_before, state, state_indices)
+
+
+def _mk_step_fake(k, s_raw, z, q, z_before, state, state_indices):
+    N, heads, _, V = state.shape
+    N = k.shape[0]
+    return k.new_empty((N, heads, V))
+
+
+def _mk_saved(ctx, inputs, output):
+    k, s_raw, z, q, z_before, initial_state, cu_seqlens = inputs
+    ctx.save_for_backward(k, s_raw, z, q, z_before, initial_state, cu_seqlens)
+
+
+class _Scan_mkGradient(torch.autograd.Function):
+    """The gradient of the scan, which is not differentiated again."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state):
+        return _OPS.mk_backward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise NotImplementedError('abc: second derivatives are not implemented')
+
+
+class _Scan_mk(torch.autograd.Function):
+    """The scan with its gradient."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens):
+        return _OPS.mk_forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _mk_saved(ctx, inputs, output)
+
+    @staticmethod
+    def backward(ctx, dy, d_final_state):
+        k, s_raw, z, q, z_before, initial_state, cu_seqlens = ctx.saved_tensors
+        d_k, d_s_raw, d_z, d_q, d_z_before, d_initial_state = _Scan_mkGradient.apply(
+            k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state
+        )
+        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+        return d_k, d_s_raw, d_z, d_q, d_z_before, d_initial_state, None
+
+
+_register(
+    "mk_forward",
+    'mk_forward(Tensor k, Tensor s_raw, Tensor z, Tensor q, Tensor z_before, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    _mk_forward,
+    _mk_forward_fake,
+    _mk_forward_vmap,
+    _Scan_mk.backward,
+    _mk_saved,
+)
+_register(
+    "mk_backward",
+    'mk_backward(Tensor k, Tensor s_raw, Tensor z, Tensor q, Tensor z_before, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
+    _mk_backward,
+    _mk_backward_fake,
+    _mk_backward_vmap,
+    _Scan_mkGradient.backward,
+)
+_register(
+    "mk_step",
+    'mk_step(Tensor k, Tensor s_raw, Tensor z, Tensor q, Tensor z_before, Tensor(a!) state, Tensor? state_indices) -> Tensor',
+    _mk_step,
+    _mk_step_fake,
+)
+
+
+def _mv_forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens):
+    with torch.autocast(s_raw.device.type, enabled=False):
+        return _kernels(s_raw, s_raw.shape[3], v.shape[3]).mv_forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens)
+
+
+def _mv_forward_fake(s_raw, z, v, part, z_before, initial_state, cu_seqlens):
+    heads = _heads('ttttt', (s_raw, z, v, part, z_before,))
+    B, T = s_raw.shape[:2]
+    N = _sequences(s_raw, cu_seqlens)
+    K, V = s_raw.shape[3], v.shape[3]
+    y = s_raw.new_empty((B, T, heads, V))
+    dtype = _accumulator(s_raw, z, v, part, z_before)
+    return y, s_raw.new_empty((N, heads, K, V), dtype=dtype)
+
+
+def _mv_forward_vmap(info, in_dims, *args):
+    kinds, op = 'tttttsc', _OPS.mv_forward
+    return _vmapped(op, kinds, "ts", info, in_dims, args)
+
+
+def _mv_backward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state):
+    kernels = _kernels(s_raw, s_raw.shape[3], v.shape[3])
+    with torch.autocast(s_raw.device.type, enabled=False):
+        return kernels.mv_backward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state)
+
+
+def _mv_backward_fake(s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state):
+    heads = _heads('ttttt', (s_raw, z, v, part, z_before,))
+    N = _sequences(s_raw, cu_seqlens)
+    K, V = s_raw.shape[3], v.shape[3]
+    dtype = _accumulator(s_raw, z, v, part, z_before)
+    d_state = s_raw.new_empty((N, heads, K, V), dtype=dtype)
+    trained = (s_raw, z, v, part, z_before,)
+    return (*(x.new_empty(x.shape) for x in trained), d_state)
+
+
+def _mv_backward_vmap(info, in_dims, *args):
+    kinds, op = 'tttttscts', _OPS.mv_backward
+    return _vmapped(op, kinds, 'ttttts', info, in_dims, args)
+
+
+def _mv_step(s_raw, z, v, part, z_before, state, state_indices):
+    with torch.autocast(s_raw.device.type, enabled=False):
+        return _kernels(s_raw, state.shape[2], state.shape[3]).mv_step(s_raw, z, v, part, z_before, state, state_indices)
+
+
+def _mv_step_fake(s_raw, z, v, part, z_before, state, state_indices):
+    N, heads, _, V = state.shape
+    N = s_raw.shape[0]
+    return s_raw.new_empty((N, heads, V))
+
+
+def _mv_saved(ctx, inputs, output):
+    s_raw, z, v, part, z_before, initial_state, cu_seqlens = inputs
+    ctx.save_for_backward(s_raw, z, v, part, z_before, initial_state, cu_seqlens)
+
+
+class _Scan_mvGradient(torch.autograd.Function):
+    """The gradient of the scan, which is not differentiated again."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state):
+        return _OPS.mv_backward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise NotImplementedError('abc: second derivatives are not implemented')
+
+
+class _Scan_mv(torch.autograd.Function):
+    """The scan with its gradient."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens):
+        return _OPS.mv_forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _mv_saved(ctx, inputs, output)
+
+    @staticmethod
+    def backward(ctx, dy, d_final_state):
+        s_raw, z, v, part, z_before, initial_state, cu_seqlens = ctx.saved_tensors
+        d_s_raw, d_z, d_v, d_part, d_z_before, d_initial_state = _Scan_mvGradient.apply(
+            s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state
+        )
+        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+        return d_s_raw, d_z, d_v, d_part, d_z_before, d_initial_state, None
+
+
+_register(
+    "mv_forward",
+    'mv_forward(Tensor s_raw, Tensor z, Tensor v, Tensor part, Tensor z_before, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    _mv_forward,
+    _mv_forward_fake,
+    _mv_forward_vmap,
+    _Scan_mv.backward,
+    _mv_saved,
+)
+_register(
+    "mv_backward",
+    'mv_backward(Tensor s_raw, Tensor z, Tensor v, Tensor part, Tensor z_before, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
+    _mv_backward,
+    _mv_backward_fake,
+    _mv_backward_vmap,
+    _Scan_mvGradient.backward,
+)
+_register(
+    "mv_step",
+    'mv_step(Tensor s_raw, Tensor z, Tensor v, Tensor part, Tensor z_before, Tensor(a!) state, Tensor? state_indices) -> Tensor',
+    _mv_step,
+    _mv_step_fake,
+)
+
+
 def _abc_sequence(
     q: Tensor,
     k: Tensor,
@@ -224,34 +558,14 @@ def _abc_sequence(
     S = s_raw.shape[3]
     scale = (K ** (-0.5)) if scale is None else scale
     z_past = None if z_before is None else _worked(z_before.unsqueeze(1), dtype)
-    mk_past = None if mk_before is None else _worked(mk_before.unsqueeze(1), dtype)
-    mv_past = None if mv_before is None else _worked(mv_before.unsqueeze(1), dtype)
-    q_2 = _shared(_worked(q, dtype), H, 2)
-    mk = torch.zeros(B, 1, H, K, S, dtype=dtype, device=device) if mk_past is None else mk_past  # mk before the step
-    mk_steps = []
     s_raw_2 = _shared(_worked(s_raw, dtype), H, 2)
     running = _logcumsumexp(_grown_to(s_raw_2, (B, T, H, S)), torch.full((1, 1, 1), -float("inf"), dtype=dtype, device=device)[:, :, :, None].expand(-1, -1, -1, S) if z_past is None else z_past)  # line 9
     first = torch.full((1, 1, 1), -float("inf"), dtype=dtype, device=device)[:, :, :, None].expand(-1, -1, -1, S)
-    a = torch.exp(_delayed(running, z_past, first, 1) - running)  # line 11
-    e = torch.exp(s_raw_2 - running)  # line 12
-    k_2 = _shared(_worked(k, dtype), H, 2)
-    x = e[:, :, :, None] * k_2[:, :, :, :, None]  # line 16
-    for t in range(T):
-        mk_now = ((_at(a, t)[:, :, :, None] * mk) + _at(x, t)).expand(B, 1, H, K, S)  # line 16
-        mk_steps.append(mk_now)
-        mk = mk_now
-    mk_2 = _joined(mk_steps, mk)
-    x_2 = _softmax(scale * (q_2[:, :, :, :, None] * mk_2).sum(3), (3,))  # line 17
-    mv = torch.zeros(B, 1, H, S, V, dtype=dtype, device=device) if mv_past is None else mv_past  # mv before the step
-    mv_steps = []
-    v_2 = _shared(_worked(v, dtype), H, 2)
-    x_3 = e[:, :, :, :, None] * v_2[:, :, :, None]  # line 18
-    for t_2 in range(T):
-        mv_now = ((_at(a, t_2)[:, :, :, :, None] * mv) + _at(x_3, t_2)).expand(B, 1, H, S, V)  # line 18
-        mv_steps.append(mv_now)
-        mv = mv_now
-    mv_2 = _joined(mv_steps, mv)
-    return (x_2[:, :, :, :, None] * mv_2).sum(3).expand(B, T, H, V).to(q.dtype), (_last(running, z_past, float("-inf"), 1).squeeze(1), mk.squeeze(1), mv.squeeze(1))
+    s_computedu20z_before_2 = _delayed(running, z_past, first, 1)
+    y, mk_final = _Scan_mk.apply(k, s_raw, _grown_to(running, (B, T, -1, S)), q, _grown_to(s_computedu20z_before_2, (B, T, -1, S)), mk_before, None)
+    s_computedu20part_2 = _softmax(scale * y, (3,))
+    y_2, mv_final = _Scan_mv.apply(s_raw, _grown_to(running, (B, T, -1, S)), v, _grown_to(s_computedu20part_2, (B, T, -1, S)), _grown_to(s_computedu20z_before_2, (B, T, -1, S)), mv_before, None)
+    return y_2.to(q.dtype), (_last(running, z_past, float("-inf"), 1).squeeze(1), mk_final, mv_final)
 
 
 _SPECS_abc = (

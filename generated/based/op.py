@@ -4,12 +4,26 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from . import torch_kernels
+
+
+def _heads(kinds: str, operands: Sequence[Tensor]) -> int:
+    """The number of heads: that of the operand which is shared least."""
+    return max(x.shape[2 if kind == "t" else 0] for kind, x in zip(kinds, operands, strict=True))
+
+
+def _sequences(x: Tensor, cu_seqlens: Tensor | None) -> int:
+    """The number of sequences."""
+    return x.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
 
 
 def _checked(
@@ -68,36 +82,50 @@ def _autocast(logs: Sequence[bool], operands: Sequence[Tensor]) -> list[Tensor]:
     return found
 
 
-def _packed(
-    run: Callable[..., tuple[Tensor, tuple[Tensor, ...]]],
-    kinds: str,
-    operands: Sequence[Tensor],
-    numbers: Sequence[float | None],
-    states: Sequence[Tensor | None],
-    cu_seqlens: Tensor,
-    wanted: bool,
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Run sequences packed along time one by one; the states behind them where they are wanted.
+def _folded(x: Tensor, dim: int | None, n: int, kind: str) -> Tensor:
+    """A tensor under vmap with the mapped dimension (or n copies) folded into its heads.
 
-    Raises:
-        ValueError: histories of different lengths are wanted, which no tensor holds.
+    Kinds: t heads in dimension 2, h in 0, s (a state) in 1.
     """
-    bounds = cu_seqlens.tolist()
-    outputs, finals = [], []
-    for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
-        own = [x[:, a:b] if kind == "t" else x for kind, x in zip(kinds, operands, strict=True)]
-        held = [None if x is None else x[n : n + 1] for x in states]
-        y, final = run(*own, *numbers, *held)
-        outputs.append(y)
-        finals.append(final)
-    if not wanted:
-        return torch.cat(outputs, 1), ()
-    joined = []
-    for each in zip(*finals, strict=True):
-        if len({x.shape[1:] for x in each}) > 1:
-            raise ValueError("sequences of different lengths keep histories of different lengths")
-        joined.append(torch.cat(each))
-    return torch.cat(outputs, 1), tuple(joined)
+    place = {"t": 2, "h": 0, "s": 1}[kind]
+    if dim is None:
+        x = x.unsqueeze(place).expand(*x.shape[:place], n, *x.shape[place:])
+    else:
+        x = x.movedim(dim, place)
+    return x.flatten(place, place + 1)
+
+
+def _vmapped(
+    op: Callable[..., object],
+    kinds: str,
+    results: str,
+    info: object,
+    in_dims: Sequence[int | None],
+    args: Sequence[object],
+) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    """Run an operator on a batch of calls, one group of heads a call.
+
+    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped.
+    """
+    n = info.batch_size  # type: ignore[attr-defined]
+    folded: list[object] = []
+    for kind, dim, arg in zip(kinds, in_dims, args, strict=True):
+        if kind == "c" and dim is not None:
+            raise ValueError("cu_seqlens is the same for every call of a vmap")
+        plain = kind in "cf" or arg is None
+        folded.append(arg if plain else _folded(arg, dim, n, kind))  # type: ignore[arg-type]
+    found = op(*folded)
+    places = tuple({"t": 2, "h": 0, "s": 1}[kind] for kind in results)
+    parts = []
+    for x, place in zip(found, places, strict=True):  # type: ignore[call-overload]
+        parts.append(x.unflatten(place, (n, x.shape[place] // n)))
+    return tuple(parts), places
+
+
+def _accumulator(*tensors: Tensor) -> torch.dtype:
+    """The dtype of states: float64 for float64 operands, else float32."""
+    double = any(x.dtype == torch.float64 for x in tensors)
+    return torch.float64 if double else torch.float32
 
 
 def _listed(state: object, count: int) -> tuple[Tensor | None, ...]:
@@ -136,14 +164,52 @@ def _shared(x: Tensor, heads: int, dim: int) -> Tensor:
     return x if count in (1, heads) else x.repeat_interleave(heads // count, dim)
 
 
-def _at(x: Tensor, t: int) -> Tensor:
-    """One step; what is constant in time as it is."""
-    return x if x.shape[1] == 1 else x[:, t : t + 1]
+def _grown_to(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """The value in full size (a view)."""
+    return x.expand(*shape)
 
 
-def _joined(steps: Sequence[Tensor], before: Tensor) -> Tensor:
-    """Steps one after the other in time; none: an empty stretch like the value before."""
-    return torch.cat(list(steps), 1) if steps else before[:, :0]
+def _side_by_side(*parts: Tensor) -> Tensor:
+    """Parts [B, T, H, axes] with their axes flattened, one part after another: [B, T, H, n]."""
+    flat = [x.flatten(3) if x.dim() > 3 else x.unsqueeze(3) for x in parts]
+    lead = torch.broadcast_shapes(*(x.shape[:3] for x in flat))
+    return torch.cat([x.expand(*lead, -1) for x in flat], 3)
+
+
+def _columns(y: Tensor, shapes: Sequence[tuple[int, ...]]) -> list[Tensor]:
+    """The parts of a last dimension, each with axes of its own."""
+    parts = y.split([math.prod(shape) for shape in shapes], 3)
+    return [x.reshape(*y.shape[:3], *shape) for x, shape in zip(parts, shapes, strict=True)]
+
+
+def _gridded(
+    states: Sequence[Sequence[Tensor | None]],
+    keys: Sequence[tuple[int, ...]],
+    values: Sequence[tuple[int, ...]],
+) -> Tensor | None:
+    """States [N, H, keys, values] of each row and column as one [N, H, K, V]."""
+    rows = []
+    for row, key in zip(states, keys, strict=True):
+        cells = []
+        for x, value in zip(row, values, strict=True):
+            if x is None:
+                return None
+            cells.append(x.reshape(*x.shape[:2], math.prod(key), math.prod(value)))
+        rows.append(torch.cat(cells, 3))
+    return torch.cat(rows, 2)
+
+
+def _cells(
+    state: Tensor, keys: Sequence[tuple[int, ...]], values: Sequence[tuple[int, ...]]
+) -> list[list[Tensor]]:
+    """The states [N, H, keys, values] of each row and column of one [N, H, K, V]."""
+    rows = state.split([math.prod(key) for key in keys], 2)
+    found = []
+    for row, key in zip(rows, keys, strict=True):
+        parts = row.split([math.prod(value) for value in values], 3)
+        shaped = zip(parts, values, strict=True)
+        found.append([x.reshape(*x.shape[:2], *key, *value) for x, value in shaped])
+    return found
 
 
 class State(NamedTuple):
@@ -164,6 +230,168 @@ class Output(NamedTuple):
     state: State | None
 
 
+NAMESPACE = 'eosc_based_8473a613'
+_LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
+_OPS = getattr(torch.ops, NAMESPACE)
+
+
+def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
+    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+    wanted = os.environ.get("EOSC_BACKEND", "")
+    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+        from . import triton_kernels
+
+        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+            return triton_kernels
+    return torch_kernels
+
+
+def _register(
+    name: str,
+    schema: str,
+    run: Callable[..., Any],
+    fake: Callable[..., Any],
+    vmap: Callable[..., Any] | None = None,
+    backward: Callable[..., Any] | None = None,
+    setup: Callable[..., None] | None = None,
+) -> None:
+    """Define an operator once, for both devices, with its fake kernel, gradient and vmap rule."""
+    if hasattr(_OPS, name):
+        return
+    _LIBRARY.define(schema)
+    for device in ("CPU", "CUDA"):
+        _LIBRARY.impl(name, run, device)
+    torch.library.register_fake(f"{NAMESPACE}::{name}", fake, lib=_LIBRARY)
+    if vmap is not None:
+        torch.library.register_vmap(f"{NAMESPACE}::{name}", vmap, lib=_LIBRARY)
+    if backward is not None:
+        qualified = f"{NAMESPACE}::{name}"
+        torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
+
+
+def _m0_n0_m1_n1_m2_n2_forward(shrink, expand, s_input, initial_state, cu_seqlens):
+    with torch.autocast(shrink.device.type, enabled=False):
+        return _kernels(shrink, shrink.shape[3], s_input.shape[3]).m0_n0_m1_n1_m2_n2_forward(shrink, expand, s_input, initial_state, cu_seqlens)
+
+
+def _m0_n0_m1_n1_m2_n2_forward_fake(shrink, expand, s_input, initial_state, cu_seqlens):
+    heads = _heads('ttt', (shrink, expand, s_input,))
+    B, T = shrink.shape[:2]
+    N = _sequences(shrink, cu_seqlens)
+    K, V = shrink.shape[3], s_input.shape[3]
+    y = shrink.new_empty((B, T, heads, V))
+    dtype = _accumulator(shrink, expand, s_input)
+    return y, shrink.new_empty((N, heads, K, V), dtype=dtype)
+
+
+def _m0_n0_m1_n1_m2_n2_forward_vmap(info, in_dims, *args):
+    kinds, op = 'tttsc', _OPS.m0_n0_m1_n1_m2_n2_forward
+    return _vmapped(op, kinds, "ts", info, in_dims, args)
+
+
+def _m0_n0_m1_n1_m2_n2_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state):
+    kernels = _kernels(shrink, shrink.shape[3], s_input.shape[3])
+    with torch.autocast(shrink.device.type, enabled=False):
+        return kernels.m0_n0_m1_n1_m2_n2_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state)
+
+
+def _m0_n0_m1_n1_m2_n2_backward_fake(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state):
+    heads = _heads('ttt', (shrink, expand, s_input,))
+    N = _sequences(shrink, cu_seqlens)
+    K, V = shrink.shape[3], s_input.shape[3]
+    dtype = _accumulator(shrink, expand, s_input)
+    d_state = shrink.new_empty((N, heads, K, V), dtype=dtype)
+    trained = (shrink, expand, s_input,)
+    return (*(x.new_empty(x.shape) for x in trained), d_state)
+
+
+def _m0_n0_m1_n1_m2_n2_backward_vmap(info, in_dims, *args):
+    kinds, op = 'tttscts', _OPS.m0_n0_m1_n1_m2_n2_backward
+    return _vmapped(op, kinds, 'ttts', info, in_dims, args)
+
+
+def _m0_n0_m1_n1_m2_n2_step(shrink, expand, s_input, state, state_indices):
+    with torch.autocast(shrink.device.type, enabled=False):
+        return _kernels(shrink, state.shape[2], state.shape[3]).m0_n0_m1_n1_m2_n2_step(shrink, expand, s_input, state, state_indices)
+
+
+def _m0_n0_m1_n1_m2_n2_step_fake(shrink, expand, s_input, state, state_indices):
+    N, heads, _, V = state.shape
+    N = shrink.shape[0]
+    return shrink.new_empty((N, heads, V))
+
+
+def _m0_n0_m1_n1_m2_n2_saved(ctx, inputs, output):
+    shrink, expand, s_input, initial_state, cu_seqlens = inputs
+    ctx.save_for_backward(shrink, expand, s_input, initial_state, cu_seqlens)
+
+
+class _Scan_m0_n0_m1_n1_m2_n2Gradient(torch.autograd.Function):
+    """The gradient of the scan, which is not differentiated again."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state):
+        return _OPS.m0_n0_m1_n1_m2_n2_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise NotImplementedError('based: second derivatives are not implemented')
+
+
+class _Scan_m0_n0_m1_n1_m2_n2(torch.autograd.Function):
+    """The scan with its gradient."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(shrink, expand, s_input, initial_state, cu_seqlens):
+        return _OPS.m0_n0_m1_n1_m2_n2_forward(shrink, expand, s_input, initial_state, cu_seqlens)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _m0_n0_m1_n1_m2_n2_saved(ctx, inputs, output)
+
+    @staticmethod
+    def backward(ctx, dy, d_final_state):
+        shrink, expand, s_input, initial_state, cu_seqlens = ctx.saved_tensors
+        d_shrink, d_expand, d_s_input, d_initial_state = _Scan_m0_n0_m1_n1_m2_n2Gradient.apply(
+            shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state
+        )
+        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+        return d_shrink, d_expand, d_s_input, d_initial_state, None
+
+
+_register(
+    "m0_n0_m1_n1_m2_n2_forward",
+    'm0_n0_m1_n1_m2_n2_forward(Tensor shrink, Tensor expand, Tensor s_input, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    _m0_n0_m1_n1_m2_n2_forward,
+    _m0_n0_m1_n1_m2_n2_forward_fake,
+    _m0_n0_m1_n1_m2_n2_forward_vmap,
+    _Scan_m0_n0_m1_n1_m2_n2.backward,
+    _m0_n0_m1_n1_m2_n2_saved,
+)
+_register(
+    "m0_n0_m1_n1_m2_n2_backward",
+    'm0_n0_m1_n1_m2_n2_backward(Tensor shrink, Tensor expand, Tensor s_input, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor)',
+    _m0_n0_m1_n1_m2_n2_backward,
+    _m0_n0_m1_n1_m2_n2_backward_fake,
+    _m0_n0_m1_n1_m2_n2_backward_vmap,
+    _Scan_m0_n0_m1_n1_m2_n2Gradient.backward,
+)
+_register(
+    "m0_n0_m1_n1_m2_n2_step",
+    'm0_n0_m1_n1_m2_n2_step(Tensor shrink, Tensor expand, Tensor s_input, Tensor(a!) state, Tensor? state_indices) -> Tensor',
+    _m0_n0_m1_n1_m2_n2_step,
+    _m0_n0_m1_n1_m2_n2_step_fake,
+)
+
+
 def _based_sequence(
     q_raw: Tensor,
     k: Tensor,
@@ -175,6 +403,7 @@ def _based_sequence(
     n0_before: Tensor | None,
     n1_before: Tensor | None,
     n2_before: Tensor | None,
+    cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     'based over whole sequences: the output, and the states behind it.'
     B, T = q_raw.shape[:2]
@@ -183,66 +412,17 @@ def _based_sequence(
     K = q_raw.shape[3]
     V = v.shape[3]
     scale = (K ** (-0.5)) if scale is None else scale
-    m0_past = None if m0_before is None else _worked(m0_before.unsqueeze(1), dtype)
-    m1_past = None if m1_before is None else _worked(m1_before.unsqueeze(1), dtype)
-    m2_past = None if m2_before is None else _worked(m2_before.unsqueeze(1), dtype)
-    n0_past = None if n0_before is None else _worked(n0_before.unsqueeze(1), dtype)
-    n1_past = None if n1_before is None else _worked(n1_before.unsqueeze(1), dtype)
-    n2_past = None if n2_before is None else _worked(n2_before.unsqueeze(1), dtype)
-    m0 = torch.zeros(B, 1, H, V, dtype=dtype, device=device) if m0_past is None else m0_past  # m0 before the step
-    m0_steps = []
-    v_2 = _shared(_worked(v, dtype), H, 2)
-    for t in range(T):
-        m0_now = (m0 + _at(v_2, t)).expand(B, 1, H, V)  # line 16
-        m0_steps.append(m0_now)
-        m0 = m0_now
-    m0_2 = _joined(m0_steps, m0)
     q_raw_2 = _shared(_worked(q_raw, dtype), H, 2)
     q = scale * q_raw_2  # line 8
-    m1 = torch.zeros(B, 1, H, K, V, dtype=dtype, device=device) if m1_past is None else m1_past  # m1 before the step
-    m1_steps = []
+    shrink = _side_by_side(torch.full((1, 1, 1), 1.0, dtype=dtype, device=device), q, 0.5 * (q[:, :, :, :, None] * q[:, :, :, None]))
     k_2 = _shared(_worked(k, dtype), H, 2)
-    x = k_2[:, :, :, :, None] * v_2[:, :, :, None]  # line 17
-    for t_2 in range(T):
-        m1_now = (m1 + _at(x, t_2)).expand(B, 1, H, K, V)  # line 17
-        m1_steps.append(m1_now)
-        m1 = m1_now
-    m1_2 = _joined(m1_steps, m1)
-    m2 = torch.zeros(B, 1, H, K, K, V, dtype=dtype, device=device) if m2_past is None else m2_past  # m2 before the step
-    m2_steps = []
-    x_2 = (k_2[:, :, :, :, None] * k_2[:, :, :, None])[:, :, :, :, :, None] * v_2[:, :, :, None, None]  # line 18
-    for t_3 in range(T):
-        m2_now = (m2 + _at(x_2, t_3)).expand(B, 1, H, K, K, V)  # line 18
-        m2_steps.append(m2_now)
-        m2 = m2_now
-    m2_2 = _joined(m2_steps, m2)
-    x_3 = (q[:, :, :, :, None] * q[:, :, :, None])[:, :, :, :, :, None] * m2_2  # line 22
-    x_4 = (m0_2 + (q[:, :, :, :, None] * m1_2).sum(3)) + (0.5 * x_3.sum((3, 4)))  # line 22
-    n0 = torch.zeros(B, 1, H, dtype=dtype, device=device) if n0_past is None else n0_past  # n0 before the step
-    n0_steps = []
-    for t_4 in range(T):
-        n0_now = (n0 + 1.0).expand(B, 1, H)  # line 19
-        n0_steps.append(n0_now)
-        n0 = n0_now
-    n0_2 = _joined(n0_steps, n0)
-    n1 = torch.zeros(B, 1, H, K, dtype=dtype, device=device) if n1_past is None else n1_past  # n1 before the step
-    n1_steps = []
-    for t_5 in range(T):
-        n1_now = (n1 + _at(k_2, t_5)).expand(B, 1, H, K)  # line 20
-        n1_steps.append(n1_now)
-        n1 = n1_now
-    n1_2 = _joined(n1_steps, n1)
-    n2 = torch.zeros(B, 1, H, K, K, dtype=dtype, device=device) if n2_past is None else n2_past  # n2 before the step
-    n2_steps = []
-    x_5 = k_2[:, :, :, :, None] * k_2[:, :, :, None]  # line 21
-    for t_6 in range(T):
-        n2_now = (n2 + _at(x_5, t_6)).expand(B, 1, H, K, K)  # line 21
-        n2_steps.append(n2_now)
-        n2 = n2_now
-    n2_2 = _joined(n2_steps, n2)
-    x_6 = ((q[:, :, :, :, None] * q[:, :, :, None]) * n2_2).sum((3, 4))  # line 23
-    den = (n0_2 + (q * n1_2).sum(3)) + (0.5 * x_6)  # line 23
-    return (x_4 / (den + (1e-06))[:, :, :, None]).expand(B, T, H, V).to(q_raw.dtype), (m0.squeeze(1), m1.squeeze(1), m2.squeeze(1), n0.squeeze(1), n1.squeeze(1), n2.squeeze(1))
+    expand = _side_by_side(torch.full((1, 1, 1), 1.0, dtype=dtype, device=device), k_2, k_2[:, :, :, :, None] * k_2[:, :, :, None])
+    v_2 = _shared(_worked(v, dtype), H, 2)
+    s_input = _side_by_side(v_2, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device))
+    y, m0_n0_m1_n1_m2_n2_final = _Scan_m0_n0_m1_n1_m2_n2.apply(_grown_to(shrink, (B, T, -1, -1)), _grown_to(expand, (B, T, -1, -1)), _grown_to(s_input, (B, T, -1, -1)), _gridded(((m0_before, n0_before,), (m1_before, n1_before,), (m2_before, n2_before,),), ((), (K,), (K, K,),), ((V,), (),)), cu_seqlens)
+    columns = _columns(y, ((V,), (),))
+    cells = _cells(m0_n0_m1_n1_m2_n2_final, ((), (K,), (K, K,),), ((V,), (),))
+    return (columns[0] / (columns[1] + (1e-06))[:, :, :, None]).expand(B, T, H, V).to(q_raw.dtype), (cells[0][0], cells[1][0], cells[2][0], cells[0][1], cells[1][1], cells[2][1])
 
 
 _SPECS_based = (
@@ -284,13 +464,7 @@ def based(
     _checked('based', _SPECS_based, operands, cu_seqlens)
     operands = _autocast(_LOGS_based, operands)
     states = _listed(initial_state, 6)
-    if cu_seqlens is not None:
-        kinds, numbers = 'ttt', (scale, )
-        y, final = _packed(
-            _based_sequence, kinds, operands, numbers, states, cu_seqlens, output_final_state
-        )
-        return Output(y, State(*final) if output_final_state else None)
-    y, final = _based_sequence(*operands, scale, *states)
+    y, final = _based_sequence(*operands, scale, *states, cu_seqlens)
     return Output(y, State(*final) if output_final_state else None)
 
 
@@ -306,6 +480,6 @@ def based_step(
     'One token: operands without T; the state is updated in place, in the rows `state_indices` where they are given.'
     states = _listed(state, 6)
     held = states if state_indices is None else [x[state_indices] for x in states]
-    y, final = _based_sequence(q_raw.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1), scale, *held)
+    y, final = _based_sequence(q_raw.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1), scale, *held, None)
     _stored(states, final, state_indices)
     return y.squeeze(1)

@@ -4,6 +4,298 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+
+def _precision(*tensors: Tensor) -> torch.dtype:
+    """The accumulator's dtype: float64 for float64 operands, else float32."""
+    double = any(x.dtype == torch.float64 for x in tensors)
+    return torch.float64 if double else torch.float32
+
+
+def _chunked(x: Tensor, heads: int, chunk: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [chunks, B, heads, chunk, ...]; zeros behind T, shared heads repeated."""
+    B, T, h, *axes = x.shape
+    chunks = -(-T // chunk)
+    if T != chunks * chunk:
+        x = torch.cat((x, x.new_zeros(B, chunks * chunk - T, h, *axes)), 1)
+    x = x.reshape(B, chunks, chunk, h, *axes).permute(1, 0, 3, 2, *range(4, 4 + len(axes)))
+    if h != heads:
+        x = x.repeat_interleave(heads // h, 2)
+    return x.to(dtype).contiguous()
+
+
+def _stepped(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [T, B, heads, ...], shared heads repeated."""
+    x = x.transpose(0, 1)
+    if x.shape[2] != heads:
+        x = x.repeat_interleave(heads // x.shape[2], 2)
+    return x.to(dtype)
+
+
+def _tokens(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[chunks, B, H, chunk, ...] seen as [B, chunks, chunk, heads, ...]; sharing heads summed."""
+    x = x.permute(1, 0, 3, 2, *range(4, x.dim()))
+    if x.shape[3] != heads:
+        x = x.unflatten(3, (heads, x.shape[3] // heads)).sum(4)
+    return x.to(dtype)
+
+
+def _joined(parts: Sequence[Tensor], T: int) -> Tensor:
+    """Groups of sequences, each [b, chunks, chunk, ...], as [B, T, ...]: copied once."""
+    found = parts[0].new_empty(sum(len(x) for x in parts), *parts[0].shape[1:])
+    for target, x in zip(found.split([len(x) for x in parts]), parts, strict=True):
+        target.copy_(x)
+    return found.flatten(1, 2)[:, :T].contiguous()
+
+
+def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
+    """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
+
+    Entry c is the state between chunks c - 1 and c, whichever way the walk goes.
+    """
+    chunks = write.shape[0]
+    found = write.new_empty(chunks + 1, *write.shape[1:])
+    found[chunks if reverse else 0] = start
+    if decay is not None:
+        decay = decay.expand(*write.shape[:3], *decay.shape[3:])
+    for step in range(chunks):
+        c = chunks - 1 - step if reverse else step
+        held, target = found[c + reverse], found[c + 1 - reverse]
+        if decay is None:
+            torch.add(held, write[c], out=target)
+        else:
+            torch.addcmul(write[c], decay[c], held, out=target)
+    return found
+
+
+def _carry_products(
+    start: Tensor | float,
+    decay: Tensor | None,
+    left: Tensor,
+    right: Tensor,
+    scale: float,
+    reverse: bool,
+) -> Tensor:
+    """`_carry` with write = scale * (left @ right), written where the states are."""
+    lead = torch.broadcast_shapes(left.shape[:3], right.shape[:3])
+    chunks = lead[0]
+    found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
+    found[chunks if reverse else 0] = start
+    written = found[:-1] if reverse else found[1:]
+    torch.matmul(left, right, out=written)
+    if scale != 1.0:
+        written.mul_(scale)
+    held, *later = reversed(found.unbind(0)) if reverse else found.unbind(0)
+    if decay is None:
+        for target in later:
+            held = target.add_(held)
+        return found
+    decays = decay.expand(*lead, *decay.shape[3:]).unbind(0)
+    for target, each in zip(later, reversed(decays) if reverse else decays, strict=True):
+        held = target.addcmul_(each, held)
+    return found
+
+
+def _in_groups(
+    run: Callable[..., tuple[Tensor, ...]],
+    tokens: Sequence[Tensor],
+    shared: Sequence[Tensor | float],
+    states: Sequence[Tensor | None],
+    kinds: str,
+) -> tuple[Tensor, ...]:
+    """Run sequences of one length; on a CPU a few at a time, so that their tiles fit its caches.
+
+    kinds: of each result: t, along time; n, one a sequence; s, the sum over sequences.
+    """
+    B, T = tokens[0].shape[:2]
+    group = max(1, B)
+    if tokens[0].is_cpu:
+        # The C library hands free memory back to the system, page by page, once there is more of it
+        # than twice the largest block yet freed. Free one that is never touched: pages then stay.
+        torch.empty(31 << 20, dtype=torch.uint8)
+        group = max(1, (1 << 18) // max(1, *(x[:1].numel() for x in tokens)))
+    parts = []
+    for a in range(0, max(1, B), group):
+        own = [None if state is None else state[a : a + group] for state in states]
+        parts.append(run(*(x[a : a + group] for x in tokens), *shared, *own))
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "t":
+            joined.append(_joined(found, T))
+        elif len(found) == 1:
+            joined.append(found[0])
+        else:
+            joined.append(torch.stack(found).sum(0) if kind == "s" else torch.cat(found))
+    return tuple(joined)
+
+
+def _each_sequence(
+    run: Callable[..., tuple[Tensor, ...]],
+    tokens: Sequence[Tensor],
+    shared: Sequence[Tensor | float],
+    states: Sequence[Tensor | None],
+    cu_seqlens: Tensor,
+    kinds: str,
+) -> tuple[Tensor, ...]:
+    """Run sequences packed along time one by one.
+
+    kinds: as for `_in_groups`.
+    """
+    bounds = cu_seqlens.tolist()
+    parts = []
+    for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        own = [None if state is None else state[n : n + 1] for state in states]
+        parts.append(_in_groups(run, [x[:, a:b] for x in tokens], shared, own, kinds))
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "s":
+            joined.append(torch.stack(found).sum(0))
+        else:
+            joined.append(torch.cat(found, 1 if kind == "t" else 0))
+    return tuple(joined)
+
+
+def _m0_n0_m1_n1_m2_n2_forward(
+    shrink: Tensor,
+    expand: Tensor,
+    s_input: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks; sequences of one length'
+    B, T = shrink.shape[:2]
+    H = max(shrink.shape[2], expand.shape[2], s_input.shape[2])
+    dtype, device = _precision(shrink, expand, s_input), shrink.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    keys = shrink.shape[3]  # size of keys
+    values = s_input.shape[3]  # size of values
+    shrink_tile = _chunked(shrink, H, 32, dtype)
+    expand_tile = _chunked(expand, H, 32, dtype)
+    s_input_tile = _chunked(s_input, H, 32, dtype)
+    chunks = -(-T // 32)
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), None, expand_tile.mT, s_input_tile, 1.0, False)  # m before the chunk
+    part = (shrink_tile @ expand_tile.mT).tril_()
+    del expand_tile
+    y = (shrink_tile @ M_all[:-1]).add_(part @ s_input_tile)  # inside the chunk, and from the memory before it
+    return (
+        _tokens(y, H, shrink.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def m0_n0_m1_n1_m2_n2_forward(
+    shrink: Tensor,
+    expand: Tensor,
+    s_input: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks'
+    if cu_seqlens is None:
+        return _in_groups(_m0_n0_m1_n1_m2_n2_forward, (shrink, expand, s_input), (), (initial_state,), "tn")
+    return _each_sequence(_m0_n0_m1_n1_m2_n2_forward, (shrink, expand, s_input), (), (initial_state,), cu_seqlens, "tn")
+
+
+def _m0_n0_m1_n1_m2_n2_backward(
+    shrink: Tensor,
+    expand: Tensor,
+    s_input: Tensor,
+    dy: Tensor,
+    initial_state: Tensor | None,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time; sequences of one length'
+    B, T = shrink.shape[:2]
+    H = max(shrink.shape[2], expand.shape[2], s_input.shape[2])
+    dtype, device = _precision(shrink, expand, s_input, dy), shrink.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    keys = shrink.shape[3]  # size of keys
+    values = s_input.shape[3]  # size of values
+    shrink_tile = _chunked(shrink, H, 32, dtype)
+    expand_tile = _chunked(expand, H, 32, dtype)
+    s_input_tile = _chunked(s_input, H, 32, dtype)
+    dy_tile = _chunked(dy, H, 32, dtype)
+    chunks = -(-T // 32)
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), None, expand_tile.mT, s_input_tile, 1.0, False)  # m before the chunk
+    h = M_all[:-1]  # memory before the chunk
+    del M_all
+    part = (dy_tile @ s_input_tile.mT).tril_()
+    d_shrink = (dy_tile @ h.mT).add_(part @ expand_tile)  # gradient of shrink
+    del h
+    L_all = _carry_products(0.0 if d_final_state is None else d_final_state.to(dtype), None, shrink_tile.mT, dy_tile, 1.0, True)  # adjoint after it
+    d_expand = (s_input_tile @ L_all[1:].mT).add_(part.mT @ shrink_tile)  # gradient of expand
+    del s_input_tile, part
+    part_2 = (expand_tile @ shrink_tile.mT).triu_()
+    del shrink_tile
+    d_input = (expand_tile @ L_all[1:]).add_(part_2 @ dy_tile)  # gradient of input
+    return (
+        _tokens(d_shrink, shrink.shape[2], shrink.dtype),
+        _tokens(d_expand, expand.shape[2], expand.dtype),
+        _tokens(d_input, s_input.shape[2], s_input.dtype),
+        L_all[0].clone(),
+    )
+
+
+def m0_n0_m1_n1_m2_n2_backward(
+    shrink: Tensor,
+    expand: Tensor,
+    s_input: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+    dy: Tensor,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time'
+    if cu_seqlens is None:
+        return _in_groups(_m0_n0_m1_n1_m2_n2_backward, (shrink, expand, s_input, dy), (), (initial_state, d_final_state), "tttn")
+    return _each_sequence(_m0_n0_m1_n1_m2_n2_backward, (shrink, expand, s_input, dy), (), (initial_state, d_final_state), cu_seqlens, "tttn")
+
+
+def _m0_n0_m1_n1_m2_n2_token(
+    shrink: Tensor,
+    expand: Tensor,
+    s_input: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'the recurrence as it is written; sequences of one length'
+    B, T = shrink.shape[:2]
+    H = max(shrink.shape[2], expand.shape[2], s_input.shape[2])
+    dtype, device = _precision(shrink, expand, s_input), shrink.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    keys = shrink.shape[3]  # size of keys
+    values = s_input.shape[3]  # size of values
+    shrink_tile = _stepped(shrink, H, dtype)
+    expand_tile = _stepped(expand, H, dtype)
+    s_input_tile = _stepped(s_input, H, dtype)
+    chunks = T
+    write = (expand_tile[:, :, :, :, None] * s_input_tile[:, :, :, None]).expand(chunks, B, H, keys, values)
+    del expand_tile, s_input_tile
+    M_all = _carry(0.0 if initial_state is None else initial_state.to(dtype), None, write, False)  # m before the token
+    del write
+    part = shrink_tile[:, :, :, :, None] * M_all[1:]
+    del shrink_tile
+    y = part.sum(3)  # read
+    return (
+        _tokens(y.expand(chunks, B, H, values).unsqueeze(3), H, shrink.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def m0_n0_m1_n1_m2_n2_step(
+    shrink: Tensor,
+    expand: Tensor,
+    s_input: Tensor,
+    state: Tensor,
+    state_indices: Tensor | None,
+) -> Tensor:
+    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    held = state if state_indices is None else state[state_indices]
+    y, final = _m0_n0_m1_n1_m2_n2_token(shrink.unsqueeze(1), expand.unsqueeze(1), s_input.unsqueeze(1), held)
+    if state_indices is None:
+        state.copy_(final)
+    else:
+        state.index_copy_(0, state_indices, final.to(state.dtype))
+    return y[:, 0, 0]

@@ -4,12 +4,26 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from . import torch_kernels
+
+
+def _heads(kinds: str, operands: Sequence[Tensor]) -> int:
+    """The number of heads: that of the operand which is shared least."""
+    return max(x.shape[2 if kind == "t" else 0] for kind, x in zip(kinds, operands, strict=True))
+
+
+def _sequences(x: Tensor, cu_seqlens: Tensor | None) -> int:
+    """The number of sequences."""
+    return x.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
 
 
 def _checked(
@@ -66,6 +80,52 @@ def _autocast(logs: Sequence[bool], operands: Sequence[Tensor]) -> list[Tensor]:
         target = torch.float32 if log else dtype
         found.append(x.to(target) if plain else x)
     return found
+
+
+def _folded(x: Tensor, dim: int | None, n: int, kind: str) -> Tensor:
+    """A tensor under vmap with the mapped dimension (or n copies) folded into its heads.
+
+    Kinds: t heads in dimension 2, h in 0, s (a state) in 1.
+    """
+    place = {"t": 2, "h": 0, "s": 1}[kind]
+    if dim is None:
+        x = x.unsqueeze(place).expand(*x.shape[:place], n, *x.shape[place:])
+    else:
+        x = x.movedim(dim, place)
+    return x.flatten(place, place + 1)
+
+
+def _vmapped(
+    op: Callable[..., object],
+    kinds: str,
+    results: str,
+    info: object,
+    in_dims: Sequence[int | None],
+    args: Sequence[object],
+) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    """Run an operator on a batch of calls, one group of heads a call.
+
+    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped.
+    """
+    n = info.batch_size  # type: ignore[attr-defined]
+    folded: list[object] = []
+    for kind, dim, arg in zip(kinds, in_dims, args, strict=True):
+        if kind == "c" and dim is not None:
+            raise ValueError("cu_seqlens is the same for every call of a vmap")
+        plain = kind in "cf" or arg is None
+        folded.append(arg if plain else _folded(arg, dim, n, kind))  # type: ignore[arg-type]
+    found = op(*folded)
+    places = tuple({"t": 2, "h": 0, "s": 1}[kind] for kind in results)
+    parts = []
+    for x, place in zip(found, places, strict=True):  # type: ignore[call-overload]
+        parts.append(x.unflatten(place, (n, x.shape[place] // n)))
+    return tuple(parts), places
+
+
+def _accumulator(*tensors: Tensor) -> torch.dtype:
+    """The dtype of states: float64 for float64 operands, else float32."""
+    double = any(x.dtype == torch.float64 for x in tensors)
+    return torch.float64 if double else torch.float32
 
 
 def _packed(
@@ -136,22 +196,75 @@ def _shared(x: Tensor, heads: int, dim: int) -> Tensor:
     return x if count in (1, heads) else x.repeat_interleave(heads // count, dim)
 
 
-def _at(x: Tensor, t: int) -> Tensor:
-    """One step; what is constant in time as it is."""
-    return x if x.shape[1] == 1 else x[:, t : t + 1]
+def _grown_to(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """The value in full size (a view)."""
+    return x.expand(*shape)
 
 
-def _as_complex(x: Tensor) -> Tensor:
-    return x if x.is_complex() else torch.complex(x, torch.zeros_like(x))
+def _side_by_side(*parts: Tensor) -> Tensor:
+    """Parts [B, T, H, axes] with their axes flattened, one part after another: [B, T, H, n]."""
+    flat = [x.flatten(3) if x.dim() > 3 else x.unsqueeze(3) for x in parts]
+    lead = torch.broadcast_shapes(*(x.shape[:3] for x in flat))
+    return torch.cat([x.expand(*lead, -1) for x in flat], 3)
 
 
-def _joined(steps: Sequence[Tensor], before: Tensor) -> Tensor:
-    """Steps one after the other in time; none: an empty stretch like the value before."""
-    return torch.cat(list(steps), 1) if steps else before[:, :0]
+def _columns(y: Tensor, shapes: Sequence[tuple[int, ...]]) -> list[Tensor]:
+    """The parts of a last dimension, each with axes of its own."""
+    parts = y.split([math.prod(shape) for shape in shapes], 3)
+    return [x.reshape(*y.shape[:3], *shape) for x, shape in zip(parts, shapes, strict=True)]
 
 
-def _real(x: Tensor) -> Tensor:
-    return x.real if x.is_complex() else x
+def _gridded(
+    states: Sequence[Sequence[Tensor | None]],
+    keys: Sequence[tuple[int, ...]],
+    values: Sequence[tuple[int, ...]],
+) -> Tensor | None:
+    """States [N, H, keys, values] of each row and column as one [N, H, K, V]."""
+    rows = []
+    for row, key in zip(states, keys, strict=True):
+        cells = []
+        for x, value in zip(row, values, strict=True):
+            if x is None:
+                return None
+            cells.append(x.reshape(*x.shape[:2], math.prod(key), math.prod(value)))
+        rows.append(torch.cat(cells, 3))
+    return torch.cat(rows, 2)
+
+
+def _cells(
+    state: Tensor, keys: Sequence[tuple[int, ...]], values: Sequence[tuple[int, ...]]
+) -> list[list[Tensor]]:
+    """The states [N, H, keys, values] of each row and column of one [N, H, K, V]."""
+    rows = state.split([math.prod(key) for key in keys], 2)
+    found = []
+    for row, key in zip(rows, keys, strict=True):
+        parts = row.split([math.prod(value) for value in values], 3)
+        shaped = zip(parts, values, strict=True)
+        found.append([x.reshape(*x.shape[:2], *key, *value) for x, value in shaped])
+    return found
+
+
+def _phase(angle: Tensor, T: int) -> Tensor:
+    """The sum of an angle over the steps, from the first on, less whole turns.
+
+    Summed in double precision: the error of a phase does not grow with the length.
+    """
+    wide = angle.to(torch.float64)
+    if angle.shape[1] == 1:
+        steps = torch.arange(1, T + 1, dtype=torch.float64, device=angle.device)
+        wide = wide * steps.view(1, -1, *[1] * (angle.dim() - 2))
+    else:
+        wide = torch.cumsum(wide, 1)
+    return torch.remainder(wide, 2 * math.pi).to(angle.dtype)
+
+
+def _turned(real: Tensor, imaginary: Tensor, phase: Tensor | None) -> Tensor:
+    """A complex state, turned by the last phase [B, T, H, axes] of the stretch."""
+    state = torch.complex(real, imaginary)
+    if phase is None or not phase.shape[1]:
+        return state
+    last = phase[:, -1]
+    return state * torch.complex(torch.cos(last), torch.sin(last))
 
 
 class State(NamedTuple):
@@ -168,6 +281,168 @@ class Output(NamedTuple):
     state: State | None
 
 
+NAMESPACE = 'eosc_cosformer_38747070'
+_LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
+_OPS = getattr(torch.ops, NAMESPACE)
+
+
+def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
+    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+    wanted = os.environ.get("EOSC_BACKEND", "")
+    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+        from . import triton_kernels
+
+        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+            return triton_kernels
+    return torch_kernels
+
+
+def _register(
+    name: str,
+    schema: str,
+    run: Callable[..., Any],
+    fake: Callable[..., Any],
+    vmap: Callable[..., Any] | None = None,
+    backward: Callable[..., Any] | None = None,
+    setup: Callable[..., None] | None = None,
+) -> None:
+    """Define an operator once, for both devices, with its fake kernel, gradient and vmap rule."""
+    if hasattr(_OPS, name):
+        return
+    _LIBRARY.define(schema)
+    for device in ("CPU", "CUDA"):
+        _LIBRARY.impl(name, run, device)
+    torch.library.register_fake(f"{NAMESPACE}::{name}", fake, lib=_LIBRARY)
+    if vmap is not None:
+        torch.library.register_vmap(f"{NAMESPACE}::{name}", vmap, lib=_LIBRARY)
+    if backward is not None:
+        qualified = f"{NAMESPACE}::{name}"
+        torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
+
+
+def _m_n_forward(shrink, expand, s_input, initial_state, cu_seqlens):
+    with torch.autocast(shrink.device.type, enabled=False):
+        return _kernels(shrink, shrink.shape[3], s_input.shape[3]).m_n_forward(shrink, expand, s_input, initial_state, cu_seqlens)
+
+
+def _m_n_forward_fake(shrink, expand, s_input, initial_state, cu_seqlens):
+    heads = _heads('ttt', (shrink, expand, s_input,))
+    B, T = shrink.shape[:2]
+    N = _sequences(shrink, cu_seqlens)
+    K, V = shrink.shape[3], s_input.shape[3]
+    y = shrink.new_empty((B, T, heads, V))
+    dtype = _accumulator(shrink, expand, s_input)
+    return y, shrink.new_empty((N, heads, K, V), dtype=dtype)
+
+
+def _m_n_forward_vmap(info, in_dims, *args):
+    kinds, op = 'tttsc', _OPS.m_n_forward
+    return _vmapped(op, kinds, "ts", info, in_dims, args)
+
+
+def _m_n_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state):
+    kernels = _kernels(shrink, shrink.shape[3], s_input.shape[3])
+    with torch.autocast(shrink.device.type, enabled=False):
+        return kernels.m_n_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state)
+
+
+def _m_n_backward_fake(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state):
+    heads = _heads('ttt', (shrink, expand, s_input,))
+    N = _sequences(shrink, cu_seqlens)
+    K, V = shrink.shape[3], s_input.shape[3]
+    dtype = _accumulator(shrink, expand, s_input)
+    d_state = shrink.new_empty((N, heads, K, V), dtype=dtype)
+    trained = (shrink, expand, s_input,)
+    return (*(x.new_empty(x.shape) for x in trained), d_state)
+
+
+def _m_n_backward_vmap(info, in_dims, *args):
+    kinds, op = 'tttscts', _OPS.m_n_backward
+    return _vmapped(op, kinds, 'ttts', info, in_dims, args)
+
+
+def _m_n_step(shrink, expand, s_input, state, state_indices):
+    with torch.autocast(shrink.device.type, enabled=False):
+        return _kernels(shrink, state.shape[2], state.shape[3]).m_n_step(shrink, expand, s_input, state, state_indices)
+
+
+def _m_n_step_fake(shrink, expand, s_input, state, state_indices):
+    N, heads, _, V = state.shape
+    N = shrink.shape[0]
+    return shrink.new_empty((N, heads, V))
+
+
+def _m_n_saved(ctx, inputs, output):
+    shrink, expand, s_input, initial_state, cu_seqlens = inputs
+    ctx.save_for_backward(shrink, expand, s_input, initial_state, cu_seqlens)
+
+
+class _Scan_m_nGradient(torch.autograd.Function):
+    """The gradient of the scan, which is not differentiated again."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state):
+        return _OPS.m_n_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise NotImplementedError('cosformer: second derivatives are not implemented')
+
+
+class _Scan_m_n(torch.autograd.Function):
+    """The scan with its gradient."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(shrink, expand, s_input, initial_state, cu_seqlens):
+        return _OPS.m_n_forward(shrink, expand, s_input, initial_state, cu_seqlens)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _m_n_saved(ctx, inputs, output)
+
+    @staticmethod
+    def backward(ctx, dy, d_final_state):
+        shrink, expand, s_input, initial_state, cu_seqlens = ctx.saved_tensors
+        d_shrink, d_expand, d_s_input, d_initial_state = _Scan_m_nGradient.apply(
+            shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state
+        )
+        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+        return d_shrink, d_expand, d_s_input, d_initial_state, None
+
+
+_register(
+    "m_n_forward",
+    'm_n_forward(Tensor shrink, Tensor expand, Tensor s_input, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    _m_n_forward,
+    _m_n_forward_fake,
+    _m_n_forward_vmap,
+    _Scan_m_n.backward,
+    _m_n_saved,
+)
+_register(
+    "m_n_backward",
+    'm_n_backward(Tensor shrink, Tensor expand, Tensor s_input, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor)',
+    _m_n_backward,
+    _m_n_backward_fake,
+    _m_n_backward_vmap,
+    _Scan_m_nGradient.backward,
+)
+_register(
+    "m_n_step",
+    'm_n_step(Tensor shrink, Tensor expand, Tensor s_input, Tensor(a!) state, Tensor? state_indices) -> Tensor',
+    _m_n_step,
+    _m_n_step_fake,
+)
+
+
 def _cosformer_sequence(
     q_raw: Tensor,
     k_raw: Tensor,
@@ -181,32 +456,21 @@ def _cosformer_sequence(
     dtype, device = _work_dtype(q_raw, k_raw, v), q_raw.device
     K = q_raw.shape[3]
     V = v.shape[3]
-    m_past = None if m_before is None else _worked(m_before.unsqueeze(1), dtype)
-    n_past = None if n_before is None else _worked(n_before.unsqueeze(1), dtype)
+    phase = _phase(torch.full((1, 1, 1), (3.141592653589793 / (2.0 * 2048.0)), dtype=dtype, device=device), T)
+    s_computedu20phase_cos_2 = torch.cos(phase)
+    s_computedu20phase_sin_2 = torch.sin(phase)
     q_raw_2 = _shared(_worked(q_raw, dtype), H, 2)
     q = torch.relu(q_raw_2)  # line 7
-    m = torch.zeros(B, 1, H, K, V, dtype=dtype.to_complex(), device=device) if m_past is None else m_past  # m before the step
-    m_steps = []
-    x = torch.exp(torch.full((1, 1, 1), ((1.0j * 3.141592653589793) / (2.0 * 2048.0)), dtype=dtype.to_complex(), device=device))  # line 9
-    a = _as_complex(x)  # line 9
+    shrink = _side_by_side(q * s_computedu20phase_cos_2[:, :, :, None], -(q * s_computedu20phase_sin_2[:, :, :, None]))
     k_raw_2 = _shared(_worked(k_raw, dtype), H, 2)
     k = torch.relu(k_raw_2)  # line 8
+    expand = _side_by_side(k * s_computedu20phase_cos_2[:, :, :, None], k * (-s_computedu20phase_sin_2)[:, :, :, None])
     v_2 = _shared(_worked(v, dtype), H, 2)
-    x_2 = k[:, :, :, :, None] * v_2[:, :, :, None]  # line 13
-    for t in range(T):
-        m_now = _as_complex((_at(a, t)[:, :, :, None, None] * m) + _at(x_2, t)).expand(B, 1, H, K, V)  # line 13
-        m_steps.append(m_now)
-        m = m_now
-    m_2 = _joined(m_steps, m)
-    n = torch.zeros(B, 1, H, K, dtype=dtype.to_complex(), device=device) if n_past is None else n_past  # n before the step
-    n_steps = []
-    for t_2 in range(T):
-        n_now = _as_complex((_at(a, t_2)[:, :, :, None] * n) + _at(k, t_2)).expand(B, 1, H, K)  # line 14
-        n_steps.append(n_now)
-        n = n_now
-    n_2 = _joined(n_steps, n)
-    x_3 = _real((q[:, :, :, :, None] * m_2).sum(3)) / (_real((q * n_2).sum(3)) + (1e-06))[:, :, :, None]  # line 15
-    return x_3.expand(B, T, H, V).to(q_raw.dtype), (m.squeeze(1), n.squeeze(1))
+    s_input = _side_by_side(v_2, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device))
+    y, m_n_final = _Scan_m_n.apply(_grown_to(shrink, (B, T, -1, -1)), _grown_to(expand, (B, T, -1, -1)), _grown_to(s_input, (B, T, -1, -1)), _gridded(((None if m_before is None else m_before.real, None if n_before is None else n_before.real,), (None if m_before is None else m_before.imag, None if n_before is None else n_before.imag,),), ((K,), (K,),), ((V,), (),)), None)
+    columns = _columns(y, ((V,), (),))
+    cells = _cells(m_n_final, ((K,), (K,),), ((V,), (),))
+    return (columns[0] / (columns[1] + (1e-06))[:, :, :, None]).expand(B, T, H, V).to(q_raw.dtype), (_turned(cells[0][0], cells[1][0], phase[:, :, :, None, None]), _turned(cells[0][1], cells[1][1], phase[:, :, :, None]))
 
 
 _SPECS_cosformer = (

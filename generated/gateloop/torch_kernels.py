@@ -4,6 +4,560 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+
+def _precision(*tensors: Tensor) -> torch.dtype:
+    """The accumulator's dtype: float64 for float64 operands, else float32."""
+    double = any(x.dtype == torch.float64 for x in tensors)
+    return torch.float64 if double else torch.float32
+
+
+def _chunked(x: Tensor, heads: int, chunk: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [chunks, B, heads, chunk, ...]; zeros behind T, shared heads repeated."""
+    B, T, h, *axes = x.shape
+    chunks = -(-T // chunk)
+    if T != chunks * chunk:
+        x = torch.cat((x, x.new_zeros(B, chunks * chunk - T, h, *axes)), 1)
+    x = x.reshape(B, chunks, chunk, h, *axes).permute(1, 0, 3, 2, *range(4, 4 + len(axes)))
+    if h != heads:
+        x = x.repeat_interleave(heads // h, 2)
+    return x.to(dtype).contiguous()
+
+
+def _stepped(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [T, B, heads, ...], shared heads repeated."""
+    x = x.transpose(0, 1)
+    if x.shape[2] != heads:
+        x = x.repeat_interleave(heads // x.shape[2], 2)
+    return x.to(dtype)
+
+
+def _tokens(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[chunks, B, H, chunk, ...] seen as [B, chunks, chunk, heads, ...]; sharing heads summed."""
+    x = x.permute(1, 0, 3, 2, *range(4, x.dim()))
+    if x.shape[3] != heads:
+        x = x.unflatten(3, (heads, x.shape[3] // heads)).sum(4)
+    return x.to(dtype)
+
+
+def _joined(parts: Sequence[Tensor], T: int) -> Tensor:
+    """Groups of sequences, each [b, chunks, chunk, ...], as [B, T, ...]: copied once."""
+    found = parts[0].new_empty(sum(len(x) for x in parts), *parts[0].shape[1:])
+    for target, x in zip(found.split([len(x) for x in parts]), parts, strict=True):
+        target.copy_(x)
+    return found.flatten(1, 2)[:, :T].contiguous()
+
+
+def _valid(x: Tensor, T: int) -> Tensor:
+    """The tile with 0 at the tokens behind T."""
+    chunks, chunk = x.shape[0], x.shape[3]
+    if T == chunks * chunk:
+        return x
+    inside = torch.arange(chunks * chunk, device=x.device) < T
+    return torch.where(inside.view(chunks, 1, 1, chunk, *[1] * (x.dim() - 4)), x, 0.0)
+
+
+def _blocks(x: Tensor, size: int) -> Tensor:
+    """[.., C, ..] as [.., C / size, size, ..]."""
+    found: Tensor = x.unflatten(3, (x.shape[3] // size, size))
+    return found
+
+
+def _half(x: Tensor, size: int, which: int) -> Tensor:
+    """One half (0 or 1) of each aligned block of 2 * size tokens: [.., blocks, size, ..]."""
+    found: Tensor = x.unflatten(3, (x.shape[3] // (2 * size), 2, size)).select(4, which)
+    return found
+
+
+def _level(x: Tensor, size: int) -> Tensor:
+    """Of [.., C, C], the lower left quarter of each block of 2 * size: [.., blocks, size, size]."""
+    n = x.shape[3] // (2 * size)
+    blocks = x.unflatten(4, (n, 2, size)).unflatten(3, (n, 2, size)).diagonal(0, 3, 6)
+    found: Tensor = blocks[:, :, :, 1, :, 0].permute(0, 1, 2, 5, 3, 4)
+    return found
+
+
+def _diagonal(x: Tensor, size: int) -> Tensor:
+    """Of [.., C, C], the diagonal blocks: [.., blocks, size, size]."""
+    n = x.shape[3] // size
+    blocks = x.unflatten(4, (n, size)).unflatten(3, (n, size)).diagonal(0, 3, 5)
+    found: Tensor = blocks.permute(0, 1, 2, 5, 3, 4)
+    return found
+
+
+def _grown(prefix: Tensor, size: int) -> Tensor:
+    """Decay from the opening of each block of 2 * size tokens, from that of blocks of `size`."""
+    blocks = prefix.unflatten(3, (prefix.shape[3] // (2 * size), 2, size))
+    first, second = blocks.unbind(4)
+    return torch.stack((first, second * first[:, :, :, :, -1:]), 4).flatten(3, 5)
+
+
+def _grown_back(suffix: Tensor, prefix: Tensor, size: int) -> Tensor:
+    """Decay to the closing of each block of 2 * size tokens, from tables of blocks of `size`."""
+    blocks = suffix.unflatten(3, (suffix.shape[3] // (2 * size), 2, size))
+    first, second = blocks.unbind(4)
+    return torch.stack((first * _half(prefix, size, 1)[:, :, :, :, -1:], second), 4).flatten(3, 5)
+
+
+def _running(x: Tensor, suffix: bool, strict: bool) -> Tensor:
+    """Sums over the tokens of a chunk up to (from) each one; strict: without itself."""
+    ones = torch.ones(x.shape[3], x.shape[3], dtype=x.dtype, device=x.device)
+    weight = ones.triu(int(strict)) if suffix else ones.tril(-int(strict))
+    if x.dim() == 4:
+        return x @ weight.mT
+    return (weight @ x.flatten(4)).view(x.shape)
+
+
+def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
+    """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
+
+    Entry c is the state between chunks c - 1 and c, whichever way the walk goes.
+    """
+    chunks = write.shape[0]
+    found = write.new_empty(chunks + 1, *write.shape[1:])
+    found[chunks if reverse else 0] = start
+    if decay is not None:
+        decay = decay.expand(*write.shape[:3], *decay.shape[3:])
+    for step in range(chunks):
+        c = chunks - 1 - step if reverse else step
+        held, target = found[c + reverse], found[c + 1 - reverse]
+        if decay is None:
+            torch.add(held, write[c], out=target)
+        else:
+            torch.addcmul(write[c], decay[c], held, out=target)
+    return found
+
+
+def _carry_products(
+    start: Tensor | float,
+    decay: Tensor | None,
+    left: Tensor,
+    right: Tensor,
+    scale: float,
+    reverse: bool,
+) -> Tensor:
+    """`_carry` with write = scale * (left @ right), written where the states are."""
+    lead = torch.broadcast_shapes(left.shape[:3], right.shape[:3])
+    chunks = lead[0]
+    found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
+    found[chunks if reverse else 0] = start
+    written = found[:-1] if reverse else found[1:]
+    torch.matmul(left, right, out=written)
+    if scale != 1.0:
+        written.mul_(scale)
+    held, *later = reversed(found.unbind(0)) if reverse else found.unbind(0)
+    if decay is None:
+        for target in later:
+            held = target.add_(held)
+        return found
+    decays = decay.expand(*lead, *decay.shape[3:]).unbind(0)
+    for target, each in zip(later, reversed(decays) if reverse else decays, strict=True):
+        held = target.addcmul_(each, held)
+    return found
+
+
+def _in_groups(
+    run: Callable[..., tuple[Tensor, ...]],
+    tokens: Sequence[Tensor],
+    shared: Sequence[Tensor | float],
+    states: Sequence[Tensor | None],
+    kinds: str,
+) -> tuple[Tensor, ...]:
+    """Run sequences of one length; on a CPU a few at a time, so that their tiles fit its caches.
+
+    kinds: of each result: t, along time; n, one a sequence; s, the sum over sequences.
+    """
+    B, T = tokens[0].shape[:2]
+    group = max(1, B)
+    if tokens[0].is_cpu:
+        # The C library hands free memory back to the system, page by page, once there is more of it
+        # than twice the largest block yet freed. Free one that is never touched: pages then stay.
+        torch.empty(31 << 20, dtype=torch.uint8)
+        group = max(1, (1 << 18) // max(1, *(x[:1].numel() for x in tokens)))
+    parts = []
+    for a in range(0, max(1, B), group):
+        own = [None if state is None else state[a : a + group] for state in states]
+        parts.append(run(*(x[a : a + group] for x in tokens), *shared, *own))
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "t":
+            joined.append(_joined(found, T))
+        elif len(found) == 1:
+            joined.append(found[0])
+        else:
+            joined.append(torch.stack(found).sum(0) if kind == "s" else torch.cat(found))
+    return tuple(joined)
+
+
+def _each_sequence(
+    run: Callable[..., tuple[Tensor, ...]],
+    tokens: Sequence[Tensor],
+    shared: Sequence[Tensor | float],
+    states: Sequence[Tensor | None],
+    cu_seqlens: Tensor,
+    kinds: str,
+) -> tuple[Tensor, ...]:
+    """Run sequences packed along time one by one.
+
+    kinds: as for `_in_groups`.
+    """
+    bounds = cu_seqlens.tolist()
+    parts = []
+    for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        own = [None if state is None else state[n : n + 1] for state in states]
+        parts.append(_in_groups(run, [x[:, a:b] for x in tokens], shared, own, kinds))
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "s":
+            joined.append(torch.stack(found).sum(0))
+        else:
+            joined.append(torch.cat(found, 1 if kind == "t" else 0))
+    return tuple(joined)
+
+
+def _m_forward(
+    shrink: Tensor,
+    expand: Tensor,
+    v: Tensor,
+    log_keys: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks; sequences of one length'
+    B, T = shrink.shape[:2]
+    H = max(shrink.shape[2], expand.shape[2], v.shape[2], log_keys.shape[2])
+    dtype, device = _precision(shrink, expand, v, log_keys), shrink.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    keys = shrink.shape[3]  # size of keys
+    V = v.shape[3]  # size of V
+    shrink_tile = _chunked(shrink, H, 32, dtype)
+    expand_tile = _chunked(expand, H, 32, dtype)
+    v_tile = _chunked(v, H, 32, dtype)
+    log_keys_tile = _chunked(log_keys, H, 32, dtype)
+    chunks = -(-T // 32)
+    gK = log_keys_tile.clamp(min=lowest)  # log-decay  # line 7
+    del log_keys_tile
+    prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
+    del gK
+    prefix2_gK = _grown(prefix1_gK, 1)  # decay from the opening of each block of 2
+    prefix4_gK = _grown(prefix2_gK, 2)  # decay from the opening of each block of 4
+    prefix8_gK = _grown(prefix4_gK, 4)  # decay from the opening of each block of 8
+    prefix16_gK = _grown(prefix8_gK, 8)  # decay from the opening of each block of 16
+    prefix32_gK = _grown(prefix16_gK, 16)  # decay from the opening of each block of 32
+    part = prefix32_gK * shrink_tile
+    suffix1_gK = torch.ones_like(prefix1_gK)  # decay to the closing of each block of 1
+    suffix2_gK = _grown_back(suffix1_gK, prefix1_gK, 1)  # decay to the closing of each block of 2
+    suffix4_gK = _grown_back(suffix2_gK, prefix2_gK, 2)  # decay to the closing of each block of 4
+    suffix8_gK = _grown_back(suffix4_gK, prefix4_gK, 4)  # decay to the closing of each block of 8
+    suffix16_gK = _grown_back(suffix8_gK, prefix8_gK, 8)  # decay to the closing of each block of 16
+    suffix32_gK = _grown_back(suffix16_gK, prefix16_gK, 16)  # decay to the closing of each block of 32
+    part_2 = suffix32_gK * expand_tile
+    del suffix32_gK
+    advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
+    del prefix32_gK
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_2.mT, v_tile, 1.0, False)  # m before the chunk
+    del part_2, advance
+    total = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
+    A_diagonal = (_blocks(shrink_tile, 1) * _blocks(expand_tile, 1)).sum(-1, keepdim=True)  # pairs with j <= i in block1
+    _diagonal(total, 1).add_(A_diagonal)
+    del A_diagonal
+    part_3 = _half(prefix16_gK, 16, 1) * _half(shrink_tile, 16, 1)
+    del prefix16_gK
+    part_4 = _half(suffix16_gK, 16, 0) * _half(expand_tile, 16, 0)
+    del suffix16_gK
+    _level(total, 16).add_(part_3 @ part_4.mT)
+    del part_3, part_4
+    part_5 = _half(prefix8_gK, 8, 1) * _half(shrink_tile, 8, 1)
+    del prefix8_gK
+    part_6 = _half(suffix8_gK, 8, 0) * _half(expand_tile, 8, 0)
+    del suffix8_gK
+    _level(total, 8).add_(part_5 @ part_6.mT)
+    del part_5, part_6
+    part_7 = _half(prefix4_gK, 4, 1) * _half(shrink_tile, 4, 1)
+    del prefix4_gK
+    part_8 = _half(suffix4_gK, 4, 0) * _half(expand_tile, 4, 0)
+    del suffix4_gK
+    _level(total, 4).add_(part_7 @ part_8.mT)
+    del part_7, part_8
+    part_9 = _half(prefix2_gK, 2, 1) * _half(shrink_tile, 2, 1)
+    del prefix2_gK
+    part_10 = _half(suffix2_gK, 2, 0) * _half(expand_tile, 2, 0)
+    del suffix2_gK
+    _level(total, 2).add_(part_9 @ part_10.mT)
+    del part_9, part_10
+    part_11 = _half(prefix1_gK, 1, 1) * _half(shrink_tile, 1, 1)
+    del shrink_tile, prefix1_gK
+    part_12 = _half(suffix1_gK, 1, 0) * _half(expand_tile, 1, 0)
+    del expand_tile, suffix1_gK
+    A_half1 = (part_11 * part_12).sum(-1, keepdim=True)  # pairs with j <= i in level1
+    del part_11, part_12
+    _level(total, 1).add_(A_half1)
+    del A_half1
+    y = (part @ M_all[:-1]).add_(total @ v_tile)  # inside the chunk, and from the memory before it
+    return (
+        _tokens(y, H, shrink.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def m_forward(
+    shrink: Tensor,
+    expand: Tensor,
+    v: Tensor,
+    log_keys: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks'
+    if cu_seqlens is None:
+        return _in_groups(_m_forward, (shrink, expand, v, log_keys), (), (initial_state,), "tn")
+    return _each_sequence(_m_forward, (shrink, expand, v, log_keys), (), (initial_state,), cu_seqlens, "tn")
+
+
+def _m_backward(
+    shrink: Tensor,
+    expand: Tensor,
+    v: Tensor,
+    log_keys: Tensor,
+    dy: Tensor,
+    initial_state: Tensor | None,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time; sequences of one length'
+    B, T = shrink.shape[:2]
+    H = max(shrink.shape[2], expand.shape[2], v.shape[2], log_keys.shape[2])
+    dtype, device = _precision(shrink, expand, v, log_keys, dy), shrink.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    keys = shrink.shape[3]  # size of keys
+    V = v.shape[3]  # size of V
+    shrink_tile = _chunked(shrink, H, 32, dtype)
+    expand_tile = _chunked(expand, H, 32, dtype)
+    v_tile = _chunked(v, H, 32, dtype)
+    log_keys_tile = _chunked(log_keys, H, 32, dtype)
+    dy_tile = _chunked(dy, H, 32, dtype)
+    chunks = -(-T // 32)
+    gK = log_keys_tile.clamp(min=lowest)  # log-decay  # line 7
+    del log_keys_tile
+    prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
+    del gK
+    suffix1_gK = torch.ones_like(prefix1_gK)  # decay to the closing of each block of 1
+    suffix2_gK = _grown_back(suffix1_gK, prefix1_gK, 1)  # decay to the closing of each block of 2
+    prefix2_gK = _grown(prefix1_gK, 1)  # decay from the opening of each block of 2
+    suffix4_gK = _grown_back(suffix2_gK, prefix2_gK, 2)  # decay to the closing of each block of 4
+    prefix4_gK = _grown(prefix2_gK, 2)  # decay from the opening of each block of 4
+    suffix8_gK = _grown_back(suffix4_gK, prefix4_gK, 4)  # decay to the closing of each block of 8
+    prefix8_gK = _grown(prefix4_gK, 4)  # decay from the opening of each block of 8
+    suffix16_gK = _grown_back(suffix8_gK, prefix8_gK, 8)  # decay to the closing of each block of 16
+    prefix16_gK = _grown(prefix8_gK, 8)  # decay from the opening of each block of 16
+    suffix32_gK = _grown_back(suffix16_gK, prefix16_gK, 16)  # decay to the closing of each block of 32
+    part = suffix32_gK * expand_tile
+    prefix32_gK = _grown(prefix16_gK, 16)  # decay from the opening of each block of 32
+    advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part.mT, v_tile, 1.0, False)  # m before the chunk
+    h = M_all[:-1]  # memory before the chunk
+    del M_all
+    ds_out = (dy_tile @ h.mT).mul_(prefix32_gK)  # through M
+    total = ds_out.clone()
+    B_diagonal = (_blocks(dy_tile, 1) * _blocks(v_tile, 1)).sum(-1, keepdim=True)  # dy_i x_j of the pairs
+    ds_diagonal = B_diagonal * _blocks(expand_tile, 1)
+    del B_diagonal
+    _blocks(total, 1).add_(ds_diagonal)
+    part_2 = _half(dy_tile, 16, 1) @ _half(v_tile, 16, 0).mT
+    k_half16 = _half(suffix16_gK, 16, 0) * _half(expand_tile, 16, 0)
+    ds_half16 = part_2 @ k_half16
+    _half(total, 16, 1).addcmul_(_half(prefix16_gK, 16, 1), ds_half16)
+    part_3 = _half(dy_tile, 8, 1) @ _half(v_tile, 8, 0).mT
+    k_half8 = _half(suffix8_gK, 8, 0) * _half(expand_tile, 8, 0)
+    ds_half8 = part_3 @ k_half8
+    _half(total, 8, 1).addcmul_(_half(prefix8_gK, 8, 1), ds_half8)
+    part_4 = _half(dy_tile, 4, 1) @ _half(v_tile, 4, 0).mT
+    k_half4 = _half(suffix4_gK, 4, 0) * _half(expand_tile, 4, 0)
+    ds_half4 = part_4 @ k_half4
+    _half(total, 4, 1).addcmul_(_half(prefix4_gK, 4, 1), ds_half4)
+    part_5 = _half(dy_tile, 2, 1) @ _half(v_tile, 2, 0).mT
+    k_half2 = _half(suffix2_gK, 2, 0) * _half(expand_tile, 2, 0)
+    ds_half2 = part_5 @ k_half2
+    _half(total, 2, 1).addcmul_(_half(prefix2_gK, 2, 1), ds_half2)
+    B_half1 = (_half(dy_tile, 1, 1) * _half(v_tile, 1, 0)).sum(-1, keepdim=True)  # dy_i x_j of the pairs
+    k_half1 = _half(suffix1_gK, 1, 0) * _half(expand_tile, 1, 0)
+    ds_half1 = B_half1 * k_half1
+    del B_half1
+    _half(total, 1, 1).addcmul_(_half(prefix1_gK, 1, 1), ds_half1)
+    part_6 = prefix32_gK * shrink_tile
+    L_all = _carry_products(0.0 if d_final_state is None else d_final_state.to(dtype), advance, part_6.mT, dy_tile, 1.0, True)  # adjoint after it
+    del advance, part_6
+    de_out = (v_tile @ L_all[1:].mT).mul_(suffix32_gK)  # through L
+    del suffix32_gK
+    total_2 = de_out.clone()
+    Bt_diagonal = (_blocks(v_tile, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True)
+    de_diagonal = Bt_diagonal * _blocks(shrink_tile, 1)
+    del Bt_diagonal
+    _blocks(total_2, 1).add_(de_diagonal)
+    q_half16 = _half(prefix16_gK, 16, 1) * _half(shrink_tile, 16, 1)
+    del prefix16_gK
+    de_half16 = part_2.mT @ q_half16
+    del part_2
+    _half(total_2, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), de_half16)
+    del suffix16_gK
+    q_half8 = _half(prefix8_gK, 8, 1) * _half(shrink_tile, 8, 1)
+    del prefix8_gK
+    de_half8 = part_3.mT @ q_half8
+    del part_3
+    _half(total_2, 8, 0).addcmul_(_half(suffix8_gK, 8, 0), de_half8)
+    del suffix8_gK
+    q_half4 = _half(prefix4_gK, 4, 1) * _half(shrink_tile, 4, 1)
+    del prefix4_gK
+    de_half4 = part_4.mT @ q_half4
+    del part_4
+    _half(total_2, 4, 0).addcmul_(_half(suffix4_gK, 4, 0), de_half4)
+    del suffix4_gK
+    q_half2 = _half(prefix2_gK, 2, 1) * _half(shrink_tile, 2, 1)
+    del prefix2_gK
+    de_half2 = part_5.mT @ q_half2
+    del part_5
+    _half(total_2, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), de_half2)
+    del suffix2_gK
+    Bt_half1 = (_half(v_tile, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True)
+    del v_tile
+    q_half1 = _half(prefix1_gK, 1, 1) * _half(shrink_tile, 1, 1)
+    del prefix1_gK
+    de_half1 = Bt_half1 * q_half1
+    del Bt_half1
+    _half(total_2, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), de_half1)
+    del suffix1_gK
+    total_3 = part @ L_all[1:]
+    del part
+    At_diagonal = (_blocks(expand_tile, 1) * _blocks(shrink_tile, 1)).sum(-1, keepdim=True)  # scores of the pairs
+    dx_diagonal = At_diagonal * _blocks(dy_tile, 1)
+    del At_diagonal
+    _blocks(total_3, 1).add_(dx_diagonal)
+    del dx_diagonal
+    part_7 = k_half16 @ q_half16.mT
+    _half(total_3, 16, 0).add_(part_7 @ _half(dy_tile, 16, 1))
+    del part_7
+    part_8 = k_half8 @ q_half8.mT
+    _half(total_3, 8, 0).add_(part_8 @ _half(dy_tile, 8, 1))
+    del part_8
+    part_9 = k_half4 @ q_half4.mT
+    _half(total_3, 4, 0).add_(part_9 @ _half(dy_tile, 4, 1))
+    del part_9
+    part_10 = k_half2 @ q_half2.mT
+    _half(total_3, 2, 0).add_(part_10 @ _half(dy_tile, 2, 1))
+    del part_10
+    At_half1 = (k_half1 * q_half1).sum(-1, keepdim=True)  # scores of the pairs
+    dx_half1 = At_half1 * _half(dy_tile, 1, 1)
+    del dy_tile, At_half1
+    _half(total_3, 1, 0).add_(dx_half1)
+    del dx_half1
+    total_4 = shrink_tile * ds_out
+    del ds_out
+    total_4 -= expand_tile * de_out
+    _blocks(total_4, 1).addcmul_(_blocks(shrink_tile, 1), ds_diagonal)
+    del shrink_tile, ds_diagonal
+    _blocks(total_4, 1).addcmul_(_blocks(expand_tile, 1), de_diagonal, value=-1)
+    del de_diagonal
+    _half(total_4, 16, 1).addcmul_(q_half16, ds_half16)
+    del ds_half16, q_half16
+    _half(total_4, 16, 0).addcmul_(k_half16, de_half16, value=-1)
+    del k_half16, de_half16
+    _half(total_4, 8, 1).addcmul_(q_half8, ds_half8)
+    del ds_half8, q_half8
+    _half(total_4, 8, 0).addcmul_(k_half8, de_half8, value=-1)
+    del k_half8, de_half8
+    _half(total_4, 4, 1).addcmul_(q_half4, ds_half4)
+    del ds_half4, q_half4
+    _half(total_4, 4, 0).addcmul_(k_half4, de_half4, value=-1)
+    del k_half4, de_half4
+    _half(total_4, 2, 1).addcmul_(q_half2, ds_half2)
+    del ds_half2, q_half2
+    _half(total_4, 2, 0).addcmul_(k_half2, de_half2, value=-1)
+    del k_half2, de_half2
+    _half(total_4, 1, 1).addcmul_(q_half1, ds_half1)
+    del ds_half1, q_half1
+    _half(total_4, 1, 0).addcmul_(k_half1, de_half1, value=-1)
+    del k_half1, de_half1
+    part_11 = expand_tile * de_out
+    del expand_tile, de_out
+    part_12 = h * L_all[1:]
+    del h
+    d_log_keys = _running(total_4, True, False).add_(_valid(part_11, T).sum(3)[:, :, :, None]).add_((prefix32_gK[:, :, :, -1] * part_12.sum(4))[:, :, :, None])  # gradient of log_keys
+    return (
+        _tokens(total, shrink.shape[2], shrink.dtype),
+        _tokens(total_2, expand.shape[2], expand.dtype),
+        _tokens(total_3, v.shape[2], v.dtype),
+        _tokens(d_log_keys, log_keys.shape[2], log_keys.dtype),
+        L_all[0].clone(),
+    )
+
+
+def m_backward(
+    shrink: Tensor,
+    expand: Tensor,
+    v: Tensor,
+    log_keys: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+    dy: Tensor,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time'
+    if cu_seqlens is None:
+        return _in_groups(_m_backward, (shrink, expand, v, log_keys, dy), (), (initial_state, d_final_state), "ttttn")
+    return _each_sequence(_m_backward, (shrink, expand, v, log_keys, dy), (), (initial_state, d_final_state), cu_seqlens, "ttttn")
+
+
+def _m_token(
+    shrink: Tensor,
+    expand: Tensor,
+    v: Tensor,
+    log_keys: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'the recurrence as it is written; sequences of one length'
+    B, T = shrink.shape[:2]
+    H = max(shrink.shape[2], expand.shape[2], v.shape[2], log_keys.shape[2])
+    dtype, device = _precision(shrink, expand, v, log_keys), shrink.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    keys = shrink.shape[3]  # size of keys
+    V = v.shape[3]  # size of V
+    shrink_tile = _stepped(shrink, H, dtype)
+    expand_tile = _stepped(expand, H, dtype)
+    v_tile = _stepped(v, H, dtype)
+    log_keys_tile = _stepped(log_keys, H, dtype)
+    chunks = T
+    gK = log_keys_tile.clamp(min=lowest)  # log-decay  # line 7
+    del log_keys_tile
+    advance = (torch.exp(gK))[:, :, :, :, None]
+    del gK
+    write = (expand_tile[:, :, :, :, None] * v_tile[:, :, :, None]).expand(chunks, B, H, keys, V)
+    del expand_tile, v_tile
+    M_all = _carry(0.0 if initial_state is None else initial_state.to(dtype), advance, write, False)  # m before the token
+    del advance, write
+    part = shrink_tile[:, :, :, :, None] * M_all[1:]
+    del shrink_tile
+    y = part.sum(3)  # read
+    return (
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, shrink.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def m_step(
+    shrink: Tensor,
+    expand: Tensor,
+    v: Tensor,
+    log_keys: Tensor,
+    state: Tensor,
+    state_indices: Tensor | None,
+) -> Tensor:
+    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    held = state if state_indices is None else state[state_indices]
+    y, final = _m_token(shrink.unsqueeze(1), expand.unsqueeze(1), v.unsqueeze(1), log_keys.unsqueeze(1), held)
+    if state_indices is None:
+        state.copy_(final)
+    else:
+        state.index_copy_(0, state_indices, final.to(state.dtype))
+    return y[:, 0, 0]

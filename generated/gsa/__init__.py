@@ -2,7 +2,7 @@
 # Source: gsa.eos, sha256 afa673ebca1b600e
 'gsa: the operator and its layer.'
 
-from .op import Output, State, gsa, gsa_step
+from .op import Output, State, gsa, gsa_layer, gsa_layer_step, gsa_step
 from .layer import Gsa, LayerState
 
 __all__ = [
@@ -11,5 +11,7 @@ __all__ = [
     "Output",
     "State",
     "gsa",
+    "gsa_layer",
+    "gsa_layer_step",
     "gsa_step",
 ]

@@ -23,11 +23,6 @@ def _size(name: str, value: float) -> int:
     return int(value)
 
 
-def _wide(x: Tensor) -> Tensor:
-    """At least float32."""
-    return x if x.dtype in (torch.float32, torch.float64) else x.float()
-
-
 def _rmsnorm(x: Tensor, dims: tuple[int, ...]) -> Tensor:
     square = (x * x.conj()).real if x.is_complex() else x * x
     return x * torch.rsqrt(square.mean(dim=dims, keepdim=True) + 1e-5)
@@ -90,15 +85,10 @@ class Gsa(nn.Module):
         tau = self.tau
         mk_state, mv_state = (None,) * 2 if state is None else state
         q_in, k_in, v_in, a_in = self.in_proj(x).split((H * K, H * K, H * V, H * S), -1)
-        q = torch.nn.functional.silu(q_in.reshape(B, T, 1, H, K))  # line 19
-        k = torch.nn.functional.silu(k_in.reshape(B, T, 1, H, K))  # line 19
-        v = torch.nn.functional.silu(v_in.reshape(B, T, 1, H, V))  # line 19
-        x_2 = torch.pow(torch.sigmoid(a_in.reshape(B, T, 1, H, S)), torch.full((1, 1, 1), (1.0 / tau), dtype=dtype, device=device)[:, :, :, None, None])  # line 20
-        e = 1.0 - x_2  # line 21
-        y, final = op.gsa(q.squeeze(2).expand(B, T, -1, K), k.squeeze(2).expand(B, T, -1, K), v.squeeze(2).expand(B, T, -1, V), e.squeeze(2).expand(B, T, -1, S), (torch.nn.functional.logsigmoid(_wide(a_in.reshape(B, T, 1, H, S))) * (1.0 / tau)).squeeze(2).expand(B, T, -1, S), initial_state=(mk_state, mv_state), output_final_state=return_state, cu_seqlens=cu_seqlens)
+        y, final = op.gsa_layer(q_in.reshape(B, T, 1, H, K).squeeze(2).expand(B, T, -1, K), k_in.reshape(B, T, 1, H, K).squeeze(2).expand(B, T, -1, K), v_in.reshape(B, T, 1, H, V).squeeze(2).expand(B, T, -1, V), a_in.reshape(B, T, 1, H, S).squeeze(2).expand(B, T, -1, S), tau=tau, initial_state=(mk_state, mv_state), output_final_state=return_state, cu_seqlens=cu_seqlens)
         y_heads = y.unsqueeze(2)
-        x_3 = self.out_proj(torch.nn.functional.silu(_rmsnorm(y_heads, (4,))).flatten(2)).reshape(B, T, 1, D)  # line 22
-        output_2 = x_3.flatten(2)
+        x_2 = self.out_proj(torch.nn.functional.silu(_rmsnorm(y_heads, (4,))).flatten(2)).reshape(B, T, 1, D)  # line 22
+        output_2 = x_2.flatten(2)
         if not return_state:
             return output_2
         return output_2, LayerState(*final)

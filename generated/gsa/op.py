@@ -4,12 +4,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from . import torch_kernels
+
+
+def _heads(kinds: str, operands: Sequence[Tensor]) -> int:
+    """The number of heads: that of the operand which is shared least."""
+    return max(x.shape[2 if kind == "t" else 0] for kind, x in zip(kinds, operands, strict=True))
+
+
+def _sequences(x: Tensor, cu_seqlens: Tensor | None) -> int:
+    """The number of sequences."""
+    return x.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
 
 
 def _checked(
@@ -68,36 +81,50 @@ def _autocast(logs: Sequence[bool], operands: Sequence[Tensor]) -> list[Tensor]:
     return found
 
 
-def _packed(
-    run: Callable[..., tuple[Tensor, tuple[Tensor, ...]]],
-    kinds: str,
-    operands: Sequence[Tensor],
-    numbers: Sequence[float | None],
-    states: Sequence[Tensor | None],
-    cu_seqlens: Tensor,
-    wanted: bool,
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Run sequences packed along time one by one; the states behind them where they are wanted.
+def _folded(x: Tensor, dim: int | None, n: int, kind: str) -> Tensor:
+    """A tensor under vmap with the mapped dimension (or n copies) folded into its heads.
 
-    Raises:
-        ValueError: histories of different lengths are wanted, which no tensor holds.
+    Kinds: t heads in dimension 2, h in 0, s (a state) in 1.
     """
-    bounds = cu_seqlens.tolist()
-    outputs, finals = [], []
-    for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
-        own = [x[:, a:b] if kind == "t" else x for kind, x in zip(kinds, operands, strict=True)]
-        held = [None if x is None else x[n : n + 1] for x in states]
-        y, final = run(*own, *numbers, *held)
-        outputs.append(y)
-        finals.append(final)
-    if not wanted:
-        return torch.cat(outputs, 1), ()
-    joined = []
-    for each in zip(*finals, strict=True):
-        if len({x.shape[1:] for x in each}) > 1:
-            raise ValueError("sequences of different lengths keep histories of different lengths")
-        joined.append(torch.cat(each))
-    return torch.cat(outputs, 1), tuple(joined)
+    place = {"t": 2, "h": 0, "s": 1}[kind]
+    if dim is None:
+        x = x.unsqueeze(place).expand(*x.shape[:place], n, *x.shape[place:])
+    else:
+        x = x.movedim(dim, place)
+    return x.flatten(place, place + 1)
+
+
+def _vmapped(
+    op: Callable[..., object],
+    kinds: str,
+    results: str,
+    info: object,
+    in_dims: Sequence[int | None],
+    args: Sequence[object],
+) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    """Run an operator on a batch of calls, one group of heads a call.
+
+    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped.
+    """
+    n = info.batch_size  # type: ignore[attr-defined]
+    folded: list[object] = []
+    for kind, dim, arg in zip(kinds, in_dims, args, strict=True):
+        if kind == "c" and dim is not None:
+            raise ValueError("cu_seqlens is the same for every call of a vmap")
+        plain = kind in "cf" or arg is None
+        folded.append(arg if plain else _folded(arg, dim, n, kind))  # type: ignore[arg-type]
+    found = op(*folded)
+    places = tuple({"t": 2, "h": 0, "s": 1}[kind] for kind in results)
+    parts = []
+    for x, place in zip(found, places, strict=True):  # type: ignore[call-overload]
+        parts.append(x.unflatten(place, (n, x.shape[place] // n)))
+    return tuple(parts), places
+
+
+def _accumulator(*tensors: Tensor) -> torch.dtype:
+    """The dtype of states: float64 for float64 operands, else float32."""
+    double = any(x.dtype == torch.float64 for x in tensors)
+    return torch.float64 if double else torch.float32
 
 
 def _listed(state: object, count: int) -> tuple[Tensor | None, ...]:
@@ -125,25 +152,9 @@ def _work_dtype(*tensors: Tensor) -> torch.dtype:
     return torch.float64 if double else torch.float32
 
 
-def _worked(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """The tensor in the dtype of the work, or its complex."""
-    return x.to(dtype.to_complex() if x.is_complex() else dtype)
-
-
-def _shared(x: Tensor, heads: int, dim: int) -> Tensor:
-    """Each head repeated for the heads that share it."""
-    count = x.shape[dim]
-    return x if count in (1, heads) else x.repeat_interleave(heads // count, dim)
-
-
-def _at(x: Tensor, t: int) -> Tensor:
-    """One step; what is constant in time as it is."""
-    return x if x.shape[1] == 1 else x[:, t : t + 1]
-
-
-def _joined(steps: Sequence[Tensor], before: Tensor) -> Tensor:
-    """Steps one after the other in time; none: an empty stretch like the value before."""
-    return torch.cat(list(steps), 1) if steps else before[:, :0]
+def _grown_to(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """The value in full size (a view)."""
+    return x.expand(*shape)
 
 
 def _softmax(x: Tensor, dims: tuple[int, ...]) -> Tensor:
@@ -164,6 +175,539 @@ class Output(NamedTuple):
     state: State | None
 
 
+NAMESPACE = 'eosc_gsa_8c251787'
+_LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
+_OPS = getattr(torch.ops, NAMESPACE)
+
+
+def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
+    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+    wanted = os.environ.get("EOSC_BACKEND", "")
+    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+        from . import triton_kernels
+
+        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+            return triton_kernels
+    return torch_kernels
+
+
+def _register(
+    name: str,
+    schema: str,
+    run: Callable[..., Any],
+    fake: Callable[..., Any],
+    vmap: Callable[..., Any] | None = None,
+    backward: Callable[..., Any] | None = None,
+    setup: Callable[..., None] | None = None,
+) -> None:
+    """Define an operator once, for both devices, with its fake kernel, gradient and vmap rule."""
+    if hasattr(_OPS, name):
+        return
+    _LIBRARY.define(schema)
+    for device in ("CPU", "CUDA"):
+        _LIBRARY.impl(name, run, device)
+    torch.library.register_fake(f"{NAMESPACE}::{name}", fake, lib=_LIBRARY)
+    if vmap is not None:
+        torch.library.register_vmap(f"{NAMESPACE}::{name}", vmap, lib=_LIBRARY)
+    if backward is not None:
+        qualified = f"{NAMESPACE}::{name}"
+        torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
+
+
+def _mk_forward(k, e, q, log_a, initial_state, cu_seqlens):
+    with torch.autocast(k.device.type, enabled=False):
+        return _kernels(k, k.shape[3], e.shape[3]).mk_forward(k, e, q, log_a, initial_state, cu_seqlens)
+
+
+def _mk_forward_fake(k, e, q, log_a, initial_state, cu_seqlens):
+    heads = _heads('tttt', (k, e, q, log_a,))
+    B, T = k.shape[:2]
+    N = _sequences(k, cu_seqlens)
+    K, V = k.shape[3], e.shape[3]
+    y = k.new_empty((B, T, heads, V))
+    dtype = _accumulator(k, e, q, log_a)
+    return y, k.new_empty((N, heads, K, V), dtype=dtype)
+
+
+def _mk_forward_vmap(info, in_dims, *args):
+    kinds, op = 'ttttsc', _OPS.mk_forward
+    return _vmapped(op, kinds, "ts", info, in_dims, args)
+
+
+def _mk_backward(k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state):
+    kernels = _kernels(k, k.shape[3], e.shape[3])
+    with torch.autocast(k.device.type, enabled=False):
+        return kernels.mk_backward(k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state)
+
+
+def _mk_backward_fake(k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state):
+    heads = _heads('tttt', (k, e, q, log_a,))
+    N = _sequences(k, cu_seqlens)
+    K, V = k.shape[3], e.shape[3]
+    dtype = _accumulator(k, e, q, log_a)
+    d_state = k.new_empty((N, heads, K, V), dtype=dtype)
+    trained = (k, e, q, log_a,)
+    return (*(x.new_empty(x.shape) for x in trained), d_state)
+
+
+def _mk_backward_vmap(info, in_dims, *args):
+    kinds, op = 'ttttscts', _OPS.mk_backward
+    return _vmapped(op, kinds, 'tttts', info, in_dims, args)
+
+
+def _mk_step(k, e, q, log_a, state, state_indices):
+    with torch.autocast(k.device.type, enabled=False):
+        return _kernels(k, state.shape[2], state.shape[3]).mk_step(k, e, q, log_a, state, state_indices)
+
+
+def _mk_step_fake(k, e, q, log_a, state, state_indices):
+    N, heads, _, V = state.shape
+    N = k.shape[0]
+    return k.new_empty((N, heads, V))
+
+
+def _mk_saved(ctx, inputs, output):
+    k, e, q, log_a, initial_state, cu_seqlens = inputs
+    ctx.save_for_backward(k, e, q, log_a, initial_state, cu_seqlens)
+
+
+class _Scan_mkGradient(torch.autograd.Function):
+    """The gradient of the scan, which is not differentiated again."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state):
+        return _OPS.mk_backward(k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise NotImplementedError('gsa: second derivatives are not implemented')
+
+
+class _Scan_mk(torch.autograd.Function):
+    """The scan with its gradient."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(k, e, q, log_a, initial_state, cu_seqlens):
+        return _OPS.mk_forward(k, e, q, log_a, initial_state, cu_seqlens)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _mk_saved(ctx, inputs, output)
+
+    @staticmethod
+    def backward(ctx, dy, d_final_state):
+        k, e, q, log_a, initial_state, cu_seqlens = ctx.saved_tensors
+        d_k, d_e, d_q, d_log_a, d_initial_state = _Scan_mkGradient.apply(
+            k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state
+        )
+        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+        return d_k, d_e, d_q, d_log_a, d_initial_state, None
+
+
+_register(
+    "mk_forward",
+    'mk_forward(Tensor k, Tensor e, Tensor q, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    _mk_forward,
+    _mk_forward_fake,
+    _mk_forward_vmap,
+    _Scan_mk.backward,
+    _mk_saved,
+)
+_register(
+    "mk_backward",
+    'mk_backward(Tensor k, Tensor e, Tensor q, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor)',
+    _mk_backward,
+    _mk_backward_fake,
+    _mk_backward_vmap,
+    _Scan_mkGradient.backward,
+)
+_register(
+    "mk_step",
+    'mk_step(Tensor k, Tensor e, Tensor q, Tensor log_a, Tensor(a!) state, Tensor? state_indices) -> Tensor',
+    _mk_step,
+    _mk_step_fake,
+)
+
+
+def _mv_forward(e, v, part, log_a, initial_state, cu_seqlens):
+    with torch.autocast(e.device.type, enabled=False):
+        return _kernels(e, e.shape[3], v.shape[3]).mv_forward(e, v, part, log_a, initial_state, cu_seqlens)
+
+
+def _mv_forward_fake(e, v, part, log_a, initial_state, cu_seqlens):
+    heads = _heads('tttt', (e, v, part, log_a,))
+    B, T = e.shape[:2]
+    N = _sequences(e, cu_seqlens)
+    K, V = e.shape[3], v.shape[3]
+    y = e.new_empty((B, T, heads, V))
+    dtype = _accumulator(e, v, part, log_a)
+    return y, e.new_empty((N, heads, K, V), dtype=dtype)
+
+
+def _mv_forward_vmap(info, in_dims, *args):
+    kinds, op = 'ttttsc', _OPS.mv_forward
+    return _vmapped(op, kinds, "ts", info, in_dims, args)
+
+
+def _mv_backward(e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state):
+    kernels = _kernels(e, e.shape[3], v.shape[3])
+    with torch.autocast(e.device.type, enabled=False):
+        return kernels.mv_backward(e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state)
+
+
+def _mv_backward_fake(e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state):
+    heads = _heads('tttt', (e, v, part, log_a,))
+    N = _sequences(e, cu_seqlens)
+    K, V = e.shape[3], v.shape[3]
+    dtype = _accumulator(e, v, part, log_a)
+    d_state = e.new_empty((N, heads, K, V), dtype=dtype)
+    trained = (e, v, part, log_a,)
+    return (*(x.new_empty(x.shape) for x in trained), d_state)
+
+
+def _mv_backward_vmap(info, in_dims, *args):
+    kinds, op = 'ttttscts', _OPS.mv_backward
+    return _vmapped(op, kinds, 'tttts', info, in_dims, args)
+
+
+def _mv_step(e, v, part, log_a, state, state_indices):
+    with torch.autocast(e.device.type, enabled=False):
+        return _kernels(e, state.shape[2], state.shape[3]).mv_step(e, v, part, log_a, state, state_indices)
+
+
+def _mv_step_fake(e, v, part, log_a, state, state_indices):
+    N, heads, _, V = state.shape
+    N = e.shape[0]
+    return e.new_empty((N, heads, V))
+
+
+def _mv_saved(ctx, inputs, output):
+    e, v, part, log_a, initial_state, cu_seqlens = inputs
+    ctx.save_for_backward(e, v, part, log_a, initial_state, cu_seqlens)
+
+
+class _Scan_mvGradient(torch.autograd.Function):
+    """The gradient of the scan, which is not differentiated again."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state):
+        return _OPS.mv_backward(e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise NotImplementedError('gsa: second derivatives are not implemented')
+
+
+class _Scan_mv(torch.autograd.Function):
+    """The scan with its gradient."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(e, v, part, log_a, initial_state, cu_seqlens):
+        return _OPS.mv_forward(e, v, part, log_a, initial_state, cu_seqlens)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _mv_saved(ctx, inputs, output)
+
+    @staticmethod
+    def backward(ctx, dy, d_final_state):
+        e, v, part, log_a, initial_state, cu_seqlens = ctx.saved_tensors
+        d_e, d_v, d_part, d_log_a, d_initial_state = _Scan_mvGradient.apply(
+            e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state
+        )
+        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+        return d_e, d_v, d_part, d_log_a, d_initial_state, None
+
+
+_register(
+    "mv_forward",
+    'mv_forward(Tensor e, Tensor v, Tensor part, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    _mv_forward,
+    _mv_forward_fake,
+    _mv_forward_vmap,
+    _Scan_mv.backward,
+    _mv_saved,
+)
+_register(
+    "mv_backward",
+    'mv_backward(Tensor e, Tensor v, Tensor part, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor)',
+    _mv_backward,
+    _mv_backward_fake,
+    _mv_backward_vmap,
+    _Scan_mvGradient.backward,
+)
+_register(
+    "mv_step",
+    'mv_step(Tensor e, Tensor v, Tensor part, Tensor log_a, Tensor(a!) state, Tensor? state_indices) -> Tensor',
+    _mv_step,
+    _mv_step_fake,
+)
+
+
+def _mk_layer_forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens):
+    with torch.autocast(k_raw.device.type, enabled=False):
+        return _kernels(k_raw, k_raw.shape[3], a_raw.shape[3]).mk_layer_forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens)
+
+
+def _mk_layer_forward_fake(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens):
+    heads = _heads('ttt', (k_raw, a_raw, q_raw,))
+    B, T = k_raw.shape[:2]
+    N = _sequences(k_raw, cu_seqlens)
+    K, V = k_raw.shape[3], a_raw.shape[3]
+    y = k_raw.new_empty((B, T, heads, V))
+    dtype = _accumulator(k_raw, a_raw, q_raw)
+    return y, k_raw.new_empty((N, heads, K, V), dtype=dtype)
+
+
+def _mk_layer_forward_vmap(info, in_dims, *args):
+    kinds, op = 'ttftsc', _OPS.mk_layer_forward
+    return _vmapped(op, kinds, "ts", info, in_dims, args)
+
+
+def _mk_layer_backward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, dy, d_final_state):
+    kernels = _kernels(k_raw, k_raw.shape[3], a_raw.shape[3])
+    with torch.autocast(k_raw.device.type, enabled=False):
+        return kernels.mk_layer_backward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, dy, d_final_state)
+
+
+def _mk_layer_backward_fake(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, dy, d_final_state):
+    heads = _heads('ttt', (k_raw, a_raw, q_raw,))
+    N = _sequences(k_raw, cu_seqlens)
+    K, V = k_raw.shape[3], a_raw.shape[3]
+    dtype = _accumulator(k_raw, a_raw, q_raw)
+    d_state = k_raw.new_empty((N, heads, K, V), dtype=dtype)
+    trained = (k_raw, a_raw, q_raw,)
+    return (*(x.new_empty(x.shape) for x in trained), d_state)
+
+
+def _mk_layer_backward_vmap(info, in_dims, *args):
+    kinds, op = 'ttftscts', _OPS.mk_layer_backward
+    return _vmapped(op, kinds, 'ttts', info, in_dims, args)
+
+
+def _mk_layer_step(k_raw, a_raw, tau, q_raw, state, state_indices):
+    with torch.autocast(k_raw.device.type, enabled=False):
+        return _kernels(k_raw, state.shape[2], state.shape[3]).mk_layer_step(k_raw, a_raw, tau, q_raw, state, state_indices)
+
+
+def _mk_layer_step_fake(k_raw, a_raw, tau, q_raw, state, state_indices):
+    N, heads, _, V = state.shape
+    N = k_raw.shape[0]
+    return k_raw.new_empty((N, heads, V))
+
+
+def _mk_layer_saved(ctx, inputs, output):
+    k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens = inputs
+    ctx.save_for_backward(k_raw, a_raw, q_raw, initial_state, cu_seqlens)
+    ctx.tau = tau
+
+
+class _Scan_mk_layerGradient(torch.autograd.Function):
+    """The gradient of the scan, which is not differentiated again."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, dy, d_final_state):
+        return _OPS.mk_layer_backward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, dy, d_final_state)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise NotImplementedError('gsa: second derivatives are not implemented')
+
+
+class _Scan_mk_layer(torch.autograd.Function):
+    """The scan with its gradient."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens):
+        return _OPS.mk_layer_forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _mk_layer_saved(ctx, inputs, output)
+
+    @staticmethod
+    def backward(ctx, dy, d_final_state):
+        k_raw, a_raw, q_raw, initial_state, cu_seqlens = ctx.saved_tensors
+        d_k_raw, d_a_raw, d_q_raw, d_initial_state = _Scan_mk_layerGradient.apply(
+            k_raw, a_raw, ctx.tau, q_raw, initial_state, cu_seqlens, dy, d_final_state
+        )
+        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+        return d_k_raw, d_a_raw, None, d_q_raw, d_initial_state, None
+
+
+_register(
+    "mk_layer_forward",
+    'mk_layer_forward(Tensor k_raw, Tensor a_raw, float tau, Tensor q_raw, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    _mk_layer_forward,
+    _mk_layer_forward_fake,
+    _mk_layer_forward_vmap,
+    _Scan_mk_layer.backward,
+    _mk_layer_saved,
+)
+_register(
+    "mk_layer_backward",
+    'mk_layer_backward(Tensor k_raw, Tensor a_raw, float tau, Tensor q_raw, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor)',
+    _mk_layer_backward,
+    _mk_layer_backward_fake,
+    _mk_layer_backward_vmap,
+    _Scan_mk_layerGradient.backward,
+)
+_register(
+    "mk_layer_step",
+    'mk_layer_step(Tensor k_raw, Tensor a_raw, float tau, Tensor q_raw, Tensor(a!) state, Tensor? state_indices) -> Tensor',
+    _mk_layer_step,
+    _mk_layer_step_fake,
+)
+
+
+def _mv_layer_forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens):
+    with torch.autocast(a_raw.device.type, enabled=False):
+        return _kernels(a_raw, a_raw.shape[3], v_raw.shape[3]).mv_layer_forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens)
+
+
+def _mv_layer_forward_fake(a_raw, tau, v_raw, part, initial_state, cu_seqlens):
+    heads = _heads('ttt', (a_raw, v_raw, part,))
+    B, T = a_raw.shape[:2]
+    N = _sequences(a_raw, cu_seqlens)
+    K, V = a_raw.shape[3], v_raw.shape[3]
+    y = a_raw.new_empty((B, T, heads, V))
+    dtype = _accumulator(a_raw, v_raw, part)
+    return y, a_raw.new_empty((N, heads, K, V), dtype=dtype)
+
+
+def _mv_layer_forward_vmap(info, in_dims, *args):
+    kinds, op = 'tfttsc', _OPS.mv_layer_forward
+    return _vmapped(op, kinds, "ts", info, in_dims, args)
+
+
+def _mv_layer_backward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state):
+    kernels = _kernels(a_raw, a_raw.shape[3], v_raw.shape[3])
+    with torch.autocast(a_raw.device.type, enabled=False):
+        return kernels.mv_layer_backward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state)
+
+
+def _mv_layer_backward_fake(a_raw, tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state):
+    heads = _heads('ttt', (a_raw, v_raw, part,))
+    N = _sequences(a_raw, cu_seqlens)
+    K, V = a_raw.shape[3], v_raw.shape[3]
+    dtype = _accumulator(a_raw, v_raw, part)
+    d_state = a_raw.new_empty((N, heads, K, V), dtype=dtype)
+    trained = (a_raw, v_raw, part,)
+    return (*(x.new_empty(x.shape) for x in trained), d_state)
+
+
+def _mv_layer_backward_vmap(info, in_dims, *args):
+    kinds, op = 'tfttscts', _OPS.mv_layer_backward
+    return _vmapped(op, kinds, 'ttts', info, in_dims, args)
+
+
+def _mv_layer_step(a_raw, tau, v_raw, part, state, state_indices):
+    with torch.autocast(a_raw.device.type, enabled=False):
+        return _kernels(a_raw, state.shape[2], state.shape[3]).mv_layer_step(a_raw, tau, v_raw, part, state, state_indices)
+
+
+def _mv_layer_step_fake(a_raw, tau, v_raw, part, state, state_indices):
+    N, heads, _, V = state.shape
+    N = a_raw.shape[0]
+    return a_raw.new_empty((N, heads, V))
+
+
+def _mv_layer_saved(ctx, inputs, output):
+    a_raw, tau, v_raw, part, initial_state, cu_seqlens = inputs
+    ctx.save_for_backward(a_raw, v_raw, part, initial_state, cu_seqlens)
+    ctx.tau = tau
+
+
+class _Scan_mv_layerGradient(torch.autograd.Function):
+    """The gradient of the scan, which is not differentiated again."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state):
+        return _OPS.mv_layer_backward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise NotImplementedError('gsa: second derivatives are not implemented')
+
+
+class _Scan_mv_layer(torch.autograd.Function):
+    """The scan with its gradient."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens):
+        return _OPS.mv_layer_forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _mv_layer_saved(ctx, inputs, output)
+
+    @staticmethod
+    def backward(ctx, dy, d_final_state):
+        a_raw, v_raw, part, initial_state, cu_seqlens = ctx.saved_tensors
+        d_a_raw, d_v_raw, d_part, d_initial_state = _Scan_mv_layerGradient.apply(
+            a_raw, ctx.tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state
+        )
+        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+        return d_a_raw, None, d_v_raw, d_part, d_initial_state, None
+
+
+_register(
+    "mv_layer_forward",
+    'mv_layer_forward(Tensor a_raw, float tau, Tensor v_raw, Tensor part, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    _mv_layer_forward,
+    _mv_layer_forward_fake,
+    _mv_layer_forward_vmap,
+    _Scan_mv_layer.backward,
+    _mv_layer_saved,
+)
+_register(
+    "mv_layer_backward",
+    'mv_layer_backward(Tensor a_raw, float tau, Tensor v_raw, Tensor part, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor)',
+    _mv_layer_backward,
+    _mv_layer_backward_fake,
+    _mv_layer_backward_vmap,
+    _Scan_mv_layerGradient.backward,
+)
+_register(
+    "mv_layer_step",
+    'mv_layer_step(Tensor a_raw, float tau, Tensor v_raw, Tensor part, Tensor(a!) state, Tensor? state_indices) -> Tensor',
+    _mv_layer_step,
+    _mv_layer_step_fake,
+)
+
+
 def _gsa_sequence(
     q: Tensor,
     k: Tensor,
@@ -173,6 +717,7 @@ def _gsa_sequence(
     scale: float | None,
     mk_before: Tensor | None,
     mv_before: Tensor | None,
+    cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     'gsa over whole sequences: the output, and the states behind it.'
     B, T = q.shape[:2]
@@ -182,32 +727,10 @@ def _gsa_sequence(
     V = v.shape[3]
     S = e.shape[3]
     scale = (K ** (-0.5)) if scale is None else scale
-    mk_past = None if mk_before is None else _worked(mk_before.unsqueeze(1), dtype)
-    mv_past = None if mv_before is None else _worked(mv_before.unsqueeze(1), dtype)
-    q_2 = _shared(_worked(q, dtype), H, 2)
-    mk = torch.zeros(B, 1, H, K, S, dtype=dtype, device=device) if mk_past is None else mk_past  # mk before the step
-    mk_steps = []
-    log_a_2 = _shared(_worked(log_a, dtype), H, 2)
-    a = torch.exp(log_a_2)
-    k_2 = _shared(_worked(k, dtype), H, 2)
-    e_2 = _shared(_worked(e, dtype), H, 2)
-    x = k_2[:, :, :, :, None] * e_2[:, :, :, None]  # line 13
-    for t in range(T):
-        mk_now = ((_at(a, t)[:, :, :, None] * mk) + _at(x, t)).expand(B, 1, H, K, S)  # line 13
-        mk_steps.append(mk_now)
-        mk = mk_now
-    mk_2 = _joined(mk_steps, mk)
-    x_2 = _softmax(scale * (q_2[:, :, :, :, None] * mk_2).sum(3), (3,))  # line 14
-    mv = torch.zeros(B, 1, H, S, V, dtype=dtype, device=device) if mv_past is None else mv_past  # mv before the step
-    mv_steps = []
-    v_2 = _shared(_worked(v, dtype), H, 2)
-    x_3 = e_2[:, :, :, :, None] * v_2[:, :, :, None]  # line 15
-    for t_2 in range(T):
-        mv_now = ((_at(a, t_2)[:, :, :, :, None] * mv) + _at(x_3, t_2)).expand(B, 1, H, S, V)  # line 15
-        mv_steps.append(mv_now)
-        mv = mv_now
-    mv_2 = _joined(mv_steps, mv)
-    return (x_2[:, :, :, :, None] * mv_2).sum(3).expand(B, T, H, V).to(q.dtype), (mk.squeeze(1), mv.squeeze(1))
+    y, mk_final = _Scan_mk.apply(k, e, q, log_a, mk_before, cu_seqlens)
+    s_computedu20part_2 = _softmax(scale * y, (3,))
+    y_2, mv_final = _Scan_mv.apply(e, v, _grown_to(s_computedu20part_2, (B, T, -1, S)), log_a, mv_before, cu_seqlens)
+    return y_2.to(q.dtype), (mk_final, mv_final)
 
 
 _SPECS_gsa = (
@@ -251,13 +774,7 @@ def gsa(
     _checked('gsa', _SPECS_gsa, operands, cu_seqlens)
     operands = _autocast(_LOGS_gsa, operands)
     states = _listed(initial_state, 2)
-    if cu_seqlens is not None:
-        kinds, numbers = 'ttttt', (scale, )
-        y, final = _packed(
-            _gsa_sequence, kinds, operands, numbers, states, cu_seqlens, output_final_state
-        )
-        return Output(y, State(*final) if output_final_state else None)
-    y, final = _gsa_sequence(*operands, scale, *states)
+    y, final = _gsa_sequence(*operands, scale, *states, cu_seqlens)
     return Output(y, State(*final) if output_final_state else None)
 
 
@@ -275,6 +792,94 @@ def gsa_step(
     'One token: operands without T; the state is updated in place, in the rows `state_indices` where they are given.'
     states = _listed(state, 2)
     held = states if state_indices is None else [x[state_indices] for x in states]
-    y, final = _gsa_sequence(q.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1), e.unsqueeze(1), log_a.unsqueeze(1), scale, *held)
+    y, final = _gsa_sequence(q.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1), e.unsqueeze(1), log_a.unsqueeze(1), scale, *held, None)
+    _stored(states, final, state_indices)
+    return y.squeeze(1)
+
+
+def _gsa_layer_sequence(
+    q_raw: Tensor,
+    k_raw: Tensor,
+    v_raw: Tensor,
+    a_raw: Tensor,
+    scale: float | None,
+    tau: float | None,
+    mk_before: Tensor | None,
+    mv_before: Tensor | None,
+    cu_seqlens: Tensor | None,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    'gsa_layer over whole sequences: the output, and the states behind it.'
+    B, T = q_raw.shape[:2]
+    H = max(q_raw.shape[2], k_raw.shape[2], v_raw.shape[2], a_raw.shape[2])
+    dtype, device = _work_dtype(q_raw, k_raw, v_raw, a_raw), q_raw.device
+    K = q_raw.shape[3]
+    V = v_raw.shape[3]
+    S = a_raw.shape[3]
+    scale = (K ** (-0.5)) if scale is None else scale
+    tau = 8.0 if tau is None else tau
+    y, mk_final = _Scan_mk_layer.apply(k_raw, a_raw, tau, q_raw, mk_before, cu_seqlens)
+    s_computedu20part_2 = _softmax(scale * y, (3,))
+    y_2, mv_final = _Scan_mv_layer.apply(a_raw, tau, v_raw, _grown_to(s_computedu20part_2, (B, T, -1, S)), mv_before, cu_seqlens)
+    return y_2.to(q_raw.dtype), (mk_final, mv_final)
+
+
+_SPECS_gsa_layer = (
+    ('q_raw', 't', ('K',)),
+    ('k_raw', 't', ('K',)),
+    ('v_raw', 't', ('V',)),
+    ('a_raw', 't', ('S',)),
+)
+_LOGS_gsa_layer = (False, False, False, False)
+
+
+def gsa_layer(
+    q_raw: Tensor,
+    k_raw: Tensor,
+    v_raw: Tensor,
+    a_raw: Tensor,
+    *,
+    scale: float | None = None,
+    tau: float | None = None,
+    initial_state: State | Tensor | None = None,
+    output_final_state: bool = False,
+    cu_seqlens: Tensor | None = None,
+) -> Output:
+    (
+        'Gated Slot Attention.  Zhang et al. 2024, arXiv:2409.07146.\n'
+        '\n'
+        'q_raw: [B, T, H, K]\n'
+        'k_raw: [B, T, H, K]\n'
+        'v_raw: [B, T, H, V]\n'
+        'a_raw: [B, T, H, S]\n'
+        '\n'
+        'States, float32 (float64 for float64 operands):\n'
+        'mk: [N, H, K, S]\n'
+        'mv: [N, H, S, V]\n'
+        '\n'
+        'cu_seqlens [N + 1]: bounds of sequences packed along T; then B is 1.'
+    )
+    operands = (q_raw, k_raw, v_raw, a_raw,)
+    _checked('gsa_layer', _SPECS_gsa_layer, operands, cu_seqlens)
+    operands = _autocast(_LOGS_gsa_layer, operands)
+    states = _listed(initial_state, 2)
+    y, final = _gsa_layer_sequence(*operands, scale, tau, *states, cu_seqlens)
+    return Output(y, State(*final) if output_final_state else None)
+
+
+def gsa_layer_step(
+    q_raw: Tensor,
+    k_raw: Tensor,
+    v_raw: Tensor,
+    a_raw: Tensor,
+    state: State | Tensor,
+    *,
+    scale: float | None = None,
+    tau: float | None = None,
+    state_indices: Tensor | None = None,
+) -> Tensor:
+    'One token: operands without T; the state is updated in place, in the rows `state_indices` where they are given.'
+    states = _listed(state, 2)
+    held = states if state_indices is None else [x[state_indices] for x in states]
+    y, final = _gsa_layer_sequence(q_raw.unsqueeze(1), k_raw.unsqueeze(1), v_raw.unsqueeze(1), a_raw.unsqueeze(1), scale, tau, *held, None)
     _stored(states, final, state_indices)
     return y.squeeze(1)

@@ -4,6 +4,1611 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+
+def _precision(*tensors: Tensor) -> torch.dtype:
+    """The accumulator's dtype: float64 for float64 operands, else float32."""
+    double = any(x.dtype == torch.float64 for x in tensors)
+    return torch.float64 if double else torch.float32
+
+
+def _chunked(x: Tensor, heads: int, chunk: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [chunks, B, heads, chunk, ...]; zeros behind T, shared heads repeated."""
+    B, T, h, *axes = x.shape
+    chunks = -(-T // chunk)
+    if T != chunks * chunk:
+        x = torch.cat((x, x.new_zeros(B, chunks * chunk - T, h, *axes)), 1)
+    x = x.reshape(B, chunks, chunk, h, *axes).permute(1, 0, 3, 2, *range(4, 4 + len(axes)))
+    if h != heads:
+        x = x.repeat_interleave(heads // h, 2)
+    return x.to(dtype).contiguous()
+
+
+def _stepped(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [T, B, heads, ...], shared heads repeated."""
+    x = x.transpose(0, 1)
+    if x.shape[2] != heads:
+        x = x.repeat_interleave(heads // x.shape[2], 2)
+    return x.to(dtype)
+
+
+def _tokens(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[chunks, B, H, chunk, ...] seen as [B, chunks, chunk, heads, ...]; sharing heads summed."""
+    x = x.permute(1, 0, 3, 2, *range(4, x.dim()))
+    if x.shape[3] != heads:
+        x = x.unflatten(3, (heads, x.shape[3] // heads)).sum(4)
+    return x.to(dtype)
+
+
+def _joined(parts: Sequence[Tensor], T: int) -> Tensor:
+    """Groups of sequences, each [b, chunks, chunk, ...], as [B, T, ...]: copied once."""
+    found = parts[0].new_empty(sum(len(x) for x in parts), *parts[0].shape[1:])
+    for target, x in zip(found.split([len(x) for x in parts]), parts, strict=True):
+        target.copy_(x)
+    return found.flatten(1, 2)[:, :T].contiguous()
+
+
+def _valid(x: Tensor, T: int) -> Tensor:
+    """The tile with 0 at the tokens behind T."""
+    chunks, chunk = x.shape[0], x.shape[3]
+    if T == chunks * chunk:
+        return x
+    inside = torch.arange(chunks * chunk, device=x.device) < T
+    return torch.where(inside.view(chunks, 1, 1, chunk, *[1] * (x.dim() - 4)), x, 0.0)
+
+
+def _blocks(x: Tensor, size: int) -> Tensor:
+    """[.., C, ..] as [.., C / size, size, ..]."""
+    found: Tensor = x.unflatten(3, (x.shape[3] // size, size))
+    return found
+
+
+def _half(x: Tensor, size: int, which: int) -> Tensor:
+    """One half (0 or 1) of each aligned block of 2 * size tokens: [.., blocks, size, ..]."""
+    found: Tensor = x.unflatten(3, (x.shape[3] // (2 * size), 2, size)).select(4, which)
+    return found
+
+
+def _level(x: Tensor, size: int) -> Tensor:
+    """Of [.., C, C], the lower left quarter of each block of 2 * size: [.., blocks, size, size]."""
+    n = x.shape[3] // (2 * size)
+    blocks = x.unflatten(4, (n, 2, size)).unflatten(3, (n, 2, size)).diagonal(0, 3, 6)
+    found: Tensor = blocks[:, :, :, 1, :, 0].permute(0, 1, 2, 5, 3, 4)
+    return found
+
+
+def _diagonal(x: Tensor, size: int) -> Tensor:
+    """Of [.., C, C], the diagonal blocks: [.., blocks, size, size]."""
+    n = x.shape[3] // size
+    blocks = x.unflatten(4, (n, size)).unflatten(3, (n, size)).diagonal(0, 3, 5)
+    found: Tensor = blocks.permute(0, 1, 2, 5, 3, 4)
+    return found
+
+
+def _grown(prefix: Tensor, size: int) -> Tensor:
+    """Decay from the opening of each block of 2 * size tokens, from that of blocks of `size`."""
+    blocks = prefix.unflatten(3, (prefix.shape[3] // (2 * size), 2, size))
+    first, second = blocks.unbind(4)
+    return torch.stack((first, second * first[:, :, :, :, -1:]), 4).flatten(3, 5)
+
+
+def _grown_back(suffix: Tensor, prefix: Tensor, size: int) -> Tensor:
+    """Decay to the closing of each block of 2 * size tokens, from tables of blocks of `size`."""
+    blocks = suffix.unflatten(3, (suffix.shape[3] // (2 * size), 2, size))
+    first, second = blocks.unbind(4)
+    return torch.stack((first * _half(prefix, size, 1)[:, :, :, :, -1:], second), 4).flatten(3, 5)
+
+
+def _running(x: Tensor, suffix: bool, strict: bool) -> Tensor:
+    """Sums over the tokens of a chunk up to (from) each one; strict: without itself."""
+    ones = torch.ones(x.shape[3], x.shape[3], dtype=x.dtype, device=x.device)
+    weight = ones.triu(int(strict)) if suffix else ones.tril(-int(strict))
+    if x.dim() == 4:
+        return x @ weight.mT
+    return (weight @ x.flatten(4)).view(x.shape)
+
+
+def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
+    """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
+
+    Entry c is the state between chunks c - 1 and c, whichever way the walk goes.
+    """
+    chunks = write.shape[0]
+    found = write.new_empty(chunks + 1, *write.shape[1:])
+    found[chunks if reverse else 0] = start
+    if decay is not None:
+        decay = decay.expand(*write.shape[:3], *decay.shape[3:])
+    for step in range(chunks):
+        c = chunks - 1 - step if reverse else step
+        held, target = found[c + reverse], found[c + 1 - reverse]
+        if decay is None:
+            torch.add(held, write[c], out=target)
+        else:
+            torch.addcmul(write[c], decay[c], held, out=target)
+    return found
+
+
+def _carry_products(
+    start: Tensor | float,
+    decay: Tensor | None,
+    left: Tensor,
+    right: Tensor,
+    scale: float,
+    reverse: bool,
+) -> Tensor:
+    """`_carry` with write = scale * (left @ right), written where the states are."""
+    lead = torch.broadcast_shapes(left.shape[:3], right.shape[:3])
+    chunks = lead[0]
+    found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
+    found[chunks if reverse else 0] = start
+    written = found[:-1] if reverse else found[1:]
+    torch.matmul(left, right, out=written)
+    if scale != 1.0:
+        written.mul_(scale)
+    held, *later = reversed(found.unbind(0)) if reverse else found.unbind(0)
+    if decay is None:
+        for target in later:
+            held = target.add_(held)
+        return found
+    decays = decay.expand(*lead, *decay.shape[3:]).unbind(0)
+    for target, each in zip(later, reversed(decays) if reverse else decays, strict=True):
+        held = target.addcmul_(each, held)
+    return found
+
+
+def _in_groups(
+    run: Callable[..., tuple[Tensor, ...]],
+    tokens: Sequence[Tensor],
+    shared: Sequence[Tensor | float],
+    states: Sequence[Tensor | None],
+    kinds: str,
+) -> tuple[Tensor, ...]:
+    """Run sequences of one length; on a CPU a few at a time, so that their tiles fit its caches.
+
+    kinds: of each result: t, along time; n, one a sequence; s, the sum over sequences.
+    """
+    B, T = tokens[0].shape[:2]
+    group = max(1, B)
+    if tokens[0].is_cpu:
+        # The C library hands free memory back to the system, page by page, once there is more of it
+        # than twice the largest block yet freed. Free one that is never touched: pages then stay.
+        torch.empty(31 << 20, dtype=torch.uint8)
+        group = max(1, (1 << 18) // max(1, *(x[:1].numel() for x in tokens)))
+    parts = []
+    for a in range(0, max(1, B), group):
+        own = [None if state is None else state[a : a + group] for state in states]
+        parts.append(run(*(x[a : a + group] for x in tokens), *shared, *own))
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "t":
+            joined.append(_joined(found, T))
+        elif len(found) == 1:
+            joined.append(found[0])
+        else:
+            joined.append(torch.stack(found).sum(0) if kind == "s" else torch.cat(found))
+    return tuple(joined)
+
+
+def _each_sequence(
+    run: Callable[..., tuple[Tensor, ...]],
+    tokens: Sequence[Tensor],
+    shared: Sequence[Tensor | float],
+    states: Sequence[Tensor | None],
+    cu_seqlens: Tensor,
+    kinds: str,
+) -> tuple[Tensor, ...]:
+    """Run sequences packed along time one by one.
+
+    kinds: as for `_in_groups`.
+    """
+    bounds = cu_seqlens.tolist()
+    parts = []
+    for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        own = [None if state is None else state[n : n + 1] for state in states]
+        parts.append(_in_groups(run, [x[:, a:b] for x in tokens], shared, own, kinds))
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "s":
+            joined.append(torch.stack(found).sum(0))
+        else:
+            joined.append(torch.cat(found, 1 if kind == "t" else 0))
+    return tuple(joined)
+
+
+def _mk_forward(
+    k: Tensor,
+    e: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks; sequences of one length'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], e.shape[2], q.shape[2], log_a.shape[2])
+    dtype, device = _precision(k, e, q, log_a), k.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = k.shape[3]  # size of K
+    S = e.shape[3]  # size of S
+    k_tile = _chunked(k, H, 32, dtype)
+    e_tile = _chunked(e, H, 32, dtype)
+    q_tile = _chunked(q, H, 32, dtype)
+    log_a_tile = _chunked(log_a, H, 32, dtype)
+    chunks = -(-T // 32)
+    gV = log_a_tile.clamp(min=lowest)  # log-decay  # line 9
+    del log_a_tile
+    prefix1_gV = torch.exp(gV)  # decay from the opening of each block of 1
+    del gV
+    prefix2_gV = _grown(prefix1_gV, 1)  # decay from the opening of each block of 2
+    prefix4_gV = _grown(prefix2_gV, 2)  # decay from the opening of each block of 4
+    prefix8_gV = _grown(prefix4_gV, 4)  # decay from the opening of each block of 8
+    prefix16_gV = _grown(prefix8_gV, 8)  # decay from the opening of each block of 16
+    prefix32_gV = _grown(prefix16_gV, 16)  # decay from the opening of each block of 32
+    suffix1_gV = torch.ones_like(prefix1_gV)  # decay to the closing of each block of 1
+    suffix2_gV = _grown_back(suffix1_gV, prefix1_gV, 1)  # decay to the closing of each block of 2
+    suffix4_gV = _grown_back(suffix2_gV, prefix2_gV, 2)  # decay to the closing of each block of 4
+    suffix8_gV = _grown_back(suffix4_gV, prefix4_gV, 4)  # decay to the closing of each block of 8
+    suffix16_gV = _grown_back(suffix8_gV, prefix8_gV, 8)  # decay to the closing of each block of 16
+    suffix32_gV = _grown_back(suffix16_gV, prefix16_gV, 16)  # decay to the closing of each block of 32
+    part = suffix32_gV * e_tile
+    del suffix32_gV
+    advance = prefix32_gV[:, :, :, -1][:, :, :, None]
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, k_tile.mT, part, 1.0, False)  # m before the chunk
+    del part, advance
+    total = (q_tile @ M_all[:-1]).mul_(prefix32_gV)
+    del prefix32_gV
+    A_diagonal = (_blocks(q_tile, 1) * _blocks(k_tile, 1)).sum(-1, keepdim=True)  # pairs with j <= i in block1
+    y_diagonal = A_diagonal * _blocks(e_tile, 1)  # what those pairs read
+    del A_diagonal
+    _blocks(total, 1).add_(y_diagonal)
+    del y_diagonal
+    part_2 = _half(q_tile, 16, 1) @ _half(k_tile, 16, 0).mT
+    part_3 = _half(suffix16_gV, 16, 0) * _half(e_tile, 16, 0)
+    del suffix16_gV
+    _half(total, 16, 1).add_((part_2 @ part_3).mul_(_half(prefix16_gV, 16, 1)))
+    del prefix16_gV, part_2, part_3
+    part_4 = _half(q_tile, 8, 1) @ _half(k_tile, 8, 0).mT
+    part_5 = _half(suffix8_gV, 8, 0) * _half(e_tile, 8, 0)
+    del suffix8_gV
+    _half(total, 8, 1).add_((part_4 @ part_5).mul_(_half(prefix8_gV, 8, 1)))
+    del prefix8_gV, part_4, part_5
+    part_6 = _half(q_tile, 4, 1) @ _half(k_tile, 4, 0).mT
+    part_7 = _half(suffix4_gV, 4, 0) * _half(e_tile, 4, 0)
+    del suffix4_gV
+    _half(total, 4, 1).add_((part_6 @ part_7).mul_(_half(prefix4_gV, 4, 1)))
+    del prefix4_gV, part_6, part_7
+    part_8 = _half(q_tile, 2, 1) @ _half(k_tile, 2, 0).mT
+    part_9 = _half(suffix2_gV, 2, 0) * _half(e_tile, 2, 0)
+    del suffix2_gV
+    _half(total, 2, 1).add_((part_8 @ part_9).mul_(_half(prefix2_gV, 2, 1)))
+    del prefix2_gV, part_8, part_9
+    A_half1 = (_half(q_tile, 1, 1) * _half(k_tile, 1, 0)).sum(-1, keepdim=True)  # pairs with j <= i in level1
+    del k_tile, q_tile
+    part_10 = _half(suffix1_gV, 1, 0) * _half(e_tile, 1, 0)
+    del e_tile, suffix1_gV
+    y_half1 = _half(prefix1_gV, 1, 1) * (A_half1 * part_10)  # what those pairs read
+    del prefix1_gV, A_half1, part_10
+    _half(total, 1, 1).add_(y_half1)
+    return (
+        _tokens(total, H, k.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def mk_forward(
+    k: Tensor,
+    e: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks'
+    if cu_seqlens is None:
+        return _in_groups(_mk_forward, (k, e, q, log_a), (), (initial_state,), "tn")
+    return _each_sequence(_mk_forward, (k, e, q, log_a), (), (initial_state,), cu_seqlens, "tn")
+
+
+def _mk_backward(
+    k: Tensor,
+    e: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    dy: Tensor,
+    initial_state: Tensor | None,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time; sequences of one length'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], e.shape[2], q.shape[2], log_a.shape[2])
+    dtype, device = _precision(k, e, q, log_a, dy), k.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = k.shape[3]  # size of K
+    S = e.shape[3]  # size of S
+    k_tile = _chunked(k, H, 32, dtype)
+    e_tile = _chunked(e, H, 32, dtype)
+    q_tile = _chunked(q, H, 32, dtype)
+    log_a_tile = _chunked(log_a, H, 32, dtype)
+    dy_tile = _chunked(dy, H, 32, dtype)
+    chunks = -(-T // 32)
+    gV = log_a_tile.clamp(min=lowest)  # log-decay  # line 9
+    del log_a_tile
+    prefix1_gV = torch.exp(gV)  # decay from the opening of each block of 1
+    del gV
+    suffix1_gV = torch.ones_like(prefix1_gV)  # decay to the closing of each block of 1
+    suffix2_gV = _grown_back(suffix1_gV, prefix1_gV, 1)  # decay to the closing of each block of 2
+    prefix2_gV = _grown(prefix1_gV, 1)  # decay from the opening of each block of 2
+    suffix4_gV = _grown_back(suffix2_gV, prefix2_gV, 2)  # decay to the closing of each block of 4
+    prefix4_gV = _grown(prefix2_gV, 2)  # decay from the opening of each block of 4
+    suffix8_gV = _grown_back(suffix4_gV, prefix4_gV, 4)  # decay to the closing of each block of 8
+    prefix8_gV = _grown(prefix4_gV, 4)  # decay from the opening of each block of 8
+    suffix16_gV = _grown_back(suffix8_gV, prefix8_gV, 8)  # decay to the closing of each block of 16
+    prefix16_gV = _grown(prefix8_gV, 8)  # decay from the opening of each block of 16
+    suffix32_gV = _grown_back(suffix16_gV, prefix16_gV, 16)  # decay to the closing of each block of 32
+    part = suffix32_gV * e_tile
+    prefix32_gV = _grown(prefix16_gV, 16)  # decay from the opening of each block of 32
+    advance = prefix32_gV[:, :, :, -1][:, :, :, None]
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, k_tile.mT, part, 1.0, False)  # m before the chunk
+    h = M_all[:-1]  # memory before the chunk
+    del M_all
+    part_2 = prefix32_gV * dy_tile
+    L_all = _carry_products(0.0 if d_final_state is None else d_final_state.to(dtype), advance, q_tile.mT, part_2, 1.0, True)  # adjoint after it
+    del advance
+    total = part @ L_all[1:].mT
+    del part
+    Bt_diagonal = (_blocks(e_tile, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True)
+    de_diagonal = Bt_diagonal * _blocks(q_tile, 1)
+    del Bt_diagonal
+    _blocks(total, 1).add_(de_diagonal)
+    del de_diagonal
+    w_half16 = _half(suffix16_gV, 16, 0) * _half(e_tile, 16, 0)
+    o_half16 = _half(prefix16_gV, 16, 1) * _half(dy_tile, 16, 1)
+    del prefix16_gV
+    part_3 = w_half16 @ o_half16.mT
+    _half(total, 16, 0).add_(part_3 @ _half(q_tile, 16, 1))
+    w_half8 = _half(suffix8_gV, 8, 0) * _half(e_tile, 8, 0)
+    o_half8 = _half(prefix8_gV, 8, 1) * _half(dy_tile, 8, 1)
+    del prefix8_gV
+    part_4 = w_half8 @ o_half8.mT
+    _half(total, 8, 0).add_(part_4 @ _half(q_tile, 8, 1))
+    w_half4 = _half(suffix4_gV, 4, 0) * _half(e_tile, 4, 0)
+    o_half4 = _half(prefix4_gV, 4, 1) * _half(dy_tile, 4, 1)
+    del prefix4_gV
+    part_5 = w_half4 @ o_half4.mT
+    _half(total, 4, 0).add_(part_5 @ _half(q_tile, 4, 1))
+    w_half2 = _half(suffix2_gV, 2, 0) * _half(e_tile, 2, 0)
+    o_half2 = _half(prefix2_gV, 2, 1) * _half(dy_tile, 2, 1)
+    del prefix2_gV
+    part_6 = w_half2 @ o_half2.mT
+    _half(total, 2, 0).add_(part_6 @ _half(q_tile, 2, 1))
+    w_half1 = _half(suffix1_gV, 1, 0) * _half(e_tile, 1, 0)
+    o_half1 = _half(prefix1_gV, 1, 1) * _half(dy_tile, 1, 1)
+    del prefix1_gV
+    Bt_half1 = (w_half1 * o_half1).sum(-1, keepdim=True)
+    de_half1 = Bt_half1 * _half(q_tile, 1, 1)
+    del Bt_half1
+    _half(total, 1, 0).add_(de_half1)
+    del de_half1
+    dx_out = (k_tile @ L_all[1:]).mul_(suffix32_gV)  # through L
+    del suffix32_gV
+    total_2 = dx_out.clone()
+    At_diagonal = (_blocks(k_tile, 1) * _blocks(q_tile, 1)).sum(-1, keepdim=True)  # scores of the pairs
+    dx_diagonal = At_diagonal * _blocks(dy_tile, 1)
+    del At_diagonal
+    _blocks(total_2, 1).add_(dx_diagonal)
+    part_7 = _half(k_tile, 16, 0) @ _half(q_tile, 16, 1).mT
+    dx_half16 = part_7 @ o_half16
+    _half(total_2, 16, 0).addcmul_(_half(suffix16_gV, 16, 0), dx_half16)
+    del suffix16_gV
+    part_8 = _half(k_tile, 8, 0) @ _half(q_tile, 8, 1).mT
+    dx_half8 = part_8 @ o_half8
+    _half(total_2, 8, 0).addcmul_(_half(suffix8_gV, 8, 0), dx_half8)
+    del suffix8_gV
+    part_9 = _half(k_tile, 4, 0) @ _half(q_tile, 4, 1).mT
+    dx_half4 = part_9 @ o_half4
+    _half(total_2, 4, 0).addcmul_(_half(suffix4_gV, 4, 0), dx_half4)
+    del suffix4_gV
+    part_10 = _half(k_tile, 2, 0) @ _half(q_tile, 2, 1).mT
+    dx_half2 = part_10 @ o_half2
+    _half(total_2, 2, 0).addcmul_(_half(suffix2_gV, 2, 0), dx_half2)
+    del suffix2_gV
+    At_half1 = (_half(k_tile, 1, 0) * _half(q_tile, 1, 1)).sum(-1, keepdim=True)  # scores of the pairs
+    dx_half1 = At_half1 * o_half1
+    del At_half1
+    _half(total_2, 1, 0).addcmul_(_half(suffix1_gV, 1, 0), dx_half1)
+    del suffix1_gV
+    total_3 = part_2 @ h.mT
+    del part_2
+    B_diagonal = (_blocks(dy_tile, 1) * _blocks(e_tile, 1)).sum(-1, keepdim=True)  # dy_i x_j of the pairs
+    ds_diagonal = B_diagonal * _blocks(k_tile, 1)
+    del B_diagonal
+    _blocks(total_3, 1).add_(ds_diagonal)
+    del ds_diagonal
+    _half(total_3, 16, 1).add_(part_3.mT @ _half(k_tile, 16, 0))
+    del part_3
+    _half(total_3, 8, 1).add_(part_4.mT @ _half(k_tile, 8, 0))
+    del part_4
+    _half(total_3, 4, 1).add_(part_5.mT @ _half(k_tile, 4, 0))
+    del part_5
+    _half(total_3, 2, 1).add_(part_6.mT @ _half(k_tile, 2, 0))
+    del part_6
+    B_half1 = (o_half1 * w_half1).sum(-1, keepdim=True)  # dy_i x_j of the pairs
+    ds_half1 = B_half1 * _half(k_tile, 1, 0)
+    del B_half1
+    _half(total_3, 1, 1).add_(ds_half1)
+    del ds_half1
+    total_4 = (q_tile @ h).mul_(prefix32_gV).mul_(dy_tile)
+    total_4 -= e_tile * dx_out
+    A_diagonal = (_blocks(q_tile, 1) * _blocks(k_tile, 1)).sum(-1, keepdim=True)
+    _blocks(total_4, 1).addcmul_(_blocks(dy_tile, 1), (A_diagonal * _blocks(e_tile, 1)))
+    del dy_tile, A_diagonal
+    _blocks(total_4, 1).addcmul_(_blocks(e_tile, 1), dx_diagonal, value=-1)
+    del dx_diagonal
+    _half(total_4, 16, 1).add_((part_7.mT @ w_half16).mul_(o_half16))
+    del o_half16, part_7
+    _half(total_4, 16, 0).addcmul_(w_half16, dx_half16, value=-1)
+    del w_half16, dx_half16
+    _half(total_4, 8, 1).add_((part_8.mT @ w_half8).mul_(o_half8))
+    del o_half8, part_8
+    _half(total_4, 8, 0).addcmul_(w_half8, dx_half8, value=-1)
+    del w_half8, dx_half8
+    _half(total_4, 4, 1).add_((part_9.mT @ w_half4).mul_(o_half4))
+    del o_half4, part_9
+    _half(total_4, 4, 0).addcmul_(w_half4, dx_half4, value=-1)
+    del w_half4, dx_half4
+    _half(total_4, 2, 1).add_((part_10.mT @ w_half2).mul_(o_half2))
+    del o_half2, part_10
+    _half(total_4, 2, 0).addcmul_(w_half2, dx_half2, value=-1)
+    del w_half2, dx_half2
+    A_half1 = (_half(q_tile, 1, 1) * _half(k_tile, 1, 0)).sum(-1, keepdim=True)
+    del k_tile, q_tile
+    _half(total_4, 1, 1).addcmul_(o_half1, (A_half1 * w_half1))
+    del o_half1, A_half1
+    _half(total_4, 1, 0).addcmul_(w_half1, dx_half1, value=-1)
+    del w_half1, dx_half1
+    part_11 = e_tile * dx_out
+    del e_tile, dx_out
+    part_12 = h * L_all[1:]
+    del h
+    d_log_a = _running(total_4, True, False).add_(_valid(part_11, T).sum(3)[:, :, :, None]).add_((prefix32_gV[:, :, :, -1] * part_12.sum(3))[:, :, :, None])  # gradient of log_a
+    return (
+        _tokens(total, k.shape[2], k.dtype),
+        _tokens(total_2, e.shape[2], e.dtype),
+        _tokens(total_3, q.shape[2], q.dtype),
+        _tokens(d_log_a, log_a.shape[2], log_a.dtype),
+        L_all[0].clone(),
+    )
+
+
+def mk_backward(
+    k: Tensor,
+    e: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+    dy: Tensor,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time'
+    if cu_seqlens is None:
+        return _in_groups(_mk_backward, (k, e, q, log_a, dy), (), (initial_state, d_final_state), "ttttn")
+    return _each_sequence(_mk_backward, (k, e, q, log_a, dy), (), (initial_state, d_final_state), cu_seqlens, "ttttn")
+
+
+def _mk_token(
+    k: Tensor,
+    e: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'the recurrence as it is written; sequences of one length'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], e.shape[2], q.shape[2], log_a.shape[2])
+    dtype, device = _precision(k, e, q, log_a), k.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = k.shape[3]  # size of K
+    S = e.shape[3]  # size of S
+    k_tile = _stepped(k, H, dtype)
+    e_tile = _stepped(e, H, dtype)
+    q_tile = _stepped(q, H, dtype)
+    log_a_tile = _stepped(log_a, H, dtype)
+    chunks = T
+    gV = log_a_tile.clamp(min=lowest)  # log-decay  # line 9
+    del log_a_tile
+    advance = (torch.exp(gV))[:, :, :, None]
+    del gV
+    write = (k_tile[:, :, :, :, None] * e_tile[:, :, :, None]).expand(chunks, B, H, K, S)
+    del k_tile, e_tile
+    M_all = _carry(0.0 if initial_state is None else initial_state.to(dtype), advance, write, False)  # m before the token
+    del advance, write
+    part = q_tile[:, :, :, :, None] * M_all[1:]
+    del q_tile
+    y = part.sum(3)  # read
+    return (
+        _tokens(y.expand(chunks, B, H, S).unsqueeze(3), H, k.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def mk_step(
+    k: Tensor,
+    e: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    state: Tensor,
+    state_indices: Tensor | None,
+) -> Tensor:
+    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    held = state if state_indices is None else state[state_indices]
+    y, final = _mk_token(k.unsqueeze(1), e.unsqueeze(1), q.unsqueeze(1), log_a.unsqueeze(1), held)
+    if state_indices is None:
+        state.copy_(final)
+    else:
+        state.index_copy_(0, state_indices, final.to(state.dtype))
+    return y[:, 0, 0]
+
+
+def _mv_forward(
+    e: Tensor,
+    v: Tensor,
+    part: Tensor,
+    log_a: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks; sequences of one length'
+    B, T = e.shape[:2]
+    H = max(e.shape[2], v.shape[2], part.shape[2], log_a.shape[2])
+    dtype, device = _precision(e, v, part, log_a), e.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    S = e.shape[3]  # size of S
+    V = v.shape[3]  # size of V
+    e_tile = _chunked(e, H, 32, dtype)
+    v_tile = _chunked(v, H, 32, dtype)
+    part_tile = _chunked(part, H, 32, dtype)
+    log_a_tile = _chunked(log_a, H, 32, dtype)
+    chunks = -(-T // 32)
+    gK = log_a_tile.clamp(min=lowest)  # log-decay  # line 9
+    del log_a_tile
+    prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
+    del gK
+    prefix2_gK = _grown(prefix1_gK, 1)  # decay from the opening of each block of 2
+    prefix4_gK = _grown(prefix2_gK, 2)  # decay from the opening of each block of 4
+    prefix8_gK = _grown(prefix4_gK, 4)  # decay from the opening of each block of 8
+    prefix16_gK = _grown(prefix8_gK, 8)  # decay from the opening of each block of 16
+    prefix32_gK = _grown(prefix16_gK, 16)  # decay from the opening of each block of 32
+    part_2 = prefix32_gK * part_tile
+    suffix1_gK = torch.ones_like(prefix1_gK)  # decay to the closing of each block of 1
+    suffix2_gK = _grown_back(suffix1_gK, prefix1_gK, 1)  # decay to the closing of each block of 2
+    suffix4_gK = _grown_back(suffix2_gK, prefix2_gK, 2)  # decay to the closing of each block of 4
+    suffix8_gK = _grown_back(suffix4_gK, prefix4_gK, 4)  # decay to the closing of each block of 8
+    suffix16_gK = _grown_back(suffix8_gK, prefix8_gK, 8)  # decay to the closing of each block of 16
+    suffix32_gK = _grown_back(suffix16_gK, prefix16_gK, 16)  # decay to the closing of each block of 32
+    part_3 = suffix32_gK * e_tile
+    del suffix32_gK
+    advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
+    del prefix32_gK
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_3.mT, v_tile, 1.0, False)  # m before the chunk
+    del part_3, advance
+    total = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
+    A_diagonal = (_blocks(part_tile, 1) * _blocks(e_tile, 1)).sum(-1, keepdim=True)  # pairs with j <= i in block1
+    _diagonal(total, 1).add_(A_diagonal)
+    del A_diagonal
+    part_4 = _half(prefix16_gK, 16, 1) * _half(part_tile, 16, 1)
+    del prefix16_gK
+    part_5 = _half(suffix16_gK, 16, 0) * _half(e_tile, 16, 0)
+    del suffix16_gK
+    _level(total, 16).add_(part_4 @ part_5.mT)
+    del part_4, part_5
+    part_6 = _half(prefix8_gK, 8, 1) * _half(part_tile, 8, 1)
+    del prefix8_gK
+    part_7 = _half(suffix8_gK, 8, 0) * _half(e_tile, 8, 0)
+    del suffix8_gK
+    _level(total, 8).add_(part_6 @ part_7.mT)
+    del part_6, part_7
+    part_8 = _half(prefix4_gK, 4, 1) * _half(part_tile, 4, 1)
+    del prefix4_gK
+    part_9 = _half(suffix4_gK, 4, 0) * _half(e_tile, 4, 0)
+    del suffix4_gK
+    _level(total, 4).add_(part_8 @ part_9.mT)
+    del part_8, part_9
+    part_10 = _half(prefix2_gK, 2, 1) * _half(part_tile, 2, 1)
+    del prefix2_gK
+    part_11 = _half(suffix2_gK, 2, 0) * _half(e_tile, 2, 0)
+    del suffix2_gK
+    _level(total, 2).add_(part_10 @ part_11.mT)
+    del part_10, part_11
+    part_12 = _half(prefix1_gK, 1, 1) * _half(part_tile, 1, 1)
+    del part_tile, prefix1_gK
+    part_13 = _half(suffix1_gK, 1, 0) * _half(e_tile, 1, 0)
+    del e_tile, suffix1_gK
+    A_half1 = (part_12 * part_13).sum(-1, keepdim=True)  # pairs with j <= i in level1
+    del part_12, part_13
+    _level(total, 1).add_(A_half1)
+    del A_half1
+    y = (part_2 @ M_all[:-1]).add_(total @ v_tile)  # inside the chunk, and from the memory before it
+    return (
+        _tokens(y, H, e.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def mv_forward(
+    e: Tensor,
+    v: Tensor,
+    part: Tensor,
+    log_a: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks'
+    if cu_seqlens is None:
+        return _in_groups(_mv_forward, (e, v, part, log_a), (), (initial_state,), "tn")
+    return _each_sequence(_mv_forward, (e, v, part, log_a), (), (initial_state,), cu_seqlens, "tn")
+
+
+def _mv_backward(
+    e: Tensor,
+    v: Tensor,
+    part: Tensor,
+    log_a: Tensor,
+    dy: Tensor,
+    initial_state: Tensor | None,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time; sequences of one length'
+    B, T = e.shape[:2]
+    H = max(e.shape[2], v.shape[2], part.shape[2], log_a.shape[2])
+    dtype, device = _precision(e, v, part, log_a, dy), e.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    S = e.shape[3]  # size of S
+    V = v.shape[3]  # size of V
+    e_tile = _chunked(e, H, 32, dtype)
+    v_tile = _chunked(v, H, 32, dtype)
+    part_tile = _chunked(part, H, 32, dtype)
+    log_a_tile = _chunked(log_a, H, 32, dtype)
+    dy_tile = _chunked(dy, H, 32, dtype)
+    chunks = -(-T // 32)
+    gK = log_a_tile.clamp(min=lowest)  # log-decay  # line 9
+    del log_a_tile
+    prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
+    del gK
+    suffix1_gK = torch.ones_like(prefix1_gK)  # decay to the closing of each block of 1
+    suffix2_gK = _grown_back(suffix1_gK, prefix1_gK, 1)  # decay to the closing of each block of 2
+    prefix2_gK = _grown(prefix1_gK, 1)  # decay from the opening of each block of 2
+    suffix4_gK = _grown_back(suffix2_gK, prefix2_gK, 2)  # decay to the closing of each block of 4
+    prefix4_gK = _grown(prefix2_gK, 2)  # decay from the opening of each block of 4
+    suffix8_gK = _grown_back(suffix4_gK, prefix4_gK, 4)  # decay to the closing of each block of 8
+    prefix8_gK = _grown(prefix4_gK, 4)  # decay from the opening of each block of 8
+    suffix16_gK = _grown_back(suffix8_gK, prefix8_gK, 8)  # decay to the closing of each block of 16
+    prefix16_gK = _grown(prefix8_gK, 8)  # decay from the opening of each block of 16
+    suffix32_gK = _grown_back(suffix16_gK, prefix16_gK, 16)  # decay to the closing of each block of 32
+    part_2 = suffix32_gK * e_tile
+    prefix32_gK = _grown(prefix16_gK, 16)  # decay from the opening of each block of 32
+    advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_2.mT, v_tile, 1.0, False)  # m before the chunk
+    h = M_all[:-1]  # memory before the chunk
+    del M_all
+    part_3 = prefix32_gK * part_tile
+    L_all = _carry_products(0.0 if d_final_state is None else d_final_state.to(dtype), advance, part_3.mT, dy_tile, 1.0, True)  # adjoint after it
+    del advance, part_3
+    de_out = (v_tile @ L_all[1:].mT).mul_(suffix32_gK)  # through L
+    del suffix32_gK
+    total = de_out.clone()
+    Bt_diagonal = (_blocks(v_tile, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True)
+    de_diagonal = Bt_diagonal * _blocks(part_tile, 1)
+    del Bt_diagonal
+    _blocks(total, 1).add_(de_diagonal)
+    part_4 = _half(v_tile, 16, 0) @ _half(dy_tile, 16, 1).mT
+    q_half16 = _half(prefix16_gK, 16, 1) * _half(part_tile, 16, 1)
+    de_half16 = part_4 @ q_half16
+    _half(total, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), de_half16)
+    part_5 = _half(v_tile, 8, 0) @ _half(dy_tile, 8, 1).mT
+    q_half8 = _half(prefix8_gK, 8, 1) * _half(part_tile, 8, 1)
+    de_half8 = part_5 @ q_half8
+    _half(total, 8, 0).addcmul_(_half(suffix8_gK, 8, 0), de_half8)
+    part_6 = _half(v_tile, 4, 0) @ _half(dy_tile, 4, 1).mT
+    q_half4 = _half(prefix4_gK, 4, 1) * _half(part_tile, 4, 1)
+    de_half4 = part_6 @ q_half4
+    _half(total, 4, 0).addcmul_(_half(suffix4_gK, 4, 0), de_half4)
+    part_7 = _half(v_tile, 2, 0) @ _half(dy_tile, 2, 1).mT
+    q_half2 = _half(prefix2_gK, 2, 1) * _half(part_tile, 2, 1)
+    de_half2 = part_7 @ q_half2
+    _half(total, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), de_half2)
+    Bt_half1 = (_half(v_tile, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True)
+    q_half1 = _half(prefix1_gK, 1, 1) * _half(part_tile, 1, 1)
+    de_half1 = Bt_half1 * q_half1
+    del Bt_half1
+    _half(total, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), de_half1)
+    total_2 = part_2 @ L_all[1:]
+    del part_2
+    At_diagonal = (_blocks(e_tile, 1) * _blocks(part_tile, 1)).sum(-1, keepdim=True)  # scores of the pairs
+    dx_diagonal = At_diagonal * _blocks(dy_tile, 1)
+    del At_diagonal
+    _blocks(total_2, 1).add_(dx_diagonal)
+    del dx_diagonal
+    k_half16 = _half(suffix16_gK, 16, 0) * _half(e_tile, 16, 0)
+    del suffix16_gK
+    part_8 = k_half16 @ q_half16.mT
+    _half(total_2, 16, 0).add_(part_8 @ _half(dy_tile, 16, 1))
+    del part_8
+    k_half8 = _half(suffix8_gK, 8, 0) * _half(e_tile, 8, 0)
+    del suffix8_gK
+    part_9 = k_half8 @ q_half8.mT
+    _half(total_2, 8, 0).add_(part_9 @ _half(dy_tile, 8, 1))
+    del part_9
+    k_half4 = _half(suffix4_gK, 4, 0) * _half(e_tile, 4, 0)
+    del suffix4_gK
+    part_10 = k_half4 @ q_half4.mT
+    _half(total_2, 4, 0).add_(part_10 @ _half(dy_tile, 4, 1))
+    del part_10
+    k_half2 = _half(suffix2_gK, 2, 0) * _half(e_tile, 2, 0)
+    del suffix2_gK
+    part_11 = k_half2 @ q_half2.mT
+    _half(total_2, 2, 0).add_(part_11 @ _half(dy_tile, 2, 1))
+    del part_11
+    k_half1 = _half(suffix1_gK, 1, 0) * _half(e_tile, 1, 0)
+    del suffix1_gK
+    At_half1 = (k_half1 * q_half1).sum(-1, keepdim=True)  # scores of the pairs
+    dx_half1 = At_half1 * _half(dy_tile, 1, 1)
+    del At_half1
+    _half(total_2, 1, 0).add_(dx_half1)
+    del dx_half1
+    ds_out = (dy_tile @ h.mT).mul_(prefix32_gK)  # through M
+    total_3 = ds_out.clone()
+    B_diagonal = (_blocks(dy_tile, 1) * _blocks(v_tile, 1)).sum(-1, keepdim=True)  # dy_i x_j of the pairs
+    ds_diagonal = B_diagonal * _blocks(e_tile, 1)
+    del B_diagonal
+    _blocks(total_3, 1).add_(ds_diagonal)
+    ds_half16 = part_4.mT @ k_half16
+    del part_4
+    _half(total_3, 16, 1).addcmul_(_half(prefix16_gK, 16, 1), ds_half16)
+    del prefix16_gK
+    ds_half8 = part_5.mT @ k_half8
+    del part_5
+    _half(total_3, 8, 1).addcmul_(_half(prefix8_gK, 8, 1), ds_half8)
+    del prefix8_gK
+    ds_half4 = part_6.mT @ k_half4
+    del part_6
+    _half(total_3, 4, 1).addcmul_(_half(prefix4_gK, 4, 1), ds_half4)
+    del prefix4_gK
+    ds_half2 = part_7.mT @ k_half2
+    del part_7
+    _half(total_3, 2, 1).addcmul_(_half(prefix2_gK, 2, 1), ds_half2)
+    del prefix2_gK
+    B_half1 = (_half(dy_tile, 1, 1) * _half(v_tile, 1, 0)).sum(-1, keepdim=True)  # dy_i x_j of the pairs
+    del v_tile, dy_tile
+    ds_half1 = B_half1 * k_half1
+    del B_half1
+    _half(total_3, 1, 1).addcmul_(_half(prefix1_gK, 1, 1), ds_half1)
+    del prefix1_gK
+    total_4 = part_tile * ds_out
+    del ds_out
+    total_4 -= e_tile * de_out
+    _blocks(total_4, 1).addcmul_(_blocks(part_tile, 1), ds_diagonal)
+    del part_tile, ds_diagonal
+    _blocks(total_4, 1).addcmul_(_blocks(e_tile, 1), de_diagonal, value=-1)
+    del de_diagonal
+    _half(total_4, 16, 1).addcmul_(q_half16, ds_half16)
+    del q_half16, ds_half16
+    _half(total_4, 16, 0).addcmul_(k_half16, de_half16, value=-1)
+    del de_half16, k_half16
+    _half(total_4, 8, 1).addcmul_(q_half8, ds_half8)
+    del q_half8, ds_half8
+    _half(total_4, 8, 0).addcmul_(k_half8, de_half8, value=-1)
+    del de_half8, k_half8
+    _half(total_4, 4, 1).addcmul_(q_half4, ds_half4)
+    del q_half4, ds_half4
+    _half(total_4, 4, 0).addcmul_(k_half4, de_half4, value=-1)
+    del de_half4, k_half4
+    _half(total_4, 2, 1).addcmul_(q_half2, ds_half2)
+    del q_half2, ds_half2
+    _half(total_4, 2, 0).addcmul_(k_half2, de_half2, value=-1)
+    del de_half2, k_half2
+    _half(total_4, 1, 1).addcmul_(q_half1, ds_half1)
+    del q_half1, ds_half1
+    _half(total_4, 1, 0).addcmul_(k_half1, de_half1, value=-1)
+    del de_half1, k_half1
+    part_12 = e_tile * de_out
+    del e_tile, de_out
+    part_13 = h * L_all[1:]
+    del h
+    d_log_a = _running(total_4, True, False).add_(_valid(part_12, T).sum(3)[:, :, :, None]).add_((prefix32_gK[:, :, :, -1] * part_13.sum(4))[:, :, :, None])  # gradient of log_a
+    return (
+        _tokens(total, e.shape[2], e.dtype),
+        _tokens(total_2, v.shape[2], v.dtype),
+        _tokens(total_3, part.shape[2], part.dtype),
+        _tokens(d_log_a, log_a.shape[2], log_a.dtype),
+        L_all[0].clone(),
+    )
+
+
+def mv_backward(
+    e: Tensor,
+    v: Tensor,
+    part: Tensor,
+    log_a: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+    dy: Tensor,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time'
+    if cu_seqlens is None:
+        return _in_groups(_mv_backward, (e, v, part, log_a, dy), (), (initial_state, d_final_state), "ttttn")
+    return _each_sequence(_mv_backward, (e, v, part, log_a, dy), (), (initial_state, d_final_state), cu_seqlens, "ttttn")
+
+
+def _mv_token(
+    e: Tensor,
+    v: Tensor,
+    part: Tensor,
+    log_a: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'the recurrence as it is written; sequences of one length'
+    B, T = e.shape[:2]
+    H = max(e.shape[2], v.shape[2], part.shape[2], log_a.shape[2])
+    dtype, device = _precision(e, v, part, log_a), e.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    S = e.shape[3]  # size of S
+    V = v.shape[3]  # size of V
+    e_tile = _stepped(e, H, dtype)
+    v_tile = _stepped(v, H, dtype)
+    part_tile = _stepped(part, H, dtype)
+    log_a_tile = _stepped(log_a, H, dtype)
+    chunks = T
+    gK = log_a_tile.clamp(min=lowest)  # log-decay  # line 9
+    del log_a_tile
+    advance = (torch.exp(gK))[:, :, :, :, None]
+    del gK
+    write = (e_tile[:, :, :, :, None] * v_tile[:, :, :, None]).expand(chunks, B, H, S, V)
+    del e_tile, v_tile
+    M_all = _carry(0.0 if initial_state is None else initial_state.to(dtype), advance, write, False)  # m before the token
+    del advance, write
+    part_2 = part_tile[:, :, :, :, None] * M_all[1:]
+    del part_tile
+    y = part_2.sum(3)  # read
+    return (
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, e.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def mv_step(
+    e: Tensor,
+    v: Tensor,
+    part: Tensor,
+    log_a: Tensor,
+    state: Tensor,
+    state_indices: Tensor | None,
+) -> Tensor:
+    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    held = state if state_indices is None else state[state_indices]
+    y, final = _mv_token(e.unsqueeze(1), v.unsqueeze(1), part.unsqueeze(1), log_a.unsqueeze(1), held)
+    if state_indices is None:
+        state.copy_(final)
+    else:
+        state.index_copy_(0, state_indices, final.to(state.dtype))
+    return y[:, 0, 0]
+
+
+def _mk_layer_forward(
+    k_raw: Tensor,
+    a_raw: Tensor,
+    q_raw: Tensor,
+    tau: float,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks; sequences of one length'
+    B, T = k_raw.shape[:2]
+    H = max(k_raw.shape[2], a_raw.shape[2], q_raw.shape[2])
+    dtype, device = _precision(k_raw, a_raw, q_raw), k_raw.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = k_raw.shape[3]  # size of K
+    S = a_raw.shape[3]  # size of S
+    k_raw_tile = _chunked(k_raw, H, 32, dtype)
+    a_raw_tile = _chunked(a_raw, H, 32, dtype)
+    tau = torch.as_tensor(tau, dtype=dtype, device=k_raw.device)
+    q_raw_tile = _chunked(q_raw, H, 32, dtype)
+    chunks = -(-T // 32)
+    gV = _valid((torch.nn.functional.logsigmoid(a_raw_tile) * (1.0 / tau)).clamp(min=lowest), T)  # log-decay  # line 9
+    prefix1_gV = torch.exp(gV)  # decay from the opening of each block of 1
+    del gV
+    prefix2_gV = _grown(prefix1_gV, 1)  # decay from the opening of each block of 2
+    prefix4_gV = _grown(prefix2_gV, 2)  # decay from the opening of each block of 4
+    prefix8_gV = _grown(prefix4_gV, 4)  # decay from the opening of each block of 8
+    prefix16_gV = _grown(prefix8_gV, 8)  # decay from the opening of each block of 16
+    prefix32_gV = _grown(prefix16_gV, 16)  # decay from the opening of each block of 32
+    s = _valid(torch.nn.functional.silu(q_raw_tile), T)  # shrink  # line 5
+    del q_raw_tile
+    e = _valid(torch.nn.functional.silu(k_raw_tile), T)  # expand  # line 6
+    del k_raw_tile
+    suffix1_gV = torch.ones_like(prefix1_gV)  # decay to the closing of each block of 1
+    suffix2_gV = _grown_back(suffix1_gV, prefix1_gV, 1)  # decay to the closing of each block of 2
+    suffix4_gV = _grown_back(suffix2_gV, prefix2_gV, 2)  # decay to the closing of each block of 4
+    suffix8_gV = _grown_back(suffix4_gV, prefix4_gV, 4)  # decay to the closing of each block of 8
+    suffix16_gV = _grown_back(suffix8_gV, prefix8_gV, 8)  # decay to the closing of each block of 16
+    suffix32_gV = _grown_back(suffix16_gV, prefix16_gV, 16)  # decay to the closing of each block of 32
+    x = _valid(1.0 - torch.sigmoid(a_raw_tile) ** (1.0 / tau), T)  # input  # line 8
+    del a_raw_tile, tau
+    part = suffix32_gV * x
+    del suffix32_gV
+    advance = prefix32_gV[:, :, :, -1][:, :, :, None]
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, e.mT, part, 1.0, False)  # m before the chunk
+    del part, advance
+    total = (s @ M_all[:-1]).mul_(prefix32_gV)
+    del prefix32_gV
+    A_diagonal = (_blocks(s, 1) * _blocks(e, 1)).sum(-1, keepdim=True)  # pairs with j <= i in block1
+    y_diagonal = A_diagonal * _blocks(x, 1)  # what those pairs read
+    del A_diagonal
+    _blocks(total, 1).add_(y_diagonal)
+    del y_diagonal
+    part_2 = _half(s, 16, 1) @ _half(e, 16, 0).mT
+    part_3 = _half(suffix16_gV, 16, 0) * _half(x, 16, 0)
+    del suffix16_gV
+    _half(total, 16, 1).add_((part_2 @ part_3).mul_(_half(prefix16_gV, 16, 1)))
+    del prefix16_gV, part_2, part_3
+    part_4 = _half(s, 8, 1) @ _half(e, 8, 0).mT
+    part_5 = _half(suffix8_gV, 8, 0) * _half(x, 8, 0)
+    del suffix8_gV
+    _half(total, 8, 1).add_((part_4 @ part_5).mul_(_half(prefix8_gV, 8, 1)))
+    del prefix8_gV, part_4, part_5
+    part_6 = _half(s, 4, 1) @ _half(e, 4, 0).mT
+    part_7 = _half(suffix4_gV, 4, 0) * _half(x, 4, 0)
+    del suffix4_gV
+    _half(total, 4, 1).add_((part_6 @ part_7).mul_(_half(prefix4_gV, 4, 1)))
+    del prefix4_gV, part_6, part_7
+    part_8 = _half(s, 2, 1) @ _half(e, 2, 0).mT
+    part_9 = _half(suffix2_gV, 2, 0) * _half(x, 2, 0)
+    del suffix2_gV
+    _half(total, 2, 1).add_((part_8 @ part_9).mul_(_half(prefix2_gV, 2, 1)))
+    del prefix2_gV, part_8, part_9
+    A_half1 = (_half(s, 1, 1) * _half(e, 1, 0)).sum(-1, keepdim=True)  # pairs with j <= i in level1
+    del s, e
+    part_10 = _half(suffix1_gV, 1, 0) * _half(x, 1, 0)
+    del suffix1_gV, x
+    y_half1 = _half(prefix1_gV, 1, 1) * (A_half1 * part_10)  # what those pairs read
+    del prefix1_gV, A_half1, part_10
+    _half(total, 1, 1).add_(y_half1)
+    return (
+        _tokens(total, H, k_raw.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def mk_layer_forward(
+    k_raw: Tensor,
+    a_raw: Tensor,
+    tau: float,
+    q_raw: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks'
+    if cu_seqlens is None:
+        return _in_groups(_mk_layer_forward, (k_raw, a_raw, q_raw), (tau,), (initial_state,), "tn")
+    return _each_sequence(_mk_layer_forward, (k_raw, a_raw, q_raw), (tau,), (initial_state,), cu_seqlens, "tn")
+
+
+def _mk_layer_backward(
+    k_raw: Tensor,
+    a_raw: Tensor,
+    q_raw: Tensor,
+    dy: Tensor,
+    tau: float,
+    initial_state: Tensor | None,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time; sequences of one length'
+    B, T = k_raw.shape[:2]
+    H = max(k_raw.shape[2], a_raw.shape[2], q_raw.shape[2])
+    dtype, device = _precision(k_raw, a_raw, q_raw, dy), k_raw.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = k_raw.shape[3]  # size of K
+    S = a_raw.shape[3]  # size of S
+    k_raw_tile = _chunked(k_raw, H, 32, dtype)
+    a_raw_tile = _chunked(a_raw, H, 32, dtype)
+    tau = torch.as_tensor(tau, dtype=dtype, device=k_raw.device)
+    q_raw_tile = _chunked(q_raw, H, 32, dtype)
+    dy_tile = _chunked(dy, H, 32, dtype)
+    chunks = -(-T // 32)
+    e = _valid(torch.nn.functional.silu(k_raw_tile), T)  # expand  # line 6
+    gV = _valid((torch.nn.functional.logsigmoid(a_raw_tile) * (1.0 / tau)).clamp(min=lowest), T)  # log-decay  # line 9
+    prefix1_gV = torch.exp(gV)  # decay from the opening of each block of 1
+    del gV
+    suffix1_gV = torch.ones_like(prefix1_gV)  # decay to the closing of each block of 1
+    suffix2_gV = _grown_back(suffix1_gV, prefix1_gV, 1)  # decay to the closing of each block of 2
+    prefix2_gV = _grown(prefix1_gV, 1)  # decay from the opening of each block of 2
+    suffix4_gV = _grown_back(suffix2_gV, prefix2_gV, 2)  # decay to the closing of each block of 4
+    prefix4_gV = _grown(prefix2_gV, 2)  # decay from the opening of each block of 4
+    suffix8_gV = _grown_back(suffix4_gV, prefix4_gV, 4)  # decay to the closing of each block of 8
+    prefix8_gV = _grown(prefix4_gV, 4)  # decay from the opening of each block of 8
+    suffix16_gV = _grown_back(suffix8_gV, prefix8_gV, 8)  # decay to the closing of each block of 16
+    prefix16_gV = _grown(prefix8_gV, 8)  # decay from the opening of each block of 16
+    suffix32_gV = _grown_back(suffix16_gV, prefix16_gV, 16)  # decay to the closing of each block of 32
+    x = _valid(1.0 - torch.sigmoid(a_raw_tile) ** (1.0 / tau), T)  # input  # line 8
+    part = suffix32_gV * x
+    prefix32_gV = _grown(prefix16_gV, 16)  # decay from the opening of each block of 32
+    advance = prefix32_gV[:, :, :, -1][:, :, :, None]
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, e.mT, part, 1.0, False)  # m before the chunk
+    h = M_all[:-1]  # memory before the chunk
+    del M_all
+    s = _valid(torch.nn.functional.silu(q_raw_tile), T)  # shrink  # line 5
+    part_2 = prefix32_gV * dy_tile
+    L_all = _carry_products(0.0 if d_final_state is None else d_final_state.to(dtype), advance, s.mT, part_2, 1.0, True)  # adjoint after it
+    del advance
+    total = part @ L_all[1:].mT
+    del part
+    Bt_diagonal = (_blocks(x, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True)
+    de_diagonal = Bt_diagonal * _blocks(s, 1)
+    del Bt_diagonal
+    _blocks(total, 1).add_(de_diagonal)
+    del de_diagonal
+    w_half16 = _half(suffix16_gV, 16, 0) * _half(x, 16, 0)
+    o_half16 = _half(prefix16_gV, 16, 1) * _half(dy_tile, 16, 1)
+    del prefix16_gV
+    part_3 = w_half16 @ o_half16.mT
+    _half(total, 16, 0).add_(part_3 @ _half(s, 16, 1))
+    w_half8 = _half(suffix8_gV, 8, 0) * _half(x, 8, 0)
+    o_half8 = _half(prefix8_gV, 8, 1) * _half(dy_tile, 8, 1)
+    del prefix8_gV
+    part_4 = w_half8 @ o_half8.mT
+    _half(total, 8, 0).add_(part_4 @ _half(s, 8, 1))
+    w_half4 = _half(suffix4_gV, 4, 0) * _half(x, 4, 0)
+    o_half4 = _half(prefix4_gV, 4, 1) * _half(dy_tile, 4, 1)
+    del prefix4_gV
+    part_5 = w_half4 @ o_half4.mT
+    _half(total, 4, 0).add_(part_5 @ _half(s, 4, 1))
+    w_half2 = _half(suffix2_gV, 2, 0) * _half(x, 2, 0)
+    o_half2 = _half(prefix2_gV, 2, 1) * _half(dy_tile, 2, 1)
+    del prefix2_gV
+    part_6 = w_half2 @ o_half2.mT
+    _half(total, 2, 0).add_(part_6 @ _half(s, 2, 1))
+    w_half1 = _half(suffix1_gV, 1, 0) * _half(x, 1, 0)
+    o_half1 = _half(prefix1_gV, 1, 1) * _half(dy_tile, 1, 1)
+    del prefix1_gV
+    Bt_half1 = (w_half1 * o_half1).sum(-1, keepdim=True)
+    de_half1 = Bt_half1 * _half(s, 1, 1)
+    del Bt_half1
+    _half(total, 1, 0).add_(de_half1)
+    del de_half1
+    x_2 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
+    del k_raw_tile
+    d_k_raw = x_2 * total  # gradient of k_raw
+    del total, x_2
+    dx_out = (e @ L_all[1:]).mul_(suffix32_gV)  # through L
+    del suffix32_gV
+    total_2 = dx_out.clone()
+    At_diagonal = (_blocks(e, 1) * _blocks(s, 1)).sum(-1, keepdim=True)  # scores of the pairs
+    dx_diagonal = At_diagonal * _blocks(dy_tile, 1)
+    del At_diagonal
+    _blocks(total_2, 1).add_(dx_diagonal)
+    part_7 = _half(e, 16, 0) @ _half(s, 16, 1).mT
+    dx_half16 = part_7 @ o_half16
+    _half(total_2, 16, 0).addcmul_(_half(suffix16_gV, 16, 0), dx_half16)
+    del suffix16_gV
+    part_8 = _half(e, 8, 0) @ _half(s, 8, 1).mT
+    dx_half8 = part_8 @ o_half8
+    _half(total_2, 8, 0).addcmul_(_half(suffix8_gV, 8, 0), dx_half8)
+    del suffix8_gV
+    part_9 = _half(e, 4, 0) @ _half(s, 4, 1).mT
+    dx_half4 = part_9 @ o_half4
+    _half(total_2, 4, 0).addcmul_(_half(suffix4_gV, 4, 0), dx_half4)
+    del suffix4_gV
+    part_10 = _half(e, 2, 0) @ _half(s, 2, 1).mT
+    dx_half2 = part_10 @ o_half2
+    _half(total_2, 2, 0).addcmul_(_half(suffix2_gV, 2, 0), dx_half2)
+    del suffix2_gV
+    At_half1 = (_half(e, 1, 0) * _half(s, 1, 1)).sum(-1, keepdim=True)  # scores of the pairs
+    dx_half1 = At_half1 * o_half1
+    del At_half1
+    _half(total_2, 1, 0).addcmul_(_half(suffix1_gV, 1, 0), dx_half1)
+    del suffix1_gV
+    x_3 = 1.0 / tau
+    x_4 = torch.sigmoid(a_raw_tile)
+    x_5 = -(x_3 * x_4 ** (x_3 - 1.0)) * (x_4 * torch.sigmoid(-a_raw_tile))
+    del x_3, x_4
+    total_3 = (s @ h).mul_(prefix32_gV).mul_(dy_tile)
+    total_3 -= x * dx_out
+    A_diagonal = (_blocks(s, 1) * _blocks(e, 1)).sum(-1, keepdim=True)
+    _blocks(total_3, 1).addcmul_(_blocks(dy_tile, 1), (A_diagonal * _blocks(x, 1)))
+    del A_diagonal
+    _blocks(total_3, 1).addcmul_(_blocks(x, 1), dx_diagonal, value=-1)
+    del dx_diagonal
+    _half(total_3, 16, 1).add_((part_7.mT @ w_half16).mul_(o_half16))
+    del o_half16, part_7
+    _half(total_3, 16, 0).addcmul_(w_half16, dx_half16, value=-1)
+    del w_half16, dx_half16
+    _half(total_3, 8, 1).add_((part_8.mT @ w_half8).mul_(o_half8))
+    del o_half8, part_8
+    _half(total_3, 8, 0).addcmul_(w_half8, dx_half8, value=-1)
+    del w_half8, dx_half8
+    _half(total_3, 4, 1).add_((part_9.mT @ w_half4).mul_(o_half4))
+    del o_half4, part_9
+    _half(total_3, 4, 0).addcmul_(w_half4, dx_half4, value=-1)
+    del w_half4, dx_half4
+    _half(total_3, 2, 1).add_((part_10.mT @ w_half2).mul_(o_half2))
+    del o_half2, part_10
+    _half(total_3, 2, 0).addcmul_(w_half2, dx_half2, value=-1)
+    del w_half2, dx_half2
+    A_half1 = (_half(s, 1, 1) * _half(e, 1, 0)).sum(-1, keepdim=True)
+    del s
+    _half(total_3, 1, 1).addcmul_(o_half1, (A_half1 * w_half1))
+    del A_half1
+    _half(total_3, 1, 0).addcmul_(w_half1, dx_half1, value=-1)
+    del dx_half1
+    part_11 = x * dx_out
+    del dx_out
+    part_12 = h * L_all[1:]
+    d_a_raw = (x_5 * total_2) + (1.0 / tau * torch.sigmoid(-a_raw_tile) * _running(total_3, True, False).add_(_valid(part_11, T).sum(3)[:, :, :, None]).add_((prefix32_gV[:, :, :, -1] * part_12.sum(3))[:, :, :, None]))  # gradient of a_raw
+    del a_raw_tile, tau, prefix32_gV, total_2, x_5, total_3, part_11, part_12
+    total_4 = part_2 @ h.mT
+    del h, part_2
+    B_diagonal = (_blocks(dy_tile, 1) * _blocks(x, 1)).sum(-1, keepdim=True)  # dy_i x_j of the pairs
+    del dy_tile, x
+    ds_diagonal = B_diagonal * _blocks(e, 1)
+    del B_diagonal
+    _blocks(total_4, 1).add_(ds_diagonal)
+    del ds_diagonal
+    _half(total_4, 16, 1).add_(part_3.mT @ _half(e, 16, 0))
+    del part_3
+    _half(total_4, 8, 1).add_(part_4.mT @ _half(e, 8, 0))
+    del part_4
+    _half(total_4, 4, 1).add_(part_5.mT @ _half(e, 4, 0))
+    del part_5
+    _half(total_4, 2, 1).add_(part_6.mT @ _half(e, 2, 0))
+    del part_6
+    B_half1 = (o_half1 * w_half1).sum(-1, keepdim=True)  # dy_i x_j of the pairs
+    del w_half1, o_half1
+    ds_half1 = B_half1 * _half(e, 1, 0)
+    del e, B_half1
+    _half(total_4, 1, 1).add_(ds_half1)
+    del ds_half1
+    x_6 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
+    del q_raw_tile
+    d_q_raw = x_6 * total_4  # gradient of q_raw
+    return (
+        _tokens(d_k_raw, k_raw.shape[2], k_raw.dtype),
+        _tokens(d_a_raw, a_raw.shape[2], a_raw.dtype),
+        _tokens(d_q_raw, q_raw.shape[2], q_raw.dtype),
+        L_all[0].clone(),
+    )
+
+
+def mk_layer_backward(
+    k_raw: Tensor,
+    a_raw: Tensor,
+    tau: float,
+    q_raw: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+    dy: Tensor,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time'
+    if cu_seqlens is None:
+        return _in_groups(_mk_layer_backward, (k_raw, a_raw, q_raw, dy), (tau,), (initial_state, d_final_state), "tttn")
+    return _each_sequence(_mk_layer_backward, (k_raw, a_raw, q_raw, dy), (tau,), (initial_state, d_final_state), cu_seqlens, "tttn")
+
+
+def _mk_layer_token(
+    k_raw: Tensor,
+    a_raw: Tensor,
+    q_raw: Tensor,
+    tau: float,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'the recurrence as it is written; sequences of one length'
+    B, T = k_raw.shape[:2]
+    H = max(k_raw.shape[2], a_raw.shape[2], q_raw.shape[2])
+    dtype, device = _precision(k_raw, a_raw, q_raw), k_raw.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = k_raw.shape[3]  # size of K
+    S = a_raw.shape[3]  # size of S
+    k_raw_tile = _stepped(k_raw, H, dtype)
+    a_raw_tile = _stepped(a_raw, H, dtype)
+    tau = torch.as_tensor(tau, dtype=dtype, device=k_raw.device)
+    q_raw_tile = _stepped(q_raw, H, dtype)
+    chunks = T
+    s = torch.nn.functional.silu(q_raw_tile)  # shrink  # line 5
+    del q_raw_tile
+    e = torch.nn.functional.silu(k_raw_tile)  # expand  # line 6
+    del k_raw_tile
+    x = 1.0 - torch.sigmoid(a_raw_tile) ** (1.0 / tau)  # input  # line 8
+    gV = (torch.nn.functional.logsigmoid(a_raw_tile) * (1.0 / tau)).clamp(min=lowest)  # log-decay  # line 9
+    del a_raw_tile, tau
+    advance = (torch.exp(gV))[:, :, :, None]
+    del gV
+    write = (e[:, :, :, :, None] * x[:, :, :, None]).expand(chunks, B, H, K, S)
+    del e, x
+    M_all = _carry(0.0 if initial_state is None else initial_state.to(dtype), advance, write, False)  # m before the token
+    del advance, write
+    part = s[:, :, :, :, None] * M_all[1:]
+    del s
+    y = part.sum(3)  # read
+    return (
+        _tokens(y.expand(chunks, B, H, S).unsqueeze(3), H, k_raw.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def mk_layer_step(
+    k_raw: Tensor,
+    a_raw: Tensor,
+    tau: float,
+    q_raw: Tensor,
+    state: Tensor,
+    state_indices: Tensor | None,
+) -> Tensor:
+    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    held = state if state_indices is None else state[state_indices]
+    y, final = _mk_layer_token(k_raw.unsqueeze(1), a_raw.unsqueeze(1), q_raw.unsqueeze(1), tau, held)
+    if state_indices is None:
+        state.copy_(final)
+    else:
+        state.index_copy_(0, state_indices, final.to(state.dtype))
+    return y[:, 0, 0]
+
+
+def _mv_layer_forward(
+    a_raw: Tensor,
+    v_raw: Tensor,
+    part: Tensor,
+    tau: float,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks; sequences of one length'
+    B, T = a_raw.shape[:2]
+    H = max(a_raw.shape[2], v_raw.shape[2], part.shape[2])
+    dtype, device = _precision(a_raw, v_raw, part), a_raw.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    S = a_raw.shape[3]  # size of S
+    V = v_raw.shape[3]  # size of V
+    a_raw_tile = _chunked(a_raw, H, 32, dtype)
+    tau = torch.as_tensor(tau, dtype=dtype, device=a_raw.device)
+    v_raw_tile = _chunked(v_raw, H, 32, dtype)
+    part_tile = _chunked(part, H, 32, dtype)
+    chunks = -(-T // 32)
+    gK = _valid((torch.nn.functional.logsigmoid(a_raw_tile) * (1.0 / tau)).clamp(min=lowest), T)  # log-decay  # line 9
+    prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
+    del gK
+    prefix2_gK = _grown(prefix1_gK, 1)  # decay from the opening of each block of 2
+    prefix4_gK = _grown(prefix2_gK, 2)  # decay from the opening of each block of 4
+    prefix8_gK = _grown(prefix4_gK, 4)  # decay from the opening of each block of 8
+    prefix16_gK = _grown(prefix8_gK, 8)  # decay from the opening of each block of 16
+    prefix32_gK = _grown(prefix16_gK, 16)  # decay from the opening of each block of 32
+    part_2 = prefix32_gK * part_tile
+    suffix1_gK = torch.ones_like(prefix1_gK)  # decay to the closing of each block of 1
+    suffix2_gK = _grown_back(suffix1_gK, prefix1_gK, 1)  # decay to the closing of each block of 2
+    suffix4_gK = _grown_back(suffix2_gK, prefix2_gK, 2)  # decay to the closing of each block of 4
+    suffix8_gK = _grown_back(suffix4_gK, prefix4_gK, 4)  # decay to the closing of each block of 8
+    suffix16_gK = _grown_back(suffix8_gK, prefix8_gK, 8)  # decay to the closing of each block of 16
+    suffix32_gK = _grown_back(suffix16_gK, prefix16_gK, 16)  # decay to the closing of each block of 32
+    e = _valid(1.0 - torch.sigmoid(a_raw_tile) ** (1.0 / tau), T)  # expand  # line 8
+    del a_raw_tile, tau
+    part_3 = suffix32_gK * e
+    del suffix32_gK
+    x = _valid(torch.nn.functional.silu(v_raw_tile), T)  # input  # line 7
+    del v_raw_tile
+    advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
+    del prefix32_gK
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_3.mT, x, 1.0, False)  # m before the chunk
+    del part_3, advance
+    total = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
+    A_diagonal = (_blocks(part_tile, 1) * _blocks(e, 1)).sum(-1, keepdim=True)  # pairs with j <= i in block1
+    _diagonal(total, 1).add_(A_diagonal)
+    del A_diagonal
+    part_4 = _half(prefix16_gK, 16, 1) * _half(part_tile, 16, 1)
+    del prefix16_gK
+    part_5 = _half(suffix16_gK, 16, 0) * _half(e, 16, 0)
+    del suffix16_gK
+    _level(total, 16).add_(part_4 @ part_5.mT)
+    del part_4, part_5
+    part_6 = _half(prefix8_gK, 8, 1) * _half(part_tile, 8, 1)
+    del prefix8_gK
+    part_7 = _half(suffix8_gK, 8, 0) * _half(e, 8, 0)
+    del suffix8_gK
+    _level(total, 8).add_(part_6 @ part_7.mT)
+    del part_6, part_7
+    part_8 = _half(prefix4_gK, 4, 1) * _half(part_tile, 4, 1)
+    del prefix4_gK
+    part_9 = _half(suffix4_gK, 4, 0) * _half(e, 4, 0)
+    del suffix4_gK
+    _level(total, 4).add_(part_8 @ part_9.mT)
+    del part_8, part_9
+    part_10 = _half(prefix2_gK, 2, 1) * _half(part_tile, 2, 1)
+    del prefix2_gK
+    part_11 = _half(suffix2_gK, 2, 0) * _half(e, 2, 0)
+    del suffix2_gK
+    _level(total, 2).add_(part_10 @ part_11.mT)
+    del part_10, part_11
+    part_12 = _half(prefix1_gK, 1, 1) * _half(part_tile, 1, 1)
+    del part_tile, prefix1_gK
+    part_13 = _half(suffix1_gK, 1, 0) * _half(e, 1, 0)
+    del suffix1_gK, e
+    A_half1 = (part_12 * part_13).sum(-1, keepdim=True)  # pairs with j <= i in level1
+    del part_12, part_13
+    _level(total, 1).add_(A_half1)
+    del A_half1
+    y = (part_2 @ M_all[:-1]).add_(total @ x)  # inside the chunk, and from the memory before it
+    return (
+        _tokens(y, H, a_raw.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def mv_layer_forward(
+    a_raw: Tensor,
+    tau: float,
+    v_raw: Tensor,
+    part: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks'
+    if cu_seqlens is None:
+        return _in_groups(_mv_layer_forward, (a_raw, v_raw, part), (tau,), (initial_state,), "tn")
+    return _each_sequence(_mv_layer_forward, (a_raw, v_raw, part), (tau,), (initial_state,), cu_seqlens, "tn")
+
+
+def _mv_layer_backward(
+    a_raw: Tensor,
+    v_raw: Tensor,
+    part: Tensor,
+    dy: Tensor,
+    tau: float,
+    initial_state: Tensor | None,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time; sequences of one length'
+    B, T = a_raw.shape[:2]
+    H = max(a_raw.shape[2], v_raw.shape[2], part.shape[2])
+    dtype, device = _precision(a_raw, v_raw, part, dy), a_raw.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    S = a_raw.shape[3]  # size of S
+    V = v_raw.shape[3]  # size of V
+    a_raw_tile = _chunked(a_raw, H, 32, dtype)
+    tau = torch.as_tensor(tau, dtype=dtype, device=a_raw.device)
+    v_raw_tile = _chunked(v_raw, H, 32, dtype)
+    part_tile = _chunked(part, H, 32, dtype)
+    dy_tile = _chunked(dy, H, 32, dtype)
+    chunks = -(-T // 32)
+    gK = _valid((torch.nn.functional.logsigmoid(a_raw_tile) * (1.0 / tau)).clamp(min=lowest), T)  # log-decay  # line 9
+    prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
+    del gK
+    suffix1_gK = torch.ones_like(prefix1_gK)  # decay to the closing of each block of 1
+    suffix2_gK = _grown_back(suffix1_gK, prefix1_gK, 1)  # decay to the closing of each block of 2
+    prefix2_gK = _grown(prefix1_gK, 1)  # decay from the opening of each block of 2
+    suffix4_gK = _grown_back(suffix2_gK, prefix2_gK, 2)  # decay to the closing of each block of 4
+    prefix4_gK = _grown(prefix2_gK, 2)  # decay from the opening of each block of 4
+    suffix8_gK = _grown_back(suffix4_gK, prefix4_gK, 4)  # decay to the closing of each block of 8
+    prefix8_gK = _grown(prefix4_gK, 4)  # decay from the opening of each block of 8
+    suffix16_gK = _grown_back(suffix8_gK, prefix8_gK, 8)  # decay to the closing of each block of 16
+    prefix16_gK = _grown(prefix8_gK, 8)  # decay from the opening of each block of 16
+    suffix32_gK = _grown_back(suffix16_gK, prefix16_gK, 16)  # decay to the closing of each block of 32
+    e = _valid(1.0 - torch.sigmoid(a_raw_tile) ** (1.0 / tau), T)  # expand  # line 8
+    part_2 = suffix32_gK * e
+    x = _valid(torch.nn.functional.silu(v_raw_tile), T)  # input  # line 7
+    prefix32_gK = _grown(prefix16_gK, 16)  # decay from the opening of each block of 32
+    advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_2.mT, x, 1.0, False)  # m before the chunk
+    h = M_all[:-1]  # memory before the chunk
+    del M_all
+    part_3 = prefix32_gK * part_tile
+    L_all = _carry_products(0.0 if d_final_state is None else d_final_state.to(dtype), advance, part_3.mT, dy_tile, 1.0, True)  # adjoint after it
+    del advance, part_3
+    de_out = (x @ L_all[1:].mT).mul_(suffix32_gK)  # through L
+    del suffix32_gK
+    total = de_out.clone()
+    Bt_diagonal = (_blocks(x, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True)
+    de_diagonal = Bt_diagonal * _blocks(part_tile, 1)
+    del Bt_diagonal
+    _blocks(total, 1).add_(de_diagonal)
+    part_4 = _half(x, 16, 0) @ _half(dy_tile, 16, 1).mT
+    q_half16 = _half(prefix16_gK, 16, 1) * _half(part_tile, 16, 1)
+    de_half16 = part_4 @ q_half16
+    _half(total, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), de_half16)
+    part_5 = _half(x, 8, 0) @ _half(dy_tile, 8, 1).mT
+    q_half8 = _half(prefix8_gK, 8, 1) * _half(part_tile, 8, 1)
+    de_half8 = part_5 @ q_half8
+    _half(total, 8, 0).addcmul_(_half(suffix8_gK, 8, 0), de_half8)
+    part_6 = _half(x, 4, 0) @ _half(dy_tile, 4, 1).mT
+    q_half4 = _half(prefix4_gK, 4, 1) * _half(part_tile, 4, 1)
+    de_half4 = part_6 @ q_half4
+    _half(total, 4, 0).addcmul_(_half(suffix4_gK, 4, 0), de_half4)
+    part_7 = _half(x, 2, 0) @ _half(dy_tile, 2, 1).mT
+    q_half2 = _half(prefix2_gK, 2, 1) * _half(part_tile, 2, 1)
+    de_half2 = part_7 @ q_half2
+    _half(total, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), de_half2)
+    Bt_half1 = (_half(x, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True)
+    q_half1 = _half(prefix1_gK, 1, 1) * _half(part_tile, 1, 1)
+    de_half1 = Bt_half1 * q_half1
+    del Bt_half1
+    _half(total, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), de_half1)
+    x_2 = 1.0 / tau
+    x_3 = torch.sigmoid(a_raw_tile)
+    x_4 = -(x_2 * x_3 ** (x_2 - 1.0)) * (x_3 * torch.sigmoid(-a_raw_tile))
+    del x_2, x_3
+    ds_out = (dy_tile @ h.mT).mul_(prefix32_gK)  # through M
+    total_2 = part_tile * ds_out
+    total_2 -= e * de_out
+    B_diagonal = (_blocks(dy_tile, 1) * _blocks(x, 1)).sum(-1, keepdim=True)  # dy_i x_j of the pairs
+    ds_diagonal = B_diagonal * _blocks(e, 1)
+    del B_diagonal
+    _blocks(total_2, 1).addcmul_(_blocks(part_tile, 1), ds_diagonal)
+    _blocks(total_2, 1).addcmul_(_blocks(e, 1), de_diagonal, value=-1)
+    del de_diagonal
+    k_half16 = _half(suffix16_gK, 16, 0) * _half(e, 16, 0)
+    del suffix16_gK
+    ds_half16 = part_4.mT @ k_half16
+    del part_4
+    _half(total_2, 16, 1).addcmul_(q_half16, ds_half16)
+    _half(total_2, 16, 0).addcmul_(k_half16, de_half16, value=-1)
+    del de_half16
+    k_half8 = _half(suffix8_gK, 8, 0) * _half(e, 8, 0)
+    del suffix8_gK
+    ds_half8 = part_5.mT @ k_half8
+    del part_5
+    _half(total_2, 8, 1).addcmul_(q_half8, ds_half8)
+    _half(total_2, 8, 0).addcmul_(k_half8, de_half8, value=-1)
+    del de_half8
+    k_half4 = _half(suffix4_gK, 4, 0) * _half(e, 4, 0)
+    del suffix4_gK
+    ds_half4 = part_6.mT @ k_half4
+    del part_6
+    _half(total_2, 4, 1).addcmul_(q_half4, ds_half4)
+    _half(total_2, 4, 0).addcmul_(k_half4, de_half4, value=-1)
+    del de_half4
+    k_half2 = _half(suffix2_gK, 2, 0) * _half(e, 2, 0)
+    del suffix2_gK
+    ds_half2 = part_7.mT @ k_half2
+    del part_7
+    _half(total_2, 2, 1).addcmul_(q_half2, ds_half2)
+    _half(total_2, 2, 0).addcmul_(k_half2, de_half2, value=-1)
+    del de_half2
+    B_half1 = (_half(dy_tile, 1, 1) * _half(x, 1, 0)).sum(-1, keepdim=True)  # dy_i x_j of the pairs
+    del x
+    k_half1 = _half(suffix1_gK, 1, 0) * _half(e, 1, 0)
+    del suffix1_gK
+    ds_half1 = B_half1 * k_half1
+    del B_half1
+    _half(total_2, 1, 1).addcmul_(q_half1, ds_half1)
+    _half(total_2, 1, 0).addcmul_(k_half1, de_half1, value=-1)
+    del de_half1
+    part_8 = e * de_out
+    del de_out
+    part_9 = h * L_all[1:]
+    del h
+    d_a_raw = (x_4 * total) + (1.0 / tau * torch.sigmoid(-a_raw_tile) * _running(total_2, True, False).add_(_valid(part_8, T).sum(3)[:, :, :, None]).add_((prefix32_gK[:, :, :, -1] * part_9.sum(4))[:, :, :, None]))  # gradient of a_raw
+    del a_raw_tile, tau, prefix32_gK, total, x_4, total_2, part_8, part_9
+    total_3 = part_2 @ L_all[1:]
+    del part_2
+    At_diagonal = (_blocks(e, 1) * _blocks(part_tile, 1)).sum(-1, keepdim=True)  # scores of the pairs
+    del part_tile, e
+    dx_diagonal = At_diagonal * _blocks(dy_tile, 1)
+    del At_diagonal
+    _blocks(total_3, 1).add_(dx_diagonal)
+    del dx_diagonal
+    part_10 = k_half16 @ q_half16.mT
+    del q_half16, k_half16
+    _half(total_3, 16, 0).add_(part_10 @ _half(dy_tile, 16, 1))
+    del part_10
+    part_11 = k_half8 @ q_half8.mT
+    del q_half8, k_half8
+    _half(total_3, 8, 0).add_(part_11 @ _half(dy_tile, 8, 1))
+    del part_11
+    part_12 = k_half4 @ q_half4.mT
+    del q_half4, k_half4
+    _half(total_3, 4, 0).add_(part_12 @ _half(dy_tile, 4, 1))
+    del part_12
+    part_13 = k_half2 @ q_half2.mT
+    del q_half2, k_half2
+    _half(total_3, 2, 0).add_(part_13 @ _half(dy_tile, 2, 1))
+    del part_13
+    At_half1 = (k_half1 * q_half1).sum(-1, keepdim=True)  # scores of the pairs
+    del q_half1, k_half1
+    dx_half1 = At_half1 * _half(dy_tile, 1, 1)
+    del dy_tile, At_half1
+    _half(total_3, 1, 0).add_(dx_half1)
+    del dx_half1
+    x_5 = torch.sigmoid(v_raw_tile) * (1.0 + v_raw_tile * torch.sigmoid(-v_raw_tile))
+    del v_raw_tile
+    d_v_raw = x_5 * total_3  # gradient of v_raw
+    del total_3, x_5
+    total_4 = ds_out.clone()
+    del ds_out
+    _blocks(total_4, 1).add_(ds_diagonal)
+    del ds_diagonal
+    _half(total_4, 16, 1).addcmul_(_half(prefix16_gK, 16, 1), ds_half16)
+    del prefix16_gK, ds_half16
+    _half(total_4, 8, 1).addcmul_(_half(prefix8_gK, 8, 1), ds_half8)
+    del prefix8_gK, ds_half8
+    _half(total_4, 4, 1).addcmul_(_half(prefix4_gK, 4, 1), ds_half4)
+    del prefix4_gK, ds_half4
+    _half(total_4, 2, 1).addcmul_(_half(prefix2_gK, 2, 1), ds_half2)
+    del prefix2_gK, ds_half2
+    _half(total_4, 1, 1).addcmul_(_half(prefix1_gK, 1, 1), ds_half1)
+    return (
+        _tokens(d_a_raw, a_raw.shape[2], a_raw.dtype),
+        _tokens(d_v_raw, v_raw.shape[2], v_raw.dtype),
+        _tokens(total_4, part.shape[2], part.dtype),
+        L_all[0].clone(),
+    )
+
+
+def mv_layer_backward(
+    a_raw: Tensor,
+    tau: float,
+    v_raw: Tensor,
+    part: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+    dy: Tensor,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time'
+    if cu_seqlens is None:
+        return _in_groups(_mv_layer_backward, (a_raw, v_raw, part, dy), (tau,), (initial_state, d_final_state), "tttn")
+    return _each_sequence(_mv_layer_backward, (a_raw, v_raw, part, dy), (tau,), (initial_state, d_final_state), cu_seqlens, "tttn")
+
+
+def _mv_layer_token(
+    a_raw: Tensor,
+    v_raw: Tensor,
+    part: Tensor,
+    tau: float,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'the recurrence as it is written; sequences of one length'
+    B, T = a_raw.shape[:2]
+    H = max(a_raw.shape[2], v_raw.shape[2], part.shape[2])
+    dtype, device = _precision(a_raw, v_raw, part), a_raw.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    S = a_raw.shape[3]  # size of S
+    V = v_raw.shape[3]  # size of V
+    a_raw_tile = _stepped(a_raw, H, dtype)
+    tau = torch.as_tensor(tau, dtype=dtype, device=a_raw.device)
+    v_raw_tile = _stepped(v_raw, H, dtype)
+    part_tile = _stepped(part, H, dtype)
+    chunks = T
+    e = 1.0 - torch.sigmoid(a_raw_tile) ** (1.0 / tau)  # expand  # line 8
+    x = torch.nn.functional.silu(v_raw_tile)  # input  # line 7
+    del v_raw_tile
+    gK = (torch.nn.functional.logsigmoid(a_raw_tile) * (1.0 / tau)).clamp(min=lowest)  # log-decay  # line 9
+    del a_raw_tile, tau
+    advance = (torch.exp(gK))[:, :, :, :, None]
+    del gK
+    write = (e[:, :, :, :, None] * x[:, :, :, None]).expand(chunks, B, H, S, V)
+    del e, x
+    M_all = _carry(0.0 if initial_state is None else initial_state.to(dtype), advance, write, False)  # m before the token
+    del advance, write
+    part_2 = part_tile[:, :, :, :, None] * M_all[1:]
+    del part_tile
+    y = part_2.sum(3)  # read
+    return (
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, a_raw.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def mv_layer_step(
+    a_raw: Tensor,
+    tau: float,
+    v_raw: Tensor,
+    part: Tensor,
+    state: Tensor,
+    state_indices: Tensor | None,
+) -> Tensor:
+    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    held = state if state_indices is None else state[state_indices]
+    y, final = _mv_layer_token(a_raw.unsqueeze(1), v_raw.unsqueeze(1), part.unsqueeze(1), tau, held)
+    if state_indices is None:
+        state.copy_(final)
+    else:
+        state.index_copy_(0, state_indices, final.to(state.dtype))
+    return y[:, 0, 0]

@@ -249,7 +249,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_lightnet_55cdf9f2'
+NAMESPACE = 'eosc_lightnet_4cebc689'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -4,12 +4,26 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from . import torch_kernels
+
+
+def _heads(kinds: str, operands: Sequence[Tensor]) -> int:
+    """The number of heads: that of the operand which is shared least."""
+    return max(x.shape[2 if kind == "t" else 0] for kind, x in zip(kinds, operands, strict=True))
+
+
+def _sequences(x: Tensor, cu_seqlens: Tensor | None) -> int:
+    """The number of sequences."""
+    return x.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
 
 
 def _checked(
@@ -66,6 +80,52 @@ def _autocast(logs: Sequence[bool], operands: Sequence[Tensor]) -> list[Tensor]:
         target = torch.float32 if log else dtype
         found.append(x.to(target) if plain else x)
     return found
+
+
+def _folded(x: Tensor, dim: int | None, n: int, kind: str) -> Tensor:
+    """A tensor under vmap with the mapped dimension (or n copies) folded into its heads.
+
+    Kinds: t heads in dimension 2, h in 0, s (a state) in 1.
+    """
+    place = {"t": 2, "h": 0, "s": 1}[kind]
+    if dim is None:
+        x = x.unsqueeze(place).expand(*x.shape[:place], n, *x.shape[place:])
+    else:
+        x = x.movedim(dim, place)
+    return x.flatten(place, place + 1)
+
+
+def _vmapped(
+    op: Callable[..., object],
+    kinds: str,
+    results: str,
+    info: object,
+    in_dims: Sequence[int | None],
+    args: Sequence[object],
+) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    """Run an operator on a batch of calls, one group of heads a call.
+
+    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped.
+    """
+    n = info.batch_size  # type: ignore[attr-defined]
+    folded: list[object] = []
+    for kind, dim, arg in zip(kinds, in_dims, args, strict=True):
+        if kind == "c" and dim is not None:
+            raise ValueError("cu_seqlens is the same for every call of a vmap")
+        plain = kind in "cf" or arg is None
+        folded.append(arg if plain else _folded(arg, dim, n, kind))  # type: ignore[arg-type]
+    found = op(*folded)
+    places = tuple({"t": 2, "h": 0, "s": 1}[kind] for kind in results)
+    parts = []
+    for x, place in zip(found, places, strict=True):  # type: ignore[call-overload]
+        parts.append(x.unflatten(place, (n, x.shape[place] // n)))
+    return tuple(parts), places
+
+
+def _accumulator(*tensors: Tensor) -> torch.dtype:
+    """The dtype of states: float64 for float64 operands, else float32."""
+    double = any(x.dtype == torch.float64 for x in tensors)
+    return torch.float64 if double else torch.float32
 
 
 def _packed(
@@ -136,14 +196,52 @@ def _shared(x: Tensor, heads: int, dim: int) -> Tensor:
     return x if count in (1, heads) else x.repeat_interleave(heads // count, dim)
 
 
-def _at(x: Tensor, t: int) -> Tensor:
-    """One step; what is constant in time as it is."""
-    return x if x.shape[1] == 1 else x[:, t : t + 1]
+def _grown_to(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """The value in full size (a view)."""
+    return x.expand(*shape)
 
 
-def _joined(steps: Sequence[Tensor], before: Tensor) -> Tensor:
-    """Steps one after the other in time; none: an empty stretch like the value before."""
-    return torch.cat(list(steps), 1) if steps else before[:, :0]
+def _side_by_side(*parts: Tensor) -> Tensor:
+    """Parts [B, T, H, axes] with their axes flattened, one part after another: [B, T, H, n]."""
+    flat = [x.flatten(3) if x.dim() > 3 else x.unsqueeze(3) for x in parts]
+    lead = torch.broadcast_shapes(*(x.shape[:3] for x in flat))
+    return torch.cat([x.expand(*lead, -1) for x in flat], 3)
+
+
+def _columns(y: Tensor, shapes: Sequence[tuple[int, ...]]) -> list[Tensor]:
+    """The parts of a last dimension, each with axes of its own."""
+    parts = y.split([math.prod(shape) for shape in shapes], 3)
+    return [x.reshape(*y.shape[:3], *shape) for x, shape in zip(parts, shapes, strict=True)]
+
+
+def _gridded(
+    states: Sequence[Sequence[Tensor | None]],
+    keys: Sequence[tuple[int, ...]],
+    values: Sequence[tuple[int, ...]],
+) -> Tensor | None:
+    """States [N, H, keys, values] of each row and column as one [N, H, K, V]."""
+    rows = []
+    for row, key in zip(states, keys, strict=True):
+        cells = []
+        for x, value in zip(row, values, strict=True):
+            if x is None:
+                return None
+            cells.append(x.reshape(*x.shape[:2], math.prod(key), math.prod(value)))
+        rows.append(torch.cat(cells, 3))
+    return torch.cat(rows, 2)
+
+
+def _cells(
+    state: Tensor, keys: Sequence[tuple[int, ...]], values: Sequence[tuple[int, ...]]
+) -> list[list[Tensor]]:
+    """The states [N, H, keys, values] of each row and column of one [N, H, K, V]."""
+    rows = state.split([math.prod(key) for key in keys], 2)
+    found = []
+    for row, key in zip(rows, keys, strict=True):
+        parts = row.split([math.prod(value) for value in values], 3)
+        shaped = zip(parts, values, strict=True)
+        found.append([x.reshape(*x.shape[:2], *key, *value) for x, value in shaped])
+    return found
 
 
 class State(NamedTuple):
@@ -161,6 +259,168 @@ class Output(NamedTuple):
     state: State | None
 
 
+NAMESPACE = 'eosc_lrpe_feature_af9c2e04'
+_LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
+_OPS = getattr(torch.ops, NAMESPACE)
+
+
+def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
+    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+    wanted = os.environ.get("EOSC_BACKEND", "")
+    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+        from . import triton_kernels
+
+        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+            return triton_kernels
+    return torch_kernels
+
+
+def _register(
+    name: str,
+    schema: str,
+    run: Callable[..., Any],
+    fake: Callable[..., Any],
+    vmap: Callable[..., Any] | None = None,
+    backward: Callable[..., Any] | None = None,
+    setup: Callable[..., None] | None = None,
+) -> None:
+    """Define an operator once, for both devices, with its fake kernel, gradient and vmap rule."""
+    if hasattr(_OPS, name):
+        return
+    _LIBRARY.define(schema)
+    for device in ("CPU", "CUDA"):
+        _LIBRARY.impl(name, run, device)
+    torch.library.register_fake(f"{NAMESPACE}::{name}", fake, lib=_LIBRARY)
+    if vmap is not None:
+        torch.library.register_vmap(f"{NAMESPACE}::{name}", vmap, lib=_LIBRARY)
+    if backward is not None:
+        qualified = f"{NAMESPACE}::{name}"
+        torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
+
+
+def _mc_ms_forward(shrink, expand, v, initial_state, cu_seqlens):
+    with torch.autocast(shrink.device.type, enabled=False):
+        return _kernels(shrink, shrink.shape[3], v.shape[3]).mc_ms_forward(shrink, expand, v, initial_state, cu_seqlens)
+
+
+def _mc_ms_forward_fake(shrink, expand, v, initial_state, cu_seqlens):
+    heads = _heads('ttt', (shrink, expand, v,))
+    B, T = shrink.shape[:2]
+    N = _sequences(shrink, cu_seqlens)
+    K, V = shrink.shape[3], v.shape[3]
+    y = shrink.new_empty((B, T, heads, V))
+    dtype = _accumulator(shrink, expand, v)
+    return y, shrink.new_empty((N, heads, K, V), dtype=dtype)
+
+
+def _mc_ms_forward_vmap(info, in_dims, *args):
+    kinds, op = 'tttsc', _OPS.mc_ms_forward
+    return _vmapped(op, kinds, "ts", info, in_dims, args)
+
+
+def _mc_ms_backward(shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state):
+    kernels = _kernels(shrink, shrink.shape[3], v.shape[3])
+    with torch.autocast(shrink.device.type, enabled=False):
+        return kernels.mc_ms_backward(shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state)
+
+
+def _mc_ms_backward_fake(shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state):
+    heads = _heads('ttt', (shrink, expand, v,))
+    N = _sequences(shrink, cu_seqlens)
+    K, V = shrink.shape[3], v.shape[3]
+    dtype = _accumulator(shrink, expand, v)
+    d_state = shrink.new_empty((N, heads, K, V), dtype=dtype)
+    trained = (shrink, expand, v,)
+    return (*(x.new_empty(x.shape) for x in trained), d_state)
+
+
+def _mc_ms_backward_vmap(info, in_dims, *args):
+    kinds, op = 'tttscts', _OPS.mc_ms_backward
+    return _vmapped(op, kinds, 'ttts', info, in_dims, args)
+
+
+def _mc_ms_step(shrink, expand, v, state, state_indices):
+    with torch.autocast(shrink.device.type, enabled=False):
+        return _kernels(shrink, state.shape[2], state.shape[3]).mc_ms_step(shrink, expand, v, state, state_indices)
+
+
+def _mc_ms_step_fake(shrink, expand, v, state, state_indices):
+    N, heads, _, V = state.shape
+    N = shrink.shape[0]
+    return shrink.new_empty((N, heads, V))
+
+
+def _mc_ms_saved(ctx, inputs, output):
+    shrink, expand, v, initial_state, cu_seqlens = inputs
+    ctx.save_for_backward(shrink, expand, v, initial_state, cu_seqlens)
+
+
+class _Scan_mc_msGradient(torch.autograd.Function):
+    """The gradient of the scan, which is not differentiated again."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state):
+        return _OPS.mc_ms_backward(shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise NotImplementedError('lrpe_feature: second derivatives are not implemented')
+
+
+class _Scan_mc_ms(torch.autograd.Function):
+    """The scan with its gradient."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(shrink, expand, v, initial_state, cu_seqlens):
+        return _OPS.mc_ms_forward(shrink, expand, v, initial_state, cu_seqlens)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _mc_ms_saved(ctx, inputs, output)
+
+    @staticmethod
+    def backward(ctx, dy, d_final_state):
+        shrink, expand, v, initial_state, cu_seqlens = ctx.saved_tensors
+        d_shrink, d_expand, d_v, d_initial_state = _Scan_mc_msGradient.apply(
+            shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state
+        )
+        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+        return d_shrink, d_expand, d_v, d_initial_state, None
+
+
+_register(
+    "mc_ms_forward",
+    'mc_ms_forward(Tensor shrink, Tensor expand, Tensor v, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    _mc_ms_forward,
+    _mc_ms_forward_fake,
+    _mc_ms_forward_vmap,
+    _Scan_mc_ms.backward,
+    _mc_ms_saved,
+)
+_register(
+    "mc_ms_backward",
+    'mc_ms_backward(Tensor shrink, Tensor expand, Tensor v, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor)',
+    _mc_ms_backward,
+    _mc_ms_backward_fake,
+    _mc_ms_backward_vmap,
+    _Scan_mc_msGradient.backward,
+)
+_register(
+    "mc_ms_step",
+    'mc_ms_step(Tensor shrink, Tensor expand, Tensor v, Tensor(a!) state, Tensor? state_indices) -> Tensor',
+    _mc_ms_step,
+    _mc_ms_step_fake,
+)
+
+
 def _lrpe_feature_sequence(
     q: Tensor,
     k: Tensor,
@@ -176,8 +436,6 @@ def _lrpe_feature_sequence(
     dtype, device = _work_dtype(q, k, v, theta), q.device
     K = q.shape[3]
     V = v.shape[3]
-    mc_past = None if mc_before is None else _worked(mc_before.unsqueeze(1), dtype)
-    ms_past = None if ms_before is None else _worked(ms_before.unsqueeze(1), dtype)
     first_position = 0 if position_before is None else position_before.max()
     position = torch.arange(T, dtype=dtype, device=device).view(1, -1, 1)
     if position_before is not None:
@@ -185,29 +443,16 @@ def _lrpe_feature_sequence(
     q_2 = _shared(_worked(q, dtype), H, 2)
     theta_2 = _shared(_worked(theta, dtype)[None, None], H, 2)
     qc = q_2 * torch.cos(theta_2 * position[:, :, :, None])  # line 7
-    mc = torch.zeros(B, 1, H, K, V, dtype=dtype, device=device) if mc_past is None else mc_past  # mc before the step
-    mc_steps = []
+    qs = q_2 * torch.sin(theta_2 * position[:, :, :, None])  # line 8
+    shrink = _side_by_side(qc, qs)
     k_2 = _shared(_worked(k, dtype), H, 2)
     kc = k_2 * torch.cos(theta_2 * position[:, :, :, None])  # line 9
-    v_2 = _shared(_worked(v, dtype), H, 2)
-    x = kc[:, :, :, :, None] * v_2[:, :, :, None]  # line 13
-    for t in range(T):
-        mc_now = (mc + _at(x, t)).expand(B, 1, H, K, V)  # line 13
-        mc_steps.append(mc_now)
-        mc = mc_now
-    mc_2 = _joined(mc_steps, mc)
-    qs = q_2 * torch.sin(theta_2 * position[:, :, :, None])  # line 8
-    ms = torch.zeros(B, 1, H, K, V, dtype=dtype, device=device) if ms_past is None else ms_past  # ms before the step
-    ms_steps = []
     ks = k_2 * torch.sin(theta_2 * position[:, :, :, None])  # line 10
-    x_2 = ks[:, :, :, :, None] * v_2[:, :, :, None]  # line 14
-    for t_2 in range(T):
-        ms_now = (ms + _at(x_2, t_2)).expand(B, 1, H, K, V)  # line 14
-        ms_steps.append(ms_now)
-        ms = ms_now
-    ms_2 = _joined(ms_steps, ms)
-    x_3 = (qc[:, :, :, :, None] * mc_2).sum(3) + (qs[:, :, :, :, None] * ms_2).sum(3)  # line 15
-    return x_3.expand(B, T, H, V).to(q.dtype), (mc.squeeze(1), ms.squeeze(1), (torch.zeros(B, dtype=torch.int64, device=device) if position_before is None else position_before) + T)
+    expand = _side_by_side(kc, ks)
+    y, mc_ms_final = _Scan_mc_ms.apply(_grown_to(shrink, (B, T, -1, -1)), _grown_to(expand, (B, T, -1, -1)), v, _gridded(((mc_before,), (ms_before,),), ((K,), (K,),), ((V,),)), None)
+    columns = _columns(y, ((V,),))
+    cells = _cells(mc_ms_final, ((K,), (K,),), ((V,),))
+    return columns[0].to(q.dtype), (cells[0][0], cells[1][0], (torch.zeros(B, dtype=torch.int64, device=device) if position_before is None else position_before) + T)
 
 
 _SPECS_lrpe_feature = (

@@ -176,7 +176,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_mamba2_e8b4144c'
+NAMESPACE = 'eosc_mamba2_c3a65191'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

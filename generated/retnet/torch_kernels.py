@@ -4,6 +4,449 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+
+def _precision(*tensors: Tensor) -> torch.dtype:
+    """The accumulator's dtype: float64 for float64 operands, else float32."""
+    double = any(x.dtype == torch.float64 for x in tensors)
+    return torch.float64 if double else torch.float32
+
+
+def _chunked(x: Tensor, heads: int, chunk: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [chunks, B, heads, chunk, ...]; zeros behind T, shared heads repeated."""
+    B, T, h, *axes = x.shape
+    chunks = -(-T // chunk)
+    if T != chunks * chunk:
+        x = torch.cat((x, x.new_zeros(B, chunks * chunk - T, h, *axes)), 1)
+    x = x.reshape(B, chunks, chunk, h, *axes).permute(1, 0, 3, 2, *range(4, 4 + len(axes)))
+    if h != heads:
+        x = x.repeat_interleave(heads // h, 2)
+    return x.to(dtype).contiguous()
+
+
+def _stepped(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [T, B, heads, ...], shared heads repeated."""
+    x = x.transpose(0, 1)
+    if x.shape[2] != heads:
+        x = x.repeat_interleave(heads // x.shape[2], 2)
+    return x.to(dtype)
+
+
+def _headed(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[h, ...] as [1, 1, heads, ...], shared heads repeated."""
+    if x.shape[0] != heads:
+        x = x.repeat_interleave(heads // x.shape[0], 0)
+    return x[None, None].to(dtype)
+
+
+def _tokens(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[chunks, B, H, chunk, ...] seen as [B, chunks, chunk, heads, ...]; sharing heads summed."""
+    x = x.permute(1, 0, 3, 2, *range(4, x.dim()))
+    if x.shape[3] != heads:
+        x = x.unflatten(3, (heads, x.shape[3] // heads)).sum(4)
+    return x.to(dtype)
+
+
+def _joined(parts: Sequence[Tensor], T: int) -> Tensor:
+    """Groups of sequences, each [b, chunks, chunk, ...], as [B, T, ...]: copied once."""
+    found = parts[0].new_empty(sum(len(x) for x in parts), *parts[0].shape[1:])
+    for target, x in zip(found.split([len(x) for x in parts]), parts, strict=True):
+        target.copy_(x)
+    return found.flatten(1, 2)[:, :T].contiguous()
+
+
+def _valid(x: Tensor, T: int) -> Tensor:
+    """The tile with 0 at the tokens behind T."""
+    chunks, chunk = x.shape[0], x.shape[3]
+    if T == chunks * chunk:
+        return x
+    inside = torch.arange(chunks * chunk, device=x.device) < T
+    return torch.where(inside.view(chunks, 1, 1, chunk, *[1] * (x.dim() - 4)), x, 0.0)
+
+
+def _timed(log: Tensor, T: int, chunk: int) -> Tensor:
+    """A log-decay that is constant in time, [1, 1, H, ...], at each token: 0 behind T."""
+    chunks = -(-T // chunk) if T % chunk else 1
+    spread = log[:, :, :, None].expand(chunks, -1, -1, chunk, *log.shape[3:])
+    return _valid(spread, T) if T % chunk else spread
+
+
+def _blocks(x: Tensor, size: int) -> Tensor:
+    """[.., C, ..] as [.., C / size, size, ..]."""
+    found: Tensor = x.unflatten(3, (x.shape[3] // size, size))
+    return found
+
+
+def _half(x: Tensor, size: int, which: int) -> Tensor:
+    """One half (0 or 1) of each aligned block of 2 * size tokens: [.., blocks, size, ..]."""
+    found: Tensor = x.unflatten(3, (x.shape[3] // (2 * size), 2, size)).select(4, which)
+    return found
+
+
+def _level(x: Tensor, size: int) -> Tensor:
+    """Of [.., C, C], the lower left quarter of each block of 2 * size: [.., blocks, size, size]."""
+    n = x.shape[3] // (2 * size)
+    blocks = x.unflatten(4, (n, 2, size)).unflatten(3, (n, 2, size)).diagonal(0, 3, 6)
+    found: Tensor = blocks[:, :, :, 1, :, 0].permute(0, 1, 2, 5, 3, 4)
+    return found
+
+
+def _grown(prefix: Tensor, size: int) -> Tensor:
+    """Decay from the opening of each block of 2 * size tokens, from that of blocks of `size`."""
+    blocks = prefix.unflatten(3, (prefix.shape[3] // (2 * size), 2, size))
+    first, second = blocks.unbind(4)
+    return torch.stack((first, second * first[:, :, :, :, -1:]), 4).flatten(3, 5)
+
+
+def _grown_back(suffix: Tensor, prefix: Tensor, size: int) -> Tensor:
+    """Decay to the closing of each block of 2 * size tokens, from tables of blocks of `size`."""
+    blocks = suffix.unflatten(3, (suffix.shape[3] // (2 * size), 2, size))
+    first, second = blocks.unbind(4)
+    return torch.stack((first * _half(prefix, size, 1)[:, :, :, :, -1:], second), 4).flatten(3, 5)
+
+
+def _pairs(decay: Tensor, size: int) -> Tensor:
+    """D(j, i] inside blocks of `size` tokens, from the decay of each token: [.., blocks, i, j].
+
+    Products of prefixes and suffixes only: exact at 0 and without range limit.
+    """
+    heads = decay.shape[2]
+    decay = _blocks(decay, size).flatten(2, 3)
+    lead = decay.shape[:3]
+    found = torch.eye(size, dtype=decay.dtype, device=decay.device).repeat(*lead, 1, 1)
+    prefix, suffix, h = decay, torch.ones_like(decay), 1
+    while h < size:
+        later, earlier = _half(prefix, h, 1), _half(suffix, h, 0)
+        _level(found, h).copy_(later[..., :, None] * earlier[..., None, :])
+        suffix, prefix, h = _grown_back(suffix, prefix, h), _grown(prefix, h), 2 * h
+    pairs: Tensor = found.unflatten(2, (heads, lead[2] // max(heads, 1)))
+    return pairs
+
+
+def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
+    """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
+
+    Entry c is the state between chunks c - 1 and c, whichever way the walk goes.
+    """
+    chunks = write.shape[0]
+    found = write.new_empty(chunks + 1, *write.shape[1:])
+    found[chunks if reverse else 0] = start
+    if decay is not None:
+        decay = decay.expand(*write.shape[:3], *decay.shape[3:])
+    for step in range(chunks):
+        c = chunks - 1 - step if reverse else step
+        held, target = found[c + reverse], found[c + 1 - reverse]
+        if decay is None:
+            torch.add(held, write[c], out=target)
+        else:
+            torch.addcmul(write[c], decay[c], held, out=target)
+    return found
+
+
+def _carry_products(
+    start: Tensor | float,
+    decay: Tensor | None,
+    left: Tensor,
+    right: Tensor,
+    scale: float,
+    reverse: bool,
+) -> Tensor:
+    """`_carry` with write = scale * (left @ right), written where the states are."""
+    lead = torch.broadcast_shapes(left.shape[:3], right.shape[:3])
+    chunks = lead[0]
+    found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
+    found[chunks if reverse else 0] = start
+    written = found[:-1] if reverse else found[1:]
+    torch.matmul(left, right, out=written)
+    if scale != 1.0:
+        written.mul_(scale)
+    held, *later = reversed(found.unbind(0)) if reverse else found.unbind(0)
+    if decay is None:
+        for target in later:
+            held = target.add_(held)
+        return found
+    decays = decay.expand(*lead, *decay.shape[3:]).unbind(0)
+    for target, each in zip(later, reversed(decays) if reverse else decays, strict=True):
+        held = target.addcmul_(each, held)
+    return found
+
+
+def _in_groups(
+    run: Callable[..., tuple[Tensor, ...]],
+    tokens: Sequence[Tensor],
+    shared: Sequence[Tensor | float],
+    states: Sequence[Tensor | None],
+    kinds: str,
+) -> tuple[Tensor, ...]:
+    """Run sequences of one length; on a CPU a few at a time, so that their tiles fit its caches.
+
+    kinds: of each result: t, along time; n, one a sequence; s, the sum over sequences.
+    """
+    B, T = tokens[0].shape[:2]
+    group = max(1, B)
+    if tokens[0].is_cpu:
+        # The C library hands free memory back to the system, page by page, once there is more of it
+        # than twice the largest block yet freed. Free one that is never touched: pages then stay.
+        torch.empty(31 << 20, dtype=torch.uint8)
+        group = max(1, (1 << 18) // max(1, *(x[:1].numel() for x in tokens)))
+    parts = []
+    for a in range(0, max(1, B), group):
+        own = [None if state is None else state[a : a + group] for state in states]
+        parts.append(run(*(x[a : a + group] for x in tokens), *shared, *own))
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "t":
+            joined.append(_joined(found, T))
+        elif len(found) == 1:
+            joined.append(found[0])
+        else:
+            joined.append(torch.stack(found).sum(0) if kind == "s" else torch.cat(found))
+    return tuple(joined)
+
+
+def _each_sequence(
+    run: Callable[..., tuple[Tensor, ...]],
+    tokens: Sequence[Tensor],
+    shared: Sequence[Tensor | float],
+    states: Sequence[Tensor | None],
+    cu_seqlens: Tensor,
+    kinds: str,
+) -> tuple[Tensor, ...]:
+    """Run sequences packed along time one by one.
+
+    kinds: as for `_in_groups`.
+    """
+    bounds = cu_seqlens.tolist()
+    parts = []
+    for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        own = [None if state is None else state[n : n + 1] for state in states]
+        parts.append(_in_groups(run, [x[:, a:b] for x in tokens], shared, own, kinds))
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "s":
+            joined.append(torch.stack(found).sum(0))
+        else:
+            joined.append(torch.cat(found, 1 if kind == "t" else 0))
+    return tuple(joined)
+
+
+def _m_forward(
+    shrink: Tensor,
+    expand: Tensor,
+    v: Tensor,
+    log_gamma: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks; sequences of one length'
+    B, T = shrink.shape[:2]
+    H = max(shrink.shape[2], expand.shape[2], v.shape[2], log_gamma.shape[0])
+    dtype, device = _precision(shrink, expand, v), shrink.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    keys = shrink.shape[3]  # size of keys
+    V = v.shape[3]  # size of V
+    shrink_tile = _chunked(shrink, H, 32, dtype)
+    expand_tile = _chunked(expand, H, 32, dtype)
+    v_tile = _chunked(v, H, 32, dtype)
+    log_gamma_tile = _headed(log_gamma, H, dtype)
+    chunks = -(-T // 32)
+    g0 = log_gamma_tile.clamp(min=lowest)  # log-decay  # line 9
+    del log_gamma_tile
+    g0_timed = _timed(g0, T, 32)
+    del g0
+    prefix1_g0_timed = torch.exp(g0_timed)  # decay from the opening of each block of 1
+    del g0_timed
+    prefix2_g0_timed = _grown(prefix1_g0_timed, 1)  # decay from the opening of each block of 2
+    prefix4_g0_timed = _grown(prefix2_g0_timed, 2)  # decay from the opening of each block of 4
+    prefix8_g0_timed = _grown(prefix4_g0_timed, 4)  # decay from the opening of each block of 8
+    prefix16_g0_timed = _grown(prefix8_g0_timed, 8)  # decay from the opening of each block of 16
+    prefix32_g0_timed = _grown(prefix16_g0_timed, 16)  # decay from the opening of each block of 32
+    suffix1_g0_timed = torch.ones_like(prefix1_g0_timed)  # decay to the closing of each block of 1
+    suffix2_g0_timed = _grown_back(suffix1_g0_timed, prefix1_g0_timed, 1)  # decay to the closing of each block of 2
+    del suffix1_g0_timed
+    suffix4_g0_timed = _grown_back(suffix2_g0_timed, prefix2_g0_timed, 2)  # decay to the closing of each block of 4
+    del prefix2_g0_timed, suffix2_g0_timed
+    suffix8_g0_timed = _grown_back(suffix4_g0_timed, prefix4_g0_timed, 4)  # decay to the closing of each block of 8
+    del prefix4_g0_timed, suffix4_g0_timed
+    suffix16_g0_timed = _grown_back(suffix8_g0_timed, prefix8_g0_timed, 8)  # decay to the closing of each block of 16
+    del prefix8_g0_timed, suffix8_g0_timed
+    suffix32_g0_timed = _grown_back(suffix16_g0_timed, prefix16_g0_timed, 16)  # decay to the closing of each block of 32
+    del prefix16_g0_timed, suffix16_g0_timed
+    part = suffix32_g0_timed[:, :, :, :, None] * v_tile
+    del suffix32_g0_timed
+    advance = prefix32_g0_timed[:, :, :, -1][:, :, :, None, None]
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, expand_tile.mT, part, 1.0, False)  # m before the chunk
+    del part, advance
+    pairs32_g0_timed = _pairs(prefix1_g0_timed, 32)[:, :, :, 0]  # D(j, i] of the pairs of a block of 32
+    del prefix1_g0_timed
+    part_2 = (shrink_tile @ expand_tile.mT).mul_(pairs32_g0_timed).tril_()
+    del expand_tile, pairs32_g0_timed
+    y = (shrink_tile @ M_all[:-1]).mul_(prefix32_g0_timed[:, :, :, :, None]).add_(part_2 @ v_tile)  # inside the chunk, and from the memory before it
+    return (
+        _tokens(y, H, shrink.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def m_forward(
+    shrink: Tensor,
+    expand: Tensor,
+    v: Tensor,
+    log_gamma: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks'
+    if cu_seqlens is None:
+        return _in_groups(_m_forward, (shrink, expand, v), (log_gamma,), (initial_state,), "tn")
+    return _each_sequence(_m_forward, (shrink, expand, v), (log_gamma,), (initial_state,), cu_seqlens, "tn")
+
+
+def _m_backward(
+    shrink: Tensor,
+    expand: Tensor,
+    v: Tensor,
+    dy: Tensor,
+    log_gamma: Tensor,
+    initial_state: Tensor | None,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time; sequences of one length'
+    B, T = shrink.shape[:2]
+    H = max(shrink.shape[2], expand.shape[2], v.shape[2], log_gamma.shape[0])
+    dtype, device = _precision(shrink, expand, v, dy), shrink.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    keys = shrink.shape[3]  # size of keys
+    V = v.shape[3]  # size of V
+    shrink_tile = _chunked(shrink, H, 32, dtype)
+    expand_tile = _chunked(expand, H, 32, dtype)
+    v_tile = _chunked(v, H, 32, dtype)
+    log_gamma_tile = _headed(log_gamma, H, dtype)
+    dy_tile = _chunked(dy, H, 32, dtype)
+    chunks = -(-T // 32)
+    g0 = log_gamma_tile.clamp(min=lowest)  # log-decay  # line 9
+    del log_gamma_tile
+    g0_timed = _timed(g0, T, 32)
+    del g0
+    prefix1_g0_timed = torch.exp(g0_timed)  # decay from the opening of each block of 1
+    del g0_timed
+    suffix1_g0_timed = torch.ones_like(prefix1_g0_timed)  # decay to the closing of each block of 1
+    suffix2_g0_timed = _grown_back(suffix1_g0_timed, prefix1_g0_timed, 1)  # decay to the closing of each block of 2
+    del suffix1_g0_timed
+    prefix2_g0_timed = _grown(prefix1_g0_timed, 1)  # decay from the opening of each block of 2
+    suffix4_g0_timed = _grown_back(suffix2_g0_timed, prefix2_g0_timed, 2)  # decay to the closing of each block of 4
+    del suffix2_g0_timed
+    prefix4_g0_timed = _grown(prefix2_g0_timed, 2)  # decay from the opening of each block of 4
+    del prefix2_g0_timed
+    suffix8_g0_timed = _grown_back(suffix4_g0_timed, prefix4_g0_timed, 4)  # decay to the closing of each block of 8
+    del suffix4_g0_timed
+    prefix8_g0_timed = _grown(prefix4_g0_timed, 4)  # decay from the opening of each block of 8
+    del prefix4_g0_timed
+    suffix16_g0_timed = _grown_back(suffix8_g0_timed, prefix8_g0_timed, 8)  # decay to the closing of each block of 16
+    del suffix8_g0_timed
+    prefix16_g0_timed = _grown(prefix8_g0_timed, 8)  # decay from the opening of each block of 16
+    del prefix8_g0_timed
+    suffix32_g0_timed = _grown_back(suffix16_g0_timed, prefix16_g0_timed, 16)  # decay to the closing of each block of 32
+    del suffix16_g0_timed
+    part = suffix32_g0_timed[:, :, :, :, None] * v_tile
+    prefix32_g0_timed = _grown(prefix16_g0_timed, 16)  # decay from the opening of each block of 32
+    del prefix16_g0_timed
+    advance = prefix32_g0_timed[:, :, :, -1][:, :, :, None, None]
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, expand_tile.mT, part, 1.0, False)  # m before the chunk
+    del part
+    h = M_all[:-1]  # memory before the chunk
+    del M_all
+    pairs32_g0_timed = _pairs(prefix1_g0_timed, 32)[:, :, :, 0]  # D(j, i] of the pairs of a block of 32
+    del prefix1_g0_timed
+    part_2 = (dy_tile @ v_tile.mT).mul_(pairs32_g0_timed).tril_()
+    d_shrink = (dy_tile @ h.mT).mul_(prefix32_g0_timed[:, :, :, :, None]).add_(part_2 @ expand_tile)  # gradient of shrink
+    del h, part_2
+    part_3 = prefix32_g0_timed[:, :, :, :, None] * dy_tile
+    del prefix32_g0_timed
+    L_all = _carry_products(0.0 if d_final_state is None else d_final_state.to(dtype), advance, shrink_tile.mT, part_3, 1.0, True)  # adjoint after it
+    del advance, part_3
+    part_4 = (v_tile @ dy_tile.mT).mul_(pairs32_g0_timed.mT).triu_()
+    d_expand = (v_tile @ L_all[1:].mT).mul_(suffix32_g0_timed[:, :, :, :, None]).add_(part_4 @ shrink_tile)  # gradient of expand
+    del v_tile, part_4
+    part_5 = (expand_tile @ shrink_tile.mT).mul_(pairs32_g0_timed.mT).triu_()
+    del shrink_tile, pairs32_g0_timed
+    d_v = (expand_tile @ L_all[1:]).mul_(suffix32_g0_timed[:, :, :, :, None]).add_(part_5 @ dy_tile)  # gradient of v
+    return (
+        _tokens(d_shrink, shrink.shape[2], shrink.dtype),
+        _tokens(d_expand, expand.shape[2], expand.dtype),
+        _tokens(d_v, v.shape[2], v.dtype),
+        L_all[0].clone(),
+    )
+
+
+def m_backward(
+    shrink: Tensor,
+    expand: Tensor,
+    v: Tensor,
+    log_gamma: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+    dy: Tensor,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time'
+    if cu_seqlens is None:
+        return _in_groups(_m_backward, (shrink, expand, v, dy), (log_gamma,), (initial_state, d_final_state), "tttn")
+    return _each_sequence(_m_backward, (shrink, expand, v, dy), (log_gamma,), (initial_state, d_final_state), cu_seqlens, "tttn")
+
+
+def _m_token(
+    shrink: Tensor,
+    expand: Tensor,
+    v: Tensor,
+    log_gamma: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'the recurrence as it is written; sequences of one length'
+    B, T = shrink.shape[:2]
+    H = max(shrink.shape[2], expand.shape[2], v.shape[2], log_gamma.shape[0])
+    dtype, device = _precision(shrink, expand, v), shrink.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    keys = shrink.shape[3]  # size of keys
+    V = v.shape[3]  # size of V
+    shrink_tile = _stepped(shrink, H, dtype)
+    expand_tile = _stepped(expand, H, dtype)
+    v_tile = _stepped(v, H, dtype)
+    log_gamma_tile = _headed(log_gamma, H, dtype)
+    chunks = T
+    g0 = log_gamma_tile.clamp(min=lowest)  # log-decay  # line 9
+    del log_gamma_tile
+    advance = (torch.exp(g0))[:, :, :, None, None]
+    del g0
+    write = (expand_tile[:, :, :, :, None] * v_tile[:, :, :, None]).expand(chunks, B, H, keys, V)
+    del expand_tile, v_tile
+    M_all = _carry(0.0 if initial_state is None else initial_state.to(dtype), advance, write, False)  # m before the token
+    del advance, write
+    part = shrink_tile[:, :, :, :, None] * M_all[1:]
+    del shrink_tile
+    y = part.sum(3)  # read
+    return (
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, shrink.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def m_step(
+    shrink: Tensor,
+    expand: Tensor,
+    v: Tensor,
+    log_gamma: Tensor,
+    state: Tensor,
+    state_indices: Tensor | None,
+) -> Tensor:
+    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    held = state if state_indices is None else state[state_indices]
+    y, final = _m_token(shrink.unsqueeze(1), expand.unsqueeze(1), v.unsqueeze(1), log_gamma, held)
+    if state_indices is None:
+        state.copy_(final)
+    else:
+        state.index_copy_(0, state_indices, final.to(state.dtype))
+    return y[:, 0, 0]

@@ -227,7 +227,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_retnet_rope_aa01cf2e'
+NAMESPACE = 'eosc_retnet_rope_a146f472'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -227,7 +227,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_rope_la_b007676e'
+NAMESPACE = 'eosc_rope_la_bd48ad01'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

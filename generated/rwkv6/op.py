@@ -176,7 +176,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_rwkv6_fbf7d4b8'
+NAMESPACE = 'eosc_rwkv6_c6dfd28a'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

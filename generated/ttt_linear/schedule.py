@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-FALLBACK = 'a system of 2 memories'  # why there is no fused kernel; empty where there is one
+FALLBACK = 'base, which no readout reads'  # why there is no fused kernel; empty where there is one
 
 # Of each scan: tokens a chunk of the torch kernels.
 TORCH_CHUNK = {

@@ -41,6 +41,8 @@ def prove_program(program: Program) -> tuple[Problem, list[dict[str, Any]]]:
     """
     if len(program.scans) != 1:
         raise Unreadable("a program without one scan")
+    if program.scans[0].layout is not None or program.turns:
+        raise Unreadable("a scan over axes that are packed")
     try:
         return _Program(program, program.scans[0]).proved()
     except Unstated as reason:
