@@ -139,8 +139,12 @@ def yield_all(
 def _retreat(parts: Parts) -> Update:
     """The adjoint state before the chunk, in time."""
     K, V = parts.K, parts.V
+    s, beyond = parts.centred("s"), parts.beyond("s")
     dy = parts.whole("dy", scalar=True)
-    written = parts.scaled(dot(parts.whole("s"), dy, "i", (K, V)))
+    if beyond is not None and "i" not in beyond.dims:
+        written: Value = dot(parts.scaled(s, beyond), dy, "i", (K, V))
+    else:
+        written = parts.scaled(dot(parts.whole("s"), dy, "i", (K, V)))
     whole = parts.decay("0KV", START, END)
     return Update("L", advance(State("L", dims=(K, V)), whole, written), "decay, and write")
 
@@ -273,9 +277,8 @@ class _Adjoint:
         """Pairs with one end outside the chunk: through the memory M and the adjoint state L."""
         parts, K, V = self.parts, self.parts.K, self.parts.V
         M, L = Use("M", dims=(K, V)), self.adjoint
-        ds: Value = dot(parts.whole("dy"), M, V, ("i", K))
-        ds = parts.scaled(product(parts.outside("s"), ds, dims=("i", K)))
-        yield Let("ds_out", ds, "through M")
+        ds = dot(parts.whole("dy"), M, V, ("i", K))
+        yield Let("ds_out", parts.scaled(ds, parts.outside("s")), "through M")
         de = dot(parts.whole("x"), L, V, ("i", K))
         yield Let("de_out", product(parts.outside("e"), de, dims=("i", K)), "through L")
         dx = dot(parts.whole("e"), L, K, ("i", V))

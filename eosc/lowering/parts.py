@@ -208,9 +208,13 @@ class Parts:
         given = [each for each in (decay, self.scan.scale) if each is not None]
         return product(*given) if given else None
 
-    def scaled(self, value: Value) -> Value:
-        """The value times the scale."""
-        return value if self.scan.scale is None else product(value, self.scan.scale)
+    def scaled(self, value: Value, decay: Value | None = None) -> Value:
+        """The value times a decay and the scale, which goes to a decay without time."""
+        scale = self.scan.scale
+        if decay is not None and scale is not None and "i" not in decay.dims:
+            decay, scale = product(decay, scale), None
+        value = product(decay, value, dims=value.dims)
+        return value if scale is None else product(value, scale)
 
 
 def advance(state: Value, decay: Value | None, addition: Value) -> Value:

@@ -112,6 +112,15 @@ def _running(x: Tensor, suffix: bool, strict: bool) -> Tensor:
     return (weight @ x.flatten(4)).view(x.shape)
 
 
+def _add_product(
+    x: Tensor, left: Tensor, right: Tensor, own: float = 1.0, scale: float = 1.0
+) -> Tensor:
+    """Own * x + scale * (left @ right), written over x."""
+    left, right = (each.expand(*x.shape[:-2], -1, -1).flatten(0, -3) for each in (left, right))
+    x.view(-1, *x.shape[-2:]).baddbmm_(left, right, beta=own, alpha=scale)
+    return x
+
+
 def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
@@ -653,7 +662,7 @@ def _mv_forward(
     del part_12, part_13
     _level(total, 1).add_(A_half1)
     del A_half1
-    y = (part_2 @ M_all[:-1]).add_(total @ v_tile)  # inside the chunk, and from the memory before it
+    y = _add_product(part_2 @ M_all[:-1], total, v_tile)  # inside the chunk, and from the memory before it
     return (
         _tokens(y, H, s_raw.dtype),
         M_all[-1].clone(),

@@ -52,6 +52,15 @@ def _joined(parts: Sequence[Tensor], T: int) -> Tensor:
     return found.flatten(1, 2)[:, :T].contiguous()
 
 
+def _add_product(
+    x: Tensor, left: Tensor, right: Tensor, own: float = 1.0, scale: float = 1.0
+) -> Tensor:
+    """Own * x + scale * (left @ right), written over x."""
+    left, right = (each.expand(*x.shape[:-2], -1, -1).flatten(0, -3) for each in (left, right))
+    x.view(-1, *x.shape[-2:]).baddbmm_(left, right, beta=own, alpha=scale)
+    return x
+
+
 def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
@@ -179,7 +188,7 @@ def _m_n_forward(
     M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), None, expand_tile.mT, s_input_tile, 1.0, False)  # m before the chunk
     part = (shrink_tile @ expand_tile.mT).tril_()
     del expand_tile
-    y = (shrink_tile @ M_all[:-1]).add_(part @ s_input_tile)  # inside the chunk, and from the memory before it
+    y = _add_product(shrink_tile @ M_all[:-1], part, s_input_tile)  # inside the chunk, and from the memory before it
     return (
         _tokens(y, H, shrink.dtype),
         M_all[-1].clone(),
@@ -223,14 +232,14 @@ def _m_n_backward(
     h = M_all[:-1]  # memory before the chunk
     del M_all
     part = (dy_tile @ s_input_tile.mT).tril_()
-    d_shrink = (dy_tile @ h.mT).add_(part @ expand_tile)  # gradient of shrink
+    d_shrink = _add_product(dy_tile @ h.mT, part, expand_tile)  # gradient of shrink
     del h
     L_all = _carry_products(0.0 if d_final_state is None else d_final_state.to(dtype), None, shrink_tile.mT, dy_tile, 1.0, True)  # adjoint after it
-    d_expand = (s_input_tile @ L_all[1:].mT).add_(part.mT @ shrink_tile)  # gradient of expand
+    d_expand = _add_product(s_input_tile @ L_all[1:].mT, part.mT, shrink_tile)  # gradient of expand
     del s_input_tile, part
     part_2 = (expand_tile @ shrink_tile.mT).triu_()
     del shrink_tile
-    d_input = (expand_tile @ L_all[1:]).add_(part_2 @ dy_tile)  # gradient of input
+    d_input = _add_product(expand_tile @ L_all[1:], part_2, dy_tile)  # gradient of input
     return (
         _tokens(d_shrink, shrink.shape[2], shrink.dtype),
         _tokens(d_expand, expand.shape[2], expand.dtype),

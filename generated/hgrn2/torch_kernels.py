@@ -112,6 +112,15 @@ def _running(x: Tensor, suffix: bool, strict: bool) -> Tensor:
     return (weight @ x.flatten(4)).view(x.shape)
 
 
+def _add_product(
+    x: Tensor, left: Tensor, right: Tensor, own: float = 1.0, scale: float = 1.0
+) -> Tensor:
+    """Own * x + scale * (left @ right), written over x."""
+    left, right = (each.expand(*x.shape[:-2], -1, -1).flatten(0, -3) for each in (left, right))
+    x.view(-1, *x.shape[-2:]).baddbmm_(left, right, beta=own, alpha=scale)
+    return x
+
+
 def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
@@ -296,7 +305,7 @@ def _m_forward(
     del part_11, part_12
     _level(total, 1).add_(A_half1)
     del A_half1
-    y = (part @ M_all[:-1]).add_(total @ v_tile).mul_(scale)  # inside the chunk, and from the memory before it
+    y = _add_product(part @ M_all[:-1], total, v_tile, scale, scale)  # inside the chunk, and from the memory before it
     return (
         _tokens(y, H, v.dtype),
         M_all[-1].clone(),
@@ -649,7 +658,7 @@ def _m_layer_forward(
     del part_11, part_12
     _level(total, 1).add_(A_half1)
     del A_half1
-    y = (part @ M_all[:-1]).add_(total @ v_tile).mul_(scale)  # inside the chunk, and from the memory before it
+    y = _add_product(part @ M_all[:-1], total, v_tile, scale, scale)  # inside the chunk, and from the memory before it
     return (
         _tokens(y, H, a_raw.dtype),
         M_all[-1].clone(),

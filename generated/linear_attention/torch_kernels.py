@@ -52,6 +52,15 @@ def _joined(parts: Sequence[Tensor], T: int) -> Tensor:
     return found.flatten(1, 2)[:, :T].contiguous()
 
 
+def _add_product(
+    x: Tensor, left: Tensor, right: Tensor, own: float = 1.0, scale: float = 1.0
+) -> Tensor:
+    """Own * x + scale * (left @ right), written over x."""
+    left, right = (each.expand(*x.shape[:-2], -1, -1).flatten(0, -3) for each in (left, right))
+    x.view(-1, *x.shape[-2:]).baddbmm_(left, right, beta=own, alpha=scale)
+    return x
+
+
 def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
@@ -180,7 +189,7 @@ def _m_forward(
     M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), None, k_tile.mT, v_tile, 1.0, False)  # m before the chunk
     part = (q_tile @ k_tile.mT).tril_()
     del k_tile
-    y = (q_tile @ M_all[:-1]).add_(part @ v_tile).mul_(scale)  # inside the chunk, and from the memory before it
+    y = _add_product(q_tile @ M_all[:-1], part, v_tile, scale, scale)  # inside the chunk, and from the memory before it
     return (
         _tokens(y, H, k.dtype),
         M_all[-1].clone(),
@@ -227,13 +236,13 @@ def _m_backward(
     del M_all
     L_all = _carry_products(0.0 if d_final_state is None else d_final_state.to(dtype), None, q_tile.mT, dy_tile, scale, True)  # adjoint after it
     part = (v_tile @ dy_tile.mT).mul_(scale).triu_()
-    d_k = (v_tile @ L_all[1:].mT).add_(part @ q_tile)  # gradient of k
+    d_k = _add_product(v_tile @ L_all[1:].mT, part, q_tile)  # gradient of k
     del v_tile
     part_2 = (k_tile @ q_tile.mT).mul_(scale).triu_()
     del q_tile
-    d_v = (k_tile @ L_all[1:]).add_(part_2 @ dy_tile)  # gradient of v
+    d_v = _add_product(k_tile @ L_all[1:], part_2, dy_tile)  # gradient of v
     del part_2
-    d_q = (dy_tile @ h.mT).mul_(scale).add_(part.mT @ k_tile)  # gradient of q
+    d_q = _add_product((dy_tile @ h.mT).mul_(scale), part.mT, k_tile)  # gradient of q
     return (
         _tokens(d_k, k.shape[2], k.dtype),
         _tokens(d_v, v.shape[2], v.dtype),

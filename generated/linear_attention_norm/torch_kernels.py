@@ -61,6 +61,15 @@ def _valid(x: Tensor, T: int) -> Tensor:
     return torch.where(inside.view(chunks, 1, 1, chunk, *[1] * (x.dim() - 4)), x, 0.0)
 
 
+def _add_product(
+    x: Tensor, left: Tensor, right: Tensor, own: float = 1.0, scale: float = 1.0
+) -> Tensor:
+    """Own * x + scale * (left @ right), written over x."""
+    left, right = (each.expand(*x.shape[:-2], -1, -1).flatten(0, -3) for each in (left, right))
+    x.view(-1, *x.shape[-2:]).baddbmm_(left, right, beta=own, alpha=scale)
+    return x
+
+
 def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
@@ -192,7 +201,7 @@ def _m_n_forward(
     M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), None, e.mT, s_input_tile, 1.0, False)  # m before the chunk
     part = (s @ e.mT).tril_()
     del e
-    y = (s @ M_all[:-1]).add_(part @ s_input_tile)  # inside the chunk, and from the memory before it
+    y = _add_product(s @ M_all[:-1], part, s_input_tile)  # inside the chunk, and from the memory before it
     return (
         _tokens(y, H, q_raw.dtype),
         M_all[-1].clone(),
@@ -237,16 +246,16 @@ def _m_n_backward(
     h = M_all[:-1]  # memory before the chunk
     del M_all
     part = (dy_tile @ s_input_tile.mT).tril_()
-    d_q_raw = torch.exp(torch.clamp(q_raw_tile, max=0.0)) * (dy_tile @ h.mT).add_(part @ e)  # gradient of q_raw
+    d_q_raw = torch.exp(torch.clamp(q_raw_tile, max=0.0)) * _add_product(dy_tile @ h.mT, part, e)  # gradient of q_raw
     del h
     s = _valid(1.0 + torch.nn.functional.elu(q_raw_tile), T)  # shrink  # line 9
     del q_raw_tile
     L_all = _carry_products(0.0 if d_final_state is None else d_final_state.to(dtype), None, s.mT, dy_tile, 1.0, True)  # adjoint after it
-    d_k_raw = torch.exp(torch.clamp(k_raw_tile, max=0.0)) * (s_input_tile @ L_all[1:].mT).add_(part.mT @ s)  # gradient of k_raw
+    d_k_raw = torch.exp(torch.clamp(k_raw_tile, max=0.0)) * _add_product(s_input_tile @ L_all[1:].mT, part.mT, s)  # gradient of k_raw
     del k_raw_tile, s_input_tile, part
     part_2 = (e @ s.mT).triu_()
     del s
-    d_input = (e @ L_all[1:]).add_(part_2 @ dy_tile)  # gradient of input
+    d_input = _add_product(e @ L_all[1:], part_2, dy_tile)  # gradient of input
     return (
         _tokens(d_q_raw, q_raw.shape[2], q_raw.dtype),
         _tokens(d_k_raw, k_raw.shape[2], k_raw.dtype),

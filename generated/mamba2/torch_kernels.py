@@ -137,6 +137,15 @@ def _running(x: Tensor, suffix: bool, strict: bool) -> Tensor:
     return (weight @ x.flatten(4)).view(x.shape)
 
 
+def _add_product(
+    x: Tensor, left: Tensor, right: Tensor, own: float = 1.0, scale: float = 1.0
+) -> Tensor:
+    """Own * x + scale * (left @ right), written over x."""
+    left, right = (each.expand(*x.shape[:-2], -1, -1).flatten(0, -3) for each in (left, right))
+    x.view(-1, *x.shape[-2:]).baddbmm_(left, right, beta=own, alpha=scale)
+    return x
+
+
 def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
@@ -301,7 +310,7 @@ def _m_forward(
     del prefix1_g0
     part_2 = (c_tile @ b_tile.mT).mul_(pairs32_g0).tril_()
     del b_tile, pairs32_g0
-    y = (c_tile @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]).add_(part_2 @ x_3)  # inside the chunk, and from the memory before it
+    y = _add_product((c_tile @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]), part_2, x_3)  # inside the chunk, and from the memory before it
     return (
         _tokens(y, H, b.dtype),
         M_all[-1].clone(),
@@ -395,7 +404,7 @@ def _m_backward(
     d_b = (part_3 @ c_tile).add_(de_out)  # gradient of b
     del part_3
     At_all = (b_tile @ c_tile.mT).mul_(pairs32_g0.mT).triu_()  # scores of the pairs
-    dx = (b_tile @ L_all[1:]).mul_(suffix32_g0[:, :, :, :, None]).add_(At_all @ dy_tile)  # gradient of x
+    dx = _add_product((b_tile @ L_all[1:]).mul_(suffix32_g0[:, :, :, :, None]), At_all, dy_tile)  # gradient of x
     del suffix32_g0
     part_4 = u_tile * torch.sigmoid(d_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None]) * dx
     del u_tile
@@ -588,7 +597,7 @@ def _m_layer_forward(
     del prefix1_g0
     part_2 = (s @ e.mT).mul_(pairs32_g0).tril_()
     del e, pairs32_g0
-    y = (s @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]).add_(part_2 @ x_3)  # inside the chunk, and from the memory before it
+    y = _add_product((s @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]), part_2, x_3)  # inside the chunk, and from the memory before it
     return (
         _tokens(y, H, b_raw.dtype),
         M_all[-1].clone(),
@@ -686,7 +695,7 @@ def _m_layer_backward(
     d_b_raw = x_4 * (part_3 @ s).add_(de_out)  # gradient of b_raw
     del part_3, x_4
     At_all = (e @ s.mT).mul_(pairs32_g0.mT).triu_()  # scores of the pairs
-    dx = (e @ L_all[1:]).mul_(suffix32_g0[:, :, :, :, None]).add_(At_all @ dy_tile)  # gradient of x
+    dx = _add_product((e @ L_all[1:]).mul_(suffix32_g0[:, :, :, :, None]), At_all, dy_tile)  # gradient of x
     del suffix32_g0
     x_5 = torch.nn.functional.silu(u_raw_tile) * torch.sigmoid(d_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None])
     part_4 = x_5 * dx

@@ -122,6 +122,15 @@ def _running(x: Tensor, suffix: bool, strict: bool) -> Tensor:
     return (weight @ x.flatten(4)).view(x.shape)
 
 
+def _add_product(
+    x: Tensor, left: Tensor, right: Tensor, own: float = 1.0, scale: float = 1.0
+) -> Tensor:
+    """Own * x + scale * (left @ right), written over x."""
+    left, right = (each.expand(*x.shape[:-2], -1, -1).flatten(0, -3) for each in (left, right))
+    x.view(-1, *x.shape[-2:]).baddbmm_(left, right, beta=own, alpha=scale)
+    return x
+
+
 def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
@@ -277,7 +286,7 @@ def _g_forward(
     del prefix1_g0
     part_2 = (shrink_tile @ expand_tile.mT).mul_(pairs32_g0).tril_()
     del expand_tile, pairs32_g0
-    y = (shrink_tile @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]).add_(part_2 @ s_input_tile)  # inside the chunk, and from the memory before it
+    y = _add_product((shrink_tile @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]), part_2, s_input_tile)  # inside the chunk, and from the memory before it
     return (
         _tokens(y, H, shrink.dtype),
         M_all[-1].clone(),
@@ -357,7 +366,7 @@ def _g_backward(
     del prefix1_g0
     At_all = (expand_tile @ shrink_tile.mT).mul_(pairs32_g0.mT).triu_()  # scores of the pairs
     del pairs32_g0
-    d_input = (expand_tile @ L_all[1:]).mul_(suffix32_g0[:, :, :, :, None]).add_(At_all @ dy_tile)  # gradient of input
+    d_input = _add_product((expand_tile @ L_all[1:]).mul_(suffix32_g0[:, :, :, :, None]), At_all, dy_tile)  # gradient of input
     ds_out = (dy_tile @ h.mT).mul_(prefix32_g0[:, :, :, :, None])  # through M
     part_3 = shrink_tile * ds_out
     del shrink_tile, ds_out
@@ -502,7 +511,7 @@ def _m_forward(
     del prefix1_g0
     part_3 = (part_tile @ e.mT).mul_(pairs32_g0).tril_()
     del e, pairs32_g0
-    y = (part_tile @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]).add_(part_3 @ v_tile)  # inside the chunk, and from the memory before it
+    y = _add_product((part_tile @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]), part_3, v_tile)  # inside the chunk, and from the memory before it
     return (
         _tokens(y, H, beta.dtype),
         M_all[-1].clone(),
@@ -596,7 +605,7 @@ def _m_backward(
     d_k = beta_tile[:, :, :, :, None] * de  # gradient of k
     del beta_tile, de
     At_all = (e @ part_tile.mT).mul_(pairs32_g0.mT).triu_()  # scores of the pairs
-    d_v = (e @ L_all[1:]).mul_(suffix32_g0[:, :, :, :, None]).add_(At_all @ dy_tile)  # gradient of v
+    d_v = _add_product((e @ L_all[1:]).mul_(suffix32_g0[:, :, :, :, None]), At_all, dy_tile)  # gradient of v
     del suffix32_g0
     ds_out = (dy_tile @ h.mT).mul_(prefix32_g0[:, :, :, :, None])  # through M
     part_6 = (dy_tile @ v_tile.mT).mul_(pairs32_g0).tril_()

@@ -122,6 +122,15 @@ def _running(x: Tensor, suffix: bool, strict: bool) -> Tensor:
     return (weight @ x.flatten(4)).view(x.shape)
 
 
+def _add_product(
+    x: Tensor, left: Tensor, right: Tensor, own: float = 1.0, scale: float = 1.0
+) -> Tensor:
+    """Own * x + scale * (left @ right), written over x."""
+    left, right = (each.expand(*x.shape[:-2], -1, -1).flatten(0, -3) for each in (left, right))
+    x.view(-1, *x.shape[-2:]).baddbmm_(left, right, beta=own, alpha=scale)
+    return x
+
+
 def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
@@ -284,7 +293,7 @@ def _m_n_forward(
     del prefix1_g0
     part_2 = (s @ e.mT).mul_(pairs32_g0).tril_()
     del e, pairs32_g0
-    y = (s @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]).add_(part_2 @ s_input_tile)  # inside the chunk, and from the memory before it
+    y = _add_product((s @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]), part_2, s_input_tile)  # inside the chunk, and from the memory before it
     return (
         _tokens(y, H, q_raw.dtype),
         M_all[-1].clone(),
@@ -387,7 +396,7 @@ def _m_n_backward(
     del i_raw_tile, de
     At_all = (e @ s.mT).mul_(pairs32_g0.mT).triu_()  # scores of the pairs
     del pairs32_g0
-    d_input = (e @ L_all[1:]).mul_(suffix32_g0[:, :, :, :, None]).add_(At_all @ dy_tile)  # gradient of input
+    d_input = _add_product((e @ L_all[1:]).mul_(suffix32_g0[:, :, :, :, None]), At_all, dy_tile)  # gradient of input
     del dy_tile, suffix32_g0
     part_6 = s * ds_out
     del ds_out, s

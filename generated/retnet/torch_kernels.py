@@ -127,6 +127,15 @@ def _pairs(decay: Tensor, size: int) -> Tensor:
     return pairs
 
 
+def _add_product(
+    x: Tensor, left: Tensor, right: Tensor, own: float = 1.0, scale: float = 1.0
+) -> Tensor:
+    """Own * x + scale * (left @ right), written over x."""
+    left, right = (each.expand(*x.shape[:-2], -1, -1).flatten(0, -3) for each in (left, right))
+    x.view(-1, *x.shape[-2:]).baddbmm_(left, right, beta=own, alpha=scale)
+    return x
+
+
 def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
@@ -284,7 +293,7 @@ def _m_forward(
     del prefix1_g0_timed
     part_2 = (shrink_tile @ expand_tile.mT).mul_(pairs32_g0_timed).tril_()
     del expand_tile, pairs32_g0_timed
-    y = (shrink_tile @ M_all[:-1]).mul_(prefix32_g0_timed[:, :, :, :, None]).add_(part_2 @ v_tile)  # inside the chunk, and from the memory before it
+    y = _add_product((shrink_tile @ M_all[:-1]).mul_(prefix32_g0_timed[:, :, :, :, None]), part_2, v_tile)  # inside the chunk, and from the memory before it
     return (
         _tokens(y, H, shrink.dtype),
         M_all[-1].clone(),
@@ -362,18 +371,18 @@ def _m_backward(
     pairs32_g0_timed = _pairs(prefix1_g0_timed, 32)[:, :, :, 0]  # D(j, i] of the pairs of a block of 32
     del prefix1_g0_timed
     part_2 = (dy_tile @ v_tile.mT).mul_(pairs32_g0_timed).tril_()
-    d_shrink = (dy_tile @ h.mT).mul_(prefix32_g0_timed[:, :, :, :, None]).add_(part_2 @ expand_tile)  # gradient of shrink
+    d_shrink = _add_product((dy_tile @ h.mT).mul_(prefix32_g0_timed[:, :, :, :, None]), part_2, expand_tile)  # gradient of shrink
     del h, part_2
     part_3 = prefix32_g0_timed[:, :, :, :, None] * dy_tile
     del prefix32_g0_timed
     L_all = _carry_products(0.0 if d_final_state is None else d_final_state.to(dtype), advance, shrink_tile.mT, part_3, 1.0, True)  # adjoint after it
     del advance, part_3
     part_4 = (v_tile @ dy_tile.mT).mul_(pairs32_g0_timed.mT).triu_()
-    d_expand = (v_tile @ L_all[1:].mT).mul_(suffix32_g0_timed[:, :, :, :, None]).add_(part_4 @ shrink_tile)  # gradient of expand
+    d_expand = _add_product((v_tile @ L_all[1:].mT).mul_(suffix32_g0_timed[:, :, :, :, None]), part_4, shrink_tile)  # gradient of expand
     del v_tile, part_4
     part_5 = (expand_tile @ shrink_tile.mT).mul_(pairs32_g0_timed.mT).triu_()
     del shrink_tile, pairs32_g0_timed
-    d_v = (expand_tile @ L_all[1:]).mul_(suffix32_g0_timed[:, :, :, :, None]).add_(part_5 @ dy_tile)  # gradient of v
+    d_v = _add_product((expand_tile @ L_all[1:]).mul_(suffix32_g0_timed[:, :, :, :, None]), part_5, dy_tile)  # gradient of v
     return (
         _tokens(d_shrink, shrink.shape[2], shrink.dtype),
         _tokens(d_expand, expand.shape[2], expand.dtype),

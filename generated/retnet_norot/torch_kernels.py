@@ -127,6 +127,15 @@ def _pairs(decay: Tensor, size: int) -> Tensor:
     return pairs
 
 
+def _add_product(
+    x: Tensor, left: Tensor, right: Tensor, own: float = 1.0, scale: float = 1.0
+) -> Tensor:
+    """Own * x + scale * (left @ right), written over x."""
+    left, right = (each.expand(*x.shape[:-2], -1, -1).flatten(0, -3) for each in (left, right))
+    x.view(-1, *x.shape[-2:]).baddbmm_(left, right, beta=own, alpha=scale)
+    return x
+
+
 def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
@@ -285,7 +294,7 @@ def _m_forward(
     del prefix1_g0_timed
     part_2 = (q_tile @ k_tile.mT).mul_(pairs32_g0_timed).tril_()
     del k_tile, pairs32_g0_timed
-    y = (q_tile @ M_all[:-1]).mul_(prefix32_g0_timed[:, :, :, :, None]).add_(part_2 @ v_tile).mul_(scale)  # inside the chunk, and from the memory before it
+    y = _add_product((q_tile @ M_all[:-1]).mul_(prefix32_g0_timed[:, :, :, :, None]), part_2, v_tile, scale, scale)  # inside the chunk, and from the memory before it
     return (
         _tokens(y, H, k.dtype),
         M_all[-1].clone(),
@@ -368,15 +377,15 @@ def _m_backward(
     pairs32_g0_timed = _pairs(prefix1_g0_timed, 32)[:, :, :, 0]  # D(j, i] of the pairs of a block of 32
     del prefix1_g0_timed
     part_3 = (v_tile @ dy_tile.mT).mul_(pairs32_g0_timed.mT * scale).triu_()
-    d_k = (v_tile @ L_all[1:].mT).mul_(suffix32_g0_timed[:, :, :, :, None]).add_(part_3 @ q_tile)  # gradient of k
+    d_k = _add_product((v_tile @ L_all[1:].mT).mul_(suffix32_g0_timed[:, :, :, :, None]), part_3, q_tile)  # gradient of k
     del part_3
     part_4 = (k_tile @ q_tile.mT).mul_(pairs32_g0_timed.mT * scale).triu_()
     del q_tile
-    d_v = (k_tile @ L_all[1:]).mul_(suffix32_g0_timed[:, :, :, :, None]).add_(part_4 @ dy_tile)  # gradient of v
+    d_v = _add_product((k_tile @ L_all[1:]).mul_(suffix32_g0_timed[:, :, :, :, None]), part_4, dy_tile)  # gradient of v
     del suffix32_g0_timed, part_4
     part_5 = (dy_tile @ v_tile.mT).mul_(pairs32_g0_timed * scale).tril_()
     del v_tile, pairs32_g0_timed
-    d_q = (dy_tile @ h.mT).mul_(prefix32_g0_timed[:, :, :, :, None]).mul_(scale).add_(part_5 @ k_tile)  # gradient of q
+    d_q = _add_product((dy_tile @ h.mT).mul_(prefix32_g0_timed[:, :, :, :, None]).mul_(scale), part_5, k_tile)  # gradient of q
     return (
         _tokens(d_k, k.shape[2], k.dtype),
         _tokens(d_v, v.shape[2], v.dtype),

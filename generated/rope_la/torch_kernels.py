@@ -52,6 +52,15 @@ def _joined(parts: Sequence[Tensor], T: int) -> Tensor:
     return found.flatten(1, 2)[:, :T].contiguous()
 
 
+def _add_product(
+    x: Tensor, left: Tensor, right: Tensor, own: float = 1.0, scale: float = 1.0
+) -> Tensor:
+    """Own * x + scale * (left @ right), written over x."""
+    left, right = (each.expand(*x.shape[:-2], -1, -1).flatten(0, -3) for each in (left, right))
+    x.view(-1, *x.shape[-2:]).baddbmm_(left, right, beta=own, alpha=scale)
+    return x
+
+
 def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
@@ -179,7 +188,7 @@ def _m_forward(
     M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), None, e_tile.mT, v_tile, 1.0, False)  # m before the chunk
     part = (s_tile @ e_tile.mT).tril_()
     del e_tile
-    y = (s_tile @ M_all[:-1]).add_(part @ v_tile)  # inside the chunk, and from the memory before it
+    y = _add_product(s_tile @ M_all[:-1], part, v_tile)  # inside the chunk, and from the memory before it
     return (
         _tokens(y, H, e.dtype),
         M_all[-1].clone(),
@@ -224,13 +233,13 @@ def _m_backward(
     del M_all
     L_all = _carry_products(0.0 if d_final_state is None else d_final_state.to(dtype), None, s_tile.mT, dy_tile, 1.0, True)  # adjoint after it
     part = (v_tile @ dy_tile.mT).triu_()
-    d_e = (v_tile @ L_all[1:].mT).add_(part @ s_tile)  # gradient of e
+    d_e = _add_product(v_tile @ L_all[1:].mT, part, s_tile)  # gradient of e
     del v_tile
     part_2 = (e_tile @ s_tile.mT).triu_()
     del s_tile
-    d_v = (e_tile @ L_all[1:]).add_(part_2 @ dy_tile)  # gradient of v
+    d_v = _add_product(e_tile @ L_all[1:], part_2, dy_tile)  # gradient of v
     del part_2
-    d_s = (dy_tile @ h.mT).add_(part.mT @ e_tile)  # gradient of s
+    d_s = _add_product(dy_tile @ h.mT, part.mT, e_tile)  # gradient of s
     return (
         _tokens(d_e, e.shape[2], e.dtype),
         _tokens(d_v, v.shape[2], v.dtype),

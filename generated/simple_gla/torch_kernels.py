@@ -122,6 +122,15 @@ def _running(x: Tensor, suffix: bool, strict: bool) -> Tensor:
     return (weight @ x.flatten(4)).view(x.shape)
 
 
+def _add_product(
+    x: Tensor, left: Tensor, right: Tensor, own: float = 1.0, scale: float = 1.0
+) -> Tensor:
+    """Own * x + scale * (left @ right), written over x."""
+    left, right = (each.expand(*x.shape[:-2], -1, -1).flatten(0, -3) for each in (left, right))
+    x.view(-1, *x.shape[-2:]).baddbmm_(left, right, beta=own, alpha=scale)
+    return x
+
+
 def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
@@ -278,7 +287,7 @@ def _m_forward(
     del prefix1_g0
     part_2 = (q_tile @ k_tile.mT).mul_(pairs32_g0).tril_()
     del k_tile, pairs32_g0
-    y = (q_tile @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]).add_(part_2 @ v_tile).mul_(scale)  # inside the chunk, and from the memory before it
+    y = _add_product((q_tile @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]), part_2, v_tile, scale, scale)  # inside the chunk, and from the memory before it
     return (
         _tokens(y, H, k.dtype),
         M_all[-1].clone(),
@@ -364,7 +373,7 @@ def _m_backward(
     d_k = (part_3 @ q_tile).add_(de_out)  # gradient of k
     del part_3
     At_all = (k_tile @ q_tile.mT).mul_(pairs32_g0.mT * scale).triu_()  # scores of the pairs
-    d_v = (k_tile @ L_all[1:]).mul_(suffix32_g0[:, :, :, :, None]).add_(At_all @ dy_tile)  # gradient of v
+    d_v = _add_product((k_tile @ L_all[1:]).mul_(suffix32_g0[:, :, :, :, None]), At_all, dy_tile)  # gradient of v
     del suffix32_g0
     ds_out = (dy_tile @ h.mT).mul_(prefix32_g0[:, :, :, :, None]).mul_(scale)  # through M
     part_4 = (dy_tile @ v_tile.mT).mul_(pairs32_g0 * scale).tril_()
@@ -512,7 +521,7 @@ def _m_layer_forward(
     del prefix1_g0
     part_2 = (q_tile @ k_tile.mT).mul_(pairs32_g0).tril_()
     del k_tile, pairs32_g0
-    y = (q_tile @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]).add_(part_2 @ v_tile).mul_(scale)  # inside the chunk, and from the memory before it
+    y = _add_product((q_tile @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]), part_2, v_tile, scale, scale)  # inside the chunk, and from the memory before it
     return (
         _tokens(y, H, k.dtype),
         M_all[-1].clone(),
@@ -597,7 +606,7 @@ def _m_layer_backward(
     d_k = (part_3 @ q_tile).add_(de_out)  # gradient of k
     del part_3
     At_all = (k_tile @ q_tile.mT).mul_(pairs32_g0.mT * scale).triu_()  # scores of the pairs
-    d_v = (k_tile @ L_all[1:]).mul_(suffix32_g0[:, :, :, :, None]).add_(At_all @ dy_tile)  # gradient of v
+    d_v = _add_product((k_tile @ L_all[1:]).mul_(suffix32_g0[:, :, :, :, None]), At_all, dy_tile)  # gradient of v
     del suffix32_g0
     ds_out = (dy_tile @ h.mT).mul_(prefix32_g0[:, :, :, :, None]).mul_(scale)  # through M
     part_4 = (dy_tile @ v_tile.mT).mul_(pairs32_g0 * scale).tril_()

@@ -127,6 +127,15 @@ def _pairs(decay: Tensor, size: int) -> Tensor:
     return pairs
 
 
+def _add_product(
+    x: Tensor, left: Tensor, right: Tensor, own: float = 1.0, scale: float = 1.0
+) -> Tensor:
+    """Own * x + scale * (left @ right), written over x."""
+    left, right = (each.expand(*x.shape[:-2], -1, -1).flatten(0, -3) for each in (left, right))
+    x.view(-1, *x.shape[-2:]).baddbmm_(left, right, beta=own, alpha=scale)
+    return x
+
+
 def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
@@ -288,7 +297,7 @@ def _m_forward(
     del prefix1_g0_timed
     part_2 = (s @ e.mT).mul_(pairs32_g0_timed).tril_()
     del e, pairs32_g0_timed
-    y = (s @ M_all[:-1]).mul_(prefix32_g0_timed[:, :, :, :, None]).add_(part_2 @ v_tile)  # inside the chunk, and from the memory before it
+    y = _add_product((s @ M_all[:-1]).mul_(prefix32_g0_timed[:, :, :, :, None]), part_2, v_tile)  # inside the chunk, and from the memory before it
     return (
         _tokens(y, H, k_raw.dtype),
         M_all[-1].clone(),
@@ -373,17 +382,17 @@ def _m_backward(
     part_3 = (v_tile @ dy_tile.mT).mul_(pairs32_g0_timed.mT).triu_()
     x = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
     del k_raw_tile
-    d_k_raw = x * (v_tile @ L_all[1:].mT).mul_(suffix32_g0_timed[:, :, :, :, None]).add_(part_3 @ s)  # gradient of k_raw
+    d_k_raw = x * _add_product((v_tile @ L_all[1:].mT).mul_(suffix32_g0_timed[:, :, :, :, None]), part_3, s)  # gradient of k_raw
     del part_3, x
     part_4 = (e @ s.mT).mul_(pairs32_g0_timed.mT).triu_()
     del s
-    d_v = (e @ L_all[1:]).mul_(suffix32_g0_timed[:, :, :, :, None]).add_(part_4 @ dy_tile)  # gradient of v
+    d_v = _add_product((e @ L_all[1:]).mul_(suffix32_g0_timed[:, :, :, :, None]), part_4, dy_tile)  # gradient of v
     del suffix32_g0_timed, part_4
     part_5 = (dy_tile @ v_tile.mT).mul_(pairs32_g0_timed).tril_()
     del v_tile, pairs32_g0_timed
     x_2 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
     del q_raw_tile
-    d_q_raw = x_2 * (dy_tile @ h.mT).mul_(prefix32_g0_timed[:, :, :, :, None]).add_(part_5 @ e)  # gradient of q_raw
+    d_q_raw = x_2 * _add_product((dy_tile @ h.mT).mul_(prefix32_g0_timed[:, :, :, :, None]), part_5, e)  # gradient of q_raw
     return (
         _tokens(d_k_raw, k_raw.shape[2], k_raw.dtype),
         _tokens(d_v, v.shape[2], v.dtype),

@@ -81,7 +81,7 @@ class World:
                     time_of(each, env) if isinstance(each, dict) else env[each]
                     for each in arguments
                 )
-                return self.named(name, where, {key: env[key] for key in ("B", "E")})
+                return self.named(name, where, {key: env[key] for key in ("B", "D", "E")})
             case ("add", *parts):
                 return sum(self.value(each, env) for each in parts)
             case ("mul", *parts):
@@ -115,11 +115,11 @@ FUNCTIONS = {
 
 
 def moments(goal: Equation, chunk: int, chooser: random.Random) -> dict[str, int]:
-    """A chunk, perhaps cut short, and a token of it with the points of its aligned blocks."""
+    """A chunk, perhaps cut short, a middle, and a token with the points of its aligned blocks."""
     low = chooser.randint(0, 3)
     high = low + chooser.randint(1, chunk)
     t = chooser.randint(low + 1, high)
-    env = {"B": low, "E": high}
+    env = {"B": low, "D": chooser.randint(low, high), "E": high}
     for name, sort in goal.parameters:
         if name == "t":
             env[name] = t

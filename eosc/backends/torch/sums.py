@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from eosc.algebra.scalar import Arg, Fn, S
 from eosc.backends.torch.domains import addends
-from eosc.backends.torch.texts import Text
+from eosc.backends.torch.texts import Text, Writer
 from eosc.ir.nodes import Dims, Map, Value
 
 
@@ -23,14 +23,16 @@ def flattened(value: Value, sign: int = 1) -> list[tuple[int, Value]]:
     return [(sign, value)]
 
 
-def combined(fn: S, texts: Mapping[str, Text], layout: Dims) -> Text | None:
+def combined(fn: S, texts: Mapping[str, Text], layout: Dims, writer: Writer) -> Text | None:
     """Products into memory that nobody else has, and sums of products, in one pass."""
     parts = addends(fn)
     if parts is not None and len(parts) > 1:
-        return _summed(parts, texts, layout)
+        return _summed(parts, texts, layout, writer)
     match fn:
         case Fn("mul", (Arg(a), Arg(b))):
             for one, other in ((texts[a], texts[b]), (texts[b], texts[a])):
+                if one.added is not None and other.layout is None and one.layout == layout:
+                    return _add_product(writer, one.added, other.text, other.text, layout)
                 if one.fresh and one.layout == layout:
                     text = f"{one.operand}.mul_({other.text})"
                     turned = ""
@@ -43,7 +45,19 @@ def combined(fn: S, texts: Mapping[str, Text], layout: Dims) -> Text | None:
     return None
 
 
-def _summed(parts: list[tuple[int, str]], texts: Mapping[str, Text], layout: Dims) -> Text | None:
+def _add_product(
+    writer: Writer, added: tuple[str, str, str], own: str, scale: str, layout: Dims
+) -> Text:
+    """Memory, scaled, plus a matrix product, scaled, in one pass."""
+    numbers = () if own == scale == "1.0" else (own, scale)
+    text = writer.call("_add_product", *added, *numbers)
+    kept = None if numbers else added
+    return Text(text, layout, owned=True, fresh=True, added=kept)
+
+
+def _summed(
+    parts: list[tuple[int, str]], texts: Mapping[str, Text], layout: Dims, writer: Writer
+) -> Text | None:
     """A sum that starts in memory nobody else has, or in one pass with a product."""
     given = [(sign, texts[name]) for sign, name in parts]
     if any(text.layout is None for _, text in given):
@@ -69,6 +83,11 @@ def _summed(parts: list[tuple[int, str]], texts: Mapping[str, Text], layout: Dim
     else:
         text = start.operand
     given.remove((1, start))
+    if start.fresh and len(given) == 1 and given[0][1].matmul is not None:
+        sign, (left, right, scale) = given[0][0], given[0][1].matmul
+        if sign > 0 and given[0][1].layout == layout:
+            start_text = start.text if text == start.operand else text
+            return _add_product(writer, (start_text, left, right), "1.0", scale, layout)
     for sign, each in given:
         if each.product is not None:
             less = "" if sign > 0 else ", value=-1"

@@ -24,7 +24,8 @@ class Text:
     own, of full size. fresh: whether that memory is nobody else's yet, so that it may be
     overwritten. product: the two factors, where it is a product. turned: the text of the
     transposed tile, where that may be in a variable already. matmul: the two sides of a matrix
-    product and the number that it is scaled by, where it is one.
+    product and the number that it is scaled by, where it is one. added: of memory to which such a
+    product is added, its text and those sides.
     """
 
     text: str
@@ -35,6 +36,7 @@ class Text:
     product: tuple[str, str] | None = None
     turned: str = ""
     matmul: tuple[str, str, str] | None = None
+    added: tuple[str, str, str] | None = None
 
     @property
     def operand(self) -> str:

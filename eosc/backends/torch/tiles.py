@@ -216,7 +216,7 @@ class Tiles:
             return replace(texts[value.fn.name], layout=layout)
         if not texts:
             return Text(spell(value.fn, "torch").result, None)
-        short = combined(value.fn, texts, layout)
+        short = combined(value.fn, texts, layout, self.writer)
         if short is not None:
             return short
         holes = {name: f"eosc_hole_{n}_" for n, name in enumerate(texts)}
