@@ -89,8 +89,8 @@ mixer careful_delta:
     expand      k[t]: K
     input       v[t]: V
     arg         d_raw[t], w[t]
-    oscillation a[t] in (0, 1] = exp(-d_raw[t] ** 2)
     oscillation beta[t] in (0, 1)
+    oscillation a[t] in (0, 1] = exp(-d_raw[t] ** 2)
     memory      m: K, V
 
     p[t] = a[t] * m[t-1]
