@@ -29,6 +29,7 @@ from eosc.ir.nodes import (
     Mask,
     Per,
     Point,
+    Recur,
     Relation,
     Rename,
     Round,
@@ -240,6 +241,8 @@ class _Walk:
             case Running(arg=arg, suffix=suffix, strict=strict):
                 tile = self.only_valid(self.laid(arg, value.dims), value.dims)
                 return self.running(tile, value.dims, suffix, strict)
+            case Recur():
+                return self.recur(value)
         raise TypeError(f"no meaning for {type(value).__name__}")
 
     def load(self, value: Load) -> Tensor:
@@ -262,6 +265,17 @@ class _Walk:
         tile = held[:, self.c * C : self.c * C + self.valid].transpose(1, 2)
         padding = run.zeros(run.B, run.H, C - self.valid, *tile.shape[3:])
         return torch.cat([tile, padding], 2)
+
+    def recur(self, value: Recur) -> Tensor:
+        dims = tuple(name for name in value.dims if name not in TIME)
+        decay, write = (self.laid(each, ("i", *dims)) for each in (value.decay, value.write))
+        state = self.laid(value.start, dims)
+        states = [state] * self.kernel.chunk
+        order = range(self.valid)
+        for i in order if value.direction == 1 else reversed(order):
+            before, state = state, decay[:, :, i] * state + write[:, :, i]
+            states[i] = before if value.read == "before" else state
+        return state if value.read == "end" else torch.stack(states, 2)
 
     def dot(self, left: Value, right: Value, over: str, dims: Dims) -> Tensor:
         letters = {name: chr(ord("c") + n) for n, name in enumerate(sorted({*dims, over}))}

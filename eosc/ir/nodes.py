@@ -230,6 +230,22 @@ class Running(Value):
 
 
 @dataclass(frozen=True, slots=True)
+class Recur(Value):
+    """States of `m = decay * m + write`, walked over the tokens of the chunk from `start`.
+
+    direction: 1 walks forward in time, -1 in reverse. read: the state before or after each token
+        (in the order of the walk, with "i" among the dims), or at the end of the walk (without).
+    A token outside T leaves the state as it is, whatever the decay and the write are there.
+    """
+
+    decay: Value
+    write: Value
+    start: Value
+    direction: Literal[1, -1]
+    read: Literal["before", "after", "end"]
+
+
+@dataclass(frozen=True, slots=True)
 class Let:
     """Name a value. `note` says what it is; `lines` are the lines of the spec it comes from."""
 
@@ -351,6 +367,8 @@ def operands(value: Value) -> tuple[Value, ...]:
             return (left, right)
         case Decay(log=log):
             return (log,)
+        case Recur(decay=decay, write=write, start=start):
+            return (decay, write, start)
         case (
             Sum(arg=arg)
             | LogDecay(arg=arg)

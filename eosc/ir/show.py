@@ -16,6 +16,7 @@ from eosc.ir.nodes import (
     LogDecay,
     Map,
     Mask,
+    Recur,
     Rename,
     Round,
     Running,
@@ -63,6 +64,10 @@ def show_value(value: Value) -> str:
         case Running(arg=arg, suffix=suffix, strict=strict):
             order = (">" if suffix else "<") + ("" if strict else "=")
             return f"sum_(. {order} i)({show_value(arg)})"
+        case Recur(decay=decay, write=write, start=start, direction=direction, read=read):
+            step = f"{show_value(decay)} * . + {show_value(write)}"
+            way = "forward" if direction == 1 else "reverse"
+            return f"recur({step}, {way} from {show_value(start)}).{read}"
     raise TypeError(f"no notation for {type(value).__name__}")
 
 

@@ -6,6 +6,9 @@ in reverse mode, and fused into the stores of the backward kernel.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Protocol
+
 from eosc.algebra.derivative import grad
 from eosc.algebra.scalar import Arg, S, args_of
 from eosc.ir.build import mapped, merge, summed, total
@@ -24,7 +27,24 @@ from eosc.ir.nodes import (
     Update,
     Value,
 )
-from eosc.lowering.scan import Scan
+
+
+class Prologued(Protocol):
+    """A scan, as far as its gradients go."""
+
+    @property
+    def operands(self) -> tuple[Array, ...]:
+        """The arrays that the prologues load."""
+        ...
+
+    @property
+    def trainable(self) -> tuple[str, ...]:
+        """Names of those that get a gradient."""
+        ...
+
+    def prologues(self) -> Iterator[tuple[str, Value]]:
+        """The named prologues."""
+        ...
 
 
 def pull_back(value: Value, cotangent: Value, into: dict[str, list[Value]]) -> None:
@@ -38,7 +58,7 @@ def pull_back(value: Value, cotangent: Value, into: dict[str, list[Value]]) -> N
                     continue
                 slope = grad(fn, name)
                 # The cotangent takes a name that no argument has.
-                local = mapped_named(slope * Arg("cotangent"), (*args, ("cotangent", cotangent)))
+                local = mapped_named(slope * Arg("cotangent"), (("cotangent", cotangent), *args))
                 pull_back(arg, _reduced(local, arg), into)
         case Sum(arg=arg):
             pull_back(arg, cotangent, into)
@@ -54,7 +74,7 @@ def mapped_named(fn: S, args: tuple[tuple[str, Value], ...]) -> Map:
 
 
 def gradients(
-    scan: Scan, cotangents: dict[str, Value], parallel: bool = False
+    scan: Prologued, cotangents: dict[str, Value], parallel: bool = False
 ) -> tuple[tuple[Statement, ...], tuple[Carried, ...], tuple[Array, ...]]:
     """The statements that store the gradients of the trainable operands, and what they need.
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from eosc.ir.nodes import Algorithm
 from eosc.lowering import adjoint, chunk, token
+from eosc.lowering.elementwise import adjoint as element_adjoint
+from eosc.lowering.elementwise import chunk as element_chunk
+from eosc.lowering.elementwise import token as element_token
+from eosc.lowering.elementwise.scan import ElementScan
 from eosc.lowering.scan import Scan
+
+AnyScan: TypeAlias = Scan | ElementScan
+"""A scan of any family."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +26,31 @@ class Family:
         to scratch, so that the chunks run side by side.
     token, token_backward: the recurrence and its adjoint as written; with one token, the decode
         step.
+    step: what the table calls the kernel of the decode step.
+    walk, safe: how a chunk is computed and why any gate is safe, in words, where no form has to
+        be chosen and certified.
     """
 
     forward: Callable[..., Algorithm]
     backward: Callable[..., Algorithm]
     token: Callable[[Any], Algorithm]
     token_backward: Callable[[Any], Algorithm]
+    step: str = "step"
+    walk: str = ""
+    safe: str = ""
 
 
 FAMILIES: dict[type, Family] = {
     Scan: Family(chunk.forward, adjoint.backward, token.forward, token.backward),
+    ElementScan: Family(
+        element_chunk.forward,
+        element_adjoint.backward,
+        element_token.forward,
+        element_token.backward,
+        step="element_step",
+        walk="one pass over chunks, a scan over the tokens of each",
+        safe="each decay multiplies the state as it is: any gate, resets included",
+    ),
 }
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from eosc.ir.nodes import Array, Load, Value, walk
+from eosc.ir.nodes import Array, Dims, Load, Value, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,16 @@ class Scan:
     def vector(self) -> bool:
         """Whether the decay varies over K or V, so that it does not commute with the products."""
         return self.log_key is not None or self.log_value is not None
+
+    @property
+    def axes(self) -> Dims:
+        """The axes of the memory."""
+        return (self.key, self.value)
+
+    @property
+    def reads(self) -> Dims:
+        """The axes of the output."""
+        return (self.value,)
 
     def prologues(self) -> Iterator[tuple[str, Value]]:
         """The named prologues in the order in which a kernel makes them."""

@@ -124,16 +124,16 @@ def backward(scan: Scan) -> Algorithm:
     )
 
 
-def _timeless(value: Value) -> Value:
+def timeless(value: Value) -> Value:
     """The prologue of one token: the same expression without the time dimension."""
     dims = tuple(name for name in value.dims if name != "i")
     match value:
         case Load(array=array):
             return Load(array, dims=dims)
         case Map(fn=fn, args=args):
-            return Map(fn, tuple((name, _timeless(arg)) for name, arg in args), dims=dims)
+            return Map(fn, tuple((name, timeless(arg)) for name, arg in args), dims=dims)
         case Sum(arg=arg, over=over):
-            return Sum(_timeless(arg), over, dims=dims)
+            return Sum(timeless(arg), over, dims=dims)
     return value
 
 
@@ -141,13 +141,13 @@ def _without_time(scan: Scan) -> Scan:
     """The scan with prologues of one token."""
 
     def optional(part: Value | None) -> Value | None:
-        return None if part is None else _timeless(part)
+        return None if part is None else timeless(part)
 
     return replace(
         scan,
-        shrink=_timeless(scan.shrink),
-        expand=_timeless(scan.expand),
-        input=_timeless(scan.input),
+        shrink=timeless(scan.shrink),
+        expand=timeless(scan.expand),
+        input=timeless(scan.input),
         log_scalar=optional(scan.log_scalar),
         log_key=optional(scan.log_key),
         log_value=optional(scan.log_value),

@@ -14,9 +14,8 @@ from typing import TypeAlias
 
 from eosc.algebra.exponent import Certificate
 from eosc.ir.nodes import Algorithm
-from eosc.lowering.family import family
+from eosc.lowering.family import AnyScan, family
 from eosc.lowering.parts import Form
-from eosc.lowering.scan import Scan
 from eosc.recurrence.convolution import Convolution
 from eosc.recurrence.model import Phase, System, Turn
 from eosc.semantics.model import Mixer
@@ -74,7 +73,7 @@ class ScanStep:
         where no decay varies over K or V, so that any chunk is).
     """
 
-    scan: Scan
+    scan: AnyScan
     arguments: tuple[tuple[str, str], ...]
     result: str
     forms: tuple[Form, ...] = ()
@@ -98,7 +97,9 @@ class ScanStep:
         for each in self.certificates:
             if each.chunk == chunk:
                 return str(each)
-        if self.scan.log_scalar is not None:
+        if family(self.scan).safe:
+            return family(self.scan).safe
+        if any(True for _ in self.scan.logs()):
             return "the decay of each pair is formed directly: any gate, resets included"
         return "no decay: nothing to bound"
 
@@ -247,6 +248,8 @@ def _launches(*algorithms: Algorithm) -> str:
 
 def _form(step: ScanStep, form: Form) -> str:
     """The algorithm of a form in a few words."""
+    if family(step.scan).walk:
+        return family(step.scan).walk
     if not step.scan.vector:
         how = "all pairs of a chunk at once"
     elif form.base == 1:

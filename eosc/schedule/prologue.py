@@ -55,7 +55,7 @@ class Prologue:
     """
 
     def __init__(
-        self, mixer: Mixer, axes: tuple[str, str], numbers: tuple[str, ...] = (SCALE,)
+        self, mixer: Mixer, axes: tuple[str, ...], numbers: tuple[str, ...] = (SCALE,)
     ) -> None:
         """Start with no array."""
         self.mixer, self.axes, self.numbers = mixer, axes, numbers

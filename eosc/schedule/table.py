@@ -6,9 +6,11 @@ particular to the general. `eosc tune` refreshes them; nothing is tuned at run t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from eosc.lowering.scan import Scan
+from eosc.lowering.elementwise.scan import ElementScan
+from eosc.lowering.family import AnyScan
 
 KERNELS = (
     "forward",
@@ -24,15 +26,25 @@ KERNELS = (
 )
 
 
+ELEMENT_KERNELS = (
+    "element_forward",
+    "element_ends",
+    "element_states",
+    "element_ends_adjoint",
+    "element_backward",
+    "element_step",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One configuration.
 
     kernel: as in the IR. arch: like sm90; "" is any. structure: pairwise (the decay of each pair
-    is formed directly) or levels. width: bytes an element of the operands; 0 is any. key, value:
-    the largest K and V. chunk: tokens a chunk (one for an algorithm: its main kernel's row
-    decides). block: of the blocked axis. warps, stages: of the launch. precision: of fp32
-    products.
+    is formed directly), levels, line or field (scans over memories of one axis, of two). width:
+    bytes an element of the operands; 0 is any. key, value: the largest K and V. chunk: tokens a
+    chunk (one for an algorithm: its main kernel's row decides). block: of the blocked axis. warps,
+    stages: of the launch. precision: of fp32 products.
     """
 
     kernel: str
@@ -54,12 +66,14 @@ class Row:
         return (*place, self.chunk, self.block, self.warps, self.stages, self.precision)
 
 
-def structure_of(scan: Scan) -> str:
+def structure_of(scan: AnyScan) -> str:
     """The class of a scan that decides its shape of kernel."""
+    if isinstance(scan, ElementScan):
+        return "line" if len(scan.axes) == 1 else "field"
     return "levels" if scan.vector else "pairwise"
 
 
-def rows_of(scan: Scan) -> tuple[Row, ...]:
+def rows_of(scan: AnyScan) -> tuple[Row, ...]:
     """The rows of a scan's structure, in order."""
     structure = structure_of(scan)
     return tuple(each for each in TABLE if each.structure == structure)
@@ -112,4 +126,20 @@ def _rows(structure: str) -> tuple[Row, ...]:
     return tuple(found)
 
 
-TABLE: tuple[Row, ...] = (*_rows("pairwise"), *_rows("levels"))
+def _element_rows(structure: str, shapes: tuple[tuple[int, int, int, int], ...]) -> Iterator[Row]:
+    """Scans over the tokens of a chunk: tiles of chunk x K x block in registers, no products.
+
+    shapes: the largest K (1 where the memory has one axis), chunk, block of V and warps.
+    """
+    for key, chunk, block, warps in shapes:
+        for kernel in ELEMENT_KERNELS:
+            tokens = 1 if kernel == "element_step" else chunk
+            yield Row(kernel, "", structure, 0, key, 1 << 20, tokens, block, warps, 1)
+
+
+TABLE: tuple[Row, ...] = (
+    *_rows("pairwise"),
+    *_rows("levels"),
+    *_element_rows("line", ((1, 32, 64, 4),)),
+    *_element_rows("field", ((16, 8, 32, 4), (64, 4, 16, 4), (256, 4, 16, 8))),
+)

@@ -34,6 +34,7 @@ from eosc.ir.nodes import (
     Map,
     Mask,
     Per,
+    Recur,
     Rename,
     Round,
     Running,
@@ -357,6 +358,9 @@ class _Body:
             return self.walked[state]
         self.walked[state] = None
         carried = self.carried[state]
+        update = self.updates[state].value
+        if isinstance(update, Recur) and update.read == "end":
+            return self._recurred(carried, update)
         decay, write = self._affine(self.updates[state].value, state)
         dims = carried.dims
         start = self.printer.state_start(carried)
@@ -383,6 +387,21 @@ class _Body:
         self.writer.line(f"{stacked} = {walked}", carried.invariant)
         self.walked[state] = stacked
         self.finals[state] = f"{stacked}[{0 if reverse else -1}]"
+        return stacked
+
+    def _recurred(self, carried: Carried, update: Recur) -> str:
+        """The walk of a state that is carried through the tokens of each chunk."""
+        if update.start != State(carried.name, dims=carried.dims):
+            raise NotPrintableError(f"a walk of {carried.name} from elsewhere")
+        reverse = update.direction == -1
+        start = self.printer.state_start(carried)
+        given = (*self.tiles.recurrence(update), "T", str(reverse))
+        stacked = self.names.fresh(f"{carried.name}_all")
+        self.writer.line(
+            f"{stacked} = {self.writer.call('_carry_tokens', start, *given)}", carried.invariant
+        )
+        self.walked[carried.name] = stacked
+        self.finals[carried.name] = f"{stacked}[{0 if reverse else -1}]"
         return stacked
 
     def _in_full(self, text: Text, dims: Dims, wish: str) -> str:
@@ -485,6 +504,8 @@ def _rebuilt(value: Value, change: Callable[[Value], Value]) -> Value:
             return replace(value, left=change(left), right=change(right))
         case Decay(log=log):
             return replace(value, log=change(log))
+        case Recur(decay=decay, write=write, start=start):
+            return replace(value, decay=change(decay), write=change(write), start=change(start))
         case (
             Sum(arg=arg)
             | LogDecay(arg=arg)

@@ -9,9 +9,8 @@ from pathlib import Path
 from eosc.backends.text import Library, docstring, render
 from eosc.backends.torch.kernels import Function, print_algorithm
 from eosc.ir.nodes import Algorithm, Array, Per
-from eosc.lowering.family import family
+from eosc.lowering.family import AnyScan, family
 from eosc.lowering.parts import Form
-from eosc.lowering.scan import Scan
 
 TOKENS_PER_CHUNK = 32  # long chunks spare states, short ones pairs: the best on a CPU at K = V = 64
 
@@ -21,7 +20,7 @@ def _runtime() -> Library:
     return Library(Path(__file__).with_name("runtime.py"))
 
 
-def algorithms(scan: Scan, form: Form) -> dict[str, Algorithm]:
+def algorithms(scan: AnyScan, form: Form) -> dict[str, Algorithm]:
     """The algorithms of a scan that are printed in torch, by use."""
     how = family(scan)
     return {
@@ -31,7 +30,7 @@ def algorithms(scan: Scan, form: Form) -> dict[str, Algorithm]:
     }
 
 
-def scan_functions(scan: Scan, form: Form, name: str) -> tuple[Function, ...]:
+def scan_functions(scan: AnyScan, form: Form, name: str) -> tuple[Function, ...]:
     """`<name>_forward`, `<name>_backward` and `<name>_step` of a scan, in one form."""
     printed = algorithms(scan, form)
     forward = print_algorithm(printed["forward"], f"{name}_forward")
@@ -40,7 +39,7 @@ def scan_functions(scan: Scan, form: Form, name: str) -> tuple[Function, ...]:
     return (*forward, *backward, whole, _step(scan, whole, name))
 
 
-def _step(scan: Scan, whole: Function, name: str) -> Function:
+def _step(scan: AnyScan, whole: Function, name: str) -> Function:
     """One token of the recurrence, on a state that is updated in place."""
     named = [each.split(":")[0] for each in whole.parameters if each.startswith("initial") is False]
     per = {text: each for text, each in zip(named, _by_kind(scan), strict=True)}
@@ -60,13 +59,13 @@ def _step(scan: Scan, whole: Function, name: str) -> Function:
         f"{name}_step",
         (*parameters, "state: Tensor", "state_indices: Tensor | None"),
         "Tensor",
-        "One token: y [N, H, V]; the state [N, H, K, V] is updated in place.",
+        "One token: y [N, H, ...]; the state [N, H, ...] is updated in place.",
         lines,
         (),
     )
 
 
-def _by_kind(scan: Scan) -> list[Array]:
+def _by_kind(scan: AnyScan) -> list[Array]:
     """The operands as the printed functions take them: tokens first, then what is shared."""
     return sorted(scan.operands, key=lambda each: each.per is not Per.TOKEN)
 

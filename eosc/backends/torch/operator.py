@@ -12,7 +12,7 @@ from eosc.backends.text import Library, docstring, render
 from eosc.backends.torch.kernels import Function
 from eosc.backends.torch.programs import Operand, Sequence, print_program
 from eosc.ir.nodes import Per
-from eosc.lowering.scan import Scan
+from eosc.lowering.family import AnyScan
 from eosc.recurrence.operands import State
 from eosc.schedule.program import Compute, Program, ScanStep
 from eosc.semantics.terms import Read
@@ -219,10 +219,10 @@ class _Printer:
         if not all(bound in crossed or bound in computed for _, bound in step.arguments):
             return None
         state = self.sequence.states[0].declaration
-        straight = state is not None and state.type.axes == (step.scan.key, step.scan.value)
+        straight = state is not None and state.type.axes == step.scan.axes
         output = self.program.output
         bare = isinstance(output, Read) and output.name == step.result
-        declared = self.program.mixer.output.type.axes == (step.scan.value,)
+        declared = self.program.mixer.output.type.axes == step.scan.reads
         return step if bare and straight and declared else None
 
     def _direct_arguments(self, step: ScanStep) -> list[str]:
@@ -304,6 +304,8 @@ def _scan_context(step: ScanStep) -> dict[str, Any]:
     returned = [f"d_{text}" if text in trained else "None" for text in texts]
     arguments = ", ".join([*texts, "initial_state", "cu_seqlens"])
     head = f"{', '.join(typed)}, Tensor? initial_state, Tensor? cu_seqlens"
+    shown = [_size(scan, axis, tensors) for axis in scan.axes]
+    held = [f"state.shape[{n + 2}]" for n in range(len(scan.axes))]
     results = ", ".join(["Tensor"] * (len(trained) + 1))
     return {
         "name": name,
@@ -316,10 +318,11 @@ def _scan_context(step: ScanStep) -> dict[str, Any]:
         "tensors": ", ".join(text for text, _ in tensors),
         "tokens": ", ".join(tokens),
         "trained": ", ".join(trained),
-        "sizes": f"{_size(scan, scan.key, tensors)}, {_size(scan, scan.value, tensors)}",
-        "state_sizes": "state.shape[2], state.shape[3]",
-        "key_size": _size(scan, scan.key, tensors),
-        "value_size": _size(scan, scan.value, tensors),
+        "sizes": _config_sizes(shown),
+        "state_sizes": _config_sizes(held),
+        "state_shape": ", ".join(shown),
+        "y_shape": ", ".join(_size(scan, axis, tensors) for axis in scan.reads),
+        "step_shape": ", ".join(held[scan.axes.index(axis)] for axis in scan.reads),
         "forward_kinds": repr(f"{kinds}sc"),
         "backward_kinds": repr(f"{kinds}scts"),
         "result_kinds": repr(f"{trained_kinds}s"),
@@ -340,7 +343,12 @@ def _scan_context(step: ScanStep) -> dict[str, Any]:
     }
 
 
-def _size(scan: Scan, axis: str, tensors: list[tuple[str, Any]]) -> str:
+def _config_sizes(sizes: list[str]) -> str:
+    """The sizes of a memory's axes as K and V of a configuration: K is 1 where it has one axis."""
+    return ", ".join(["1", *sizes][-2:])
+
+
+def _size(scan: AnyScan, axis: str, tensors: list[tuple[str, Any]]) -> str:
     """The size of an axis, read off an operand."""
     for text, each in tensors:
         if axis in each.axes:

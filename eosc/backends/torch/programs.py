@@ -89,6 +89,12 @@ def print_program(program: Program, name: str, calls: dict[int, str] | None = No
     return _Printer(program, name, calls or {}).print()
 
 
+def _layout(step: ScanStep) -> Layout:
+    """That of a scan of one memory over its own axes."""
+    axes = step.scan.axes
+    return Layout((axes[:-1],), (axes[-1:],), ((step.scan.name,),), (step.result,))
+
+
 class _Printer:
     def __init__(self, program: Program, name: str, calls: dict[int, str]) -> None:
         self.program, self.mixer, self.name, self.calls = program, program.mixer, name, calls
@@ -260,11 +266,9 @@ class _Printer:
         seq, scan = self.seq, step.scan
         arguments = dict(step.arguments)
         texts = [self._argument(arguments[a.name], a.per, a.axes) for a in scan.operands]
-        layout = step.layout or Layout(
-            ((scan.key,),), ((scan.value,),), ((scan.name,),), (step.result,)
-        )
-        single = len(step.memories) == 1 and layout.keys == ((scan.key,),)
-        single = single and layout.values == ((scan.value,),)
+        layout = step.layout or _layout(step)
+        keys, values = scan.axes[:-1], scan.axes[-1:]
+        single = len(step.memories) == 1 and (layout.keys, layout.values) == ((keys,), (values,))
         sizes = [self._shapes(each) for each in (layout.keys, layout.values)]
         rows = [
             [
@@ -281,8 +285,8 @@ class _Printer:
         packed = "None" if loops else "cu_seqlens"
         seq.line(f"{y}, {final} = {self.calls[place]}({', '.join([*texts, held, packed])})")
         if single:
-            seq.given[step.result] = Val(y, (scan.value,))
-            self.scanned[layout.memories[0][0]] = (final, (scan.key, scan.value))
+            seq.given[step.result] = Val(y, scan.reads)
+            self.scanned[layout.memories[0][0]] = (final, scan.axes)
             return
         columns, cells = self.names.fresh("columns"), self.names.fresh("cells")
         seq.line(f"{columns} = {seq.call('_columns', y, sizes[1])}")

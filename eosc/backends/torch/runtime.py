@@ -273,6 +273,41 @@ def _carry_products(
     return found
 
 
+def _recur(start: Tensor | float, decay: Tensor, write: Tensor, T: int, reverse: bool) -> Tensor:
+    """Walk the tokens of all chunks at once with m = decay * m + write, each from its own start.
+
+    Returns the states between the tokens, [chunks, B, H, chunk + 1, ...], whichever way the walk
+    goes; a token behind T leaves the state as it is.
+    """
+    chunks, chunk = write.shape[0], write.shape[3]
+    found = write.new_empty(*write.shape[:3], chunk + 1, *write.shape[4:])
+    found[:, :, :, chunk if reverse else 0] = start
+    rest = T - (chunks - 1) * chunk
+    for step in range(chunk):
+        i = chunk - 1 - step if reverse else step
+        held, target = found.select(3, i + reverse), found.select(3, i + 1 - reverse)
+        n = chunks if i < rest else chunks - 1
+        torch.addcmul(write[:n, :, :, i], decay[:n, :, :, i], held[:n], out=target[:n])
+        target[n:] = held[n:]
+    return found
+
+
+def _carry_tokens(
+    start: Tensor | float, decay: Tensor, write: Tensor, T: int, reverse: bool
+) -> Tensor:
+    """The states between chunks, as `_carry`, of a walk over their tokens."""
+    chunks, chunk = write.shape[0], write.shape[3]
+    ends = torch.zeros_like(write[:, :, :, 0])
+    whole = torch.ones_like(ends)
+    rest = T - (chunks - 1) * chunk
+    for step in range(chunk):
+        i = chunk - 1 - step if reverse else step
+        n = chunks if i < rest else chunks - 1
+        torch.addcmul(write[:n, :, :, i], decay[:n, :, :, i], ends[:n], out=ends[:n])
+        whole[:n].mul_(decay[:n, :, :, i])
+    return _carry(start, whole, ends, reverse)
+
+
 def _in_groups(
     run: Callable[..., tuple[Tensor, ...]],
     tokens: Sequence[Tensor],

@@ -41,6 +41,7 @@ from eosc.ir.nodes import (
     Map,
     Mask,
     Per,
+    Recur,
     Rename,
     Round,
     Running,
@@ -124,6 +125,8 @@ class Tiles:
                 text = self.writer.call("_running", inner.text, suffix, strict)
                 sums = Text(text, value.dims, owned=True, fresh=True)
                 return self._moves.between(sums, FULL, domain, value.dims)
+            case Recur():
+                return self._moves.between(self._recur(value), FULL, domain, value.dims)
         raise NotPrintableError(f"torch prints no {type(value).__name__}")
 
     def full(self, value: Value, dims: Dims) -> Text:
@@ -279,6 +282,31 @@ class Tiles:
     def extent(self, name: str) -> str:
         """The size of a dimension."""
         return str(self.chunk) if name in TIME else self.names.of(f"size of {name}", name)
+
+    # Walks over the tokens of each chunk
+
+    def recurrence(self, value: Recur) -> tuple[str, str]:
+        """The decay and the write of a walk at every token, as variables."""
+        axes = tuple(name for name in value.dims if name not in TIME)
+        sizes = ", ".join(self.extent(name) for name in ("i", *axes))
+        texts = []
+        for each, wish in ((value.decay, "decay"), (value.write, "write")):
+            text = self.full(each, ("i", *axes))
+            if text.layout is None:
+                text = Text(f"torch.full((1,), {text.text}, dtype=dtype, device=device)", ())
+            wide = Text(f"{text.operand}.expand(chunks, B, H, {sizes})", ("i", *axes))
+            texts.append(self.named(wide, wish).text)
+        return texts[0], texts[1]
+
+    def _recur(self, value: Recur) -> Text:
+        """The states before or after each token, from the state before each chunk."""
+        axes = tuple(name for name in value.dims if name not in TIME)
+        reverse = value.direction == -1
+        start = self.full(value.start, axes).text
+        walk = self.writer.call("_recur", start, *self.recurrence(value), "T", str(reverse))
+        states = self.named(Text(walk, ("i", *axes), owned=True), "states").text
+        later = (value.read == "after") != reverse
+        return Text(f"{states}[:, :, :, {'1:' if later else ':-1'}]", ("i", *axes))
 
     # Contractions
 

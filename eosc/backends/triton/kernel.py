@@ -22,10 +22,14 @@ from eosc.ir.nodes import (
     Let,
     Load,
     Per,
+    Recur,
     SegmentScan,
     Size,
     Store,
+    Sum,
     Update,
+    Use,
+    Value,
     walk,
 )
 
@@ -98,6 +102,38 @@ class Namer:
         self.host = {name: self.names.of(f"array {name}", name) for name in self.arrays}
 
 
+def power_of(kernel: Kernel) -> str:
+    """What pads the axes of a kernel's tiles: products take no less than 16."""
+    values = [v for each in kernel.body for v in walk(each.value)]
+    return "_padded" if any(isinstance(each, Recur) for each in values) else "_power"
+
+
+def partial_sums(kernel: Kernel, arrays: Mapping[str, Array]) -> tuple[str, ...]:
+    """Arrays of which each program that has a block of an axis holds its part of a sum over it."""
+    (axis,) = kernel.blocked
+    lets = {each.name: each.value for each in kernel.body if isinstance(each, Let)}
+
+    def sums(value: Value) -> bool:
+        for each in walk(value):
+            if isinstance(each, Sum) and axis in each.over:
+                return True
+            if isinstance(each, Use) and each.name in lets and sums(lets[each.name]):
+                return True
+        return False
+
+    finals = {each.name: each.final for each in kernel.carried}
+    written = {
+        each.array if isinstance(each, Store) else finals.get(each.state): each.value
+        for each in kernel.body
+        if isinstance(each, Store | Update)
+    }
+    return tuple(
+        name
+        for name, value in written.items()
+        if name is not None and axis not in arrays[name].axes and sums(value)
+    )
+
+
 class KernelPrinter:
     """One kernel.
 
@@ -129,6 +165,7 @@ class KernelPrinter:
             {axis: self.names.fresh(f"in_{namer.size[axis]}") for axis in self.axes},
         )
         self.used_arrays = self._arrays()
+        self.partial = partial_sums(kernel, namer.arrays) if self.blocked else ()
         self.pointers = {
             each.name: (
                 namer.host[each.name]
@@ -146,6 +183,7 @@ class KernelPrinter:
             apart=not kernel.blocked or kernel.name in SHARED_OUT,
             looped=self.looped,
         )
+        self.power = power_of(kernel)
         self.head: list[Line] = []
         self.tail: list[Line] = []
 
@@ -242,6 +280,8 @@ class KernelPrinter:
         for each in self.used_arrays:
             p = self.pointers[each.name]
             batch = "n" if self.step else "batch"
+            if each.name in self.partial:
+                self._line(f"{p} = {p} + block.to(tl.int64) * {p}_o", "its part of the sum")
             if each.per is Per.TOKEN:
                 group = f"{p}_g" if self._is_input(each) else "1"
                 self._line(f"{p} = {call('_head', p, batch, 'h', f'{p}_b', f'{p}_h', group)}")
@@ -291,7 +331,7 @@ class KernelPrinter:
         conditions = []
         if array.per is Per.SEQUENCE and not self.step:
             conditions.append("last" if self.kernel.direction == 1 else "(segment == 0)")
-        if self.blocked and self.blocked not in array.axes:
+        if self.blocked and self.blocked not in array.axes and array.name not in self.partial:
             conditions.append("(block == 0)")
         mask = f", mask={self.tiles.within(dims)}" if dims else ""
         text = f"tl.store({self._place(array)}, {name}.to({p}.dtype.element_ty){mask})"
@@ -319,7 +359,8 @@ class KernelPrinter:
             case Store(array=name, value=value, note=note):
                 array = self.namer.arrays[name]
                 tiles.value(value, Let(f"{name}_new", value, note))
-                first_only = self.blocked and self.blocked not in array.axes
+                shared = self.blocked and self.blocked not in array.axes
+                first_only = shared and array.name not in self.partial
                 tiles.store(array, value, "block == 0" if first_only else "")
 
     def _loop(self) -> list[Line]:
@@ -366,11 +407,14 @@ class KernelPrinter:
         for each in self.used_arrays:
             p, host = self.pointers[each.name], self.namer.host[each.name]
             found.append(Parameter(p, False, host))
+            behind = int(each.name in self.partial)
+            if behind:
+                strides.append(Parameter(f"{p}_o", False, f"{host}.stride(0)"))
             if each.per is Per.TOKEN:
-                strides.append(Parameter(f"{p}_b", False, f"{host}.stride(0)"))
+                strides.append(Parameter(f"{p}_b", False, f"{host}.stride({behind})"))
                 if not self.step:
-                    strides.append(Parameter(f"{p}_t", True, f"{host}.stride(1)"))
-                head = 1 if self.step else 2
+                    strides.append(Parameter(f"{p}_t", True, f"{host}.stride({behind + 1})"))
+                head = 1 if self.step else 2 + behind
                 strides.append(Parameter(f"{p}_h", False, f"{host}.stride({head})"))
                 if self._is_input(each):
                     strides.append(Parameter(f"{p}_g", False, f"H // {host}.shape[{head}]"))
@@ -388,7 +432,7 @@ class KernelPrinter:
         for axis in self.axes:
             size, block = self.frame.size[axis], self.frame.block[axis]
             constants.append(Parameter(size, True, size))
-            padded = f"_power({size})"
+            padded = f"{self.power}({size})"
             text = f"min(block, {padded})" if axis in self.kernel.blocked else padded
             constants.append(Parameter(block, True, text))
         if not self.step:
@@ -408,13 +452,12 @@ class KernelPrinter:
 def print_scan(scan: SegmentScan, namer: Namer, name: str) -> Printed:
     """The kernel that combines segments: the state before each, in place."""
     size, arrays = namer.size, namer.arrays
-    K, V = (size[axis] for axis in scan.axes)
     names = Names((*LOCALS, *size.values(), *namer.block.values(), *namer.host.values()))
     pointer = {
         each: names.fresh(f"{namer.host[each]}_ptr")
         for each in (scan.state, *scan.decay, scan.initial)
     }
-    whole = f"{K} * {V}"
+    whole = " * ".join(size[axis] for axis in scan.axes)
     order = "step" if scan.direction == 1 else "count - 1 - step"
     state, initial = pointer[scan.state], pointer[scan.initial]
     texts: list[tuple[int, str]] = [
@@ -445,7 +488,7 @@ def print_scan(scan: SegmentScan, namer: Namer, name: str) -> Printed:
     parameters += [
         Parameter(name, False, text) for name, _, text in RUNNING if name not in ("N", "STEPS")
     ]
-    parameters += [Parameter(each, True, each) for each in (K, V)]
+    parameters += [Parameter(size[axis], True, size[axis]) for axis in scan.axes]
     parameters += [Parameter("BLOCK", True, "1024"), Parameter("VARLEN", True, "run.varlen")]
     return Printed(
         name,
@@ -461,6 +504,9 @@ def _decay_entry(array: Array, pointer: str, scan: SegmentScan, size: Mapping[st
     """The load of a segment's whole decay for each entry of the state."""
     if not array.axes:
         return f"tl.load({pointer} + at)"
+    if array.axes == scan.axes:
+        whole = " * ".join(size[axis] for axis in scan.axes)
+        return f"tl.load({pointer} + at * ({whole}) + entry, mask=inside, other=0.0)"
     (axis,) = array.axes
     row, last = scan.axes
     index = f"entry // {size[last]}" if axis == row else f"entry % {size[last]}"

@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from eosc.backends.triton.frame import Line, NotPrintableError
-from eosc.backends.triton.kernel import KernelPrinter, Namer, Printed, folded, print_scan
+from eosc.backends.triton.kernel import (
+    KernelPrinter,
+    Namer,
+    Printed,
+    folded,
+    partial_sums,
+    power_of,
+    print_scan,
+)
 from eosc.ir.nodes import Algorithm, Array, Kernel, Per, Precision, SegmentScan
 
 STATES = ("initial_state", "dy", "d_final_state")
@@ -65,6 +73,7 @@ class _Launch:
         self.lines: list[Line] = []
         self.inputs = self.algorithm.inputs
         self.main = self.algorithm.launches[-1]
+        self.partial: tuple[str, ...] = ()
 
     def line(self, text: str, indent: int = 1) -> None:
         self.lines.append((indent, text, None))
@@ -108,8 +117,13 @@ class _Launch:
         blocks = "1"
         if walker.blocked:
             size = self.namer.size[walker.blocked[0]]
-            blocks = f"-(-{size} // min(block, _power({size})))"
-        self.line(f"run = _Layout({lead}, H, cu_seqlens, {blocks})")
+            blocks = f"-(-{size} // min(block, {power_of(walker)}({size})))"
+        if main.blocked:
+            self.partial = partial_sums(main, self.namer.arrays)
+        if self.partial:
+            self.line(f"blocks = {blocks}")
+        light = ", 16 // warps" if power_of(walker) == "_padded" else ""
+        self.line(f"run = _Layout({lead}, H, cu_seqlens, {blocks}{light})")
 
     @property
     def walker(self) -> Kernel:
@@ -122,7 +136,8 @@ class _Launch:
 
     def _bounds(self) -> str:
         """The sizes by which a configuration is chosen: those of the carried state."""
-        return ", ".join(self.namer.size[axis] for axis in self.walker.carried[0].dims)
+        sizes = (self.namer.size[axis] for axis in self.walker.carried[0].dims)
+        return ", ".join(["1", *sizes][-2:])
 
     def _allocate(self) -> None:
         """Room for outputs and scratch."""
@@ -131,7 +146,11 @@ class _Launch:
         for each in self.algorithm.outputs:
             host = self.host[each.name]
             operand = self._operand_of(each)
-            if each.per is Per.TOKEN and operand is not None:
+            if each.name in self.partial:
+                whole = f"*{self.host[operand or '']}.shape[:2]" if each.per is Per.TOKEN else ""
+                shape = self._shape(f"blocks, {whole or 'run.slots'}, H", each)
+                self.line(f"{host} = torch.empty({shape}, dtype=torch.float32, {device})")
+            elif each.per is Per.TOKEN and operand is not None:
                 self.line(f"{host} = _gradient({self.host[operand]}, H)")
             elif each.per is Per.TOKEN:
                 shape = self._shape(f"*{self.lead}.shape[:2], H", each)
@@ -172,7 +191,8 @@ class _Launch:
         if operand is None or output.per is Per.SEQUENCE:
             return host
         call = "_shared" if output.per is Per.TOKEN else "_gathered"
-        return f"{call}({host}, {self.host[operand]})"
+        summed = f"{host}.sum(0)" if output.name in self.partial else host
+        return f"{call}({summed}, {self.host[operand]})"
 
     def _launch(self, n: int, kernel: Kernel, indent: int) -> None:
         printed, text = self._kernel(n)
@@ -183,7 +203,7 @@ class _Launch:
         blocks = ""
         if printed.blocked:
             size = self.namer.size[printed.blocked]
-            blocks = f" * -(-{size} // min(block, _power({size})))"
+            blocks = f" * -(-{size} // min(block, {power_of(kernel)}({size})))"
         slots = "run.chunks(chunk)" if kernel.parallel else "run.slots"
         self.line(f"{text}[({slots} * H{blocks},)](", indent)
         self._arguments(printed, indent + 1)

@@ -74,6 +74,7 @@ class Lines:
         self.loaded: list[str] = []
         self._done: dict[Value, Tile] = {}
         self._texts: dict[str, str] = {}
+        self._walks: dict[str, tuple[str, str]] = {}
         self._fixed: dict[Value, bool] = {}
         self._varying: dict[Value, bool] = {}
 
@@ -171,10 +172,14 @@ class Lines:
     def _laid(self, text: str, have: Dims, dims: Dims) -> str:
         if not have or have == dims:
             return text
-        if len(have) == len(dims):
+        if len(have) == len(dims) == 2:
             return f"tl.trans({text})"
-        (dim,) = have
-        return self.frame.spread(text, dim, dims)
+        kept = tuple(dim for dim in dims if dim in have)
+        if kept != have:
+            text = f"tl.permute({text}, {tuple(have.index(dim) for dim in kept)})"
+        if len(kept) == len(dims):
+            return text
+        return f"{text}[{', '.join(':' if dim in have else 'None' for dim in dims)}]"
 
     def _matrix(self, tile: Tile, dims: Dims) -> str:
         equal = self._holds(Relation("block", 1), dims)

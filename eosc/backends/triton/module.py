@@ -13,7 +13,7 @@ from eosc.backends.triton.launch import Kernels, Launcher, print_chunked
 from eosc.backends.triton.split import split
 from eosc.backends.triton.step import print_step
 from eosc.ir.nodes import Algorithm
-from eosc.lowering.family import family
+from eosc.lowering.family import AnyScan, family
 from eosc.lowering.parts import Form
 from eosc.lowering.scan import Scan
 from eosc.schedule.program import ScanStep
@@ -34,28 +34,25 @@ class Functions:
 
 
 def algorithms(
-    scan: Scan, forms: Mapping[int, Form], rows: Iterable[Row]
+    scan: AnyScan, forms: Mapping[int, Form], rows: Iterable[Row]
 ) -> dict[str, dict[int, Algorithm]]:
     """The chunk algorithms of a scan that are printed in Triton, by use and chunk length."""
     listed = tuple(rows)
     # One pass pays where forming the pairs is cheap; levels are shared out over all chunks.
     ahead = partial(family(scan).forward, stored=scan.vector)
     back = partial(family(scan).backward, stored=True)
-    uses = (
-        ("forward", ahead, "outputs" if scan.vector else "forward"),
-        ("backward", back, "gradients"),
-    )
     found = {}
-    for use, lower, main in uses:
+    for use, lower in (("forward", ahead), ("backward", back)):
+        main = lower(scan, next(iter(forms.values()))).launches[-1].name
         lengths = sorted({row.chunk for row in listed if row.kernel == main})
         found[use] = {length: lower(scan, forms[length]) for length in lengths}
-        if scan.vector:
+        if isinstance(scan, Scan) and scan.vector:
             found[use] = {length: split(each, scan) for length, each in found[use].items()}
     return found
 
 
 def scan_functions(
-    scan: Scan, forms: Mapping[int, Form], name: str, rows: Iterable[Row]
+    scan: AnyScan, forms: Mapping[int, Form], name: str, rows: Iterable[Row]
 ) -> Functions:
     """`<name>_forward`, `<name>_backward` and `<name>_step` of a scan.
 
@@ -66,7 +63,8 @@ def scan_functions(
     found = [
         print_chunked(by_length, f"{name}_{use}", kernels) for use, by_length in printed.items()
     ]
-    found.append(print_step(family(scan).token(scan), f"{name}_step", kernels))
+    token = family(scan).token(scan)
+    found.append(print_step(token, f"{name}_step", kernels, family(scan).step))
     return Functions(tuple(kernels.printed.values()), tuple(found))
 
 

@@ -17,6 +17,7 @@ from eosc.ir.nodes import (
     LogDecay,
     Map,
     Mask,
+    Recur,
     Rename,
     Round,
     Running,
@@ -43,6 +44,13 @@ def with_operands(value: Value, change: dict[Value, Value]) -> Value:
             )
         case Decay(log=log):
             return replace(value, log=with_operands(log, change))
+        case Recur(decay=decay, write=write, start=start):
+            return replace(
+                value,
+                decay=with_operands(decay, change),
+                write=with_operands(write, change),
+                start=with_operands(start, change),
+            )
         case (
             Sum(arg=arg)
             | LogDecay(arg=arg)

@@ -151,6 +151,36 @@ def _local(weights, g, EXACT: tl.constexpr, PRECISION: tl.constexpr, SINGLE: tl.
         return tl.dot(w, second, acc=tl.dot(w, first))
 
 
+@triton.jit
+def _steps(p, x, q, y):
+    """One run of steps m = p * m + x, then another."""
+    return p * q, y + q * x
+
+
+@triton.jit
+def _steps_before(p, o, x, b, q, r, y, c):
+    """The same, with the decay and the state up to the last step but one."""
+    return p * q, p * r, y + q * x, c + r * x
+
+
+@triton.jit
+def _states_after(decay, write, start, first, REVERSE: tl.constexpr):
+    """The states after each token (axis 0) of a walk from `start`, which enters where `first`."""
+    write = tl.where(first, write + decay * start, write)
+    _, after = tl.associative_scan((decay, write), 0, _steps, reverse=REVERSE)
+    return after
+
+
+@triton.jit
+def _states(decay, write, start, first, REVERSE: tl.constexpr):
+    """The states before and after each token (axis 0) of a walk from `start`."""
+    before = tl.where(first, start + tl.zeros_like(write), 0.0)
+    write = tl.where(first, write + decay * start, write)
+    one = tl.full(write.shape, 1.0, tl.float32)
+    found = tl.associative_scan((decay, one, write, before), 0, _steps_before, reverse=REVERSE)
+    return found[3], found[2]
+
+
 _TABLE: tuple[Any, ...] = ()  # the rows of `eosc.schedule.table`, as `Row.printed`
 SEGMENT: int | None = None  # tokens a segment; None: by `_segment_length`
 
@@ -158,6 +188,11 @@ SEGMENT: int | None = None  # tokens a segment; None: by `_segment_length`
 def _power(n: int) -> int:
     """The power of two, at least 16, that holds n."""
     return max(16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -229,12 +264,20 @@ def _config(kernel: str, device: torch.device, width: int, K: int, V: int):
 class _Layout:
     """Sequences, segments and chunks of a call, without reading `cu_seqlens` on the host."""
 
-    def __init__(self, x: torch.Tensor, heads: int, cu_seqlens: torch.Tensor | None, blocks: int):
+    def __init__(
+        self,
+        x: torch.Tensor,
+        heads: int,
+        cu_seqlens: torch.Tensor | None,
+        blocks: int,
+        light: int = 1,
+    ):
+        """Blocks: programs a head. light: how many of them share a processor."""
         self.cu, self.T, self.H = cu_seqlens, x.shape[1], heads
         self.varlen = cu_seqlens is not None
         self.N = cu_seqlens.shape[0] - 1 if cu_seqlens is not None else x.shape[0]
         programs = max(1, self.N * heads * blocks)
-        length = SEGMENT or _segment_length(self.T, programs, _processors(x.device))
+        length = SEGMENT or _segment_length(self.T, programs, light * _processors(x.device))
         self.split = length < self.T
         self.segment = length if self.split else 1 << 30
         self.segments = -(-self.T // length) if self.split else 1

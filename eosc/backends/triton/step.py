@@ -8,8 +8,11 @@ from eosc.backends.triton.launch import Kernels, Launcher, open_operands
 from eosc.ir.nodes import Algorithm, Kernel, Per
 
 
-def print_step(algorithm: Algorithm, name: str, kernels: Kernels) -> Launcher:
-    """The function of a token recurrence for one token: operands [N, H, …], state [N, H, K, V]."""
+def print_step(algorithm: Algorithm, name: str, kernels: Kernels, row: str = "step") -> Launcher:
+    """The function of a token recurrence for one token: operands [N, H, …], state [N, H, …].
+
+    row: what the table calls its kernel.
+    """
     namer = Namer(algorithm)
     (kernel,) = algorithm.launches
     assert isinstance(kernel, Kernel) and kernel.chunk == 1
@@ -22,8 +25,8 @@ def print_step(algorithm: Algorithm, name: str, kernels: Kernels) -> Launcher:
         lines.append((indent, text, None))
 
     lead = open_operands(line, algorithm, namer, step=True)
-    sizes = ", ".join(namer.size[axis] for axis in state.dims)
-    config = f'_config("step", {lead}.device, dtype.itemsize, {sizes})'
+    sizes = ", ".join(["1", *(namer.size[axis] for axis in state.dims)][-2:])
+    config = f'_config("{row}", {lead}.device, dtype.itemsize, {sizes})'
     line(f"_, block, warps, stages, _ = {config}")
     y = namer.host["y"]
     axes = ", ".join(namer.size[axis] for axis in namer.arrays["y"].axes)

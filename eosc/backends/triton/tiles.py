@@ -14,9 +14,9 @@ from eosc.algebra.print import spell
 from eosc.algebra.scalar import ZERO, substitute
 from eosc.backends.triton.frame import NotPrintableError, Tile
 from eosc.backends.triton.layouts import transposed
-from eosc.backends.triton.memory import Memory
 from eosc.backends.triton.packs import Pack
 from eosc.backends.triton.sums import terms
+from eosc.backends.triton.walks import Walks
 from eosc.ir.nodes import (
     TIME,
     Decay,
@@ -28,6 +28,7 @@ from eosc.ir.nodes import (
     Map,
     Mask,
     Point,
+    Recur,
     Relation,
     Rename,
     Round,
@@ -43,7 +44,7 @@ from eosc.ir.nodes import (
 _SIMPLE = re.compile(r"-?[A-Za-z_0-9.]+(\.to\((tl\.\w+|DT|FT)\))?\Z")
 
 
-class Tiles(Memory):
+class Tiles(Walks):
     """The values of one kernel, written line by line."""
 
     def value(self, value: Value, let: Let | None = None) -> Tile:
@@ -168,6 +169,8 @@ class Tiles(Memory):
                 return tile
             case Running():
                 return self._running(value)
+            case Recur():
+                return self._recur(value)
         raise NotPrintableError(f"no Triton form of {type(value).__name__}")
 
     # Pointwise

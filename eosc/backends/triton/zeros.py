@@ -18,6 +18,7 @@ from eosc.ir.nodes import (
     LogDecay,
     Map,
     Mask,
+    Recur,
     Rename,
     Round,
     Running,
@@ -63,6 +64,8 @@ class Zeros:
                 return bool(zero) and substitute(fn, zero) is ZERO
             case Dot(left=left, right=right):
                 return self.outside(left if dim in left.dims else right, dim)
+            case Recur(write=write, start=start) if dim != "i":
+                return self.outside(write, dim) and self.outside(start, dim)
             case Rename(arg=arg):
                 return self.outside(arg, arg.dims[value.dims.index(dim)])
             case Running(arg=arg, suffix=suffix):

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from eosc.ir.nodes import Algorithm
+from eosc.lowering.family import AnyScan
 from eosc.lowering.scan import Scan
 from eosc.prove.algorithms.proof import prove_algorithm
 from eosc.prove.algorithms.recurrence import Bounds
-from eosc.prove.algorithms.scalars import Unreadable
+from eosc.prove.algorithms.scalars import UNREAD, Unreadable
 from eosc.prove.formula import TIME, Definition, Equation, Problem, Symbol, as_json, reached
 
 Step = dict[str, Any]
@@ -48,7 +49,7 @@ class Family:
 
 
 def prove_family(
-    scan: Scan, algorithms: Mapping[str, Algorithm], ranges: Mapping[str, Bounds] | None = None
+    scan: AnyScan, algorithms: Mapping[str, Algorithm], ranges: Mapping[str, Bounds] | None = None
 ) -> Family:
     """The statements about algorithms of one scan, and proofs to check.
 
@@ -57,6 +58,8 @@ def prove_family(
     Raises:
         Unreadable: an algorithm has no statement.
     """
+    if not isinstance(scan, Scan):
+        raise Unreadable(UNREAD)
     makers: dict[str, _Maker] = {}
     goals: dict[str, tuple[tuple[str, str], ...]] = {}
     for label, algorithm in algorithms.items():

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from eosc.ir.nodes import Array, Per
+from eosc.lowering.scan import Scan
 from eosc.prove import formula
 from eosc.prove.algorithms.reading import Meaning
 from eosc.prove.algorithms.recurrence import Bounds, Recurrence
-from eosc.prove.algorithms.scalars import Unreadable
+from eosc.prove.algorithms.scalars import UNREAD, Unreadable
 from eosc.prove.formula import TIME, ZERO, Definition, Equation, Formula, Problem, Time
 from eosc.prove.statements.draft import Draft
 from eosc.prove.statements.environment import Environment, Names, Place, Unstated, suffix
@@ -43,8 +44,11 @@ def prove_program(program: Program) -> tuple[Problem, list[dict[str, Any]]]:
         raise Unreadable("a program without one scan")
     if program.scans[0].layout is not None or program.turns:
         raise Unreadable("a scan over axes that are packed")
+    step = program.scans[0]
+    if not isinstance(step.scan, Scan):
+        raise Unreadable(UNREAD)
     try:
-        return _Program(program, program.scans[0]).proved()
+        return _Program(program, step, step.scan).proved()
     except Unstated as reason:
         raise Unreadable(reason.message) from reason
 
@@ -71,6 +75,7 @@ class _Around:
 
     side: Side
     step: ScanStep
+    scan: Scan
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.side, name)
@@ -79,7 +84,7 @@ class _Around:
         """A name at a token time."""
         if term.name != self.step.result:
             return self.side.read(term, time, env)
-        place = place_of(self.step.scan.value, env, term)
+        place = place_of(self.scan.value, env, term)
         if place.index is None:
             raise Unreadable("the output's axis has a known size")
         return formula.at(OUTPUT + suffix((place,)), time, place.index)
@@ -92,14 +97,15 @@ class _Program:
     digit: the memory decays elementwise.
     """
 
-    def __init__(self, program: Program, step: ScanStep) -> None:
+    def __init__(self, program: Program, step: ScanStep, scan: Scan) -> None:
+        self.memory = scan
         self.program, self.step, self.mixer = program, step, program.mixer
         mixer = self.mixer
         self.draft = Draft(layouts(mixer.axes, list(terms_of(mixer))))
         text = Text(mixer.name, mixer.axes, mixer.declarations, mixer.order)
         self.side = Side(text, self.draft, "spec.")
         self.sorts: dict[str, str] = {}
-        for axis in (step.scan.key, step.scan.value):
+        for axis in scan.axes:
             sort = self.draft.layouts[axis].sort
             if sort is None:
                 raise Unreadable(f"the axis {axis} has a known size")
@@ -111,7 +117,7 @@ class _Program:
         for column in value:
             outputs = [self.scan(row, column) for row in key]
             name = OUTPUT + suffix((Place(column),))
-            sorts = (TIME, self.sorts[self.step.scan.value])
+            sorts = (TIME, self.sorts[self.memory.value])
             body = formula.total(outputs)
             self.draft.define(Definition(name, ("t", "b"), sorts, body, facts=(AT_A_TOKEN,)))
         goals = tuple(self.goals())
@@ -119,9 +125,9 @@ class _Program:
 
     def scan(self, row: tuple[int, ...], column: tuple[int, ...]) -> Formula:
         """Define the scan of one digit of each axis; its part of the output."""
-        digits = {self.step.scan.key: row, self.step.scan.value: column}
-        meanings = {each.name: self.array(each, digits) for each in self.step.scan.operands}
-        recurrence = Recurrence(self.step.scan, False, low={}, initial=ZERO, raw=meanings)
+        digits = {self.memory.key: row, self.memory.value: column}
+        meanings = {each.name: self.array(each, digits) for each in self.memory.operands}
+        recurrence = Recurrence(self.memory, False, low={}, initial=ZERO, raw=meanings)
         tail = suffix((Place(row), Place(column)))
 
         def own(value: Any) -> Any:
@@ -170,7 +176,7 @@ class _Program:
 
     def goals(self) -> list[Equation]:
         output = next(each for each in self.mixer.declarations if each.kind is Kind.OUTPUT)
-        around = _Around(self.side, self.step)
+        around = _Around(self.side, self.step, self.memory)
         return [
             *equations(
                 self.side,
@@ -183,7 +189,7 @@ class _Program:
 
     def steps(self, goals: tuple[Equation, ...]) -> list[dict[str, Any]]:
         """The spec's memory is the scan's; then the outputs are equal."""
-        scan = self.step.scan
+        scan = self.memory
         axes = self.mixer.by_name[scan.name].type.axes
         claims = []
         for slot in self.side.slots(axes):

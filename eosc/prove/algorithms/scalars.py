@@ -14,6 +14,9 @@ class Unreadable(Exception):
     """A part of an algorithm that the language of statements has no words for."""
 
 
+UNREAD = "there are no statements yet about scans of this family"
+"""Why nothing is stated about a scan."""
+
 INTERPRETED = ("exp", "log", "sqrt", "sigmoid", "softplus", "silu", "tanh", "cos", "sin")
 """Functions that the kernel knows."""
 

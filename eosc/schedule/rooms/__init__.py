@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from eosc.recurrence.model import Recurrence, System
-from eosc.schedule.rooms import decay, invariant
+from eosc.schedule.rooms import decay, elementwise, invariant
 from eosc.schedule.rooms.room import Later, Planned
 
 ROOMS: tuple[Callable[[System, Recurrence, tuple[str, ...]], Planned], ...] = (
     decay.plan,
     invariant.plan,
+    elementwise.plan,
 )
 
 

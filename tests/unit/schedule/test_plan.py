@@ -10,7 +10,8 @@ import pytest
 
 from eosc import api
 from eosc.diagnostics import EosError
-from eosc.ir.nodes import Per
+from eosc.ir.nodes import Per, walk
+from eosc.lowering.elementwise.scan import ElementScan
 from eosc.models.layers import fuse
 from eosc.recurrence.extract import extract
 from eosc.resources import zoo_folder
@@ -70,14 +71,45 @@ def test_the_decay_family_is_fused(
     assert (type(program.output).__name__ == "Read") is bare
 
 
+# target, axes of the memory, of the log-decay, of the output
+ELEMENTWISE = [
+    ("rnn/hgrn.eos", ("V",), ("i", "V"), ("V",)),
+    ("rnn/mingru.eos", ("V",), ("i", "V"), ("V",)),
+    ("ssm/mamba.eos", ("K", "V"), ("i", "K", "V"), ("V",)),
+    ("ssm/mega_ema.eos", ("K", "V"), ("K", "V"), ("V",)),
+    ("lcsm/lcsm.eos:lcsm(osc=kv_param)", ("K", "V"), ("K", "V"), ("V",)),
+    ("lcsm/lcsm.eos:lcsm(osc=v_dep_kv)", ("K", "V"), ("i", "K", "V"), ("V",)),
+    ("lcsm/lcsm.eos:lcsm(osc=one,e_dep=no)", ("K", "V"), (), ("V",)),
+]
+
+
+@pytest.mark.parametrize(
+    ("target", "axes", "log", "reads"), ELEMENTWISE, ids=[r[0] for r in ELEMENTWISE]
+)
+def test_what_no_product_holds_is_walked_element_by_element(
+    target: str, axes: tuple[str, ...], log: tuple[str, ...], reads: tuple[str, ...]
+) -> None:
+    (step,) = planned(target).scans
+    assert isinstance(step.scan, ElementScan)
+    assert (step.scan.axes, step.scan.reads) == (axes, reads)
+    assert (() if step.scan.log is None else step.scan.log.dims) == log
+    assert step.certified(64)
+
+
+def test_a_decay_made_of_a_rate_and_a_step_is_not_an_operand() -> None:
+    (step,) = planned("ssm/mamba.eos").scans
+    wide = [each.name for each in step.scan.operands if each.axes == ("K", "V")]
+    assert wide == ["A_log"]  # of a head: exp(-exp(A_log) dt) itself is never an array
+    assert isinstance(step.scan, ElementScan)
+    inner = [each for each in walk(step.scan.log) if each.dims == ("i", "K", "V")]
+    assert len(inner) == 1  # its parts are made over their own axes
+
+
 # target, what the reason speaks of
 LATER = [
     ("delta/deltanet.eos", "lowrank"),
     ("delta/deltaproduct.eos", "product"),
     ("normalised/softmax_attention.eos", "history"),
-    ("rnn/hgrn.eos", "shrink"),
-    ("ssm/mamba.eos", "separate"),
-    ("lcsm/lcsm.eos:lcsm(osc=kv_param)", "separate"),
 ]
 
 

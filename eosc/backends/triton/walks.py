@@ -1,0 +1,84 @@
+"""Walks over the tokens of a chunk as Triton text: states of m = decay * m + write.
+
+All tokens' states are made by one associative scan; the state before the chunk is put into the
+first token's write, so that no product of decays is formed where a thread holds a chunk's tokens.
+"""
+
+from __future__ import annotations
+
+from eosc.algebra.scalar import ONE, substitute
+from eosc.algebra.simplify import simplify
+from eosc.backends.triton.frame import Tile
+from eosc.backends.triton.memory import Memory
+from eosc.ir.nodes import TIME, Dims, Map, Recur, Use, Value, walk
+
+
+class Walks(Memory):
+    """The walks of one kernel."""
+
+    def _recur(self, value: Recur) -> Tile:
+        axes = tuple(dim for dim in value.dims if dim not in TIME)
+        before, after = self._walked(value, axes)
+        if value.read != "end":
+            return Tile(before if value.read == "before" else after, ("i", *axes))
+        last = "token == C - 1" if value.direction == 1 else "token == 0"
+        end = f"tl.where({self._spread(last, axes)}, {after}, 0.0)"
+        return Tile(f"tl.sum({end}, 0)", axes)
+
+    def _walked(self, value: Recur, axes: Dims) -> tuple[str, str]:
+        """The states before (where any is read) and after each token."""
+        dims: Dims = ("i", *axes)
+        start = self.full(self.value(value.start), axes)
+        first = "token == 0" if value.direction == 1 else "token == C - 1"
+        given = (
+            self._neutral(value.decay, dims),
+            self.full(self.guarded(value.write, ("i",)), dims),
+            f"{start}[None]" if len(axes) < 2 else f"{start}[None, :, :]",
+            self._spread(first, axes),
+            str(value.direction == -1),
+        )
+        if self._read_before(value):
+            text = self.call("_states", *given)
+            if text not in self._walks:
+                names = self.names.fresh("before"), self.names.fresh("after")
+                self.line(f"{', '.join(names)} = {text}", f"each token {self.frame.shape(dims)}")
+                self._walks[text] = names
+            return self._walks[text]
+        return "", self.once("after", self.call("_states_after", *given), dims)
+
+    def _spread(self, condition: str, axes: Dims) -> str:
+        return self.frame.spread(f"({condition})", "i", ("i", *axes))
+
+    def _read_before(self, value: Recur) -> bool:
+        """Whether some value of the kernel reads the states before the tokens of this walk."""
+        return any(
+            isinstance(each, Recur) and each.read == "before" and _same(each, value)
+            for statement in self.kernel.body
+            for each in walk(statement.value)
+        )
+
+    def _neutral(self, decay: Value, dims: Dims) -> str:
+        """The decay at every entry, 1 at tokens behind T."""
+        text = self.full(self.value(decay), dims)
+        if self._is_neutral(decay):
+            return text
+        return f"tl.where({self.frame.spread('valid', 'i', dims)}, {text}, 1.0)"
+
+    def _is_neutral(self, decay: Value) -> bool:
+        """Whether the decay is known to be 1 at tokens behind T."""
+        if isinstance(decay, Use):
+            decay = self.values[decay.name]
+        if not isinstance(decay, Map):
+            return False
+        zero = {name: 0 for name, arg in decay.args if self.zeros.outside(arg, "i")}
+        return simplify(substitute(decay.fn, zero)) is ONE
+
+
+def _same(one: Recur, other: Recur) -> bool:
+    """Whether two values read the same walk."""
+    return (one.decay, one.write, one.start, one.direction) == (
+        other.decay,
+        other.write,
+        other.start,
+        other.direction,
+    )

@@ -1,0 +1,1 @@
+"""Lowerings of memories whose oscillation is elementwise over all their axes."""
