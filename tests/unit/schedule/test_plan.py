@@ -76,7 +76,6 @@ ELEMENTWISE = [
     ("rnn/hgrn.eos", ("V",), ("i", "V"), ("V",)),
     ("rnn/mingru.eos", ("V",), ("i", "V"), ("V",)),
     ("ssm/mamba.eos", ("K", "V"), ("i", "K", "V"), ("V",)),
-    ("ssm/mega_ema.eos", ("K", "V"), ("K", "V"), ("V",)),
     ("lcsm/lcsm.eos:lcsm(osc=kv_param)", ("K", "V"), ("K", "V"), ("V",)),
     ("lcsm/lcsm.eos:lcsm(osc=v_dep_kv)", ("K", "V"), ("i", "K", "V"), ("V",)),
     ("lcsm/lcsm.eos:lcsm(osc=one,e_dep=no)", ("K", "V"), (), ("V",)),
