@@ -302,10 +302,9 @@ def _mk_forward_fake(k, s_raw, z, q, z_before, initial_state, cu_seqlens):
     heads = _heads('ttttt', (k, s_raw, z, q, z_before,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
-    K, V = k.shape[3], s_raw.shape[3]
-    y = k.new_empty((B, T, heads, V))
+    y = k.new_empty((B, T, heads, s_raw.shape[3]))
     dtype = _accumulator(k, s_raw, z, q, z_before)
-    return y, k.new_empty((N, heads, K, V), dtype=dtype)
+    return y, k.new_empty((N, heads, k.shape[3], s_raw.shape[3]), dtype=dtype)
 
 
 def _mk_forward_vmap(info, in_dims, *args):
@@ -322,9 +321,8 @@ def _mk_backward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_fina
 def _mk_backward_fake(k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('ttttt', (k, s_raw, z, q, z_before,))
     N = _sequences(k, cu_seqlens)
-    K, V = k.shape[3], s_raw.shape[3]
     dtype = _accumulator(k, s_raw, z, q, z_before)
-    d_state = k.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = k.new_empty((N, heads, k.shape[3], s_raw.shape[3]), dtype=dtype)
     trained = (k, s_raw, z, q, z_before,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -340,9 +338,8 @@ def _mk_step(k, s_raw, z, q, z_before, state, state_indices):
 
 
 def _mk_step_fake(k, s_raw, z, q, z_before, state, state_indices):
-    N, heads, _, V = state.shape
-    N = k.shape[0]
-    return k.new_empty((N, heads, V))
+    N, heads = k.shape[0], state.shape[1]
+    return k.new_empty((N, heads, state.shape[3]))
 
 
 def _mk_saved(ctx, inputs, output):
@@ -425,10 +422,9 @@ def _mv_forward_fake(s_raw, z, v, part, z_before, initial_state, cu_seqlens):
     heads = _heads('ttttt', (s_raw, z, v, part, z_before,))
     B, T = s_raw.shape[:2]
     N = _sequences(s_raw, cu_seqlens)
-    K, V = s_raw.shape[3], v.shape[3]
-    y = s_raw.new_empty((B, T, heads, V))
+    y = s_raw.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(s_raw, z, v, part, z_before)
-    return y, s_raw.new_empty((N, heads, K, V), dtype=dtype)
+    return y, s_raw.new_empty((N, heads, s_raw.shape[3], v.shape[3]), dtype=dtype)
 
 
 def _mv_forward_vmap(info, in_dims, *args):
@@ -445,9 +441,8 @@ def _mv_backward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_f
 def _mv_backward_fake(s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('ttttt', (s_raw, z, v, part, z_before,))
     N = _sequences(s_raw, cu_seqlens)
-    K, V = s_raw.shape[3], v.shape[3]
     dtype = _accumulator(s_raw, z, v, part, z_before)
-    d_state = s_raw.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = s_raw.new_empty((N, heads, s_raw.shape[3], v.shape[3]), dtype=dtype)
     trained = (s_raw, z, v, part, z_before,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -463,9 +458,8 @@ def _mv_step(s_raw, z, v, part, z_before, state, state_indices):
 
 
 def _mv_step_fake(s_raw, z, v, part, z_before, state, state_indices):
-    N, heads, _, V = state.shape
-    N = s_raw.shape[0]
-    return s_raw.new_empty((N, heads, V))
+    N, heads = s_raw.shape[0], state.shape[1]
+    return s_raw.new_empty((N, heads, state.shape[3]))
 
 
 def _mv_saved(ctx, inputs, output):

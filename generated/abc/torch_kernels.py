@@ -571,7 +571,7 @@ def mk_step(
     state: Tensor,
     state_indices: Tensor | None,
 ) -> Tensor:
-    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
     y, final = _mk_token(k.unsqueeze(1), s_raw.unsqueeze(1), z.unsqueeze(1), q.unsqueeze(1), z_before.unsqueeze(1), held)
     if state_indices is None:
@@ -934,7 +934,7 @@ def mv_step(
     state: Tensor,
     state_indices: Tensor | None,
 ) -> Tensor:
-    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
     y, final = _mv_token(s_raw.unsqueeze(1), z.unsqueeze(1), v.unsqueeze(1), part.unsqueeze(1), z_before.unsqueeze(1), held)
     if state_indices is None:

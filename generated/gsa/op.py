@@ -223,10 +223,9 @@ def _mk_forward_fake(k, e, q, log_a, initial_state, cu_seqlens):
     heads = _heads('tttt', (k, e, q, log_a,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
-    K, V = k.shape[3], e.shape[3]
-    y = k.new_empty((B, T, heads, V))
+    y = k.new_empty((B, T, heads, e.shape[3]))
     dtype = _accumulator(k, e, q, log_a)
-    return y, k.new_empty((N, heads, K, V), dtype=dtype)
+    return y, k.new_empty((N, heads, k.shape[3], e.shape[3]), dtype=dtype)
 
 
 def _mk_forward_vmap(info, in_dims, *args):
@@ -243,9 +242,8 @@ def _mk_backward(k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state):
 def _mk_backward_fake(k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('tttt', (k, e, q, log_a,))
     N = _sequences(k, cu_seqlens)
-    K, V = k.shape[3], e.shape[3]
     dtype = _accumulator(k, e, q, log_a)
-    d_state = k.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = k.new_empty((N, heads, k.shape[3], e.shape[3]), dtype=dtype)
     trained = (k, e, q, log_a,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -261,9 +259,8 @@ def _mk_step(k, e, q, log_a, state, state_indices):
 
 
 def _mk_step_fake(k, e, q, log_a, state, state_indices):
-    N, heads, _, V = state.shape
-    N = k.shape[0]
-    return k.new_empty((N, heads, V))
+    N, heads = k.shape[0], state.shape[1]
+    return k.new_empty((N, heads, state.shape[3]))
 
 
 def _mk_saved(ctx, inputs, output):
@@ -346,10 +343,9 @@ def _mv_forward_fake(e, v, part, log_a, initial_state, cu_seqlens):
     heads = _heads('tttt', (e, v, part, log_a,))
     B, T = e.shape[:2]
     N = _sequences(e, cu_seqlens)
-    K, V = e.shape[3], v.shape[3]
-    y = e.new_empty((B, T, heads, V))
+    y = e.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(e, v, part, log_a)
-    return y, e.new_empty((N, heads, K, V), dtype=dtype)
+    return y, e.new_empty((N, heads, e.shape[3], v.shape[3]), dtype=dtype)
 
 
 def _mv_forward_vmap(info, in_dims, *args):
@@ -366,9 +362,8 @@ def _mv_backward(e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state
 def _mv_backward_fake(e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('tttt', (e, v, part, log_a,))
     N = _sequences(e, cu_seqlens)
-    K, V = e.shape[3], v.shape[3]
     dtype = _accumulator(e, v, part, log_a)
-    d_state = e.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = e.new_empty((N, heads, e.shape[3], v.shape[3]), dtype=dtype)
     trained = (e, v, part, log_a,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -384,9 +379,8 @@ def _mv_step(e, v, part, log_a, state, state_indices):
 
 
 def _mv_step_fake(e, v, part, log_a, state, state_indices):
-    N, heads, _, V = state.shape
-    N = e.shape[0]
-    return e.new_empty((N, heads, V))
+    N, heads = e.shape[0], state.shape[1]
+    return e.new_empty((N, heads, state.shape[3]))
 
 
 def _mv_saved(ctx, inputs, output):
@@ -469,10 +463,9 @@ def _mk_layer_forward_fake(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens):
     heads = _heads('ttt', (k_raw, a_raw, q_raw,))
     B, T = k_raw.shape[:2]
     N = _sequences(k_raw, cu_seqlens)
-    K, V = k_raw.shape[3], a_raw.shape[3]
-    y = k_raw.new_empty((B, T, heads, V))
+    y = k_raw.new_empty((B, T, heads, a_raw.shape[3]))
     dtype = _accumulator(k_raw, a_raw, q_raw)
-    return y, k_raw.new_empty((N, heads, K, V), dtype=dtype)
+    return y, k_raw.new_empty((N, heads, k_raw.shape[3], a_raw.shape[3]), dtype=dtype)
 
 
 def _mk_layer_forward_vmap(info, in_dims, *args):
@@ -489,9 +482,8 @@ def _mk_layer_backward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, dy, 
 def _mk_layer_backward_fake(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('ttt', (k_raw, a_raw, q_raw,))
     N = _sequences(k_raw, cu_seqlens)
-    K, V = k_raw.shape[3], a_raw.shape[3]
     dtype = _accumulator(k_raw, a_raw, q_raw)
-    d_state = k_raw.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = k_raw.new_empty((N, heads, k_raw.shape[3], a_raw.shape[3]), dtype=dtype)
     trained = (k_raw, a_raw, q_raw,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -507,9 +499,8 @@ def _mk_layer_step(k_raw, a_raw, tau, q_raw, state, state_indices):
 
 
 def _mk_layer_step_fake(k_raw, a_raw, tau, q_raw, state, state_indices):
-    N, heads, _, V = state.shape
-    N = k_raw.shape[0]
-    return k_raw.new_empty((N, heads, V))
+    N, heads = k_raw.shape[0], state.shape[1]
+    return k_raw.new_empty((N, heads, state.shape[3]))
 
 
 def _mk_layer_saved(ctx, inputs, output):
@@ -593,10 +584,9 @@ def _mv_layer_forward_fake(a_raw, tau, v_raw, part, initial_state, cu_seqlens):
     heads = _heads('ttt', (a_raw, v_raw, part,))
     B, T = a_raw.shape[:2]
     N = _sequences(a_raw, cu_seqlens)
-    K, V = a_raw.shape[3], v_raw.shape[3]
-    y = a_raw.new_empty((B, T, heads, V))
+    y = a_raw.new_empty((B, T, heads, v_raw.shape[3]))
     dtype = _accumulator(a_raw, v_raw, part)
-    return y, a_raw.new_empty((N, heads, K, V), dtype=dtype)
+    return y, a_raw.new_empty((N, heads, a_raw.shape[3], v_raw.shape[3]), dtype=dtype)
 
 
 def _mv_layer_forward_vmap(info, in_dims, *args):
@@ -613,9 +603,8 @@ def _mv_layer_backward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, dy, d
 def _mv_layer_backward_fake(a_raw, tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('ttt', (a_raw, v_raw, part,))
     N = _sequences(a_raw, cu_seqlens)
-    K, V = a_raw.shape[3], v_raw.shape[3]
     dtype = _accumulator(a_raw, v_raw, part)
-    d_state = a_raw.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = a_raw.new_empty((N, heads, a_raw.shape[3], v_raw.shape[3]), dtype=dtype)
     trained = (a_raw, v_raw, part,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -631,9 +620,8 @@ def _mv_layer_step(a_raw, tau, v_raw, part, state, state_indices):
 
 
 def _mv_layer_step_fake(a_raw, tau, v_raw, part, state, state_indices):
-    N, heads, _, V = state.shape
-    N = a_raw.shape[0]
-    return a_raw.new_empty((N, heads, V))
+    N, heads = a_raw.shape[0], state.shape[1]
+    return a_raw.new_empty((N, heads, state.shape[3]))
 
 
 def _mv_layer_saved(ctx, inputs, output):

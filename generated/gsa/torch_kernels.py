@@ -552,7 +552,7 @@ def mk_step(
     state: Tensor,
     state_indices: Tensor | None,
 ) -> Tensor:
-    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
     y, final = _mk_token(k.unsqueeze(1), e.unsqueeze(1), q.unsqueeze(1), log_a.unsqueeze(1), held)
     if state_indices is None:
@@ -896,7 +896,7 @@ def mv_step(
     state: Tensor,
     state_indices: Tensor | None,
 ) -> Tensor:
-    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
     y, final = _mv_token(e.unsqueeze(1), v.unsqueeze(1), part.unsqueeze(1), log_a.unsqueeze(1), held)
     if state_indices is None:
@@ -1254,7 +1254,7 @@ def mk_layer_step(
     state: Tensor,
     state_indices: Tensor | None,
 ) -> Tensor:
-    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
     y, final = _mk_layer_token(k_raw.unsqueeze(1), a_raw.unsqueeze(1), q_raw.unsqueeze(1), tau, held)
     if state_indices is None:
@@ -1613,7 +1613,7 @@ def mv_layer_step(
     state: Tensor,
     state_indices: Tensor | None,
 ) -> Tensor:
-    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
     y, final = _mv_layer_token(a_raw.unsqueeze(1), v_raw.unsqueeze(1), part.unsqueeze(1), tau, held)
     if state_indices is None:

@@ -204,10 +204,9 @@ def _m_forward_fake(scale, log_a, v, q, initial_state, cu_seqlens):
     heads = _heads('ttt', (log_a, v, q,))
     B, T = log_a.shape[:2]
     N = _sequences(log_a, cu_seqlens)
-    K, V = log_a.shape[3], v.shape[3]
-    y = v.new_empty((B, T, heads, V))
+    y = v.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(log_a, v, q)
-    return y, log_a.new_empty((N, heads, K, V), dtype=dtype)
+    return y, log_a.new_empty((N, heads, log_a.shape[3], v.shape[3]), dtype=dtype)
 
 
 def _m_forward_vmap(info, in_dims, *args):
@@ -224,9 +223,8 @@ def _m_backward(scale, log_a, v, q, initial_state, cu_seqlens, dy, d_final_state
 def _m_backward_fake(scale, log_a, v, q, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('ttt', (log_a, v, q,))
     N = _sequences(log_a, cu_seqlens)
-    K, V = log_a.shape[3], v.shape[3]
     dtype = _accumulator(log_a, v, q)
-    d_state = log_a.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = log_a.new_empty((N, heads, log_a.shape[3], v.shape[3]), dtype=dtype)
     trained = (log_a, v, q,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -242,9 +240,8 @@ def _m_step(scale, log_a, v, q, state, state_indices):
 
 
 def _m_step_fake(scale, log_a, v, q, state, state_indices):
-    N, heads, _, V = state.shape
-    N = log_a.shape[0]
-    return v.new_empty((N, heads, V))
+    N, heads = log_a.shape[0], state.shape[1]
+    return v.new_empty((N, heads, state.shape[3]))
 
 
 def _m_saved(ctx, inputs, output):
@@ -328,10 +325,9 @@ def _m_layer_forward_fake(scale, lower, a_raw, v, q_raw, initial_state, cu_seqle
     heads = _heads('ttt', (a_raw, v, q_raw,))
     B, T = a_raw.shape[:2]
     N = _sequences(a_raw, cu_seqlens)
-    K, V = a_raw.shape[3], v.shape[3]
-    y = a_raw.new_empty((B, T, heads, V))
+    y = a_raw.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(a_raw, v, q_raw)
-    return y, a_raw.new_empty((N, heads, K, V), dtype=dtype)
+    return y, a_raw.new_empty((N, heads, a_raw.shape[3], v.shape[3]), dtype=dtype)
 
 
 def _m_layer_forward_vmap(info, in_dims, *args):
@@ -348,9 +344,8 @@ def _m_layer_backward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens, 
 def _m_layer_backward_fake(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('ttt', (a_raw, v, q_raw,))
     N = _sequences(a_raw, cu_seqlens)
-    K, V = a_raw.shape[3], v.shape[3]
     dtype = _accumulator(a_raw, v, q_raw)
-    d_state = a_raw.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = a_raw.new_empty((N, heads, a_raw.shape[3], v.shape[3]), dtype=dtype)
     trained = (a_raw, v, q_raw,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -366,9 +361,8 @@ def _m_layer_step(scale, lower, a_raw, v, q_raw, state, state_indices):
 
 
 def _m_layer_step_fake(scale, lower, a_raw, v, q_raw, state, state_indices):
-    N, heads, _, V = state.shape
-    N = a_raw.shape[0]
-    return a_raw.new_empty((N, heads, V))
+    N, heads = a_raw.shape[0], state.shape[1]
+    return a_raw.new_empty((N, heads, state.shape[3]))
 
 
 def _m_layer_saved(ctx, inputs, output):

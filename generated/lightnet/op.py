@@ -297,10 +297,9 @@ def _m_forward_fake(k_raw, z, v, q, z_before, initial_state, cu_seqlens):
     heads = _heads('ttttt', (k_raw, z, v, q, z_before,))
     B, T = k_raw.shape[:2]
     N = _sequences(k_raw, cu_seqlens)
-    K, V = k_raw.shape[3], v.shape[3]
-    y = k_raw.new_empty((B, T, heads, V))
+    y = k_raw.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(k_raw, z, v, q, z_before)
-    return y, k_raw.new_empty((N, heads, K, V), dtype=dtype)
+    return y, k_raw.new_empty((N, heads, k_raw.shape[3], v.shape[3]), dtype=dtype)
 
 
 def _m_forward_vmap(info, in_dims, *args):
@@ -317,9 +316,8 @@ def _m_backward(k_raw, z, v, q, z_before, initial_state, cu_seqlens, dy, d_final
 def _m_backward_fake(k_raw, z, v, q, z_before, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('ttttt', (k_raw, z, v, q, z_before,))
     N = _sequences(k_raw, cu_seqlens)
-    K, V = k_raw.shape[3], v.shape[3]
     dtype = _accumulator(k_raw, z, v, q, z_before)
-    d_state = k_raw.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = k_raw.new_empty((N, heads, k_raw.shape[3], v.shape[3]), dtype=dtype)
     trained = (k_raw, z, v, q, z_before,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -335,9 +333,8 @@ def _m_step(k_raw, z, v, q, z_before, state, state_indices):
 
 
 def _m_step_fake(k_raw, z, v, q, z_before, state, state_indices):
-    N, heads, _, V = state.shape
-    N = k_raw.shape[0]
-    return k_raw.new_empty((N, heads, V))
+    N, heads = k_raw.shape[0], state.shape[1]
+    return k_raw.new_empty((N, heads, state.shape[3]))
 
 
 def _m_saved(ctx, inputs, output):

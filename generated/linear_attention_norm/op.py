@@ -274,10 +274,9 @@ def _m_n_forward_fake(q_raw, k_raw, s_input, initial_state, cu_seqlens):
     heads = _heads('ttt', (q_raw, k_raw, s_input,))
     B, T = q_raw.shape[:2]
     N = _sequences(q_raw, cu_seqlens)
-    K, V = q_raw.shape[3], s_input.shape[3]
-    y = q_raw.new_empty((B, T, heads, V))
+    y = q_raw.new_empty((B, T, heads, s_input.shape[3]))
     dtype = _accumulator(q_raw, k_raw, s_input)
-    return y, q_raw.new_empty((N, heads, K, V), dtype=dtype)
+    return y, q_raw.new_empty((N, heads, q_raw.shape[3], s_input.shape[3]), dtype=dtype)
 
 
 def _m_n_forward_vmap(info, in_dims, *args):
@@ -294,9 +293,8 @@ def _m_n_backward(q_raw, k_raw, s_input, initial_state, cu_seqlens, dy, d_final_
 def _m_n_backward_fake(q_raw, k_raw, s_input, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('ttt', (q_raw, k_raw, s_input,))
     N = _sequences(q_raw, cu_seqlens)
-    K, V = q_raw.shape[3], s_input.shape[3]
     dtype = _accumulator(q_raw, k_raw, s_input)
-    d_state = q_raw.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = q_raw.new_empty((N, heads, q_raw.shape[3], s_input.shape[3]), dtype=dtype)
     trained = (q_raw, k_raw, s_input,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -312,9 +310,8 @@ def _m_n_step(q_raw, k_raw, s_input, state, state_indices):
 
 
 def _m_n_step_fake(q_raw, k_raw, s_input, state, state_indices):
-    N, heads, _, V = state.shape
-    N = q_raw.shape[0]
-    return q_raw.new_empty((N, heads, V))
+    N, heads = q_raw.shape[0], state.shape[1]
+    return q_raw.new_empty((N, heads, state.shape[3]))
 
 
 def _m_n_saved(ctx, inputs, output):

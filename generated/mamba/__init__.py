@@ -2,7 +2,7 @@
 # Source: mamba.eos, sha256 a49c595ce93e40b4
 'mamba: the operator and its layer.'
 
-from .op import Output, State, mamba, mamba_step
+from .op import Output, State, mamba, mamba_layer, mamba_layer_step, mamba_step
 from .layer import LayerState, Mamba
 
 __all__ = [
@@ -11,5 +11,7 @@ __all__ = [
     "Output",
     "State",
     "mamba",
+    "mamba_layer",
+    "mamba_layer_step",
     "mamba_step",
 ]

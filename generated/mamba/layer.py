@@ -314,15 +314,18 @@ class Mamba(nn.Module):
         x_2 = _after(xz, xz_past, int(4.0) - 1, T)
         lags = min(x_2.shape[1], int(4.0))
         kernel = self.w[None, :, None][:, :lags]
-        x_3 = torch.nn.functional.silu(_convolved(x_2, kernel, lags, T, 0))  # line 24
-        x_4 = self.d_proj_up(self.d_proj_down(x_3.flatten(2))).reshape(B, T, 1, H, V)  # line 25
-        b = self.b_proj(x_3.flatten(2)).reshape(B, T, 1, H, K)  # line 26
-        c = self.c_proj(x_3.flatten(2)).reshape(B, T, 1, H, K)  # line 26
-        y, final = op.mamba(x_3.squeeze(2).expand(B, T, -1, V), x_4.squeeze(2).expand(B, T, -1, V), b.squeeze(2).expand(B, T, -1, K), c.squeeze(2).expand(B, T, -1, K), self.A_log, self.d_bias, self.skip, initial_state=(m_state,), output_final_state=return_state, cu_seqlens=None)
+        x_3 = _after(xz, xz_past, int(4.0) - 1, T)
+        lags_2 = min(x_3.shape[1], int(4.0))
+        kernel_2 = self.w[None, :, None][:, :lags_2]
+        x_4 = torch.nn.functional.silu(_convolved(x_3, kernel_2, lags_2, T, 0))  # line 24
+        x_5 = self.d_proj_up(self.d_proj_down(x_4.flatten(2))).reshape(B, T, 1, H, V)  # line 25
+        b = self.b_proj(x_4.flatten(2)).reshape(B, T, 1, H, K)  # line 26
+        c = self.c_proj(x_4.flatten(2)).reshape(B, T, 1, H, K)  # line 26
+        y, final = op.mamba_layer(_convolved(x_2, kernel, lags, T, 0).squeeze(2).expand(B, T, -1, V), x_5.squeeze(2).expand(B, T, -1, V), b.squeeze(2).expand(B, T, -1, K), c.squeeze(2).expand(B, T, -1, K), self.A_log, self.d_bias, self.skip, initial_state=(m_state,), output_final_state=return_state, cu_seqlens=None)
         y_heads = y.unsqueeze(2)
         z = z_in.reshape(B, T, 1, H, V)  # line 22
-        x_5 = self.out_proj((y_heads * torch.nn.functional.silu(z)).flatten(2)).reshape(B, T, 1, D)  # line 27
-        output_2 = x_5.flatten(2)
+        x_6 = self.out_proj((y_heads * torch.nn.functional.silu(z)).flatten(2)).reshape(B, T, 1, D)  # line 27
+        output_2 = x_6.flatten(2)
         if not return_state:
             return output_2
         return output_2, LayerState(_last(_grown_to(xz, (B, T, 1, H, V)), xz_past, 0.0, 3).transpose(1, 2), *final)

@@ -4,12 +4,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from . import torch_kernels
+
+
+def _heads(kinds: str, operands: Sequence[Tensor]) -> int:
+    """The number of heads: that of the operand which is shared least."""
+    return max(x.shape[2 if kind == "t" else 0] for kind, x in zip(kinds, operands, strict=True))
+
+
+def _sequences(x: Tensor, cu_seqlens: Tensor | None) -> int:
+    """The number of sequences."""
+    return x.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
 
 
 def _checked(
@@ -68,36 +81,50 @@ def _autocast(logs: Sequence[bool], operands: Sequence[Tensor]) -> list[Tensor]:
     return found
 
 
-def _packed(
-    run: Callable[..., tuple[Tensor, tuple[Tensor, ...]]],
-    kinds: str,
-    operands: Sequence[Tensor],
-    numbers: Sequence[float | None],
-    states: Sequence[Tensor | None],
-    cu_seqlens: Tensor,
-    wanted: bool,
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Run sequences packed along time one by one; the states behind them where they are wanted.
+def _folded(x: Tensor, dim: int | None, n: int, kind: str) -> Tensor:
+    """A tensor under vmap with the mapped dimension (or n copies) folded into its heads.
 
-    Raises:
-        ValueError: histories of different lengths are wanted, which no tensor holds.
+    Kinds: t heads in dimension 2, h in 0, s (a state) in 1.
     """
-    bounds = cu_seqlens.tolist()
-    outputs, finals = [], []
-    for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
-        own = [x[:, a:b] if kind == "t" else x for kind, x in zip(kinds, operands, strict=True)]
-        held = [None if x is None else x[n : n + 1] for x in states]
-        y, final = run(*own, *numbers, *held)
-        outputs.append(y)
-        finals.append(final)
-    if not wanted:
-        return torch.cat(outputs, 1), ()
-    joined = []
-    for each in zip(*finals, strict=True):
-        if len({x.shape[1:] for x in each}) > 1:
-            raise ValueError("sequences of different lengths keep histories of different lengths")
-        joined.append(torch.cat(each))
-    return torch.cat(outputs, 1), tuple(joined)
+    place = {"t": 2, "h": 0, "s": 1}[kind]
+    if dim is None:
+        x = x.unsqueeze(place).expand(*x.shape[:place], n, *x.shape[place:])
+    else:
+        x = x.movedim(dim, place)
+    return x.flatten(place, place + 1)
+
+
+def _vmapped(
+    op: Callable[..., object],
+    kinds: str,
+    results: str,
+    info: object,
+    in_dims: Sequence[int | None],
+    args: Sequence[object],
+) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    """Run an operator on a batch of calls, one group of heads a call.
+
+    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped.
+    """
+    n = info.batch_size  # type: ignore[attr-defined]
+    folded: list[object] = []
+    for kind, dim, arg in zip(kinds, in_dims, args, strict=True):
+        if kind == "c" and dim is not None:
+            raise ValueError("cu_seqlens is the same for every call of a vmap")
+        plain = kind in "cf" or arg is None
+        folded.append(arg if plain else _folded(arg, dim, n, kind))  # type: ignore[arg-type]
+    found = op(*folded)
+    places = tuple({"t": 2, "h": 0, "s": 1}[kind] for kind in results)
+    parts = []
+    for x, place in zip(found, places, strict=True):  # type: ignore[call-overload]
+        parts.append(x.unflatten(place, (n, x.shape[place] // n)))
+    return tuple(parts), places
+
+
+def _accumulator(*tensors: Tensor) -> torch.dtype:
+    """The dtype of states: float64 for float64 operands, else float32."""
+    double = any(x.dtype == torch.float64 for x in tensors)
+    return torch.float64 if double else torch.float32
 
 
 def _listed(state: object, count: int) -> tuple[Tensor | None, ...]:
@@ -136,20 +163,6 @@ def _shared(x: Tensor, heads: int, dim: int) -> Tensor:
     return x if count in (1, heads) else x.repeat_interleave(heads // count, dim)
 
 
-def _at(x: Tensor, t: int) -> Tensor:
-    """One step; what is constant in time as it is."""
-    return x if x.shape[1] == 1 else x[:, t : t + 1]
-
-
-def _joined(steps: Sequence[Tensor], before: Tensor) -> Tensor:
-    """Steps one after the other in time; none: an empty stretch like the value before."""
-    return torch.cat(list(steps), 1) if steps else before[:, :0]
-
-
-def _softplus(x: Tensor) -> Tensor:
-    return torch.logaddexp(x, torch.zeros_like(x))
-
-
 class State(NamedTuple):
     """What is carried from one call to the next."""
 
@@ -163,6 +176,285 @@ class Output(NamedTuple):
     state: State | None
 
 
+NAMESPACE = 'eosc_mamba_be272eae'
+_LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
+_OPS = getattr(torch.ops, NAMESPACE)
+
+
+def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
+    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+    wanted = os.environ.get("EOSC_BACKEND", "")
+    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+        from . import triton_kernels
+
+        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+            return triton_kernels
+    return torch_kernels
+
+
+def _register(
+    name: str,
+    schema: str,
+    run: Callable[..., Any],
+    fake: Callable[..., Any],
+    vmap: Callable[..., Any] | None = None,
+    backward: Callable[..., Any] | None = None,
+    setup: Callable[..., None] | None = None,
+) -> None:
+    """Define an operator once, for both devices, with its fake kernel, gradient and vmap rule."""
+    if hasattr(_OPS, name):
+        return
+    _LIBRARY.define(schema)
+    for device in ("CPU", "CUDA"):
+        _LIBRARY.impl(name, run, device)
+    torch.library.register_fake(f"{NAMESPACE}::{name}", fake, lib=_LIBRARY)
+    if vmap is not None:
+        torch.library.register_vmap(f"{NAMESPACE}::{name}", vmap, lib=_LIBRARY)
+    if backward is not None:
+        qualified = f"{NAMESPACE}::{name}"
+        torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
+
+
+def _m_forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens):
+    with torch.autocast(b.device.type, enabled=False):
+        return _kernels(b, b.shape[3], d.shape[3]).m_forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens)
+
+
+def _m_forward_fake(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens):
+    heads = _heads('tthtth', (b, d, d_bias, u, c, A_log,))
+    B, T = b.shape[:2]
+    N = _sequences(b, cu_seqlens)
+    y = b.new_empty((B, T, heads, d.shape[3]))
+    dtype = _accumulator(b, d, u, c)
+    return y, b.new_empty((N, heads, b.shape[3], d.shape[3]), dtype=dtype)
+
+
+def _m_forward_vmap(info, in_dims, *args):
+    kinds, op = 'tthtthsc', _OPS.m_forward
+    return _vmapped(op, kinds, "ts", info, in_dims, args)
+
+
+def _m_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state):
+    kernels = _kernels(b, b.shape[3], d.shape[3])
+    with torch.autocast(b.device.type, enabled=False):
+        return kernels.m_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state)
+
+
+def _m_backward_fake(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state):
+    heads = _heads('tthtth', (b, d, d_bias, u, c, A_log,))
+    N = _sequences(b, cu_seqlens)
+    dtype = _accumulator(b, d, u, c)
+    d_state = b.new_empty((N, heads, b.shape[3], d.shape[3]), dtype=dtype)
+    trained = (b, d, d_bias, u, c, A_log,)
+    return (*(x.new_empty(x.shape) for x in trained), d_state)
+
+
+def _m_backward_vmap(info, in_dims, *args):
+    kinds, op = 'tthtthscts', _OPS.m_backward
+    return _vmapped(op, kinds, 'tthtths', info, in_dims, args)
+
+
+def _m_step(b, d, d_bias, u, c, A_log, state, state_indices):
+    with torch.autocast(b.device.type, enabled=False):
+        return _kernels(b, state.shape[2], state.shape[3]).m_step(b, d, d_bias, u, c, A_log, state, state_indices)
+
+
+def _m_step_fake(b, d, d_bias, u, c, A_log, state, state_indices):
+    N, heads = b.shape[0], state.shape[1]
+    return b.new_empty((N, heads, state.shape[3]))
+
+
+def _m_saved(ctx, inputs, output):
+    b, d, d_bias, u, c, A_log, initial_state, cu_seqlens = inputs
+    ctx.save_for_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens)
+
+
+class _Scan_mGradient(torch.autograd.Function):
+    """The gradient of the scan, which is not differentiated again."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state):
+        return _OPS.m_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise NotImplementedError('mamba: second derivatives are not implemented')
+
+
+class _Scan_m(torch.autograd.Function):
+    """The scan with its gradient."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens):
+        return _OPS.m_forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _m_saved(ctx, inputs, output)
+
+    @staticmethod
+    def backward(ctx, dy, d_final_state):
+        b, d, d_bias, u, c, A_log, initial_state, cu_seqlens = ctx.saved_tensors
+        d_b, d_d, d_d_bias, d_u, d_c, d_A_log, d_initial_state = _Scan_mGradient.apply(
+            b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state
+        )
+        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+        return d_b, d_d, d_d_bias, d_u, d_c, d_A_log, d_initial_state, None
+
+
+_register(
+    "m_forward",
+    'm_forward(Tensor b, Tensor d, Tensor d_bias, Tensor u, Tensor c, Tensor A_log, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    _m_forward,
+    _m_forward_fake,
+    _m_forward_vmap,
+    _Scan_m.backward,
+    _m_saved,
+)
+_register(
+    "m_backward",
+    'm_backward(Tensor b, Tensor d, Tensor d_bias, Tensor u, Tensor c, Tensor A_log, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
+    _m_backward,
+    _m_backward_fake,
+    _m_backward_vmap,
+    _Scan_mGradient.backward,
+)
+_register(
+    "m_step",
+    'm_step(Tensor b, Tensor d, Tensor d_bias, Tensor u, Tensor c, Tensor A_log, Tensor(a!) state, Tensor? state_indices) -> Tensor',
+    _m_step,
+    _m_step_fake,
+)
+
+
+def _m_layer_forward(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens):
+    with torch.autocast(b.device.type, enabled=False):
+        return _kernels(b, b.shape[3], d.shape[3]).m_layer_forward(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens)
+
+
+def _m_layer_forward_fake(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens):
+    heads = _heads('tthtth', (b, d, d_bias, u_raw, c, A_log,))
+    B, T = b.shape[:2]
+    N = _sequences(b, cu_seqlens)
+    y = b.new_empty((B, T, heads, d.shape[3]))
+    dtype = _accumulator(b, d, u_raw, c)
+    return y, b.new_empty((N, heads, b.shape[3], d.shape[3]), dtype=dtype)
+
+
+def _m_layer_forward_vmap(info, in_dims, *args):
+    kinds, op = 'tthtthsc', _OPS.m_layer_forward
+    return _vmapped(op, kinds, "ts", info, in_dims, args)
+
+
+def _m_layer_backward(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens, dy, d_final_state):
+    kernels = _kernels(b, b.shape[3], d.shape[3])
+    with torch.autocast(b.device.type, enabled=False):
+        return kernels.m_layer_backward(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens, dy, d_final_state)
+
+
+def _m_layer_backward_fake(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens, dy, d_final_state):
+    heads = _heads('tthtth', (b, d, d_bias, u_raw, c, A_log,))
+    N = _sequences(b, cu_seqlens)
+    dtype = _accumulator(b, d, u_raw, c)
+    d_state = b.new_empty((N, heads, b.shape[3], d.shape[3]), dtype=dtype)
+    trained = (b, d, d_bias, u_raw, c, A_log,)
+    return (*(x.new_empty(x.shape) for x in trained), d_state)
+
+
+def _m_layer_backward_vmap(info, in_dims, *args):
+    kinds, op = 'tthtthscts', _OPS.m_layer_backward
+    return _vmapped(op, kinds, 'tthtths', info, in_dims, args)
+
+
+def _m_layer_step(b, d, d_bias, u_raw, c, A_log, state, state_indices):
+    with torch.autocast(b.device.type, enabled=False):
+        return _kernels(b, state.shape[2], state.shape[3]).m_layer_step(b, d, d_bias, u_raw, c, A_log, state, state_indices)
+
+
+def _m_layer_step_fake(b, d, d_bias, u_raw, c, A_log, state, state_indices):
+    N, heads = b.shape[0], state.shape[1]
+    return b.new_empty((N, heads, state.shape[3]))
+
+
+def _m_layer_saved(ctx, inputs, output):
+    b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens = inputs
+    ctx.save_for_backward(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens)
+
+
+class _Scan_m_layerGradient(torch.autograd.Function):
+    """The gradient of the scan, which is not differentiated again."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens, dy, d_final_state):
+        return _OPS.m_layer_backward(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens, dy, d_final_state)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise NotImplementedError('mamba: second derivatives are not implemented')
+
+
+class _Scan_m_layer(torch.autograd.Function):
+    """The scan with its gradient."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens):
+        return _OPS.m_layer_forward(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _m_layer_saved(ctx, inputs, output)
+
+    @staticmethod
+    def backward(ctx, dy, d_final_state):
+        b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens = ctx.saved_tensors
+        d_b, d_d, d_d_bias, d_u_raw, d_c, d_A_log, d_initial_state = _Scan_m_layerGradient.apply(
+            b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens, dy, d_final_state
+        )
+        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+        return d_b, d_d, d_d_bias, d_u_raw, d_c, d_A_log, d_initial_state, None
+
+
+_register(
+    "m_layer_forward",
+    'm_layer_forward(Tensor b, Tensor d, Tensor d_bias, Tensor u_raw, Tensor c, Tensor A_log, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    _m_layer_forward,
+    _m_layer_forward_fake,
+    _m_layer_forward_vmap,
+    _Scan_m_layer.backward,
+    _m_layer_saved,
+)
+_register(
+    "m_layer_backward",
+    'm_layer_backward(Tensor b, Tensor d, Tensor d_bias, Tensor u_raw, Tensor c, Tensor A_log, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
+    _m_layer_backward,
+    _m_layer_backward_fake,
+    _m_layer_backward_vmap,
+    _Scan_m_layerGradient.backward,
+)
+_register(
+    "m_layer_step",
+    'm_layer_step(Tensor b, Tensor d, Tensor d_bias, Tensor u_raw, Tensor c, Tensor A_log, Tensor(a!) state, Tensor? state_indices) -> Tensor',
+    _m_layer_step,
+    _m_layer_step_fake,
+)
+
+
 def _mamba_sequence(
     u: Tensor,
     d: Tensor,
@@ -172,6 +464,7 @@ def _mamba_sequence(
     d_bias: Tensor,
     skip: Tensor,
     m_before: Tensor | None,
+    cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     'mamba over whole sequences: the output, and the states behind it.'
     B, T = u.shape[:2]
@@ -179,26 +472,10 @@ def _mamba_sequence(
     dtype, device = _work_dtype(u, d, b, c, A_log, d_bias, skip), u.device
     V = u.shape[3]
     K = b.shape[3]
-    m_past = None if m_before is None else _worked(m_before.unsqueeze(1), dtype)
-    c_2 = _shared(_worked(c, dtype), H, 2)
-    m = torch.zeros(B, 1, H, K, V, dtype=dtype, device=device) if m_past is None else m_past  # m before the step
-    m_steps = []
-    A_log_2 = _shared(_worked(A_log, dtype)[None, None], H, 2)
-    d_2 = _shared(_worked(d, dtype), H, 2)
-    d_bias_2 = _shared(_worked(d_bias, dtype)[None, None], H, 2)
-    dt = _softplus(d_2 + d_bias_2)  # line 13
-    a = torch.exp((-torch.exp(A_log_2)) * dt[:, :, :, None])  # line 14
-    b_2 = _shared(_worked(b, dtype), H, 2)
-    u_2 = _shared(_worked(u, dtype), H, 2)
-    i = dt * u_2  # line 15
-    x = b_2[:, :, :, :, None] * i[:, :, :, None]  # line 18
-    for t in range(T):
-        m_now = ((_at(a, t) * m) + _at(x, t)).expand(B, 1, H, K, V)  # line 18
-        m_steps.append(m_now)
-        m = m_now
-    m_2 = _joined(m_steps, m)
+    y, m_final = _Scan_m.apply(b, d, d_bias, u, c, A_log, m_before, cu_seqlens)
     skip_2 = _shared(_worked(skip, dtype)[None, None], H, 2)
-    return ((c_2[:, :, :, :, None] * m_2).sum(3) + (skip_2 * u_2)).expand(B, T, H, V).to(u.dtype), (m.squeeze(1),)
+    u_2 = _shared(_worked(u, dtype), H, 2)
+    return (y + (skip_2 * u_2)).expand(B, T, H, V).to(u.dtype), (m_final,)
 
 
 _SPECS_mamba = (
@@ -247,13 +524,7 @@ def mamba(
     _checked('mamba', _SPECS_mamba, operands, cu_seqlens)
     operands = _autocast(_LOGS_mamba, operands)
     states = _listed(initial_state, 1)
-    if cu_seqlens is not None:
-        kinds, numbers = 'tttthhh', ()
-        y, final = _packed(
-            _mamba_sequence, kinds, operands, numbers, states, cu_seqlens, output_final_state
-        )
-        return Output(y, State(*final) if output_final_state else None)
-    y, final = _mamba_sequence(*operands, *states)
+    y, final = _mamba_sequence(*operands, *states, cu_seqlens)
     return Output(y, State(*final) if output_final_state else None)
 
 
@@ -272,6 +543,100 @@ def mamba_step(
     'One token: operands without T; the state is updated in place, in the rows `state_indices` where they are given.'
     states = _listed(state, 1)
     held = states if state_indices is None else [x[state_indices] for x in states]
-    y, final = _mamba_sequence(u.unsqueeze(1), d.unsqueeze(1), b.unsqueeze(1), c.unsqueeze(1), A_log, d_bias, skip, *held)
+    y, final = _mamba_sequence(u.unsqueeze(1), d.unsqueeze(1), b.unsqueeze(1), c.unsqueeze(1), A_log, d_bias, skip, *held, None)
+    _stored(states, final, state_indices)
+    return y.squeeze(1)
+
+
+def _mamba_layer_sequence(
+    u_raw: Tensor,
+    d: Tensor,
+    b: Tensor,
+    c: Tensor,
+    A_log: Tensor,
+    d_bias: Tensor,
+    skip: Tensor,
+    m_before: Tensor | None,
+    cu_seqlens: Tensor | None,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    'mamba_layer over whole sequences: the output, and the states behind it.'
+    B, T = u_raw.shape[:2]
+    H = max(u_raw.shape[2], d.shape[2], b.shape[2], c.shape[2], A_log.shape[0], d_bias.shape[0], skip.shape[0])
+    dtype, device = _work_dtype(u_raw, d, b, c, A_log, d_bias, skip), u_raw.device
+    V = u_raw.shape[3]
+    K = b.shape[3]
+    y, m_final = _Scan_m_layer.apply(b, d, d_bias, u_raw, c, A_log, m_before, cu_seqlens)
+    skip_2 = _shared(_worked(skip, dtype)[None, None], H, 2)
+    u_raw_2 = _shared(_worked(u_raw, dtype), H, 2)
+    u = torch.nn.functional.silu(u_raw_2)  # line 24
+    return (y + (skip_2 * u)).expand(B, T, H, V).to(u_raw.dtype), (m_final,)
+
+
+_SPECS_mamba_layer = (
+    ('u_raw', 't', ('V',)),
+    ('d', 't', ('V',)),
+    ('b', 't', ('K',)),
+    ('c', 't', ('K',)),
+    ('A_log', 'h', ('K', 'V')),
+    ('d_bias', 'h', ('V',)),
+    ('skip', 'h', ('V',)),
+)
+_LOGS_mamba_layer = (False, False, False, False, False, False, False)
+
+
+def mamba_layer(
+    u_raw: Tensor,
+    d: Tensor,
+    b: Tensor,
+    c: Tensor,
+    A_log: Tensor,
+    d_bias: Tensor,
+    skip: Tensor,
+    *,
+    initial_state: State | Tensor | None = None,
+    output_final_state: bool = False,
+    cu_seqlens: Tensor | None = None,
+) -> Output:
+    (
+        'Mamba-1 selective scan.  Gu & Dao 2023, arXiv:2312.00752.\n'
+        'EOS: o = exp(A dt[t]) is a full K x V field; e = B[t], i = dt[t] u[t], s = C[t].\n'
+        '\n'
+        'u_raw: [B, T, H, V]\n'
+        'd: [B, T, H, V]\n'
+        'b: [B, T, H, K]\n'
+        'c: [B, T, H, K]\n'
+        'A_log: [H, K, V]\n'
+        'd_bias: [H, V]\n'
+        'skip: [H, V]\n'
+        '\n'
+        'States, float32 (float64 for float64 operands):\n'
+        'm: [N, H, K, V]\n'
+        '\n'
+        'cu_seqlens [N + 1]: bounds of sequences packed along T; then B is 1.'
+    )
+    operands = (u_raw, d, b, c, A_log, d_bias, skip,)
+    _checked('mamba_layer', _SPECS_mamba_layer, operands, cu_seqlens)
+    operands = _autocast(_LOGS_mamba_layer, operands)
+    states = _listed(initial_state, 1)
+    y, final = _mamba_layer_sequence(*operands, *states, cu_seqlens)
+    return Output(y, State(*final) if output_final_state else None)
+
+
+def mamba_layer_step(
+    u_raw: Tensor,
+    d: Tensor,
+    b: Tensor,
+    c: Tensor,
+    A_log: Tensor,
+    d_bias: Tensor,
+    skip: Tensor,
+    state: State | Tensor,
+    *,
+    state_indices: Tensor | None = None,
+) -> Tensor:
+    'One token: operands without T; the state is updated in place, in the rows `state_indices` where they are given.'
+    states = _listed(state, 1)
+    held = states if state_indices is None else [x[state_indices] for x in states]
+    y, final = _mamba_layer_sequence(u_raw.unsqueeze(1), d.unsqueeze(1), b.unsqueeze(1), c.unsqueeze(1), A_log, d_bias, skip, *held, None)
     _stored(states, final, state_indices)
     return y.squeeze(1)

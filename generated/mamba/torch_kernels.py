@@ -4,6 +4,672 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+
+def _precision(*tensors: Tensor) -> torch.dtype:
+    """The accumulator's dtype: float64 for float64 operands, else float32."""
+    double = any(x.dtype == torch.float64 for x in tensors)
+    return torch.float64 if double else torch.float32
+
+
+def _chunked(x: Tensor, heads: int, chunk: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [chunks, B, heads, chunk, ...]; zeros behind T, shared heads repeated."""
+    B, T, h, *axes = x.shape
+    chunks = -(-T // chunk)
+    if T != chunks * chunk:
+        x = torch.cat((x, x.new_zeros(B, chunks * chunk - T, h, *axes)), 1)
+    x = x.reshape(B, chunks, chunk, h, *axes).permute(1, 0, 3, 2, *range(4, 4 + len(axes)))
+    if h != heads:
+        x = x.repeat_interleave(heads // h, 2)
+    return x.to(dtype).contiguous()
+
+
+def _stepped(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [T, B, heads, ...], shared heads repeated."""
+    x = x.transpose(0, 1)
+    if x.shape[2] != heads:
+        x = x.repeat_interleave(heads // x.shape[2], 2)
+    return x.to(dtype)
+
+
+def _headed(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[h, ...] as [1, 1, heads, ...], shared heads repeated."""
+    if x.shape[0] != heads:
+        x = x.repeat_interleave(heads // x.shape[0], 0)
+    return x[None, None].to(dtype)
+
+
+def _tokens(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[chunks, B, H, chunk, ...] seen as [B, chunks, chunk, heads, ...]; sharing heads summed."""
+    x = x.permute(1, 0, 3, 2, *range(4, x.dim()))
+    if x.shape[3] != heads:
+        x = x.unflatten(3, (heads, x.shape[3] // heads)).sum(4)
+    return x.to(dtype)
+
+
+def _joined(parts: Sequence[Tensor], T: int) -> Tensor:
+    """Groups of sequences, each [b, chunks, chunk, ...], as [B, T, ...]: copied once."""
+    found = parts[0].new_empty(sum(len(x) for x in parts), *parts[0].shape[1:])
+    for target, x in zip(found.split([len(x) for x in parts]), parts, strict=True):
+        target.copy_(x)
+    return found.flatten(1, 2)[:, :T].contiguous()
+
+
+def _per_head(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[B, H, ...] summed over sequences and over the heads that share: [heads, ...]."""
+    x = x.sum(0)
+    if x.shape[0] != heads:
+        x = x.unflatten(0, (heads, x.shape[0] // heads)).sum(1)
+    return x.to(dtype)
+
+
+def _valid(x: Tensor, T: int) -> Tensor:
+    """The tile with 0 at the tokens behind T."""
+    chunks, chunk = x.shape[0], x.shape[3]
+    if T == chunks * chunk:
+        return x
+    inside = torch.arange(chunks * chunk, device=x.device) < T
+    return torch.where(inside.view(chunks, 1, 1, chunk, *[1] * (x.dim() - 4)), x, 0.0)
+
+
+def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
+    """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
+
+    Entry c is the state between chunks c - 1 and c, whichever way the walk goes.
+    """
+    chunks = write.shape[0]
+    found = write.new_empty(chunks + 1, *write.shape[1:])
+    found[chunks if reverse else 0] = start
+    if decay is not None:
+        decay = decay.expand(*write.shape[:3], *decay.shape[3:])
+    for step in range(chunks):
+        c = chunks - 1 - step if reverse else step
+        held, target = found[c + reverse], found[c + 1 - reverse]
+        if decay is None:
+            torch.add(held, write[c], out=target)
+        else:
+            torch.addcmul(write[c], decay[c], held, out=target)
+    return found
+
+
+def _recur(start: Tensor | float, decay: Tensor, write: Tensor, T: int, reverse: bool) -> Tensor:
+    """Walk the tokens of all chunks at once with m = decay * m + write, each from its own start.
+
+    Returns the states between the tokens, [chunks, B, H, chunk + 1, ...], whichever way the walk
+    goes; a token behind T leaves the state as it is.
+    """
+    chunks, chunk = write.shape[0], write.shape[3]
+    found = write.new_empty(*write.shape[:3], chunk + 1, *write.shape[4:])
+    found[:, :, :, chunk if reverse else 0] = start
+    rest = T - (chunks - 1) * chunk
+    for step in range(chunk):
+        i = chunk - 1 - step if reverse else step
+        held, target = found.select(3, i + reverse), found.select(3, i + 1 - reverse)
+        n = chunks if i < rest else chunks - 1
+        torch.addcmul(write[:n, :, :, i], decay[:n, :, :, i], held[:n], out=target[:n])
+        target[n:] = held[n:]
+    return found
+
+
+def _carry_tokens(
+    start: Tensor | float, decay: Tensor, write: Tensor, T: int, reverse: bool
+) -> Tensor:
+    """The states between chunks, as `_carry`, of a walk over their tokens."""
+    chunks, chunk = write.shape[0], write.shape[3]
+    ends = torch.zeros_like(write[:, :, :, 0])
+    whole = torch.ones_like(ends)
+    rest = T - (chunks - 1) * chunk
+    for step in range(chunk):
+        i = chunk - 1 - step if reverse else step
+        n = chunks if i < rest else chunks - 1
+        torch.addcmul(write[:n, :, :, i], decay[:n, :, :, i], ends[:n], out=ends[:n])
+        whole[:n].mul_(decay[:n, :, :, i])
+    return _carry(start, whole, ends, reverse)
+
+
+def _in_groups(
+    run: Callable[..., tuple[Tensor, ...]],
+    tokens: Sequence[Tensor],
+    shared: Sequence[Tensor | float],
+    states: Sequence[Tensor | None],
+    kinds: str,
+) -> tuple[Tensor, ...]:
+    """Run sequences of one length; on a CPU a few at a time, so that their tiles fit its caches.
+
+    kinds: of each result: t, along time; n, one a sequence; s, the sum over sequences.
+    """
+    B, T = tokens[0].shape[:2]
+    group = max(1, B)
+    if tokens[0].is_cpu:
+        # The C library hands free memory back to the system, page by page, once there is more of it
+        # than twice the largest block yet freed. Free one that is never touched: pages then stay.
+        torch.empty(31 << 20, dtype=torch.uint8)
+        group = max(1, (1 << 18) // max(1, *(x[:1].numel() for x in tokens)))
+    parts = []
+    for a in range(0, max(1, B), group):
+        own = [None if state is None else state[a : a + group] for state in states]
+        parts.append(run(*(x[a : a + group] for x in tokens), *shared, *own))
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "t":
+            joined.append(_joined(found, T))
+        elif len(found) == 1:
+            joined.append(found[0])
+        else:
+            joined.append(torch.stack(found).sum(0) if kind == "s" else torch.cat(found))
+    return tuple(joined)
+
+
+def _each_sequence(
+    run: Callable[..., tuple[Tensor, ...]],
+    tokens: Sequence[Tensor],
+    shared: Sequence[Tensor | float],
+    states: Sequence[Tensor | None],
+    cu_seqlens: Tensor,
+    kinds: str,
+) -> tuple[Tensor, ...]:
+    """Run sequences packed along time one by one.
+
+    kinds: as for `_in_groups`.
+    """
+    bounds = cu_seqlens.tolist()
+    parts = []
+    for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        own = [None if state is None else state[n : n + 1] for state in states]
+        parts.append(_in_groups(run, [x[:, a:b] for x in tokens], shared, own, kinds))
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "s":
+            joined.append(torch.stack(found).sum(0))
+        else:
+            joined.append(torch.cat(found, 1 if kind == "t" else 0))
+    return tuple(joined)
+
+
+def _m_forward(
+    b: Tensor,
+    d: Tensor,
+    u: Tensor,
+    c: Tensor,
+    d_bias: Tensor,
+    A_log: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks, a scan over the tokens of each; sequences of one length'
+    B, T = b.shape[:2]
+    H = max(b.shape[2], d.shape[2], u.shape[2], c.shape[2], d_bias.shape[0], A_log.shape[0])
+    dtype, device = _precision(b, d, u, c), b.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = b.shape[3]  # size of K
+    V = d.shape[3]  # size of V
+    b_tile = _chunked(b, H, 32, dtype)
+    d_tile = _chunked(d, H, 32, dtype)
+    d_bias_tile = _headed(d_bias, H, dtype)
+    u_tile = _chunked(u, H, 32, dtype)
+    c_tile = _chunked(c, H, 32, dtype)
+    A_log_tile = _headed(A_log, H, dtype)
+    chunks = -(-T // 32)
+    x = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    a = _valid(torch.exp(-((torch.exp(A_log_tile))[:, :, :, None] * x[:, :, :, :, None])), T)  # decay  # line 14
+    del A_log_tile, x
+    decay = a.expand(chunks, B, H, 32, K, V)
+    del a
+    x_2 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    del d_tile, d_bias_tile
+    w = b_tile[:, :, :, :, :, None] * (u_tile * x_2)[:, :, :, :, None]  # write  # line 8
+    del b_tile, u_tile, x_2
+    write = w.expand(chunks, B, H, 32, K, V)
+    del w
+    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
+    states = _recur(M_all[:-1], decay, write, T, False)
+    del decay, write
+    m = states[:, :, :, 1:]  # the memory that each token reads
+    del states
+    part = c_tile[:, :, :, :, :, None] * m
+    del c_tile, m
+    y = part.sum(4)  # read
+    return (
+        _tokens(y.expand(chunks, B, H, 32, V), H, b.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def m_forward(
+    b: Tensor,
+    d: Tensor,
+    d_bias: Tensor,
+    u: Tensor,
+    c: Tensor,
+    A_log: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks, a scan over the tokens of each'
+    if cu_seqlens is None:
+        return _in_groups(_m_forward, (b, d, u, c), (d_bias, A_log), (initial_state,), "tn")
+    return _each_sequence(_m_forward, (b, d, u, c), (d_bias, A_log), (initial_state,), cu_seqlens, "tn")
+
+
+def _m_backward(
+    b: Tensor,
+    d: Tensor,
+    u: Tensor,
+    c: Tensor,
+    dy: Tensor,
+    d_bias: Tensor,
+    A_log: Tensor,
+    initial_state: Tensor | None,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time, a scan over each chunk; sequences of one length'
+    B, T = b.shape[:2]
+    H = max(b.shape[2], d.shape[2], u.shape[2], c.shape[2], d_bias.shape[0], A_log.shape[0])
+    dtype, device = _precision(b, d, u, c, dy), b.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = b.shape[3]  # size of K
+    V = d.shape[3]  # size of V
+    b_tile = _chunked(b, H, 32, dtype)
+    d_tile = _chunked(d, H, 32, dtype)
+    d_bias_tile = _headed(d_bias, H, dtype)
+    u_tile = _chunked(u, H, 32, dtype)
+    c_tile = _chunked(c, H, 32, dtype)
+    A_log_tile = _headed(A_log, H, dtype)
+    dy_tile = _chunked(dy, H, 32, dtype)
+    chunks = -(-T // 32)
+    x = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    a = _valid(torch.exp(-((torch.exp(A_log_tile))[:, :, :, None] * x[:, :, :, :, None])), T)  # decay  # line 14
+    del x
+    decay = a.expand(chunks, B, H, 32, K, V)
+    x_2 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    w = b_tile[:, :, :, :, :, None] * (u_tile * x_2)[:, :, :, :, None]  # write  # line 8
+    del x_2
+    write = w.expand(chunks, B, H, 32, K, V)
+    del w
+    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
+    h = M_all[:-1]  # memory before the chunk
+    del M_all
+    u_2 = c_tile[:, :, :, :, :, None] * dy_tile[:, :, :, :, None]  # gradient of what is read
+    del c_tile
+    r = a * u_2  # what it adds to the adjoint
+    write_2 = r.expand(chunks, B, H, 32, K, V)
+    del r
+    L_all = _carry_tokens(0.0 if d_final_state is None else d_final_state.to(dtype), decay, write_2, T, True)  # adjoint of it
+    states = _recur(L_all[1:], decay, write_2, T, True)
+    del write_2
+    l = u_2 + states[:, :, :, 1:]  # adjoint of the memory
+    del u_2, states
+    x_3 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    part = (u_tile * x_3)[:, :, :, :, None] * l
+    del x_3
+    d_b = part.sum(5)  # gradient of b
+    del part
+    part_2 = b_tile[:, :, :, :, :, None] * l
+    del b_tile
+    states_2 = _recur(h, decay, write, T, False)
+    del decay, write, h
+    before = states_2[:, :, :, :-1]  # the memory before each token
+    part_3 = -(torch.exp(A_log_tile))[:, :, :, None] * (a * before * l)
+    d_d = (u_tile * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * part_2.sum(4)) + (torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * part_3.sum(4))  # gradient of d
+    x_4 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    d_u = x_4 * part_2.sum(4)  # gradient of u
+    del x_4
+    m = states_2[:, :, :, 1:]  # the memory that each token read
+    del states_2
+    part_4 = dy_tile[:, :, :, :, None] * m
+    del dy_tile, m
+    d_c = part_4.sum(5)  # gradient of c
+    del part_4
+    part_5 = u_tile * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * part_2.sum(4)
+    del u_tile, part_2
+    part_6 = torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * part_3.sum(4)
+    del part_3
+    write_3 = (_valid(part_5, T).sum(3) + _valid(part_6, T).sum(3)).expand(chunks, B, H, V)
+    del part_5, part_6
+    d_d_bias_final = write_3.sum(0)  # of later tokens
+    del write_3
+    x_5 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    del d_tile, d_bias_tile
+    part_7 = -x_5[:, :, :, :, None] * (a * before * l)
+    del a, l, before, x_5
+    write_4 = (torch.exp(A_log_tile) * _valid(part_7, T).sum(3)).expand(chunks, B, H, K, V)
+    del A_log_tile, part_7
+    d_A_log_final = write_4.sum(0)  # of later tokens
+    return (
+        _tokens(d_b.expand(chunks, B, H, 32, K), b.shape[2], b.dtype),
+        _tokens(d_d, d.shape[2], d.dtype),
+        _per_head(d_d_bias_final, d_bias.shape[0], d_bias.dtype),
+        _tokens(d_u, u.shape[2], u.dtype),
+        _tokens(d_c.expand(chunks, B, H, 32, K), c.shape[2], c.dtype),
+        _per_head(d_A_log_final, A_log.shape[0], A_log.dtype),
+        L_all[0].clone(),
+    )
+
+
+def m_backward(
+    b: Tensor,
+    d: Tensor,
+    d_bias: Tensor,
+    u: Tensor,
+    c: Tensor,
+    A_log: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+    dy: Tensor,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time, a scan over each chunk'
+    if cu_seqlens is None:
+        return _in_groups(_m_backward, (b, d, u, c, dy), (d_bias, A_log), (initial_state, d_final_state), "ttsttsn")
+    return _each_sequence(_m_backward, (b, d, u, c, dy), (d_bias, A_log), (initial_state, d_final_state), cu_seqlens, "ttsttsn")
+
+
+def _m_token(
+    b: Tensor,
+    d: Tensor,
+    u: Tensor,
+    c: Tensor,
+    d_bias: Tensor,
+    A_log: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'the recurrence as it is written; sequences of one length'
+    B, T = b.shape[:2]
+    H = max(b.shape[2], d.shape[2], u.shape[2], c.shape[2], d_bias.shape[0], A_log.shape[0])
+    dtype, device = _precision(b, d, u, c), b.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = b.shape[3]  # size of K
+    V = d.shape[3]  # size of V
+    b_tile = _stepped(b, H, dtype)
+    d_tile = _stepped(d, H, dtype)
+    d_bias_tile = _headed(d_bias, H, dtype)
+    u_tile = _stepped(u, H, dtype)
+    c_tile = _stepped(c, H, dtype)
+    A_log_tile = _headed(A_log, H, dtype)
+    chunks = T
+    x = torch.nn.functional.softplus(d_tile + d_bias_tile, threshold=40.0)
+    w = b_tile[:, :, :, :, None] * (u_tile * x)[:, :, :, None]  # write  # line 8
+    del b_tile, u_tile, x
+    x_2 = torch.nn.functional.softplus(d_tile + d_bias_tile, threshold=40.0)
+    del d_tile, d_bias_tile
+    a = torch.exp(-((torch.exp(A_log_tile)) * x_2[:, :, :, None]))  # decay  # line 14
+    del A_log_tile, x_2
+    write = w.expand(chunks, B, H, K, V)
+    del w
+    M_all = _carry(0.0 if initial_state is None else initial_state.to(dtype), a, write, False)  # m before the token
+    del a, write
+    part = c_tile[:, :, :, :, None] * M_all[1:]
+    del c_tile
+    y = part.sum(3)  # read
+    return (
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, b.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def m_step(
+    b: Tensor,
+    d: Tensor,
+    d_bias: Tensor,
+    u: Tensor,
+    c: Tensor,
+    A_log: Tensor,
+    state: Tensor,
+    state_indices: Tensor | None,
+) -> Tensor:
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
+    held = state if state_indices is None else state[state_indices]
+    y, final = _m_token(b.unsqueeze(1), d.unsqueeze(1), u.unsqueeze(1), c.unsqueeze(1), d_bias, A_log, held)
+    if state_indices is None:
+        state.copy_(final)
+    else:
+        state.index_copy_(0, state_indices, final.to(state.dtype))
+    return y[:, 0, 0]
+
+
+def _m_layer_forward(
+    b: Tensor,
+    d: Tensor,
+    u_raw: Tensor,
+    c: Tensor,
+    d_bias: Tensor,
+    A_log: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks, a scan over the tokens of each; sequences of one length'
+    B, T = b.shape[:2]
+    H = max(b.shape[2], d.shape[2], u_raw.shape[2], c.shape[2], d_bias.shape[0], A_log.shape[0])
+    dtype, device = _precision(b, d, u_raw, c), b.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = b.shape[3]  # size of K
+    V = d.shape[3]  # size of V
+    b_tile = _chunked(b, H, 32, dtype)
+    d_tile = _chunked(d, H, 32, dtype)
+    d_bias_tile = _headed(d_bias, H, dtype)
+    u_raw_tile = _chunked(u_raw, H, 32, dtype)
+    c_tile = _chunked(c, H, 32, dtype)
+    A_log_tile = _headed(A_log, H, dtype)
+    chunks = -(-T // 32)
+    x = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    a = _valid(torch.exp(-((torch.exp(A_log_tile))[:, :, :, None] * x[:, :, :, :, None])), T)  # decay  # line 14
+    del A_log_tile, x
+    decay = a.expand(chunks, B, H, 32, K, V)
+    del a
+    x_2 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    del d_tile, d_bias_tile
+    w = b_tile[:, :, :, :, :, None] * (torch.nn.functional.silu(u_raw_tile) * x_2)[:, :, :, :, None]  # write  # line 8
+    del b_tile, u_raw_tile, x_2
+    write = w.expand(chunks, B, H, 32, K, V)
+    del w
+    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
+    states = _recur(M_all[:-1], decay, write, T, False)
+    del decay, write
+    m = states[:, :, :, 1:]  # the memory that each token reads
+    del states
+    part = c_tile[:, :, :, :, :, None] * m
+    del c_tile, m
+    y = part.sum(4)  # read
+    return (
+        _tokens(y.expand(chunks, B, H, 32, V), H, b.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def m_layer_forward(
+    b: Tensor,
+    d: Tensor,
+    d_bias: Tensor,
+    u_raw: Tensor,
+    c: Tensor,
+    A_log: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks, a scan over the tokens of each'
+    if cu_seqlens is None:
+        return _in_groups(_m_layer_forward, (b, d, u_raw, c), (d_bias, A_log), (initial_state,), "tn")
+    return _each_sequence(_m_layer_forward, (b, d, u_raw, c), (d_bias, A_log), (initial_state,), cu_seqlens, "tn")
+
+
+def _m_layer_backward(
+    b: Tensor,
+    d: Tensor,
+    u_raw: Tensor,
+    c: Tensor,
+    dy: Tensor,
+    d_bias: Tensor,
+    A_log: Tensor,
+    initial_state: Tensor | None,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time, a scan over each chunk; sequences of one length'
+    B, T = b.shape[:2]
+    H = max(b.shape[2], d.shape[2], u_raw.shape[2], c.shape[2], d_bias.shape[0], A_log.shape[0])
+    dtype, device = _precision(b, d, u_raw, c, dy), b.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = b.shape[3]  # size of K
+    V = d.shape[3]  # size of V
+    b_tile = _chunked(b, H, 32, dtype)
+    d_tile = _chunked(d, H, 32, dtype)
+    d_bias_tile = _headed(d_bias, H, dtype)
+    u_raw_tile = _chunked(u_raw, H, 32, dtype)
+    c_tile = _chunked(c, H, 32, dtype)
+    A_log_tile = _headed(A_log, H, dtype)
+    dy_tile = _chunked(dy, H, 32, dtype)
+    chunks = -(-T // 32)
+    x = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    a = _valid(torch.exp(-((torch.exp(A_log_tile))[:, :, :, None] * x[:, :, :, :, None])), T)  # decay  # line 14
+    del x
+    decay = a.expand(chunks, B, H, 32, K, V)
+    x_2 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    w = b_tile[:, :, :, :, :, None] * (torch.nn.functional.silu(u_raw_tile) * x_2)[:, :, :, :, None]  # write  # line 8
+    del x_2
+    write = w.expand(chunks, B, H, 32, K, V)
+    del w
+    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
+    h = M_all[:-1]  # memory before the chunk
+    del M_all
+    u = c_tile[:, :, :, :, :, None] * dy_tile[:, :, :, :, None]  # gradient of what is read
+    del c_tile
+    r = a * u  # what it adds to the adjoint
+    write_2 = r.expand(chunks, B, H, 32, K, V)
+    del r
+    L_all = _carry_tokens(0.0 if d_final_state is None else d_final_state.to(dtype), decay, write_2, T, True)  # adjoint of it
+    states = _recur(L_all[1:], decay, write_2, T, True)
+    del write_2
+    l = u + states[:, :, :, 1:]  # adjoint of the memory
+    del u, states
+    x_3 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    part = (torch.nn.functional.silu(u_raw_tile) * x_3)[:, :, :, :, None] * l
+    del x_3
+    d_b = part.sum(5)  # gradient of b
+    del part
+    part_2 = b_tile[:, :, :, :, :, None] * l
+    del b_tile
+    x_4 = torch.nn.functional.silu(u_raw_tile) * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None])
+    states_2 = _recur(h, decay, write, T, False)
+    del decay, write, h
+    before = states_2[:, :, :, :-1]  # the memory before each token
+    part_3 = -(torch.exp(A_log_tile))[:, :, :, None] * (a * before * l)
+    d_d = (x_4 * part_2.sum(4)) + (torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * part_3.sum(4))  # gradient of d
+    del x_4
+    x_5 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    x_6 = torch.sigmoid(u_raw_tile) * (1.0 + u_raw_tile * torch.sigmoid(-u_raw_tile))
+    d_u_raw = x_5 * x_6 * part_2.sum(4)  # gradient of u_raw
+    del x_5, x_6
+    m = states_2[:, :, :, 1:]  # the memory that each token read
+    del states_2
+    part_4 = dy_tile[:, :, :, :, None] * m
+    del dy_tile, m
+    d_c = part_4.sum(5)  # gradient of c
+    del part_4
+    x_7 = torch.nn.functional.silu(u_raw_tile) * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None])
+    del u_raw_tile
+    part_5 = x_7 * part_2.sum(4)
+    del part_2, x_7
+    part_6 = torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * part_3.sum(4)
+    del part_3
+    write_3 = (_valid(part_5, T).sum(3) + _valid(part_6, T).sum(3)).expand(chunks, B, H, V)
+    del part_5, part_6
+    d_d_bias_final = write_3.sum(0)  # of later tokens
+    del write_3
+    x_8 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    del d_tile, d_bias_tile
+    part_7 = -x_8[:, :, :, :, None] * (a * before * l)
+    del a, l, before, x_8
+    write_4 = (torch.exp(A_log_tile) * _valid(part_7, T).sum(3)).expand(chunks, B, H, K, V)
+    del A_log_tile, part_7
+    d_A_log_final = write_4.sum(0)  # of later tokens
+    return (
+        _tokens(d_b.expand(chunks, B, H, 32, K), b.shape[2], b.dtype),
+        _tokens(d_d, d.shape[2], d.dtype),
+        _per_head(d_d_bias_final, d_bias.shape[0], d_bias.dtype),
+        _tokens(d_u_raw, u_raw.shape[2], u_raw.dtype),
+        _tokens(d_c.expand(chunks, B, H, 32, K), c.shape[2], c.dtype),
+        _per_head(d_A_log_final, A_log.shape[0], A_log.dtype),
+        L_all[0].clone(),
+    )
+
+
+def m_layer_backward(
+    b: Tensor,
+    d: Tensor,
+    d_bias: Tensor,
+    u_raw: Tensor,
+    c: Tensor,
+    A_log: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+    dy: Tensor,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time, a scan over each chunk'
+    if cu_seqlens is None:
+        return _in_groups(_m_layer_backward, (b, d, u_raw, c, dy), (d_bias, A_log), (initial_state, d_final_state), "ttsttsn")
+    return _each_sequence(_m_layer_backward, (b, d, u_raw, c, dy), (d_bias, A_log), (initial_state, d_final_state), cu_seqlens, "ttsttsn")
+
+
+def _m_layer_token(
+    b: Tensor,
+    d: Tensor,
+    u_raw: Tensor,
+    c: Tensor,
+    d_bias: Tensor,
+    A_log: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'the recurrence as it is written; sequences of one length'
+    B, T = b.shape[:2]
+    H = max(b.shape[2], d.shape[2], u_raw.shape[2], c.shape[2], d_bias.shape[0], A_log.shape[0])
+    dtype, device = _precision(b, d, u_raw, c), b.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = b.shape[3]  # size of K
+    V = d.shape[3]  # size of V
+    b_tile = _stepped(b, H, dtype)
+    d_tile = _stepped(d, H, dtype)
+    d_bias_tile = _headed(d_bias, H, dtype)
+    u_raw_tile = _stepped(u_raw, H, dtype)
+    c_tile = _stepped(c, H, dtype)
+    A_log_tile = _headed(A_log, H, dtype)
+    chunks = T
+    x = torch.nn.functional.softplus(d_tile + d_bias_tile, threshold=40.0)
+    w = b_tile[:, :, :, :, None] * (torch.nn.functional.silu(u_raw_tile) * x)[:, :, :, None]  # write  # line 8
+    del b_tile, u_raw_tile, x
+    x_2 = torch.nn.functional.softplus(d_tile + d_bias_tile, threshold=40.0)
+    del d_tile, d_bias_tile
+    a = torch.exp(-((torch.exp(A_log_tile)) * x_2[:, :, :, None]))  # decay  # line 14
+    del A_log_tile, x_2
+    write = w.expand(chunks, B, H, K, V)
+    del w
+    M_all = _carry(0.0 if initial_state is None else initial_state.to(dtype), a, write, False)  # m before the token
+    del a, write
+    part = c_tile[:, :, :, :, None] * M_all[1:]
+    del c_tile
+    y = part.sum(3)  # read
+    return (
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, b.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def m_layer_step(
+    b: Tensor,
+    d: Tensor,
+    d_bias: Tensor,
+    u_raw: Tensor,
+    c: Tensor,
+    A_log: Tensor,
+    state: Tensor,
+    state_indices: Tensor | None,
+) -> Tensor:
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
+    held = state if state_indices is None else state[state_indices]
+    y, final = _m_layer_token(b.unsqueeze(1), d.unsqueeze(1), u_raw.unsqueeze(1), c.unsqueeze(1), d_bias, A_log, held)
+    if state_indices is None:
+        state.copy_(final)
+    else:
+        state.index_copy_(0, state_indices, final.to(state.dtype))
+    return y[:, 0, 0]

@@ -224,10 +224,9 @@ def _m_forward_fake(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens):
     heads = _heads('tthtth', (b, d, d_bias, u, c, A_log,))
     B, T = b.shape[:2]
     N = _sequences(b, cu_seqlens)
-    K, V = b.shape[3], u.shape[3]
-    y = b.new_empty((B, T, heads, V))
+    y = b.new_empty((B, T, heads, u.shape[3]))
     dtype = _accumulator(b, d, u, c)
-    return y, b.new_empty((N, heads, K, V), dtype=dtype)
+    return y, b.new_empty((N, heads, b.shape[3], u.shape[3]), dtype=dtype)
 
 
 def _m_forward_vmap(info, in_dims, *args):
@@ -244,9 +243,8 @@ def _m_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_fina
 def _m_backward_fake(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('tthtth', (b, d, d_bias, u, c, A_log,))
     N = _sequences(b, cu_seqlens)
-    K, V = b.shape[3], u.shape[3]
     dtype = _accumulator(b, d, u, c)
-    d_state = b.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = b.new_empty((N, heads, b.shape[3], u.shape[3]), dtype=dtype)
     trained = (b, d, d_bias, u, c, A_log,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -262,9 +260,8 @@ def _m_step(b, d, d_bias, u, c, A_log, state, state_indices):
 
 
 def _m_step_fake(b, d, d_bias, u, c, A_log, state, state_indices):
-    N, heads, _, V = state.shape
-    N = b.shape[0]
-    return b.new_empty((N, heads, V))
+    N, heads = b.shape[0], state.shape[1]
+    return b.new_empty((N, heads, state.shape[3]))
 
 
 def _m_saved(ctx, inputs, output):
@@ -347,10 +344,9 @@ def _m_layer_forward_fake(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, 
     heads = _heads('tthtth', (b_raw, d, d_bias, u_raw, c_raw, A_log,))
     B, T = b_raw.shape[:2]
     N = _sequences(b_raw, cu_seqlens)
-    K, V = b_raw.shape[3], u_raw.shape[3]
-    y = b_raw.new_empty((B, T, heads, V))
+    y = b_raw.new_empty((B, T, heads, u_raw.shape[3]))
     dtype = _accumulator(b_raw, d, u_raw, c_raw)
-    return y, b_raw.new_empty((N, heads, K, V), dtype=dtype)
+    return y, b_raw.new_empty((N, heads, b_raw.shape[3], u_raw.shape[3]), dtype=dtype)
 
 
 def _m_layer_forward_vmap(info, in_dims, *args):
@@ -367,9 +363,8 @@ def _m_layer_backward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_s
 def _m_layer_backward_fake(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('tthtth', (b_raw, d, d_bias, u_raw, c_raw, A_log,))
     N = _sequences(b_raw, cu_seqlens)
-    K, V = b_raw.shape[3], u_raw.shape[3]
     dtype = _accumulator(b_raw, d, u_raw, c_raw)
-    d_state = b_raw.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = b_raw.new_empty((N, heads, b_raw.shape[3], u_raw.shape[3]), dtype=dtype)
     trained = (b_raw, d, d_bias, u_raw, c_raw, A_log,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -385,9 +380,8 @@ def _m_layer_step(b_raw, d, d_bias, u_raw, c_raw, A_log, state, state_indices):
 
 
 def _m_layer_step_fake(b_raw, d, d_bias, u_raw, c_raw, A_log, state, state_indices):
-    N, heads, _, V = state.shape
-    N = b_raw.shape[0]
-    return b_raw.new_empty((N, heads, V))
+    N, heads = b_raw.shape[0], state.shape[1]
+    return b_raw.new_empty((N, heads, state.shape[3]))
 
 
 def _m_layer_saved(ctx, inputs, output):

@@ -526,7 +526,7 @@ def m_step(
     state: Tensor,
     state_indices: Tensor | None,
 ) -> Tensor:
-    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
     y, final = _m_token(b.unsqueeze(1), d.unsqueeze(1), u.unsqueeze(1), c.unsqueeze(1), d_bias, A_log, held)
     if state_indices is None:
@@ -829,7 +829,7 @@ def m_layer_step(
     state: Tensor,
     state_indices: Tensor | None,
 ) -> Tensor:
-    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
     y, final = _m_layer_token(b_raw.unsqueeze(1), d.unsqueeze(1), u_raw.unsqueeze(1), c_raw.unsqueeze(1), d_bias, A_log, held)
     if state_indices is None:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -175,49 +174,6 @@ def _solved(matrix: Tensor, right: Tensor) -> Tensor:
     return found
 
 
-def _side_by_side(*parts: Tensor) -> Tensor:
-    """Parts [B, T, H, axes] with their axes flattened, one part after another: [B, T, H, n]."""
-    flat = [x.flatten(3) if x.dim() > 3 else x.unsqueeze(3) for x in parts]
-    lead = torch.broadcast_shapes(*(x.shape[:3] for x in flat))
-    return torch.cat([x.expand(*lead, -1) for x in flat], 3)
-
-
-def _columns(y: Tensor, shapes: Sequence[tuple[int, ...]]) -> list[Tensor]:
-    """The parts of a last dimension, each with axes of its own."""
-    parts = y.split([math.prod(shape) for shape in shapes], 3)
-    return [x.reshape(*y.shape[:3], *shape) for x, shape in zip(parts, shapes, strict=True)]
-
-
-def _gridded(
-    states: Sequence[Sequence[Tensor | None]],
-    keys: Sequence[tuple[int, ...]],
-    values: Sequence[tuple[int, ...]],
-) -> Tensor | None:
-    """States [N, H, keys, values] of each row and column as one [N, H, K, V]."""
-    rows = []
-    for row, key in zip(states, keys, strict=True):
-        cells = []
-        for x, value in zip(row, values, strict=True):
-            if x is None:
-                return None
-            cells.append(x.reshape(*x.shape[:2], math.prod(key), math.prod(value)))
-        rows.append(torch.cat(cells, 3))
-    return torch.cat(rows, 2)
-
-
-def _cells(
-    state: Tensor, keys: Sequence[tuple[int, ...]], values: Sequence[tuple[int, ...]]
-) -> list[list[Tensor]]:
-    """The states [N, H, keys, values] of each row and column of one [N, H, K, V]."""
-    rows = state.split([math.prod(key) for key in keys], 2)
-    found = []
-    for row, key in zip(rows, keys, strict=True):
-        parts = row.split([math.prod(value) for value in values], 3)
-        shaped = zip(parts, values, strict=True)
-        found.append([x.reshape(*x.shape[:2], *key, *value) for x, value in shaped])
-    return found
-
-
 class State(NamedTuple):
     """What is carried from one call to the next."""
 
@@ -232,7 +188,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_mesanet_e4bece84'
+NAMESPACE = 'eosc_mesanet_7887250a'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -271,19 +227,18 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _g_forward(shrink, expand, s_input, log_a, initial_state, cu_seqlens):
-    with torch.autocast(shrink.device.type, enabled=False):
-        return _kernels(shrink, shrink.shape[3], s_input.shape[3]).g_forward(shrink, expand, s_input, log_a, initial_state, cu_seqlens)
+def _g_forward(beta, k, part, log_a, initial_state, cu_seqlens):
+    with torch.autocast(beta.device.type, enabled=False):
+        return _kernels(beta, k.shape[3], part.shape[3]).g_forward(beta, k, part, log_a, initial_state, cu_seqlens)
 
 
-def _g_forward_fake(shrink, expand, s_input, log_a, initial_state, cu_seqlens):
-    heads = _heads('tttt', (shrink, expand, s_input, log_a,))
-    B, T = shrink.shape[:2]
-    N = _sequences(shrink, cu_seqlens)
-    K, V = shrink.shape[3], s_input.shape[3]
-    y = shrink.new_empty((B, T, heads, V))
-    dtype = _accumulator(shrink, expand, s_input, log_a)
-    return y, shrink.new_empty((N, heads, K, V), dtype=dtype)
+def _g_forward_fake(beta, k, part, log_a, initial_state, cu_seqlens):
+    heads = _heads('tttt', (beta, k, part, log_a,))
+    B, T = beta.shape[:2]
+    N = _sequences(beta, cu_seqlens)
+    y = beta.new_empty((B, T, heads, k.shape[3], part.shape[3]))
+    dtype = _accumulator(beta, k, part, log_a)
+    return y, beta.new_empty((N, heads, k.shape[3], part.shape[3]), dtype=dtype)
 
 
 def _g_forward_vmap(info, in_dims, *args):
@@ -291,41 +246,39 @@ def _g_forward_vmap(info, in_dims, *args):
     return _vmapped(op, kinds, "ts", info, in_dims, args)
 
 
-def _g_backward(shrink, expand, s_input, log_a, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(shrink, shrink.shape[3], s_input.shape[3])
-    with torch.autocast(shrink.device.type, enabled=False):
-        return kernels.g_backward(shrink, expand, s_input, log_a, initial_state, cu_seqlens, dy, d_final_state)
+def _g_backward(beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state):
+    kernels = _kernels(beta, k.shape[3], part.shape[3])
+    with torch.autocast(beta.device.type, enabled=False):
+        return kernels.g_backward(beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state)
 
 
-def _g_backward_fake(shrink, expand, s_input, log_a, initial_state, cu_seqlens, dy, d_final_state):
-    heads = _heads('tttt', (shrink, expand, s_input, log_a,))
-    N = _sequences(shrink, cu_seqlens)
-    K, V = shrink.shape[3], s_input.shape[3]
-    dtype = _accumulator(shrink, expand, s_input, log_a)
-    d_state = shrink.new_empty((N, heads, K, V), dtype=dtype)
-    trained = (s_input, log_a,)
+def _g_backward_fake(beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state):
+    heads = _heads('tttt', (beta, k, part, log_a,))
+    N = _sequences(beta, cu_seqlens)
+    dtype = _accumulator(beta, k, part, log_a)
+    d_state = beta.new_empty((N, heads, k.shape[3], part.shape[3]), dtype=dtype)
+    trained = (beta, k, part, log_a,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
 
 def _g_backward_vmap(info, in_dims, *args):
     kinds, op = 'ttttscts', _OPS.g_backward
-    return _vmapped(op, kinds, 'tts', info, in_dims, args)
+    return _vmapped(op, kinds, 'tttts', info, in_dims, args)
 
 
-def _g_step(shrink, expand, s_input, log_a, state, state_indices):
-    with torch.autocast(shrink.device.type, enabled=False):
-        return _kernels(shrink, state.shape[2], state.shape[3]).g_step(shrink, expand, s_input, log_a, state, state_indices)
+def _g_step(beta, k, part, log_a, state, state_indices):
+    with torch.autocast(beta.device.type, enabled=False):
+        return _kernels(beta, state.shape[2], state.shape[3]).g_step(beta, k, part, log_a, state, state_indices)
 
 
-def _g_step_fake(shrink, expand, s_input, log_a, state, state_indices):
-    N, heads, _, V = state.shape
-    N = shrink.shape[0]
-    return shrink.new_empty((N, heads, V))
+def _g_step_fake(beta, k, part, log_a, state, state_indices):
+    N, heads = beta.shape[0], state.shape[1]
+    return beta.new_empty((N, heads, state.shape[2], state.shape[3]))
 
 
 def _g_saved(ctx, inputs, output):
-    shrink, expand, s_input, log_a, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(shrink, expand, s_input, log_a, initial_state, cu_seqlens)
+    beta, k, part, log_a, initial_state, cu_seqlens = inputs
+    ctx.save_for_backward(beta, k, part, log_a, initial_state, cu_seqlens)
 
 
 class _Scan_gGradient(torch.autograd.Function):
@@ -334,8 +287,8 @@ class _Scan_gGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(shrink, expand, s_input, log_a, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.g_backward(shrink, expand, s_input, log_a, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state):
+        return _OPS.g_backward(beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -352,8 +305,8 @@ class _Scan_g(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(shrink, expand, s_input, log_a, initial_state, cu_seqlens):
-        return _OPS.g_forward(shrink, expand, s_input, log_a, initial_state, cu_seqlens)
+    def forward(beta, k, part, log_a, initial_state, cu_seqlens):
+        return _OPS.g_forward(beta, k, part, log_a, initial_state, cu_seqlens)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -361,17 +314,17 @@ class _Scan_g(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state):
-        shrink, expand, s_input, log_a, initial_state, cu_seqlens = ctx.saved_tensors
-        d_s_input, d_log_a, d_initial_state = _Scan_gGradient.apply(
-            shrink, expand, s_input, log_a, initial_state, cu_seqlens, dy, d_final_state
+        beta, k, part, log_a, initial_state, cu_seqlens = ctx.saved_tensors
+        d_beta, d_k, d_part, d_log_a, d_initial_state = _Scan_gGradient.apply(
+            beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return None, None, d_s_input, d_log_a, d_initial_state, None
+        return d_beta, d_k, d_part, d_log_a, d_initial_state, None
 
 
 _register(
     "g_forward",
-    'g_forward(Tensor shrink, Tensor expand, Tensor s_input, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'g_forward(Tensor beta, Tensor k, Tensor part, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
     _g_forward,
     _g_forward_fake,
     _g_forward_vmap,
@@ -380,7 +333,7 @@ _register(
 )
 _register(
     "g_backward",
-    'g_backward(Tensor shrink, Tensor expand, Tensor s_input, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor)',
+    'g_backward(Tensor beta, Tensor k, Tensor part, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor)',
     _g_backward,
     _g_backward_fake,
     _g_backward_vmap,
@@ -388,7 +341,7 @@ _register(
 )
 _register(
     "g_step",
-    'g_step(Tensor shrink, Tensor expand, Tensor s_input, Tensor log_a, Tensor(a!) state, Tensor? state_indices) -> Tensor',
+    'g_step(Tensor beta, Tensor k, Tensor part, Tensor log_a, Tensor(a!) state, Tensor? state_indices) -> Tensor',
     _g_step,
     _g_step_fake,
 )
@@ -403,10 +356,9 @@ def _m_forward_fake(beta, k, v, part, log_a, initial_state, cu_seqlens):
     heads = _heads('ttttt', (beta, k, v, part, log_a,))
     B, T = beta.shape[:2]
     N = _sequences(beta, cu_seqlens)
-    K, V = k.shape[3], v.shape[3]
-    y = beta.new_empty((B, T, heads, V))
+    y = beta.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(beta, k, v, part, log_a)
-    return y, beta.new_empty((N, heads, K, V), dtype=dtype)
+    return y, beta.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
 
 
 def _m_forward_vmap(info, in_dims, *args):
@@ -423,9 +375,8 @@ def _m_backward(beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_final_
 def _m_backward_fake(beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('ttttt', (beta, k, v, part, log_a,))
     N = _sequences(beta, cu_seqlens)
-    K, V = k.shape[3], v.shape[3]
     dtype = _accumulator(beta, k, v, part, log_a)
-    d_state = beta.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = beta.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
     trained = (beta, k, v, part, log_a,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -441,9 +392,8 @@ def _m_step(beta, k, v, part, log_a, state, state_indices):
 
 
 def _m_step_fake(beta, k, v, part, log_a, state, state_indices):
-    N, heads, _, V = state.shape
-    N = beta.shape[0]
-    return beta.new_empty((N, heads, V))
+    N, heads = beta.shape[0], state.shape[1]
+    return beta.new_empty((N, heads, state.shape[3]))
 
 
 def _m_saved(ctx, inputs, output):
@@ -534,21 +484,14 @@ def _mesanet_sequence(
     dtype, device = _work_dtype(q, k, v, log_a, beta, lam), q.device
     K = q.shape[3]
     V = v.shape[3]
-    shrink = _side_by_side(torch.full((1, 1, 1), 1.0, dtype=dtype, device=device))
-    expand = _side_by_side(torch.full((1, 1, 1), 1.0, dtype=dtype, device=device))
-    beta_2 = _shared(_worked(beta, dtype), H, 2)
     k_2 = _shared(_worked(k, dtype), H, 2)
-    x = (beta_2[:, :, :, None] * k_2)[:, :, :, :, None] * k_2[:, :, :, None]  # line 13
-    s_input = _side_by_side(x)
-    y, g_final = _Scan_g.apply(_grown_to(shrink, (B, T, -1, -1)), _grown_to(expand, (B, T, -1, -1)), _grown_to(s_input, (B, T, -1, -1)), log_a, _gridded(((g_before,),), ((),), ((K, K,),)), cu_seqlens)
-    columns = _columns(y, ((K, K,),))
-    cells = _cells(g_final, ((),), ((K, K,),))
+    y, g_final = _Scan_g.apply(beta, k, _grown_to(k_2, (B, T, -1, -1)), log_a, g_before, cu_seqlens)
     lam_2 = _shared(_worked(lam, dtype)[None, None], H, 2)
-    x_2 = torch.eye(K, dtype=dtype, device=device)[None, None, None]  # line 15
+    x = torch.eye(K, dtype=dtype, device=device)[None, None, None]  # line 15
     q_2 = _shared(_worked(q, dtype), H, 2)
-    x_3 = _solved(columns[0] + (lam_2[:, :, :, :, None] * x_2), q_2)  # line 15
-    y_2, m_final = _Scan_m.apply(beta, k, v, _grown_to(x_3, (B, T, -1, K)), log_a, m_before, cu_seqlens)
-    return y_2.to(q.dtype), (cells[0][0], m_final)
+    s_computedu20part_2_2 = _solved(y + (lam_2[:, :, :, :, None] * x), q_2)
+    y_2, m_final = _Scan_m.apply(beta, k, v, _grown_to(s_computedu20part_2_2, (B, T, -1, K)), log_a, m_before, cu_seqlens)
+    return y_2.to(q.dtype), (g_final, m_final)
 
 
 _SPECS_mesanet = (

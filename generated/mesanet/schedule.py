@@ -15,10 +15,12 @@ TORCH_CHUNK = {
 # Of each scan: (tokens a chunk, tokens of the diagonal blocks in midpoint form).
 FORMS = {
     "g": (
-        (16, 1),  # the decay of each pair is formed directly: any gate, resets included
-        (32, 1),  # the decay of each pair is formed directly: any gate, resets included
-        (64, 1),  # the decay of each pair is formed directly: any gate, resets included
-        (128, 1),  # the decay of each pair is formed directly: any gate, resets included
+        (4, 1),  # each decay multiplies the state as it is: any gate, resets included
+        (8, 1),  # each decay multiplies the state as it is: any gate, resets included
+        (16, 1),  # each decay multiplies the state as it is: any gate, resets included
+        (32, 1),  # each decay multiplies the state as it is: any gate, resets included
+        (64, 1),  # each decay multiplies the state as it is: any gate, resets included
+        (128, 1),  # each decay multiplies the state as it is: any gate, resets included
     ),
     "m": (
         (16, 1),  # the decay of each pair is formed directly: any gate, resets included
@@ -31,31 +33,24 @@ FORMS = {
 # Of each scan: (kernel, arch, bytes an element, K, V, chunk, block, warps, stages, precision).
 ROWS = {
     "g": (
-        ('segment_ends', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-        ('segment_ends', '', 2, 128, 128, 64, 128, 8, 3, 'ieee'),
-        ('segment_ends', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
-        ('segment_ends', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
-        ('states', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-        ('states', '', 2, 128, 128, 64, 128, 8, 3, 'ieee'),
-        ('states', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
-        ('states', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
-        ('segment_ends_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-        ('segment_ends_adjoint', '', 2, 128, 128, 64, 128, 8, 3, 'ieee'),
-        ('segment_ends_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
-        ('segment_ends_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
-        ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-        ('states_adjoint', '', 2, 128, 128, 64, 128, 8, 3, 'ieee'),
-        ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
-        ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
-        ('forward', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
-        ('forward', '', 2, 256, 256, 64, 32, 4, 1, 'ieee'),
-        ('forward', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-        ('gradients', '', 2, 64, 64, 64, 64, 4, 1, 'ieee'),
-        ('gradients', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
-        ('gradients', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
-        ('gradients', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
-        ('step', '', 0, 256, 256, 1, 32, 4, 1, 'ieee'),
-        ('step', '', 0, 1024, 1024, 1, 16, 4, 1, 'ieee'),
+        ('element_forward', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
+        ('element_ends', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
+        ('element_states', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
+        ('element_ends_adjoint', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
+        ('element_backward', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
+        ('element_step', '', 0, 16, 1048576, 1, 32, 4, 1, 'ieee'),
+        ('element_forward', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
+        ('element_ends', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
+        ('element_states', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
+        ('element_ends_adjoint', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
+        ('element_backward', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
+        ('element_step', '', 0, 64, 1048576, 1, 16, 4, 1, 'ieee'),
+        ('element_forward', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
+        ('element_ends', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
+        ('element_states', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
+        ('element_ends_adjoint', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
+        ('element_backward', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
+        ('element_step', '', 0, 256, 1048576, 1, 16, 8, 1, 'ieee'),
     ),
     "m": (
         ('segment_ends', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),

@@ -179,6 +179,41 @@ def _carry_products(
     return found
 
 
+def _recur(start: Tensor | float, decay: Tensor, write: Tensor, T: int, reverse: bool) -> Tensor:
+    """Walk the tokens of all chunks at once with m = decay * m + write, each from its own start.
+
+    Returns the states between the tokens, [chunks, B, H, chunk + 1, ...], whichever way the walk
+    goes; a token behind T leaves the state as it is.
+    """
+    chunks, chunk = write.shape[0], write.shape[3]
+    found = write.new_empty(*write.shape[:3], chunk + 1, *write.shape[4:])
+    found[:, :, :, chunk if reverse else 0] = start
+    rest = T - (chunks - 1) * chunk
+    for step in range(chunk):
+        i = chunk - 1 - step if reverse else step
+        held, target = found.select(3, i + reverse), found.select(3, i + 1 - reverse)
+        n = chunks if i < rest else chunks - 1
+        torch.addcmul(write[:n, :, :, i], decay[:n, :, :, i], held[:n], out=target[:n])
+        target[n:] = held[n:]
+    return found
+
+
+def _carry_tokens(
+    start: Tensor | float, decay: Tensor, write: Tensor, T: int, reverse: bool
+) -> Tensor:
+    """The states between chunks, as `_carry`, of a walk over their tokens."""
+    chunks, chunk = write.shape[0], write.shape[3]
+    ends = torch.zeros_like(write[:, :, :, 0])
+    whole = torch.ones_like(ends)
+    rest = T - (chunks - 1) * chunk
+    for step in range(chunk):
+        i = chunk - 1 - step if reverse else step
+        n = chunks if i < rest else chunks - 1
+        torch.addcmul(write[:n, :, :, i], decay[:n, :, :, i], ends[:n], out=ends[:n])
+        whole[:n].mul_(decay[:n, :, :, i])
+    return _carry(start, whole, ends, reverse)
+
+
 def _in_groups(
     run: Callable[..., tuple[Tensor, ...]],
     tokens: Sequence[Tensor],
@@ -239,26 +274,27 @@ def _each_sequence(
 
 
 def _g_forward(
-    shrink: Tensor,
-    expand: Tensor,
-    s_input: Tensor,
+    beta: Tensor,
+    k: Tensor,
+    part: Tensor,
     log_a: Tensor,
     initial_state: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    'one pass over the chunks; sequences of one length'
-    B, T = shrink.shape[:2]
-    H = max(shrink.shape[2], expand.shape[2], s_input.shape[2], log_a.shape[2])
-    dtype, device = _precision(shrink, expand, s_input, log_a), shrink.device
+    'one pass over the chunks, a scan over the tokens of each; sequences of one length'
+    B, T = beta.shape[:2]
+    H = max(beta.shape[2], k.shape[2], part.shape[2], log_a.shape[2])
+    dtype, device = _precision(beta, k, part, log_a), beta.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
-    keys = shrink.shape[3]  # size of keys
-    values = s_input.shape[3]  # size of values
-    shrink_tile = _chunked(shrink, H, 32, dtype)
-    expand_tile = _chunked(expand, H, 32, dtype)
-    s_input_tile = _chunked(s_input, H, 32, dtype)
+    K = k.shape[3]  # size of K
+    s_Kp = part.shape[3]  # size of K'
+    beta_tile = _chunked(beta, H, 32, dtype)
+    k_tile = _chunked(k, H, 32, dtype)
+    part_tile = _chunked(part, H, 32, dtype)
     log_a_tile = _chunked(log_a, H, 32, dtype)
     chunks = -(-T // 32)
-    g0 = log_a_tile.clamp(min=lowest)  # log-decay  # line 7
+    a = _valid(torch.exp(log_a_tile), T)  # decay  # line 7
     del log_a_tile
+<<<<<<< HEAD
     prefix1_g0 = torch.exp(g0)  # decay from the opening of each block of 1
     del g0
     prefix2_g0 = _grown(prefix1_g0, 1)  # decay from the opening of each block of 2
@@ -287,78 +323,70 @@ def _g_forward(
     part_2 = (shrink_tile @ expand_tile.mT).mul_(pairs32_g0).tril_()
     del expand_tile, pairs32_g0
     y = _add_product((shrink_tile @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]), part_2, s_input_tile)  # inside the chunk, and from the memory before it
+=======
+    decay = a[:, :, :, :, None, None].expand(chunks, B, H, 32, K, s_Kp)
+    del a
+    w = (beta_tile[:, :, :, :, None] * k_tile)[:, :, :, :, :, None] * part_tile[:, :, :, :, None]  # write  # line 5
+    del beta_tile, k_tile, part_tile
+    write = w.expand(chunks, B, H, 32, K, s_Kp)
+    del w
+    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
+    states = _recur(M_all[:-1], decay, write, T, False)
+    del decay, write
+    m = states[:, :, :, 1:]  # the memory that each token reads
+>>>>>>> 3008b60 (Print again what walks over elements changed)
     return (
-        _tokens(y, H, shrink.dtype),
+        _tokens(m.expand(chunks, B, H, 32, K, s_Kp), H, beta.dtype),
         M_all[-1].clone(),
     )
 
 
 def g_forward(
-    shrink: Tensor,
-    expand: Tensor,
-    s_input: Tensor,
+    beta: Tensor,
+    k: Tensor,
+    part: Tensor,
     log_a: Tensor,
     initial_state: Tensor | None,
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    'one pass over the chunks'
+    'one pass over the chunks, a scan over the tokens of each'
     if cu_seqlens is None:
-        return _in_groups(_g_forward, (shrink, expand, s_input, log_a), (), (initial_state,), "tn")
-    return _each_sequence(_g_forward, (shrink, expand, s_input, log_a), (), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_g_forward, (beta, k, part, log_a), (), (initial_state,), "tn")
+    return _each_sequence(_g_forward, (beta, k, part, log_a), (), (initial_state,), cu_seqlens, "tn")
 
 
 def _g_backward(
-    shrink: Tensor,
-    expand: Tensor,
-    s_input: Tensor,
+    beta: Tensor,
+    k: Tensor,
+    part: Tensor,
     log_a: Tensor,
     dy: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    'memory before each chunk, then one pass in reverse time; sequences of one length'
-    B, T = shrink.shape[:2]
-    H = max(shrink.shape[2], expand.shape[2], s_input.shape[2], log_a.shape[2])
-    dtype, device = _precision(shrink, expand, s_input, log_a, dy), shrink.device
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time, a scan over each chunk; sequences of one length'
+    B, T = beta.shape[:2]
+    H = max(beta.shape[2], k.shape[2], part.shape[2], log_a.shape[2])
+    dtype, device = _precision(beta, k, part, log_a, dy), beta.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
-    keys = shrink.shape[3]  # size of keys
-    values = s_input.shape[3]  # size of values
-    shrink_tile = _chunked(shrink, H, 32, dtype)
-    expand_tile = _chunked(expand, H, 32, dtype)
-    s_input_tile = _chunked(s_input, H, 32, dtype)
+    K = k.shape[3]  # size of K
+    s_Kp = part.shape[3]  # size of K'
+    beta_tile = _chunked(beta, H, 32, dtype)
+    k_tile = _chunked(k, H, 32, dtype)
+    part_tile = _chunked(part, H, 32, dtype)
     log_a_tile = _chunked(log_a, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
-    g0 = log_a_tile.clamp(min=lowest)  # log-decay  # line 7
+    a = _valid(torch.exp(log_a_tile), T)  # decay  # line 7
     del log_a_tile
-    prefix1_g0 = torch.exp(g0)  # decay from the opening of each block of 1
-    del g0
-    suffix1_g0 = torch.ones_like(prefix1_g0)  # decay to the closing of each block of 1
-    suffix2_g0 = _grown_back(suffix1_g0, prefix1_g0, 1)  # decay to the closing of each block of 2
-    del suffix1_g0
-    prefix2_g0 = _grown(prefix1_g0, 1)  # decay from the opening of each block of 2
-    suffix4_g0 = _grown_back(suffix2_g0, prefix2_g0, 2)  # decay to the closing of each block of 4
-    del suffix2_g0
-    prefix4_g0 = _grown(prefix2_g0, 2)  # decay from the opening of each block of 4
-    del prefix2_g0
-    suffix8_g0 = _grown_back(suffix4_g0, prefix4_g0, 4)  # decay to the closing of each block of 8
-    del suffix4_g0
-    prefix8_g0 = _grown(prefix4_g0, 4)  # decay from the opening of each block of 8
-    del prefix4_g0
-    suffix16_g0 = _grown_back(suffix8_g0, prefix8_g0, 8)  # decay to the closing of each block of 16
-    del suffix8_g0
-    prefix16_g0 = _grown(prefix8_g0, 8)  # decay from the opening of each block of 16
-    del prefix8_g0
-    suffix32_g0 = _grown_back(suffix16_g0, prefix16_g0, 16)  # decay to the closing of each block of 32
-    del suffix16_g0
-    part = suffix32_g0[:, :, :, :, None] * s_input_tile
-    prefix32_g0 = _grown(prefix16_g0, 16)  # decay from the opening of each block of 32
-    del prefix16_g0
-    advance = prefix32_g0[:, :, :, -1][:, :, :, None, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, expand_tile.mT, part, 1.0, False)  # m before the chunk
-    del part
+    decay = a[:, :, :, :, None, None].expand(chunks, B, H, 32, K, s_Kp)
+    w = (beta_tile[:, :, :, :, None] * k_tile)[:, :, :, :, :, None] * part_tile[:, :, :, :, None]  # write  # line 5
+    write = w.expand(chunks, B, H, 32, K, s_Kp)
+    del w
+    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
     h = M_all[:-1]  # memory before the chunk
     del M_all
+<<<<<<< HEAD
     part_2 = prefix32_g0[:, :, :, :, None] * dy_tile
     L_all = _carry_products(0.0 if d_final_state is None else d_final_state.to(dtype), advance, shrink_tile.mT, part_2, 1.0, True)  # adjoint after it
     del advance, part_2
@@ -382,76 +410,106 @@ def _g_backward(
     part_6 = h * L_all[1:]
     del h
     d_log_a = _running((part_3.sum(4) + (pairs_all.sum(3) - pairs_all.sum(4))) - part_4.sum(4), True, False).add_(_valid(part_5, T).sum(3)[:, :, :, None]).add_((prefix32_g0[:, :, :, -1] * part_6.sum((3, 4)))[:, :, :, None])  # gradient of log_a
+=======
+    r = a[:, :, :, :, None, None] * dy_tile  # what it adds to the adjoint
+    write_2 = r.expand(chunks, B, H, 32, K, s_Kp)
+    del r
+    L_all = _carry_tokens(0.0 if d_final_state is None else d_final_state.to(dtype), decay, write_2, T, True)  # adjoint of it
+    states = _recur(L_all[1:], decay, write_2, T, True)
+    del write_2
+    l = dy_tile + states[:, :, :, 1:]  # adjoint of the memory
+    del dy_tile, states
+    part_2 = part_tile[:, :, :, :, None] * l
+    del part_tile
+    part_3 = k_tile * part_2.sum(5)
+    d_beta = part_3.sum(4)  # gradient of beta
+    del part_3
+    d_k = beta_tile[:, :, :, :, None] * part_2.sum(5)  # gradient of k
+    del part_2
+    part_4 = k_tile[:, :, :, :, :, None] * l
+    del k_tile
+    d_part = beta_tile[:, :, :, :, None] * part_4.sum(4)  # gradient of part
+    del beta_tile, part_4
+    states_2 = _recur(h, decay, write, T, False)
+    del decay, write, h
+    before = states_2[:, :, :, :-1]  # the memory before each token
+    del states_2
+    part_5 = a[:, :, :, :, None, None] * before * l
+    del a, l, before
+    d_log_a = part_5.sum((4, 5))  # gradient of log_a
+>>>>>>> 3008b60 (Print again what walks over elements changed)
     return (
-        _tokens(d_input, s_input.shape[2], s_input.dtype),
-        _tokens(d_log_a, log_a.shape[2], log_a.dtype),
+        _tokens(d_beta.expand(chunks, B, H, 32), beta.shape[2], beta.dtype),
+        _tokens(d_k, k.shape[2], k.dtype),
+        _tokens(d_part, part.shape[2], part.dtype),
+        _tokens(d_log_a.expand(chunks, B, H, 32), log_a.shape[2], log_a.dtype),
         L_all[0].clone(),
     )
 
 
 def g_backward(
-    shrink: Tensor,
-    expand: Tensor,
-    s_input: Tensor,
+    beta: Tensor,
+    k: Tensor,
+    part: Tensor,
     log_a: Tensor,
     initial_state: Tensor | None,
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    'memory before each chunk, then one pass in reverse time'
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time, a scan over each chunk'
     if cu_seqlens is None:
-        return _in_groups(_g_backward, (shrink, expand, s_input, log_a, dy), (), (initial_state, d_final_state), "ttn")
-    return _each_sequence(_g_backward, (shrink, expand, s_input, log_a, dy), (), (initial_state, d_final_state), cu_seqlens, "ttn")
+        return _in_groups(_g_backward, (beta, k, part, log_a, dy), (), (initial_state, d_final_state), "ttttn")
+    return _each_sequence(_g_backward, (beta, k, part, log_a, dy), (), (initial_state, d_final_state), cu_seqlens, "ttttn")
 
 
 def _g_token(
-    shrink: Tensor,
-    expand: Tensor,
-    s_input: Tensor,
+    beta: Tensor,
+    k: Tensor,
+    part: Tensor,
     log_a: Tensor,
     initial_state: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'the recurrence as it is written; sequences of one length'
-    B, T = shrink.shape[:2]
-    H = max(shrink.shape[2], expand.shape[2], s_input.shape[2], log_a.shape[2])
-    dtype, device = _precision(shrink, expand, s_input, log_a), shrink.device
+    B, T = beta.shape[:2]
+    H = max(beta.shape[2], k.shape[2], part.shape[2], log_a.shape[2])
+    dtype, device = _precision(beta, k, part, log_a), beta.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
-    keys = shrink.shape[3]  # size of keys
-    values = s_input.shape[3]  # size of values
-    shrink_tile = _stepped(shrink, H, dtype)
-    expand_tile = _stepped(expand, H, dtype)
-    s_input_tile = _stepped(s_input, H, dtype)
+    K = k.shape[3]  # size of K
+    s_Kp = part.shape[3]  # size of K'
+    beta_tile = _stepped(beta, H, dtype)
+    k_tile = _stepped(k, H, dtype)
+    part_tile = _stepped(part, H, dtype)
     log_a_tile = _stepped(log_a, H, dtype)
     chunks = T
-    g0 = log_a_tile.clamp(min=lowest)  # log-decay  # line 7
+    w = (beta_tile[:, :, :, None] * k_tile)[:, :, :, :, None] * part_tile[:, :, :, None]  # write  # line 5
+    del beta_tile, k_tile, part_tile
+    a = torch.exp(log_a_tile)  # decay  # line 7
     del log_a_tile
-    advance = (torch.exp(g0))[:, :, :, None, None]
-    del g0
-    write = (expand_tile[:, :, :, :, None] * s_input_tile[:, :, :, None]).expand(chunks, B, H, keys, values)
-    del expand_tile, s_input_tile
+    advance = a[:, :, :, None, None]
+    del a
+    write = w.expand(chunks, B, H, K, s_Kp)
+    del w
     M_all = _carry(0.0 if initial_state is None else initial_state.to(dtype), advance, write, False)  # m before the token
     del advance, write
-    part = shrink_tile[:, :, :, :, None] * M_all[1:]
-    del shrink_tile
-    y = part.sum(3)  # read
+    y = M_all[1:]  # read
     return (
-        _tokens(y.expand(chunks, B, H, values).unsqueeze(3), H, shrink.dtype),
+        _tokens(y.expand(chunks, B, H, K, s_Kp).unsqueeze(3), H, beta.dtype),
         M_all[-1].clone(),
     )
 
 
 def g_step(
-    shrink: Tensor,
-    expand: Tensor,
-    s_input: Tensor,
+    beta: Tensor,
+    k: Tensor,
+    part: Tensor,
     log_a: Tensor,
     state: Tensor,
     state_indices: Tensor | None,
 ) -> Tensor:
-    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
-    y, final = _g_token(shrink.unsqueeze(1), expand.unsqueeze(1), s_input.unsqueeze(1), log_a.unsqueeze(1), held)
+    y, final = _g_token(beta.unsqueeze(1), k.unsqueeze(1), part.unsqueeze(1), log_a.unsqueeze(1), held)
     if state_indices is None:
         state.copy_(final)
     else:
@@ -698,7 +756,7 @@ def m_step(
     state: Tensor,
     state_indices: Tensor | None,
 ) -> Tensor:
-    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
     y, final = _m_token(beta.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1), part.unsqueeze(1), log_a.unsqueeze(1), held)
     if state_indices is None:

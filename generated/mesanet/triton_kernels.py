@@ -10,6 +10,24 @@ import triton.language as tl
 
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
+    ('element_forward', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
+    ('element_ends', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
+    ('element_states', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
+    ('element_backward', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
+    ('element_step', '', 0, 16, 1048576, 1, 32, 4, 1, 'ieee'),
+    ('element_forward', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
+    ('element_ends', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
+    ('element_states', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
+    ('element_backward', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
+    ('element_step', '', 0, 64, 1048576, 1, 16, 4, 1, 'ieee'),
+    ('element_forward', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_ends', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_states', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_backward', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_step', '', 0, 256, 1048576, 1, 16, 8, 1, 'ieee'),
     ('segment_ends', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('segment_ends', '', 2, 128, 128, 64, 128, 8, 3, 'ieee'),
     ('segment_ends', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
@@ -139,9 +157,44 @@ def _joined(coarse, fine, EXACT: tl.constexpr):
         return coarse
 
 
+@triton.jit
+def _steps(p, x, q, y):
+    """One run of steps m = p * m + x, then another."""
+    return p * q, y + q * x
+
+
+@triton.jit
+def _steps_before(p, o, x, b, q, r, y, c):
+    """The same, with the decay and the state up to the last step but one."""
+    return p * q, p * r, y + q * x, c + r * x
+
+
+@triton.jit
+def _states_after(decay, write, start, first, REVERSE: tl.constexpr):
+    """The states after each token (axis 0) of a walk from `start`, which enters where `first`."""
+    write = tl.where(first, write + decay * start, write)
+    _, after = tl.associative_scan((decay, write), 0, _steps, reverse=REVERSE)
+    return after
+
+
+@triton.jit
+def _states(decay, write, start, first, REVERSE: tl.constexpr):
+    """The states before and after each token (axis 0) of a walk from `start`."""
+    before = tl.where(first, start + tl.zeros_like(write), 0.0)
+    write = tl.where(first, write + decay * start, write)
+    one = tl.full(write.shape, 1.0, tl.float32)
+    found = tl.associative_scan((decay, one, write, before), 0, _steps_before, reverse=REVERSE)
+    return found[3], found[2]
+
+
 def _power(n: int) -> int:
     """The power of two, at least 16, that holds n."""
     return max(16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -213,12 +266,20 @@ def _config(kernel: str, device: torch.device, width: int, K: int, V: int):
 class _Layout:
     """Sequences, segments and chunks of a call, without reading `cu_seqlens` on the host."""
 
-    def __init__(self, x: torch.Tensor, heads: int, cu_seqlens: torch.Tensor | None, blocks: int):
+    def __init__(
+        self,
+        x: torch.Tensor,
+        heads: int,
+        cu_seqlens: torch.Tensor | None,
+        blocks: int,
+        light: int = 1,
+    ):
+        """Blocks: programs a head. light: how many of them share a processor."""
         self.cu, self.T, self.H = cu_seqlens, x.shape[1], heads
         self.varlen = cu_seqlens is not None
         self.N = cu_seqlens.shape[0] - 1 if cu_seqlens is not None else x.shape[0]
         programs = max(1, self.N * heads * blocks)
-        length = SEGMENT or _segment_length(self.T, programs, _processors(x.device))
+        length = SEGMENT or _segment_length(self.T, programs, light * _processors(x.device))
         self.split = length < self.T
         self.segment = length if self.split else 1 << 30
         self.segments = -(-self.T // length) if self.split else 1
@@ -270,490 +331,399 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _g_segment_ends_kernel(
-    expand_ptr, s_input_ptr, log_a_ptr, start_state_ptr, segment_decay_0_ptr, cu, T, H, SEGMENT,
-    SEGMENTS, N, STEPS, expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g,
-    s_input_ptr_b, s_input_ptr_t: tl.constexpr, s_input_ptr_h, s_input_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, keys: tl.constexpr,
-    BLOCK_keys: tl.constexpr, values: tl.constexpr, BLOCK_values: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+def _g_element_ends_kernel(
+    beta_ptr, k_ptr, part_ptr, log_a_ptr, start_state_ptr, segment_decay_ptr, cu, T, H, SEGMENT,
+    SEGMENTS, N, STEPS, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h,
+    part_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, s_Kp: tl.constexpr, BLOCK_s_Kp: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'what each segment adds to the state, and its whole decay'
     program = tl.program_id(0)
-    block = program % tl.cdiv(values, BLOCK_values)  # of values
-    program = program // tl.cdiv(values, BLOCK_values)
+    block = program % tl.cdiv(s_Kp, BLOCK_s_Kp)  # of K'
+    program = program // tl.cdiv(s_Kp, BLOCK_s_Kp)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_keys = tl.arange(0, BLOCK_keys)
-    in_keys = at_keys < keys
-    at_values = block * BLOCK_values + tl.arange(0, BLOCK_values)
-    in_values = at_values < values
-    expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
-    s_input_ptr = _head(s_input_ptr, batch, h, s_input_ptr_b, s_input_ptr_h, s_input_ptr_g)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_s_Kp = block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp)
+    in_s_Kp = at_s_Kp < s_Kp
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    M = tl.full([BLOCK_keys, BLOCK_values], 0.0, tl.float32)  # m from 0 [BLOCK_keys, BLOCK_values]
-    P0 = 1.0
+    M = tl.full([BLOCK_K, BLOCK_s_Kp], 0.0, tl.float32)  # m from 0 [BLOCK_K, BLOCK_s_Kp]
+    P = 1.0
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
-        e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]
-        s_input_ptr_c = s_input_ptr + start * s_input_ptr_t  # first token of the chunk
-        x = tl.load(s_input_ptr_c + (token * s_input_ptr_t)[:, None] + at_values[None, :], mask=valid[:, None] & in_values[None, :], other=0.0)  # input: load input [C, BLOCK_values]  # line 5
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        map_2 = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # [C, BLOCK_K]
+        part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+        load_3 = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+        w = map_2[:, :, None] * load_3.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 7
-        g0_c = _coarse(g0, EXACT)  # [C]
-        g0_hi = tl.cumsum(g0_c, 0)  # [C]
-        g0_hi_end = tl.sum(g0_c, 0)
-        g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
-        g0_lo_end = tl.sum((g0 - g0_c), 0)
-        decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-        map_2 = decay * M  # [BLOCK_keys, BLOCK_values]
-        decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        map_3 = decay_2[:, None] * x.to(tl.float32)  # [C, BLOCK_values]
-        dot = tl.dot(tl.trans(e.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_keys, BLOCK_values]
-        M_next = map_2 + dot  # decay, and write [BLOCK_keys, BLOCK_values]
+        g = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # log-decay: load log_a [C]  # line 7
+        a = tl.exp(g)  # decay [C]  # line 7
+        after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
+        M_next = tl.sum(tl.where((token == C - 1)[:, None, None], after, 0.0), 0)  # decay, and write [BLOCK_K, BLOCK_s_Kp]
         M = M_next
-        P0_next = P0 * decay
-        P0 = P0_next
-    tl.store(start_state_ptr + _row(slot, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
+        g_sum = tl.maximum(g * 1.4426950408889634, -150.0)  # log2 of the decay [C]
+        g_sum_c = _coarse(g_sum, EXACT)  # [C]
+        g_sum_hi = tl.cumsum(g_sum_c, 0)  # [C]
+        g_sum_hi_end = tl.sum(g_sum_c, 0)
+        g_sum_lo = tl.cumsum((g_sum - g_sum_c), 0)  # [C]
+        g_sum_lo_end = tl.sum((g_sum - g_sum_c), 0)
+        decay = tl.exp2(_joined(g_sum_hi_end, g_sum_lo_end, EXACT))  # D(start, end]
+        P_next = P * decay  # whole decay
+        P = P_next
+    tl.store(start_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
     if (block == 0):
-        tl.store(segment_decay_0_ptr + _row(slot, h, H) * (1), P0)
+        tl.store(segment_decay_ptr + _row(slot, h, H) * (1), P)
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _g_segment_scan_kernel(
-    start_state_ptr, segment_decay_0_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    keys: tl.constexpr, values: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    start_state_ptr, segment_decay_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
+    K: tl.constexpr, s_Kp: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
-    blocks = tl.cdiv(keys * values, BLOCK)
+    blocks = tl.cdiv(K * s_Kp, BLOCK)
     entry = (tl.program_id(0) % blocks) * BLOCK + tl.arange(0, BLOCK)
-    inside = entry < keys * values
+    inside = entry < K * s_Kp
     row = tl.program_id(0) // blocks
     h = row % H
     n = row // H
     first, count = _segments(cu, n, T, SEGMENT, SEGMENTS, VARLEN)
     if initial_state_ptr is not None:
-        place = initial_state_ptr + row.to(tl.int64) * (keys * values) + entry
+        place = initial_state_ptr + row.to(tl.int64) * (K * s_Kp) + entry
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
     for step in range(count):
         at = _row(first + (step), h, H)
-        place = start_state_ptr + at * (keys * values) + entry
+        place = start_state_ptr + at * (K * s_Kp) + entry
         added = tl.load(place, mask=inside, other=0.0)
         tl.store(place, state, mask=inside)
-        state = state * tl.load(segment_decay_0_ptr + at)
+        state = state * tl.load(segment_decay_ptr + at)
         state = state + added
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _g_forward_kernel(
-    shrink_ptr, expand_ptr, s_input_ptr, log_a_ptr, start_state_ptr, y_ptr, final_state_ptr, cu,
-    T, H, SEGMENT, SEGMENTS, N, STEPS, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h,
-    shrink_ptr_g, expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g,
-    s_input_ptr_b, s_input_ptr_t: tl.constexpr, s_input_ptr_h, s_input_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr,
-    y_ptr_h, keys: tl.constexpr, BLOCK_keys: tl.constexpr, values: tl.constexpr,
-    BLOCK_values: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+def _g_element_forward_kernel(
+    beta_ptr, k_ptr, part_ptr, log_a_ptr, start_state_ptr, y_ptr, final_state_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g,
+    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, part_ptr_b, part_ptr_t: tl.constexpr,
+    part_ptr_h, part_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g,
+    y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    s_Kp: tl.constexpr, BLOCK_s_Kp: tl.constexpr, C: tl.constexpr, DT: tl.constexpr,
+    FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    SPLIT: tl.constexpr,
 ):
     'y and the final state, with the state on chip'
     program = tl.program_id(0)
-    block = program % tl.cdiv(values, BLOCK_values)  # of values
-    program = program // tl.cdiv(values, BLOCK_values)
+    block = program % tl.cdiv(s_Kp, BLOCK_s_Kp)  # of K'
+    program = program // tl.cdiv(s_Kp, BLOCK_s_Kp)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_keys = tl.arange(0, BLOCK_keys)
-    in_keys = at_keys < keys
-    at_values = block * BLOCK_values + tl.arange(0, BLOCK_values)
-    in_values = at_values < values
-    shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
-    expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
-    s_input_ptr = _head(s_input_ptr, batch, h, s_input_ptr_b, s_input_ptr_h, s_input_ptr_g)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_s_Kp = block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp)
+    in_s_Kp = at_s_Kp < s_Kp
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
     if start_state_ptr is not None:
-        M = tl.load(start_state_ptr + _row(slot, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], mask=in_keys[:, None] & in_values[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_keys, BLOCK_values]
+        M = tl.load(start_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], mask=in_K[:, None] & in_s_Kp[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_s_Kp]
     else:
-        M = tl.full([BLOCK_keys, BLOCK_values], 0.0, tl.float32)
+        M = tl.full([BLOCK_K, BLOCK_s_Kp], 0.0, tl.float32)
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
-        s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]
-        expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
-        e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]
-        s_input_ptr_c = s_input_ptr + start * s_input_ptr_t  # first token of the chunk
-        x = tl.load(s_input_ptr_c + (token * s_input_ptr_t)[:, None] + at_values[None, :], mask=valid[:, None] & in_values[None, :], other=0.0)  # input: load input [C, BLOCK_values]  # line 5
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        map_2 = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # [C, BLOCK_K]
+        part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+        load_3 = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+        w = map_2[:, :, None] * load_3.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 7
-        dot = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
-        g0_c = _coarse(g0, EXACT)  # [C]
-        g0_hi = tl.cumsum(g0_c, 0)  # [C]
-        g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
-        decay = tl.exp2(_joined(g0_hi[:, None] - g0_hi[None, :], g0_lo[:, None] - g0_lo[None, :], EXACT))  # D(j, i] [C, C]
-        map_2 = dot * decay  # [C, C]
-        A_all = tl.where(token[:, None] >= token[None, :], map_2, 0.0)  # pairs with j <= i [C, C]
-        decay_2 = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
-        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_values]
-        map_3 = decay_2[:, None] * dot_2  # [C, BLOCK_values]
-        dot_3 = tl.dot(A_all.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_values]
-        y_new = map_3 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_values]
+        load_4 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+        a = tl.exp(load_4)  # decay [C]  # line 7
+        after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_values[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_values[None, :])
-        g0_hi_end = tl.sum(g0_c, 0)
-        g0_lo_end = tl.sum((g0 - g0_c), 0)
-        decay_3 = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-        map_4 = decay_3 * M  # [BLOCK_keys, BLOCK_values]
-        decay_4 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        map_5 = decay_4[:, None] * x.to(tl.float32)  # [C, BLOCK_values]
-        dot_4 = tl.dot(tl.trans(e.to(DT)), map_5.to(DT), input_precision=PRECISION)  # [BLOCK_keys, BLOCK_values]
-        M_next = map_4 + dot_4  # decay, and write [BLOCK_keys, BLOCK_values]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], after.to(y_ptr.dtype.element_ty), mask=valid[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :])
+        M_next = tl.sum(tl.where((token == C - 1)[:, None, None], after, 0.0), 0)  # the memory behind the chunk [BLOCK_K, BLOCK_s_Kp]
         M = M_next
     if final_state_ptr is not None:
         if last:
-            tl.store(final_state_ptr + _row(n, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
+            tl.store(final_state_ptr + _row(n, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _g_states_kernel(
-    expand_ptr, s_input_ptr, log_a_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    N, STEPS, expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g,
-    s_input_ptr_b, s_input_ptr_t: tl.constexpr, s_input_ptr_h, s_input_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, keys: tl.constexpr,
-    BLOCK_keys: tl.constexpr, values: tl.constexpr, BLOCK_values: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+def _g_element_states_kernel(
+    beta_ptr, k_ptr, part_ptr, log_a_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS,
+    N, STEPS, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h,
+    part_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, s_Kp: tl.constexpr, BLOCK_s_Kp: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
-    block = program % tl.cdiv(values, BLOCK_values)  # of values
-    program = program // tl.cdiv(values, BLOCK_values)
+    block = program % tl.cdiv(s_Kp, BLOCK_s_Kp)  # of K'
+    program = program // tl.cdiv(s_Kp, BLOCK_s_Kp)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_keys = tl.arange(0, BLOCK_keys)
-    in_keys = at_keys < keys
-    at_values = block * BLOCK_values + tl.arange(0, BLOCK_values)
-    in_values = at_values < values
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_s_Kp = block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp)
+    in_s_Kp = at_s_Kp < s_Kp
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
-    s_input_ptr = _head(s_input_ptr, batch, h, s_input_ptr_b, s_input_ptr_h, s_input_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     if start_state_ptr is not None:
-        M = tl.load(start_state_ptr + _row(slot, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], mask=in_keys[:, None] & in_values[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_keys, BLOCK_values]
+        M = tl.load(start_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], mask=in_K[:, None] & in_s_Kp[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_s_Kp]
     else:
-        M = tl.full([BLOCK_keys, BLOCK_values], 0.0, tl.float32)
+        M = tl.full([BLOCK_K, BLOCK_s_Kp], 0.0, tl.float32)
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
-        expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
-        e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]
-        s_input_ptr_c = s_input_ptr + start * s_input_ptr_t  # first token of the chunk
-        x = tl.load(s_input_ptr_c + (token * s_input_ptr_t)[:, None] + at_values[None, :], mask=valid[:, None] & in_values[None, :], other=0.0)  # input: load input [C, BLOCK_values]  # line 5
+        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        map_2 = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # [C, BLOCK_K]
+        part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+        load_3 = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+        w = map_2[:, :, None] * load_3.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 7
-        g0_c = _coarse(g0, EXACT)  # [C]
-        g0_hi = tl.cumsum(g0_c, 0)  # [C]
-        g0_hi_end = tl.sum(g0_c, 0)
-        g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
-        g0_lo_end = tl.sum((g0 - g0_c), 0)
-        decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-        map_2 = decay * M  # [BLOCK_keys, BLOCK_values]
-        decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        map_3 = decay_2[:, None] * x.to(tl.float32)  # [C, BLOCK_values]
-        dot = tl.dot(tl.trans(e.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_keys, BLOCK_values]
-        M_next = map_2 + dot  # decay, and write [BLOCK_keys, BLOCK_values]
+        load_4 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+        a = tl.exp(load_4)  # decay [C]  # line 7
+        after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
+        M_next = tl.sum(tl.where((token == C - 1)[:, None, None], after, 0.0), 0)  # the memory behind the chunk [BLOCK_K, BLOCK_s_Kp]
         M = M_next
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _g_segment_ends_adjoint_kernel(
-    shrink_ptr, log_a_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
-    shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g, log_a_ptr_b,
+def _g_element_ends_adjoint_kernel(
+    log_a_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, log_a_ptr_b,
     log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, keys: tl.constexpr, BLOCK_keys: tl.constexpr, values: tl.constexpr,
-    BLOCK_values: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, s_Kp: tl.constexpr,
+    BLOCK_s_Kp: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
-    'what each segment adds to the adjoint state'
+    'what each segment adds to the adjoint'
     program = tl.program_id(0)
-    block = program % tl.cdiv(values, BLOCK_values)  # of values
-    program = program // tl.cdiv(values, BLOCK_values)
+    block = program % tl.cdiv(s_Kp, BLOCK_s_Kp)  # of K'
+    program = program // tl.cdiv(s_Kp, BLOCK_s_Kp)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_keys = tl.arange(0, BLOCK_keys)
-    in_keys = at_keys < keys
-    at_values = block * BLOCK_values + tl.arange(0, BLOCK_values)
-    in_values = at_values < values
-    shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_s_Kp = block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp)
+    in_s_Kp = at_s_Kp < s_Kp
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    L = tl.full([BLOCK_keys, BLOCK_values], 0.0, tl.float32)  # adjoint from 0 [BLOCK_keys, BLOCK_values]
+    L = tl.full([BLOCK_K, BLOCK_s_Kp], 0.0, tl.float32)  # adjoint from 0 [BLOCK_K, BLOCK_s_Kp]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = chunks - 1 - step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
-        s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
         load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 7
+        a = tl.exp(load)  # decay [C]  # line 7
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_values[None, :], mask=valid[:, None] & in_values[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_values]
-        g0_c = _coarse(g0, EXACT)  # [C]
-        g0_hi = tl.cumsum(g0_c, 0)  # [C]
-        g0_hi_end = tl.sum(g0_c, 0)
-        g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
-        g0_lo_end = tl.sum((g0 - g0_c), 0)
-        decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-        map_2 = decay * L  # [BLOCK_keys, BLOCK_values]
-        decay_2 = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
-        map_3 = decay_2[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_values]
-        dot = tl.dot(tl.trans(s.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_keys, BLOCK_values]
-        L_next = map_2 + dot  # decay, and write [BLOCK_keys, BLOCK_values]
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
+        r = a[:, None, None] * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
+        after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_s_Kp]
+        L_next = tl.sum(tl.where((token == 0)[:, None, None], after, 0.0), 0)  # the adjoint before the chunk [BLOCK_K, BLOCK_s_Kp]
         L = L_next
-    tl.store(end_state_ptr + _row(slot, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
+    tl.store(end_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _g_segment_scan_adjoint_kernel(
-    end_state_ptr, segment_decay_0_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    keys: tl.constexpr, values: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    end_state_ptr, segment_decay_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
+    K: tl.constexpr, s_Kp: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
-    blocks = tl.cdiv(keys * values, BLOCK)
+    blocks = tl.cdiv(K * s_Kp, BLOCK)
     entry = (tl.program_id(0) % blocks) * BLOCK + tl.arange(0, BLOCK)
-    inside = entry < keys * values
+    inside = entry < K * s_Kp
     row = tl.program_id(0) // blocks
     h = row % H
     n = row // H
     first, count = _segments(cu, n, T, SEGMENT, SEGMENTS, VARLEN)
     if d_final_state_ptr is not None:
-        place = d_final_state_ptr + row.to(tl.int64) * (keys * values) + entry
+        place = d_final_state_ptr + row.to(tl.int64) * (K * s_Kp) + entry
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
     for step in range(count):
         at = _row(first + (count - 1 - step), h, H)
-        place = end_state_ptr + at * (keys * values) + entry
+        place = end_state_ptr + at * (K * s_Kp) + entry
         added = tl.load(place, mask=inside, other=0.0)
         tl.store(place, state, mask=inside)
-        state = state * tl.load(segment_decay_0_ptr + at)
+        state = state * tl.load(segment_decay_ptr + at)
         state = state + added
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _g_states_adjoint_kernel(
-    shrink_ptr, log_a_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H, SEGMENT,
-    SEGMENTS, N, STEPS, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, keys: tl.constexpr, BLOCK_keys: tl.constexpr,
-    values: tl.constexpr, BLOCK_values: tl.constexpr, C: tl.constexpr, DT: tl.constexpr,
-    FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
-    SPLIT: tl.constexpr,
+def _g_element_backward_kernel(
+    beta_ptr, k_ptr, part_ptr, log_a_ptr, dy_ptr, h_2_ptr, end_state_ptr, d_beta_ptr, d_k_ptr,
+    d_part_ptr, d_log_a_ptr, d_initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
+    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h,
+    part_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_beta_ptr_o, d_beta_ptr_b,
+    d_beta_ptr_t: tl.constexpr, d_beta_ptr_h, d_k_ptr_o, d_k_ptr_b, d_k_ptr_t: tl.constexpr,
+    d_k_ptr_h, d_part_ptr_b, d_part_ptr_t: tl.constexpr, d_part_ptr_h, d_log_a_ptr_o,
+    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, s_Kp: tl.constexpr, BLOCK_s_Kp: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
-    'the adjoint state after each chunk'
+    'every gradient, in reverse time'
     program = tl.program_id(0)
-    block = program % tl.cdiv(values, BLOCK_values)  # of values
-    program = program // tl.cdiv(values, BLOCK_values)
+    block = program % tl.cdiv(s_Kp, BLOCK_s_Kp)  # of K'
+    program = program // tl.cdiv(s_Kp, BLOCK_s_Kp)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_keys = tl.arange(0, BLOCK_keys)
-    in_keys = at_keys < keys
-    at_values = block * BLOCK_values + tl.arange(0, BLOCK_values)
-    in_values = at_values < values
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_s_Kp = block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp)
+    in_s_Kp = at_s_Kp < s_Kp
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_beta_ptr = d_beta_ptr + block.to(tl.int64) * d_beta_ptr_o  # its part of the sum
+    d_beta_ptr = _head(d_beta_ptr, batch, h, d_beta_ptr_b, d_beta_ptr_h, 1)
+    d_k_ptr = d_k_ptr + block.to(tl.int64) * d_k_ptr_o  # its part of the sum
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
+    d_log_a_ptr = d_log_a_ptr + block.to(tl.int64) * d_log_a_ptr_o  # its part of the sum
+    d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
     if end_state_ptr is not None:
-        L = tl.load(end_state_ptr + _row(slot, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], mask=in_keys[:, None] & in_values[None, :], other=0.0).to(tl.float32)  # adjoint after it [BLOCK_keys, BLOCK_values]
+        L = tl.load(end_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], mask=in_K[:, None] & in_s_Kp[None, :], other=0.0).to(tl.float32)  # adjoint of it [BLOCK_K, BLOCK_s_Kp]
     else:
-        L = tl.full([BLOCK_keys, BLOCK_values], 0.0, tl.float32)
+        L = tl.full([BLOCK_K, BLOCK_s_Kp], 0.0, tl.float32)
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = chunks - 1 - step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        tl.store(l_ptr + _row(first_chunk + c, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], L.to(l_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
-        shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
-        s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        map_2 = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # [C, BLOCK_K]
+        part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+        load_3 = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+        w = map_2[:, :, None] * load_3.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 7
+        load_4 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+        a = tl.exp(load_4)  # decay [C]  # line 7
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_values[None, :], mask=valid[:, None] & in_values[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_values]
-        g0_c = _coarse(g0, EXACT)  # [C]
-        g0_hi = tl.cumsum(g0_c, 0)  # [C]
-        g0_hi_end = tl.sum(g0_c, 0)
-        g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
-        g0_lo_end = tl.sum((g0 - g0_c), 0)
-        decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-        map_2 = decay * L  # [BLOCK_keys, BLOCK_values]
-        decay_2 = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
-        map_3 = decay_2[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_values]
-        dot = tl.dot(tl.trans(s.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_keys, BLOCK_values]
-        L_next = map_2 + dot  # decay, and write [BLOCK_keys, BLOCK_values]
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
+        r = a[:, None, None] * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
+        M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], mask=in_K[:, None] & in_s_Kp[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_s_Kp]
+        before, after = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_s_Kp]
+        l = dy_2.to(tl.float32) + before  # adjoint of the memory [C, BLOCK_K, BLOCK_s_Kp]
+        before_2, after_2 = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
+        map_3 = load_3.to(tl.float32)[:, None, :] * l  # [C, BLOCK_K, BLOCK_s_Kp]
+        sum_2 = tl.sum(map_3, 2)  # [C, BLOCK_K]
+        map_4 = load_2.to(tl.float32) * sum_2  # [C, BLOCK_K]
+        d_beta_new = tl.sum(map_4, 1)  # gradient of beta [C]
+        d_beta_ptr_c = d_beta_ptr + start * d_beta_ptr_t  # first token of the chunk
+        tl.store(d_beta_ptr_c + (token * d_beta_ptr_t), d_beta_new.to(d_beta_ptr.dtype.element_ty), mask=valid)
+        d_k_new = load.to(tl.float32)[:, None] * sum_2  # gradient of k [C, BLOCK_K]
+        d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+        tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], d_k_new.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+        map_5 = map_2[:, :, None] * l  # [C, BLOCK_K, BLOCK_s_Kp]
+        d_part_new = tl.sum(map_5, 1)  # gradient of part [C, BLOCK_s_Kp]
+        d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
+        tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_s_Kp[None, :], d_part_new.to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_s_Kp[None, :])
+        map_6 = a[:, None, None] * before_2 * l  # [C, BLOCK_K, BLOCK_s_Kp]
+        d_log_a_new = tl.sum(tl.sum(map_6, 2), 1)  # gradient of log_a [C]
+        d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
+        tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t), d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid)
+        L_next = tl.sum(tl.where((token == 0)[:, None, None], after, 0.0), 0)  # the adjoint before the chunk [BLOCK_K, BLOCK_s_Kp]
         L = L_next
     if d_initial_state_ptr is not None:
         if (segment == 0):
-            tl.store(d_initial_state_ptr + _row(n, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
-
-
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _g_gradients_kernel(
-    log_a_ptr, expand_ptr, l_ptr, shrink_ptr, dy_ptr, h_2_ptr, s_input_ptr, d_input_ptr,
-    d_log_a_ptr, cu, T, H, N, STEPS, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h,
-    log_a_ptr_g, expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g,
-    shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, s_input_ptr_b, s_input_ptr_t: tl.constexpr,
-    s_input_ptr_h, s_input_ptr_g, d_input_ptr_b, d_input_ptr_t: tl.constexpr, d_input_ptr_h,
-    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, keys: tl.constexpr,
-    BLOCK_keys: tl.constexpr, values: tl.constexpr, BLOCK_values: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
-):
-    'every gradient, chunk by chunk'
-    program = tl.program_id(0)
-    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
-    SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_keys = tl.arange(0, BLOCK_keys)
-    in_keys = at_keys < keys
-    at_values = tl.arange(0, BLOCK_values)
-    in_values = at_values < values
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
-    shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    s_input_ptr = _head(s_input_ptr, batch, h, s_input_ptr_b, s_input_ptr_h, s_input_ptr_g)
-    d_input_ptr = _head(d_input_ptr, batch, h, d_input_ptr_b, d_input_ptr_h, 1)
-    d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-    g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 7
-    expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
-    e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]
-    L = tl.load(l_ptr + _row(slot, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], mask=in_keys[:, None] & in_values[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # adjoint after the chunk: load l [BLOCK_keys, BLOCK_values]
-    g0_c = _coarse(g0, EXACT)  # [C]
-    g0_hi = tl.cumsum(g0_c, 0)  # [C]
-    g0_hi_end = tl.sum(g0_c, 0)
-    g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
-    g0_lo_end = tl.sum((g0 - g0_c), 0)
-    decay = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-    dot = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_values]
-    dx_out = decay[:, None] * dot  # through L [C, BLOCK_values]
-    shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
-    s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]
-    dot_2 = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    decay_2 = tl.exp2(_joined(g0_hi[None, :] - g0_hi[:, None], g0_lo[None, :] - g0_lo[:, None], EXACT))  # D(j, i] [C, C]
-    map_2 = dot_2 * decay_2  # [C, C]
-    At_all = tl.where(token[None, :] >= token[:, None], map_2, 0.0)  # scores of the pairs: pairs with j <= i [C, C]
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_values[None, :], mask=valid[:, None] & in_values[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_values]
-    dx_all = tl.dot(At_all.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_values]
-    total = tl.fma(dx_all, tl.full([C, BLOCK_values], 1.0, tl.float32), dx_out)  # [C, BLOCK_values]
-    d_input_ptr_c = d_input_ptr + start * d_input_ptr_t  # first token of the chunk
-    tl.store(d_input_ptr_c + (token * d_input_ptr_t)[:, None] + at_values[None, :], total.to(d_input_ptr.dtype.element_ty), mask=valid[:, None] & in_values[None, :])
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], mask=in_keys[:, None] & in_values[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # memory before the chunk: load h [BLOCK_keys, BLOCK_values]
-    decay_3 = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_keys, BLOCK_values]
-    map_4 = decay_3 * map_3  # [BLOCK_keys, BLOCK_values]
-    sum_5 = tl.sum(tl.sum(map_4, 1), 0)
-    decay_4 = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
-    dot_3 = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_keys]
-    ds_out = decay_4[:, None] * dot_3  # through M [C, BLOCK_keys]
-    map_5 = s.to(tl.float32) * ds_out  # [C, BLOCK_keys]
-    sum_4 = tl.sum(map_5, 1)  # [C]
-    s_input_ptr_c = s_input_ptr + start * s_input_ptr_t  # first token of the chunk
-    x = tl.load(s_input_ptr_c + (token * s_input_ptr_t)[:, None] + at_values[None, :], mask=valid[:, None] & in_values[None, :], other=0.0)  # input: load input [C, BLOCK_values]  # line 5
-    P_all = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the same, transposed, without decay [C, C]
-    pairs_all = At_all * P_all  # contribution of each pair [C, C]
-    sum_2 = tl.sum(pairs_all, 1)  # [C]
-    sum_3 = tl.sum(pairs_all, 0)  # [C]
-    dot_4 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_keys]
-    de_out = decay[:, None] * dot_4  # through L [C, BLOCK_keys]
-    map_6 = e.to(tl.float32) * de_out  # [C, BLOCK_keys]
-    sum_1 = tl.sum(map_6, 1)  # [C]
-    map_7 = sum_3 - sum_2  # [C]
-    map_8 = sum_4 + map_7  # [C]
-    map_9 = map_8 - sum_1  # [C]
-    terms = map_9  # [C]
-    inside_0 = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C]
-    sum_6 = tl.sum(sum_1, 0)
-    dg0 = inside_0 + sum_6 + sum_5  # gradient of the log-decay [C]
-    d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
-    tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t), dg0.to(d_log_a_ptr.dtype.element_ty), mask=valid)
+            tl.store(d_initial_state_ptr + _row(n, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
 
 
 @triton.jit
 def _g_step_kernel(
-    shrink_ptr, expand_ptr, s_input_ptr, log_a_ptr, initial_state_ptr, y_ptr, final_state_ptr,
-    indices, H, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g, expand_ptr_b, expand_ptr_h,
-    expand_ptr_g, s_input_ptr_b, s_input_ptr_h, s_input_ptr_g, log_a_ptr_b, log_a_ptr_h,
-    log_a_ptr_g, y_ptr_b, y_ptr_h, keys: tl.constexpr, BLOCK_keys: tl.constexpr,
-    values: tl.constexpr, BLOCK_values: tl.constexpr,
+    beta_ptr, k_ptr, part_ptr, log_a_ptr, initial_state_ptr, y_ptr, final_state_ptr, indices, H,
+    beta_ptr_b, beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_h, k_ptr_g, part_ptr_b, part_ptr_h,
+    part_ptr_g, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g, y_ptr_b, y_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, s_Kp: tl.constexpr, BLOCK_s_Kp: tl.constexpr,
 ):
     'one step a token'
     program = tl.program_id(0)
-    block = program % tl.cdiv(values, BLOCK_values)  # of values
-    program = program // tl.cdiv(values, BLOCK_values)
+    block = program % tl.cdiv(s_Kp, BLOCK_s_Kp)  # of K'
+    program = program // tl.cdiv(s_Kp, BLOCK_s_Kp)
     h = program % H
     n = program // H
     index = n.to(tl.int64)  # where the state lies
     if indices is not None:
         index = tl.load(indices + n).to(tl.int64)
-    at_keys = tl.arange(0, BLOCK_keys)
-    in_keys = at_keys < keys
-    at_values = block * BLOCK_values + tl.arange(0, BLOCK_values)
-    in_values = at_values < values
-    shrink_ptr = _head(shrink_ptr, n, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
-    expand_ptr = _head(expand_ptr, n, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
-    s_input_ptr = _head(s_input_ptr, n, h, s_input_ptr_b, s_input_ptr_h, s_input_ptr_g)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_s_Kp = block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp)
+    in_s_Kp = at_s_Kp < s_Kp
+    beta_ptr = _head(beta_ptr, n, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, n, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    part_ptr = _head(part_ptr, n, h, part_ptr_b, part_ptr_h, part_ptr_g)
     log_a_ptr = _head(log_a_ptr, n, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     y_ptr = _head(y_ptr, n, h, y_ptr_b, y_ptr_h, 1)
     if initial_state_ptr is not None:
-        M = tl.load(initial_state_ptr + _row(index, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], mask=in_keys[:, None] & in_values[None, :], other=0.0).to(tl.float32)  # m before the token [BLOCK_keys, BLOCK_values]
+        M = tl.load(initial_state_ptr + _row(index, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], mask=in_K[:, None] & in_s_Kp[None, :], other=0.0).to(tl.float32)  # m before the token [BLOCK_K, BLOCK_s_Kp]
     else:
-        M = tl.full([BLOCK_keys, BLOCK_values], 0.0, tl.float32)
-    s = tl.load(shrink_ptr + at_keys, mask=in_keys, other=0.0)  # shrink: load shrink [BLOCK_keys]
-    e = tl.load(expand_ptr + at_keys, mask=in_keys, other=0.0)  # expand: load expand [BLOCK_keys]
-    x = tl.load(s_input_ptr + at_values, mask=in_values, other=0.0)  # input: load input [BLOCK_values]  # line 5
-    load = tl.load(log_a_ptr).to(tl.float32)  # load log_a
-    g0 = tl.maximum(load, -128.0)  # log-decay: log2 of the decay  # line 7
-    map_2 = tl.exp(g0)
-    map_3 = map_2 * M  # [BLOCK_keys, BLOCK_values]
-    map_4 = e.to(tl.float32)[:, None] * x.to(tl.float32)[None, :]  # [BLOCK_keys, BLOCK_values]
-    M_next = map_3 + map_4  # decay, and write [BLOCK_keys, BLOCK_values]
+        M = tl.full([BLOCK_K, BLOCK_s_Kp], 0.0, tl.float32)
+    load = tl.load(beta_ptr)  # load beta
+    load_2 = tl.load(k_ptr + at_K, mask=in_K, other=0.0)  # load k [BLOCK_K]
+    map_2 = load.to(tl.float32) * load_2.to(tl.float32)  # [BLOCK_K]
+    load_3 = tl.load(part_ptr + at_s_Kp, mask=in_s_Kp, other=0.0)  # load part [BLOCK_s_Kp]
+    w = map_2[:, None] * load_3.to(tl.float32)[None, :]  # write [BLOCK_K, BLOCK_s_Kp]  # line 5
+    load_4 = tl.load(log_a_ptr).to(tl.float32)  # load log_a
+    a = tl.exp(load_4)  # decay  # line 7
+    map_3 = a * M  # [BLOCK_K, BLOCK_s_Kp]
+    M_next = map_3 + w  # decay, and write [BLOCK_K, BLOCK_s_Kp]
     M = M_next
-    map_5 = s.to(tl.float32)[:, None] * M  # [BLOCK_keys, BLOCK_values]
-    y_new = tl.sum(map_5, 0)  # read [BLOCK_values]
-    tl.store(y_ptr + at_values, y_new.to(y_ptr.dtype.element_ty), mask=in_values)
+    tl.store(y_ptr + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(y_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
     if final_state_ptr is not None:
-        tl.store(final_state_ptr + _row(index, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
+        tl.store(final_state_ptr + _row(index, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -1283,57 +1253,55 @@ def _m_step_kernel(
 
 
 def g_forward(
-    shrink: torch.Tensor,
-    expand: torch.Tensor,
-    s_input: torch.Tensor,
+    beta: torch.Tensor,
+    k: torch.Tensor,
+    part: torch.Tensor,
     log_a: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    'one pass over the chunks'
-    shrink = _rows(shrink)
-    expand = _rows(expand)
-    s_input = _rows(s_input)
+    'one pass over the chunks, a scan over the tokens of each'
+    k = _rows(k)
+    part = _rows(part)
     initial_state = _dense(initial_state)
-    H = max(shrink.shape[2], expand.shape[2], s_input.shape[2], log_a.shape[2])
-    keys = shrink.shape[3]
-    values = s_input.shape[3]
-    dtype = _operand_type(shrink, expand, s_input)
-    DT, FT, EXACT = _types(dtype, shrink.device)
-    config = _config("forward", shrink.device, dtype.itemsize, keys, values)
+    H = max(beta.shape[2], k.shape[2], part.shape[2], log_a.shape[2])
+    K = k.shape[3]
+    s_Kp = part.shape[3]
+    dtype = _operand_type(beta, k, part)
+    DT, FT, EXACT = _types(dtype, beta.device)
+    config = _config("element_forward", beta.device, dtype.itemsize, K, s_Kp)
     chunk, block, warps, stages, precision = config
-    run = _Layout(shrink, H, cu_seqlens, -(-values // min(block, _power(values))))
-    y = torch.empty((*shrink.shape[:2], H, values), dtype=dtype, device=shrink.device)
-    final_state = torch.empty((run.N, H, keys, values), dtype=torch.float32, device=shrink.device)
+    run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), 16 // warps)
+    y = torch.empty((*beta.shape[:2], H, K, s_Kp), dtype=dtype, device=beta.device)
+    final_state = torch.empty((run.N, H, K, s_Kp), dtype=torch.float32, device=beta.device)
     start_state = initial_state
     if run.split:
-        start_state = torch.empty((run.slots, H, keys, values), dtype=torch.float32, device=shrink.device)
-        segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=shrink.device)
-        _, block, warps, stages, precision = _config("segment_ends", shrink.device, dtype.itemsize, keys, values)
-        _g_segment_ends_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
-            expand, s_input, log_a, start_state, segment_decay_0, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, expand.stride(0), expand.stride(1),
-            expand.stride(2), H // expand.shape[2], s_input.stride(0), s_input.stride(1),
-            s_input.stride(2), H // s_input.shape[2], log_a.stride(0), log_a.stride(1),
-            log_a.stride(2), H // log_a.shape[2], keys, _power(keys), values,
-            min(block, _power(values)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        start_state = torch.empty((run.slots, H, K, s_Kp), dtype=torch.float32, device=beta.device)
+        segment_decay = torch.empty((run.slots, H), dtype=torch.float32, device=beta.device)
+        _, block, warps, stages, precision = _config("element_ends", beta.device, dtype.itemsize, K, s_Kp)
+        _g_element_ends_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+            beta, k, part, log_a, start_state, segment_decay, run.cu, run.T, H, run.segment,
+            run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
+            H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+            part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], log_a.stride(0),
+            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _padded(K), s_Kp,
+            min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
-        _g_segment_scan_kernel[(run.N * H * -(-keys * values // 1024),)](
-            start_state, segment_decay_0, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, keys, values, 1024, run.varlen,
+        _g_segment_scan_kernel[(run.N * H * -(-K * s_Kp // 1024),)](
+            start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
+            run.segments, K, s_Kp, 1024, run.varlen,
         )
     _, block, warps, stages, precision = config
-    _g_forward_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
-        shrink, expand, s_input, log_a, start_state, y, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, shrink.stride(0), shrink.stride(1),
-        shrink.stride(2), H // shrink.shape[2], expand.stride(0), expand.stride(1),
-        expand.stride(2), H // expand.shape[2], s_input.stride(0), s_input.stride(1),
-        s_input.stride(2), H // s_input.shape[2], log_a.stride(0), log_a.stride(1),
-        log_a.stride(2), H // log_a.shape[2], y.stride(0), y.stride(1), y.stride(2), keys,
-        _power(keys), values, min(block, _power(values)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+    _g_element_forward_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+        beta, k, part, log_a, start_state, y, final_state, run.cu, run.T, H, run.segment,
+        run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
+        H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+        part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], log_a.stride(0),
+        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], y.stride(0), y.stride(1),
+        y.stride(2), K, _padded(K), s_Kp, min(block, _padded(s_Kp)), chunk, DT, FT, precision,
+        EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1341,137 +1309,125 @@ def g_forward(
 
 
 def g_backward(
-    shrink: torch.Tensor,
-    expand: torch.Tensor,
-    s_input: torch.Tensor,
+    beta: torch.Tensor,
+    k: torch.Tensor,
+    part: torch.Tensor,
     log_a: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    'memory before and adjoint after each chunk, then the gradients'
-    shrink = _rows(shrink)
-    expand = _rows(expand)
-    s_input = _rows(s_input)
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    'memory before each chunk, then one pass in reverse time, a scan over each chunk'
+    k = _rows(k)
+    part = _rows(part)
     dy = _rows(dy)
     initial_state = _dense(initial_state)
     d_final_state = _dense(d_final_state)
-    H = max(shrink.shape[2], expand.shape[2], s_input.shape[2], log_a.shape[2])
-    keys = shrink.shape[3]
-    values = s_input.shape[3]
-    dtype = _operand_type(shrink, expand, s_input)
-    DT, FT, EXACT = _types(dtype, shrink.device)
-    config = _config("gradients", shrink.device, dtype.itemsize, keys, values)
+    H = max(beta.shape[2], k.shape[2], part.shape[2], log_a.shape[2])
+    K = k.shape[3]
+    s_Kp = part.shape[3]
+    dtype = _operand_type(beta, k, part)
+    DT, FT, EXACT = _types(dtype, beta.device)
+    config = _config("element_backward", beta.device, dtype.itemsize, K, s_Kp)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", shrink.device, dtype.itemsize, keys, values)
-    run = _Layout(shrink, H, cu_seqlens, -(-values // min(block, _power(values))))
-    d_input = _gradient(s_input, H)
-    d_log_a = _gradient(log_a, H)
-    d_initial_state = torch.empty((run.N, H, keys, values), dtype=torch.float32, device=shrink.device)
-    l = torch.empty((run.chunks(chunk), H, keys, values), dtype=dtype, device=shrink.device)
-    h_2 = torch.empty((run.chunks(chunk), H, keys, values), dtype=dtype, device=shrink.device)
+    blocks = -(-s_Kp // min(block, _padded(s_Kp)))
+    run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), 16 // warps)
+    d_beta = torch.empty((blocks, *beta.shape[:2], H), dtype=torch.float32, device=beta.device)
+    d_k = torch.empty((blocks, *k.shape[:2], H, K), dtype=torch.float32, device=beta.device)
+    d_part = _gradient(part, H)
+    d_log_a = torch.empty((blocks, *log_a.shape[:2], H), dtype=torch.float32, device=beta.device)
+    d_initial_state = torch.empty((run.N, H, K, s_Kp), dtype=torch.float32, device=beta.device)
+    h_2 = torch.empty((run.chunks(chunk), H, K, s_Kp), dtype=dtype, device=beta.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
-        start_state = torch.empty((run.slots, H, keys, values), dtype=torch.float32, device=shrink.device)
-        segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=shrink.device)
-        end_state = torch.empty((run.slots, H, keys, values), dtype=torch.float32, device=shrink.device)
-        _, block, warps, stages, precision = _config("segment_ends", shrink.device, dtype.itemsize, keys, values)
-        _g_segment_ends_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
-            expand, s_input, log_a, start_state, segment_decay_0, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, expand.stride(0), expand.stride(1),
-            expand.stride(2), H // expand.shape[2], s_input.stride(0), s_input.stride(1),
-            s_input.stride(2), H // s_input.shape[2], log_a.stride(0), log_a.stride(1),
-            log_a.stride(2), H // log_a.shape[2], keys, _power(keys), values,
-            min(block, _power(values)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        start_state = torch.empty((run.slots, H, K, s_Kp), dtype=torch.float32, device=beta.device)
+        segment_decay = torch.empty((run.slots, H), dtype=torch.float32, device=beta.device)
+        end_state = torch.empty((run.slots, H, K, s_Kp), dtype=torch.float32, device=beta.device)
+        _, block, warps, stages, precision = _config("element_ends", beta.device, dtype.itemsize, K, s_Kp)
+        _g_element_ends_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+            beta, k, part, log_a, start_state, segment_decay, run.cu, run.T, H, run.segment,
+            run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
+            H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+            part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], log_a.stride(0),
+            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _padded(K), s_Kp,
+            min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
-        _g_segment_scan_kernel[(run.N * H * -(-keys * values // 1024),)](
-            start_state, segment_decay_0, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, keys, values, 1024, run.varlen,
+        _g_segment_scan_kernel[(run.N * H * -(-K * s_Kp // 1024),)](
+            start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
+            run.segments, K, s_Kp, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", shrink.device, dtype.itemsize, keys, values)
-    _g_states_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
-        expand, s_input, log_a, start_state, h_2, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
-        H // expand.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
-        H // s_input.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], keys, _power(keys), values, min(block, _power(values)), chunk, DT,
-        FT, precision, EXACT, run.varlen, run.split,
+    _, block, warps, stages, precision = _config("element_states", beta.device, dtype.itemsize, K, s_Kp)
+    _g_element_states_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+        beta, k, part, log_a, start_state, h_2, run.cu, run.T, H, run.segment, run.segments,
+        run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2],
+        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], part.stride(0), part.stride(1),
+        part.stride(2), H // part.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
+        H // log_a.shape[2], K, _padded(K), s_Kp, min(block, _padded(s_Kp)), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", shrink.device, dtype.itemsize, keys, values)
-        _g_segment_ends_adjoint_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
-            shrink, log_a, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
-            H // shrink.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-            H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            keys, _power(keys), values, min(block, _power(values)), chunk, DT, FT, precision,
-            EXACT, run.varlen, run.split,
+        _, block, warps, stages, precision = _config("element_ends_adjoint", beta.device, dtype.itemsize, K, s_Kp)
+        _g_element_ends_adjoint_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+            log_a, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
+            log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
+            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _padded(K), s_Kp,
+            min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
-        _g_segment_scan_adjoint_kernel[(run.N * H * -(-keys * values // 1024),)](
-            end_state, segment_decay_0, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, keys, values, 1024, run.varlen,
+        _g_segment_scan_adjoint_kernel[(run.N * H * -(-K * s_Kp // 1024),)](
+            end_state, segment_decay, d_final_state, run.cu, run.T, H, run.segment,
+            run.segments, K, s_Kp, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", shrink.device, dtype.itemsize, keys, values)
-    _g_states_adjoint_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
-        shrink, log_a, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
-        H // shrink.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], keys,
-        _power(keys), values, min(block, _power(values)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
-        num_warps=warps,
-        num_stages=stages,
-    )
     _, block, warps, stages, precision = config
-    _g_gradients_kernel[(run.chunks(chunk) * H,)](
-        log_a, expand, l, shrink, dy, h_2, s_input, d_input, d_log_a, run.cu, run.T, H, run.N,
-        run.steps, log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-        expand.stride(0), expand.stride(1), expand.stride(2), H // expand.shape[2],
-        shrink.stride(0), shrink.stride(1), shrink.stride(2), H // shrink.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], s_input.stride(0),
-        s_input.stride(1), s_input.stride(2), H // s_input.shape[2], d_input.stride(0),
-        d_input.stride(1), d_input.stride(2), d_log_a.stride(0), d_log_a.stride(1),
-        d_log_a.stride(2), keys, _power(keys), values, _power(values), chunk, DT, FT, precision,
-        EXACT, run.varlen,
+    _g_element_backward_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+        beta, k, part, log_a, dy, h_2, end_state, d_beta, d_k, d_part, d_log_a, d_initial_state,
+        run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, beta.stride(0),
+        beta.stride(1), beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1),
+        k.stride(2), H // k.shape[2], part.stride(0), part.stride(1), part.stride(2),
+        H // part.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
+        H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        d_beta.stride(0), d_beta.stride(1), d_beta.stride(2), d_beta.stride(3), d_k.stride(0),
+        d_k.stride(1), d_k.stride(2), d_k.stride(3), d_part.stride(0), d_part.stride(1),
+        d_part.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2),
+        d_log_a.stride(3), K, _padded(K), s_Kp, min(block, _padded(s_Kp)), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
-    return _shared(d_input, s_input), _shared(d_log_a, log_a), d_initial_state
+    return _shared(d_beta.sum(0), beta), _shared(d_k.sum(0), k), _shared(d_part, part), _shared(d_log_a.sum(0), log_a), d_initial_state
 
 
 def g_step(
-    shrink: torch.Tensor,
-    expand: torch.Tensor,
-    s_input: torch.Tensor,
+    beta: torch.Tensor,
+    k: torch.Tensor,
+    part: torch.Tensor,
     log_a: torch.Tensor,
     state: torch.Tensor,
     state_indices: torch.Tensor | None,
 ) -> torch.Tensor:
     'one token; the state is updated in place'
-    shrink = _rows(shrink)
-    expand = _rows(expand)
-    s_input = _rows(s_input)
-    H = max(shrink.shape[1], expand.shape[1], s_input.shape[1], log_a.shape[1])
-    keys = shrink.shape[2]
-    values = s_input.shape[2]
-    dtype = _operand_type(shrink, expand, s_input)
-    _, block, warps, stages, _ = _config("step", shrink.device, dtype.itemsize, keys, values)
-    y = torch.empty((shrink.shape[0], H, values), dtype=dtype, device=shrink.device)
+    k = _rows(k)
+    part = _rows(part)
+    H = max(beta.shape[1], k.shape[1], part.shape[1], log_a.shape[1])
+    K = k.shape[2]
+    s_Kp = part.shape[2]
+    dtype = _operand_type(beta, k, part)
+    _, block, warps, stages, _ = _config("element_step", beta.device, dtype.itemsize, K, s_Kp)
+    y = torch.empty((beta.shape[0], H, K, s_Kp), dtype=dtype, device=beta.device)
     held = state.contiguous()
-    _g_step_kernel[(shrink.shape[0] * H * -(-values // min(block, _power(values))),)](
-        shrink, expand, s_input, log_a, held, y, held, state_indices, H, shrink.stride(0),
-        shrink.stride(1), H // shrink.shape[1], expand.stride(0), expand.stride(1),
-        H // expand.shape[1], s_input.stride(0), s_input.stride(1), H // s_input.shape[1],
-        log_a.stride(0), log_a.stride(1), H // log_a.shape[1], y.stride(0), y.stride(1), keys,
-        _power(keys), values, min(block, _power(values)),
+    _g_step_kernel[(beta.shape[0] * H * -(-s_Kp // min(block, _power(s_Kp))),)](
+        beta, k, part, log_a, held, y, held, state_indices, H, beta.stride(0), beta.stride(1),
+        H // beta.shape[1], k.stride(0), k.stride(1), H // k.shape[1], part.stride(0),
+        part.stride(1), H // part.shape[1], log_a.stride(0), log_a.stride(1),
+        H // log_a.shape[1], y.stride(0), y.stride(1), K, _power(K), s_Kp,
+        min(block, _power(s_Kp)),
         num_warps=warps,
         num_stages=stages,
     )

@@ -274,10 +274,9 @@ def _m_n_forward_fake(scale, q_raw, i_raw, k, s_input, f_raw, initial_state, cu_
     heads = _heads('ttttt', (q_raw, i_raw, k, s_input, f_raw,))
     B, T = q_raw.shape[:2]
     N = _sequences(q_raw, cu_seqlens)
-    K, V = q_raw.shape[3], s_input.shape[3]
-    y = q_raw.new_empty((B, T, heads, V))
+    y = q_raw.new_empty((B, T, heads, s_input.shape[3]))
     dtype = _accumulator(q_raw, i_raw, k, s_input, f_raw)
-    return y, q_raw.new_empty((N, heads, K, V), dtype=dtype)
+    return y, q_raw.new_empty((N, heads, q_raw.shape[3], s_input.shape[3]), dtype=dtype)
 
 
 def _m_n_forward_vmap(info, in_dims, *args):
@@ -294,9 +293,8 @@ def _m_n_backward(scale, q_raw, i_raw, k, s_input, f_raw, initial_state, cu_seql
 def _m_n_backward_fake(scale, q_raw, i_raw, k, s_input, f_raw, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('ttttt', (q_raw, i_raw, k, s_input, f_raw,))
     N = _sequences(q_raw, cu_seqlens)
-    K, V = q_raw.shape[3], s_input.shape[3]
     dtype = _accumulator(q_raw, i_raw, k, s_input, f_raw)
-    d_state = q_raw.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = q_raw.new_empty((N, heads, q_raw.shape[3], s_input.shape[3]), dtype=dtype)
     trained = (q_raw, i_raw, k, s_input, f_raw,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -312,9 +310,8 @@ def _m_n_step(scale, q_raw, i_raw, k, s_input, f_raw, state, state_indices):
 
 
 def _m_n_step_fake(scale, q_raw, i_raw, k, s_input, f_raw, state, state_indices):
-    N, heads, _, V = state.shape
-    N = q_raw.shape[0]
-    return q_raw.new_empty((N, heads, V))
+    N, heads = q_raw.shape[0], state.shape[1]
+    return q_raw.new_empty((N, heads, state.shape[3]))
 
 
 def _m_n_saved(ctx, inputs, output):

@@ -274,10 +274,9 @@ def _m_n_forward_fake(shrink, expand, s_input, initial_state, cu_seqlens):
     heads = _heads('ttt', (shrink, expand, s_input,))
     B, T = shrink.shape[:2]
     N = _sequences(shrink, cu_seqlens)
-    K, V = shrink.shape[3], s_input.shape[3]
-    y = shrink.new_empty((B, T, heads, V))
+    y = shrink.new_empty((B, T, heads, s_input.shape[3]))
     dtype = _accumulator(shrink, expand, s_input)
-    return y, shrink.new_empty((N, heads, K, V), dtype=dtype)
+    return y, shrink.new_empty((N, heads, shrink.shape[3], s_input.shape[3]), dtype=dtype)
 
 
 def _m_n_forward_vmap(info, in_dims, *args):
@@ -294,9 +293,8 @@ def _m_n_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_fina
 def _m_n_backward_fake(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('ttt', (shrink, expand, s_input,))
     N = _sequences(shrink, cu_seqlens)
-    K, V = shrink.shape[3], s_input.shape[3]
     dtype = _accumulator(shrink, expand, s_input)
-    d_state = shrink.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = shrink.new_empty((N, heads, shrink.shape[3], s_input.shape[3]), dtype=dtype)
     trained = (shrink, expand, s_input,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -312,9 +310,8 @@ def _m_n_step(shrink, expand, s_input, state, state_indices):
 
 
 def _m_n_step_fake(shrink, expand, s_input, state, state_indices):
-    N, heads, _, V = state.shape
-    N = shrink.shape[0]
-    return shrink.new_empty((N, heads, V))
+    N, heads = shrink.shape[0], state.shape[1]
+    return shrink.new_empty((N, heads, state.shape[3]))
 
 
 def _m_n_saved(ctx, inputs, output):

@@ -191,12 +191,20 @@ def _config(kernel: str, device: torch.device, width: int, K: int, V: int):
 class _Layout:
     """Sequences, segments and chunks of a call, without reading `cu_seqlens` on the host."""
 
-    def __init__(self, x: torch.Tensor, heads: int, cu_seqlens: torch.Tensor | None, blocks: int):
+    def __init__(
+        self,
+        x: torch.Tensor,
+        heads: int,
+        cu_seqlens: torch.Tensor | None,
+        blocks: int,
+        light: int = 1,
+    ):
+        """Blocks: programs a head. light: how many of them share a processor."""
         self.cu, self.T, self.H = cu_seqlens, x.shape[1], heads
         self.varlen = cu_seqlens is not None
         self.N = cu_seqlens.shape[0] - 1 if cu_seqlens is not None else x.shape[0]
         programs = max(1, self.N * heads * blocks)
-        length = SEGMENT or _segment_length(self.T, programs, _processors(x.device))
+        length = SEGMENT or _segment_length(self.T, programs, light * _processors(x.device))
         self.split = length < self.T
         self.segment = length if self.split else 1 << 30
         self.segments = -(-self.T // length) if self.split else 1

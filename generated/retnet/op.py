@@ -346,10 +346,9 @@ def _m_forward_fake(shrink, expand, v, log_gamma, initial_state, cu_seqlens):
     heads = _heads('ttth', (shrink, expand, v, log_gamma,))
     B, T = shrink.shape[:2]
     N = _sequences(shrink, cu_seqlens)
-    K, V = shrink.shape[3], v.shape[3]
-    y = shrink.new_empty((B, T, heads, V))
+    y = shrink.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(shrink, expand, v)
-    return y, shrink.new_empty((N, heads, K, V), dtype=dtype)
+    return y, shrink.new_empty((N, heads, shrink.shape[3], v.shape[3]), dtype=dtype)
 
 
 def _m_forward_vmap(info, in_dims, *args):
@@ -366,9 +365,8 @@ def _m_backward(shrink, expand, v, log_gamma, initial_state, cu_seqlens, dy, d_f
 def _m_backward_fake(shrink, expand, v, log_gamma, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('ttth', (shrink, expand, v, log_gamma,))
     N = _sequences(shrink, cu_seqlens)
-    K, V = shrink.shape[3], v.shape[3]
     dtype = _accumulator(shrink, expand, v)
-    d_state = shrink.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = shrink.new_empty((N, heads, shrink.shape[3], v.shape[3]), dtype=dtype)
     trained = (shrink, expand, v,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -384,9 +382,8 @@ def _m_step(shrink, expand, v, log_gamma, state, state_indices):
 
 
 def _m_step_fake(shrink, expand, v, log_gamma, state, state_indices):
-    N, heads, _, V = state.shape
-    N = shrink.shape[0]
-    return shrink.new_empty((N, heads, V))
+    N, heads = shrink.shape[0], state.shape[1]
+    return shrink.new_empty((N, heads, state.shape[3]))
 
 
 def _m_saved(ctx, inputs, output):

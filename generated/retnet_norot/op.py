@@ -213,10 +213,9 @@ def _m_forward_fake(scale, k, v, q, log_gamma, initial_state, cu_seqlens):
     heads = _heads('ttth', (k, v, q, log_gamma,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
-    K, V = k.shape[3], v.shape[3]
-    y = k.new_empty((B, T, heads, V))
+    y = k.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(k, v, q)
-    return y, k.new_empty((N, heads, K, V), dtype=dtype)
+    return y, k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
 
 
 def _m_forward_vmap(info, in_dims, *args):
@@ -233,9 +232,8 @@ def _m_backward(scale, k, v, q, log_gamma, initial_state, cu_seqlens, dy, d_fina
 def _m_backward_fake(scale, k, v, q, log_gamma, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('ttth', (k, v, q, log_gamma,))
     N = _sequences(k, cu_seqlens)
-    K, V = k.shape[3], v.shape[3]
     dtype = _accumulator(k, v, q)
-    d_state = k.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
     trained = (k, v, q,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -251,9 +249,8 @@ def _m_step(scale, k, v, q, log_gamma, state, state_indices):
 
 
 def _m_step_fake(scale, k, v, q, log_gamma, state, state_indices):
-    N, heads, _, V = state.shape
-    N = k.shape[0]
-    return k.new_empty((N, heads, V))
+    N, heads = k.shape[0], state.shape[1]
+    return k.new_empty((N, heads, state.shape[3]))
 
 
 def _m_saved(ctx, inputs, output):

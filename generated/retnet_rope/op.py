@@ -275,10 +275,9 @@ def _m_forward_fake(scale, e, v, s, log_gamma, initial_state, cu_seqlens):
     heads = _heads('ttth', (e, v, s, log_gamma,))
     B, T = e.shape[:2]
     N = _sequences(e, cu_seqlens)
-    K, V = e.shape[3], v.shape[3]
-    y = e.new_empty((B, T, heads, V))
+    y = e.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(e, v, s)
-    return y, e.new_empty((N, heads, K, V), dtype=dtype)
+    return y, e.new_empty((N, heads, e.shape[3], v.shape[3]), dtype=dtype)
 
 
 def _m_forward_vmap(info, in_dims, *args):
@@ -295,9 +294,8 @@ def _m_backward(scale, e, v, s, log_gamma, initial_state, cu_seqlens, dy, d_fina
 def _m_backward_fake(scale, e, v, s, log_gamma, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('ttth', (e, v, s, log_gamma,))
     N = _sequences(e, cu_seqlens)
-    K, V = e.shape[3], v.shape[3]
     dtype = _accumulator(e, v, s)
-    d_state = e.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = e.new_empty((N, heads, e.shape[3], v.shape[3]), dtype=dtype)
     trained = (e, v, s,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -313,9 +311,8 @@ def _m_step(scale, e, v, s, log_gamma, state, state_indices):
 
 
 def _m_step_fake(scale, e, v, s, log_gamma, state, state_indices):
-    N, heads, _, V = state.shape
-    N = e.shape[0]
-    return e.new_empty((N, heads, V))
+    N, heads = e.shape[0], state.shape[1]
+    return e.new_empty((N, heads, state.shape[3]))
 
 
 def _m_saved(ctx, inputs, output):

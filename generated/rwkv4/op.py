@@ -4,12 +4,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from . import torch_kernels
+
+
+def _heads(kinds: str, operands: Sequence[Tensor]) -> int:
+    """The number of heads: that of the operand which is shared least."""
+    return max(x.shape[2 if kind == "t" else 0] for kind, x in zip(kinds, operands, strict=True))
+
+
+def _sequences(x: Tensor, cu_seqlens: Tensor | None) -> int:
+    """The number of sequences."""
+    return x.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
 
 
 def _checked(
@@ -68,36 +81,50 @@ def _autocast(logs: Sequence[bool], operands: Sequence[Tensor]) -> list[Tensor]:
     return found
 
 
-def _packed(
-    run: Callable[..., tuple[Tensor, tuple[Tensor, ...]]],
-    kinds: str,
-    operands: Sequence[Tensor],
-    numbers: Sequence[float | None],
-    states: Sequence[Tensor | None],
-    cu_seqlens: Tensor,
-    wanted: bool,
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Run sequences packed along time one by one; the states behind them where they are wanted.
+def _folded(x: Tensor, dim: int | None, n: int, kind: str) -> Tensor:
+    """A tensor under vmap with the mapped dimension (or n copies) folded into its heads.
 
-    Raises:
-        ValueError: histories of different lengths are wanted, which no tensor holds.
+    Kinds: t heads in dimension 2, h in 0, s (a state) in 1.
     """
-    bounds = cu_seqlens.tolist()
-    outputs, finals = [], []
-    for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
-        own = [x[:, a:b] if kind == "t" else x for kind, x in zip(kinds, operands, strict=True)]
-        held = [None if x is None else x[n : n + 1] for x in states]
-        y, final = run(*own, *numbers, *held)
-        outputs.append(y)
-        finals.append(final)
-    if not wanted:
-        return torch.cat(outputs, 1), ()
-    joined = []
-    for each in zip(*finals, strict=True):
-        if len({x.shape[1:] for x in each}) > 1:
-            raise ValueError("sequences of different lengths keep histories of different lengths")
-        joined.append(torch.cat(each))
-    return torch.cat(outputs, 1), tuple(joined)
+    place = {"t": 2, "h": 0, "s": 1}[kind]
+    if dim is None:
+        x = x.unsqueeze(place).expand(*x.shape[:place], n, *x.shape[place:])
+    else:
+        x = x.movedim(dim, place)
+    return x.flatten(place, place + 1)
+
+
+def _vmapped(
+    op: Callable[..., object],
+    kinds: str,
+    results: str,
+    info: object,
+    in_dims: Sequence[int | None],
+    args: Sequence[object],
+) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    """Run an operator on a batch of calls, one group of heads a call.
+
+    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped.
+    """
+    n = info.batch_size  # type: ignore[attr-defined]
+    folded: list[object] = []
+    for kind, dim, arg in zip(kinds, in_dims, args, strict=True):
+        if kind == "c" and dim is not None:
+            raise ValueError("cu_seqlens is the same for every call of a vmap")
+        plain = kind in "cf" or arg is None
+        folded.append(arg if plain else _folded(arg, dim, n, kind))  # type: ignore[arg-type]
+    found = op(*folded)
+    places = tuple({"t": 2, "h": 0, "s": 1}[kind] for kind in results)
+    parts = []
+    for x, place in zip(found, places, strict=True):  # type: ignore[call-overload]
+        parts.append(x.unflatten(place, (n, x.shape[place] // n)))
+    return tuple(parts), places
+
+
+def _accumulator(*tensors: Tensor) -> torch.dtype:
+    """The dtype of states: float64 for float64 operands, else float32."""
+    double = any(x.dtype == torch.float64 for x in tensors)
+    return torch.float64 if double else torch.float32
 
 
 def _listed(state: object, count: int) -> tuple[Tensor | None, ...]:
@@ -136,31 +163,6 @@ def _shared(x: Tensor, heads: int, dim: int) -> Tensor:
     return x if count in (1, heads) else x.repeat_interleave(heads // count, dim)
 
 
-def _at(x: Tensor, t: int) -> Tensor:
-    """One step; what is constant in time as it is."""
-    return x if x.shape[1] == 1 else x[:, t : t + 1]
-
-
-def _delayed(x: Tensor, past: Tensor | None, fill: Tensor | float, by: int) -> Tensor:
-    """The values `by` steps earlier: those of the past, oldest first, and before them `fill`."""
-    if by == 0:
-        return x
-    depth = 0 if past is None else past.shape[1]
-    T, pieces = x.shape[1], []
-    lead = (x.shape[0], max(by - depth, 0), *x.shape[2:])
-    filled = torch.as_tensor(fill, dtype=x.dtype, device=x.device)
-    pieces.append(filled.expand(lead) if filled.dim() == x.dim() else filled.expand(*lead))
-    if past is not None:
-        pieces.append(past[:, max(depth - by, 0) :].to(x.dtype).expand(-1, -1, *x.shape[2:]))
-    pieces.append(x[:, : max(T - by, 0)])
-    return torch.cat(pieces, 1)[:, :T]
-
-
-def _joined(steps: Sequence[Tensor], before: Tensor) -> Tensor:
-    """Steps one after the other in time; none: an empty stretch like the value before."""
-    return torch.cat(list(steps), 1) if steps else before[:, :0]
-
-
 class State(NamedTuple):
     """What is carried from one call to the next."""
 
@@ -175,6 +177,285 @@ class Output(NamedTuple):
     state: State | None
 
 
+NAMESPACE = 'eosc_rwkv4_5fbee5b0'
+_LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
+_OPS = getattr(torch.ops, NAMESPACE)
+
+
+def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
+    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+    wanted = os.environ.get("EOSC_BACKEND", "")
+    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+        from . import triton_kernels
+
+        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+            return triton_kernels
+    return torch_kernels
+
+
+def _register(
+    name: str,
+    schema: str,
+    run: Callable[..., Any],
+    fake: Callable[..., Any],
+    vmap: Callable[..., Any] | None = None,
+    backward: Callable[..., Any] | None = None,
+    setup: Callable[..., None] | None = None,
+) -> None:
+    """Define an operator once, for both devices, with its fake kernel, gradient and vmap rule."""
+    if hasattr(_OPS, name):
+        return
+    _LIBRARY.define(schema)
+    for device in ("CPU", "CUDA"):
+        _LIBRARY.impl(name, run, device)
+    torch.library.register_fake(f"{NAMESPACE}::{name}", fake, lib=_LIBRARY)
+    if vmap is not None:
+        torch.library.register_vmap(f"{NAMESPACE}::{name}", vmap, lib=_LIBRARY)
+    if backward is not None:
+        qualified = f"{NAMESPACE}::{name}"
+        torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
+
+
+def _num_forward(k, v, w, initial_state, cu_seqlens):
+    with torch.autocast(k.device.type, enabled=False):
+        return _kernels(k, 1, k.shape[3]).num_forward(k, v, w, initial_state, cu_seqlens)
+
+
+def _num_forward_fake(k, v, w, initial_state, cu_seqlens):
+    heads = _heads('tth', (k, v, w,))
+    B, T = k.shape[:2]
+    N = _sequences(k, cu_seqlens)
+    y = k.new_empty((B, T, heads, k.shape[3]))
+    dtype = _accumulator(k, v)
+    return y, k.new_empty((N, heads, k.shape[3]), dtype=dtype)
+
+
+def _num_forward_vmap(info, in_dims, *args):
+    kinds, op = 'tthsc', _OPS.num_forward
+    return _vmapped(op, kinds, "ts", info, in_dims, args)
+
+
+def _num_backward(k, v, w, initial_state, cu_seqlens, dy, d_final_state):
+    kernels = _kernels(k, 1, k.shape[3])
+    with torch.autocast(k.device.type, enabled=False):
+        return kernels.num_backward(k, v, w, initial_state, cu_seqlens, dy, d_final_state)
+
+
+def _num_backward_fake(k, v, w, initial_state, cu_seqlens, dy, d_final_state):
+    heads = _heads('tth', (k, v, w,))
+    N = _sequences(k, cu_seqlens)
+    dtype = _accumulator(k, v)
+    d_state = k.new_empty((N, heads, k.shape[3]), dtype=dtype)
+    trained = (k, v, w,)
+    return (*(x.new_empty(x.shape) for x in trained), d_state)
+
+
+def _num_backward_vmap(info, in_dims, *args):
+    kinds, op = 'tthscts', _OPS.num_backward
+    return _vmapped(op, kinds, 'tths', info, in_dims, args)
+
+
+def _num_step(k, v, w, state, state_indices):
+    with torch.autocast(k.device.type, enabled=False):
+        return _kernels(k, 1, state.shape[2]).num_step(k, v, w, state, state_indices)
+
+
+def _num_step_fake(k, v, w, state, state_indices):
+    N, heads = k.shape[0], state.shape[1]
+    return k.new_empty((N, heads, state.shape[2]))
+
+
+def _num_saved(ctx, inputs, output):
+    k, v, w, initial_state, cu_seqlens = inputs
+    ctx.save_for_backward(k, v, w, initial_state, cu_seqlens)
+
+
+class _Scan_numGradient(torch.autograd.Function):
+    """The gradient of the scan, which is not differentiated again."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(k, v, w, initial_state, cu_seqlens, dy, d_final_state):
+        return _OPS.num_backward(k, v, w, initial_state, cu_seqlens, dy, d_final_state)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise NotImplementedError('rwkv4: second derivatives are not implemented')
+
+
+class _Scan_num(torch.autograd.Function):
+    """The scan with its gradient."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(k, v, w, initial_state, cu_seqlens):
+        return _OPS.num_forward(k, v, w, initial_state, cu_seqlens)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _num_saved(ctx, inputs, output)
+
+    @staticmethod
+    def backward(ctx, dy, d_final_state):
+        k, v, w, initial_state, cu_seqlens = ctx.saved_tensors
+        d_k, d_v, d_w, d_initial_state = _Scan_numGradient.apply(
+            k, v, w, initial_state, cu_seqlens, dy, d_final_state
+        )
+        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+        return d_k, d_v, d_w, d_initial_state, None
+
+
+_register(
+    "num_forward",
+    'num_forward(Tensor k, Tensor v, Tensor w, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    _num_forward,
+    _num_forward_fake,
+    _num_forward_vmap,
+    _Scan_num.backward,
+    _num_saved,
+)
+_register(
+    "num_backward",
+    'num_backward(Tensor k, Tensor v, Tensor w, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor)',
+    _num_backward,
+    _num_backward_fake,
+    _num_backward_vmap,
+    _Scan_numGradient.backward,
+)
+_register(
+    "num_step",
+    'num_step(Tensor k, Tensor v, Tensor w, Tensor(a!) state, Tensor? state_indices) -> Tensor',
+    _num_step,
+    _num_step_fake,
+)
+
+
+def _den_forward(k, w, initial_state, cu_seqlens):
+    with torch.autocast(k.device.type, enabled=False):
+        return _kernels(k, 1, k.shape[3]).den_forward(k, w, initial_state, cu_seqlens)
+
+
+def _den_forward_fake(k, w, initial_state, cu_seqlens):
+    heads = _heads('th', (k, w,))
+    B, T = k.shape[:2]
+    N = _sequences(k, cu_seqlens)
+    y = k.new_empty((B, T, heads, k.shape[3]))
+    dtype = _accumulator(k)
+    return y, k.new_empty((N, heads, k.shape[3]), dtype=dtype)
+
+
+def _den_forward_vmap(info, in_dims, *args):
+    kinds, op = 'thsc', _OPS.den_forward
+    return _vmapped(op, kinds, "ts", info, in_dims, args)
+
+
+def _den_backward(k, w, initial_state, cu_seqlens, dy, d_final_state):
+    kernels = _kernels(k, 1, k.shape[3])
+    with torch.autocast(k.device.type, enabled=False):
+        return kernels.den_backward(k, w, initial_state, cu_seqlens, dy, d_final_state)
+
+
+def _den_backward_fake(k, w, initial_state, cu_seqlens, dy, d_final_state):
+    heads = _heads('th', (k, w,))
+    N = _sequences(k, cu_seqlens)
+    dtype = _accumulator(k)
+    d_state = k.new_empty((N, heads, k.shape[3]), dtype=dtype)
+    trained = (k, w,)
+    return (*(x.new_empty(x.shape) for x in trained), d_state)
+
+
+def _den_backward_vmap(info, in_dims, *args):
+    kinds, op = 'thscts', _OPS.den_backward
+    return _vmapped(op, kinds, 'ths', info, in_dims, args)
+
+
+def _den_step(k, w, state, state_indices):
+    with torch.autocast(k.device.type, enabled=False):
+        return _kernels(k, 1, state.shape[2]).den_step(k, w, state, state_indices)
+
+
+def _den_step_fake(k, w, state, state_indices):
+    N, heads = k.shape[0], state.shape[1]
+    return k.new_empty((N, heads, state.shape[2]))
+
+
+def _den_saved(ctx, inputs, output):
+    k, w, initial_state, cu_seqlens = inputs
+    ctx.save_for_backward(k, w, initial_state, cu_seqlens)
+
+
+class _Scan_denGradient(torch.autograd.Function):
+    """The gradient of the scan, which is not differentiated again."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(k, w, initial_state, cu_seqlens, dy, d_final_state):
+        return _OPS.den_backward(k, w, initial_state, cu_seqlens, dy, d_final_state)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise NotImplementedError('rwkv4: second derivatives are not implemented')
+
+
+class _Scan_den(torch.autograd.Function):
+    """The scan with its gradient."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(k, w, initial_state, cu_seqlens):
+        return _OPS.den_forward(k, w, initial_state, cu_seqlens)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _den_saved(ctx, inputs, output)
+
+    @staticmethod
+    def backward(ctx, dy, d_final_state):
+        k, w, initial_state, cu_seqlens = ctx.saved_tensors
+        d_k, d_w, d_initial_state = _Scan_denGradient.apply(
+            k, w, initial_state, cu_seqlens, dy, d_final_state
+        )
+        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+        return d_k, d_w, d_initial_state, None
+
+
+_register(
+    "den_forward",
+    'den_forward(Tensor k, Tensor w, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    _den_forward,
+    _den_forward_fake,
+    _den_forward_vmap,
+    _Scan_den.backward,
+    _den_saved,
+)
+_register(
+    "den_backward",
+    'den_backward(Tensor k, Tensor w, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor)',
+    _den_backward,
+    _den_backward_fake,
+    _den_backward_vmap,
+    _Scan_denGradient.backward,
+)
+_register(
+    "den_step",
+    'den_step(Tensor k, Tensor w, Tensor(a!) state, Tensor? state_indices) -> Tensor',
+    _den_step,
+    _den_step_fake,
+)
+
+
 def _rwkv4_sequence(
     k: Tensor,
     v: Tensor,
@@ -182,38 +463,20 @@ def _rwkv4_sequence(
     u: Tensor,
     num_before: Tensor | None,
     den_before: Tensor | None,
+    cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     'rwkv4 over whole sequences: the output, and the states behind it.'
     B, T = k.shape[:2]
     H = max(k.shape[2], v.shape[2], w.shape[0], u.shape[0])
     dtype, device = _work_dtype(k, v, w, u), k.device
     V = k.shape[3]
-    num_past = None if num_before is None else _worked(num_before.unsqueeze(1), dtype)
-    den_past = None if den_before is None else _worked(den_before.unsqueeze(1), dtype)
-    num = torch.zeros(B, 1, H, V, dtype=dtype, device=device) if num_past is None else num_past  # num before the step
-    num_steps = []
-    w_2 = _shared(_worked(w, dtype)[None, None], H, 2)
-    a = torch.exp(-torch.exp(w_2))  # line 7
-    k_2 = _shared(_worked(k, dtype), H, 2)
-    e = torch.exp(k_2)  # line 8
-    v_2 = _shared(_worked(v, dtype), H, 2)
-    x = e * v_2  # line 12
-    for t in range(T):
-        num_now = ((_at(a, t) * num) + _at(x, t)).expand(B, 1, H, V)  # line 12
-        num_steps.append(num_now)
-        num = num_now
-    num_2 = _joined(num_steps, num)
+    y, num_final = _Scan_num.apply(k, v, w, num_before, cu_seqlens)
+    y_2, den_final = _Scan_den.apply(k, w, den_before, cu_seqlens)
     u_2 = _shared(_worked(u, dtype)[None, None], H, 2)
+    k_2 = _shared(_worked(k, dtype), H, 2)
     bonus = torch.exp(u_2 + k_2)  # line 9
-    den = torch.zeros(B, 1, H, V, dtype=dtype, device=device) if den_past is None else den_past  # den before the step
-    den_steps = []
-    for t_2 in range(T):
-        den_now = ((_at(a, t_2) * den) + _at(e, t_2)).expand(B, 1, H, V)  # line 13
-        den_steps.append(den_now)
-        den = den_now
-    den_2 = _joined(den_steps, den)
-    x_2 = (_delayed(num_2, num_past, 0.0, 1) + (bonus * v_2)) / (_delayed(den_2, den_past, 0.0, 1) + bonus)  # line 14
-    return x_2.expand(B, T, H, V).to(k.dtype), (num.squeeze(1), den.squeeze(1))
+    v_2 = _shared(_worked(v, dtype), H, 2)
+    return ((y + (bonus * v_2)) / (y_2 + bonus)).expand(B, T, H, V).to(k.dtype), (num_final, den_final)
 
 
 _SPECS_rwkv4 = (
@@ -253,13 +516,7 @@ def rwkv4(
     _checked('rwkv4', _SPECS_rwkv4, operands, cu_seqlens)
     operands = _autocast(_LOGS_rwkv4, operands)
     states = _listed(initial_state, 2)
-    if cu_seqlens is not None:
-        kinds, numbers = 'tthh', ()
-        y, final = _packed(
-            _rwkv4_sequence, kinds, operands, numbers, states, cu_seqlens, output_final_state
-        )
-        return Output(y, State(*final) if output_final_state else None)
-    y, final = _rwkv4_sequence(*operands, *states)
+    y, final = _rwkv4_sequence(*operands, *states, cu_seqlens)
     return Output(y, State(*final) if output_final_state else None)
 
 
@@ -275,6 +532,6 @@ def rwkv4_step(
     'One token: operands without T; the state is updated in place, in the rows `state_indices` where they are given.'
     states = _listed(state, 2)
     held = states if state_indices is None else [x[state_indices] for x in states]
-    y, final = _rwkv4_sequence(k.unsqueeze(1), v.unsqueeze(1), w, u, *held)
+    y, final = _rwkv4_sequence(k.unsqueeze(1), v.unsqueeze(1), w, u, *held, None)
     _stored(states, final, state_indices)
     return y.squeeze(1)

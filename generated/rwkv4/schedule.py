@@ -4,18 +4,52 @@
 
 from __future__ import annotations
 
-FALLBACK = 'a readout of num without a shrink state'  # why there is no fused kernel; empty where there is one
+FALLBACK = ''  # why there is no fused kernel; empty where there is one
 
 # Of each scan: tokens a chunk of the torch kernels.
 TORCH_CHUNK = {
+    "num": 32,
+    "den": 32,
 }
 
 # Of each scan: (tokens a chunk, tokens of the diagonal blocks in midpoint form).
 FORMS = {
+    "num": (
+        (4, 1),  # each decay multiplies the state as it is: any gate, resets included
+        (8, 1),  # each decay multiplies the state as it is: any gate, resets included
+        (16, 1),  # each decay multiplies the state as it is: any gate, resets included
+        (32, 1),  # each decay multiplies the state as it is: any gate, resets included
+        (64, 1),  # each decay multiplies the state as it is: any gate, resets included
+        (128, 1),  # each decay multiplies the state as it is: any gate, resets included
+    ),
+    "den": (
+        (4, 1),  # each decay multiplies the state as it is: any gate, resets included
+        (8, 1),  # each decay multiplies the state as it is: any gate, resets included
+        (16, 1),  # each decay multiplies the state as it is: any gate, resets included
+        (32, 1),  # each decay multiplies the state as it is: any gate, resets included
+        (64, 1),  # each decay multiplies the state as it is: any gate, resets included
+        (128, 1),  # each decay multiplies the state as it is: any gate, resets included
+    ),
 }
 
 # Of each scan: (kernel, arch, bytes an element, K, V, chunk, block, warps, stages, precision).
 ROWS = {
+    "num": (
+        ('element_forward', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
+        ('element_ends', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
+        ('element_states', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
+        ('element_ends_adjoint', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
+        ('element_backward', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
+        ('element_step', '', 0, 1, 1048576, 1, 64, 4, 1, 'ieee'),
+    ),
+    "den": (
+        ('element_forward', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
+        ('element_ends', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
+        ('element_states', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
+        ('element_ends_adjoint', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
+        ('element_backward', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
+        ('element_step', '', 0, 1, 1048576, 1, 64, 4, 1, 'ieee'),
+    ),
 }
 
 

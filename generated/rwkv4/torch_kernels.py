@@ -4,6 +4,505 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+
+def _precision(*tensors: Tensor) -> torch.dtype:
+    """The accumulator's dtype: float64 for float64 operands, else float32."""
+    double = any(x.dtype == torch.float64 for x in tensors)
+    return torch.float64 if double else torch.float32
+
+
+def _chunked(x: Tensor, heads: int, chunk: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [chunks, B, heads, chunk, ...]; zeros behind T, shared heads repeated."""
+    B, T, h, *axes = x.shape
+    chunks = -(-T // chunk)
+    if T != chunks * chunk:
+        x = torch.cat((x, x.new_zeros(B, chunks * chunk - T, h, *axes)), 1)
+    x = x.reshape(B, chunks, chunk, h, *axes).permute(1, 0, 3, 2, *range(4, 4 + len(axes)))
+    if h != heads:
+        x = x.repeat_interleave(heads // h, 2)
+    return x.to(dtype).contiguous()
+
+
+def _stepped(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [T, B, heads, ...], shared heads repeated."""
+    x = x.transpose(0, 1)
+    if x.shape[2] != heads:
+        x = x.repeat_interleave(heads // x.shape[2], 2)
+    return x.to(dtype)
+
+
+def _headed(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[h, ...] as [1, 1, heads, ...], shared heads repeated."""
+    if x.shape[0] != heads:
+        x = x.repeat_interleave(heads // x.shape[0], 0)
+    return x[None, None].to(dtype)
+
+
+def _tokens(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[chunks, B, H, chunk, ...] seen as [B, chunks, chunk, heads, ...]; sharing heads summed."""
+    x = x.permute(1, 0, 3, 2, *range(4, x.dim()))
+    if x.shape[3] != heads:
+        x = x.unflatten(3, (heads, x.shape[3] // heads)).sum(4)
+    return x.to(dtype)
+
+
+def _joined(parts: Sequence[Tensor], T: int) -> Tensor:
+    """Groups of sequences, each [b, chunks, chunk, ...], as [B, T, ...]: copied once."""
+    found = parts[0].new_empty(sum(len(x) for x in parts), *parts[0].shape[1:])
+    for target, x in zip(found.split([len(x) for x in parts]), parts, strict=True):
+        target.copy_(x)
+    return found.flatten(1, 2)[:, :T].contiguous()
+
+
+def _per_head(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[B, H, ...] summed over sequences and over the heads that share: [heads, ...]."""
+    x = x.sum(0)
+    if x.shape[0] != heads:
+        x = x.unflatten(0, (heads, x.shape[0] // heads)).sum(1)
+    return x.to(dtype)
+
+
+def _valid(x: Tensor, T: int) -> Tensor:
+    """The tile with 0 at the tokens behind T."""
+    chunks, chunk = x.shape[0], x.shape[3]
+    if T == chunks * chunk:
+        return x
+    inside = torch.arange(chunks * chunk, device=x.device) < T
+    return torch.where(inside.view(chunks, 1, 1, chunk, *[1] * (x.dim() - 4)), x, 0.0)
+
+
+def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
+    """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
+
+    Entry c is the state between chunks c - 1 and c, whichever way the walk goes.
+    """
+    chunks = write.shape[0]
+    found = write.new_empty(chunks + 1, *write.shape[1:])
+    found[chunks if reverse else 0] = start
+    if decay is not None:
+        decay = decay.expand(*write.shape[:3], *decay.shape[3:])
+    for step in range(chunks):
+        c = chunks - 1 - step if reverse else step
+        held, target = found[c + reverse], found[c + 1 - reverse]
+        if decay is None:
+            torch.add(held, write[c], out=target)
+        else:
+            torch.addcmul(write[c], decay[c], held, out=target)
+    return found
+
+
+def _recur(start: Tensor | float, decay: Tensor, write: Tensor, T: int, reverse: bool) -> Tensor:
+    """Walk the tokens of all chunks at once with m = decay * m + write, each from its own start.
+
+    Returns the states between the tokens, [chunks, B, H, chunk + 1, ...], whichever way the walk
+    goes; a token behind T leaves the state as it is.
+    """
+    chunks, chunk = write.shape[0], write.shape[3]
+    found = write.new_empty(*write.shape[:3], chunk + 1, *write.shape[4:])
+    found[:, :, :, chunk if reverse else 0] = start
+    rest = T - (chunks - 1) * chunk
+    for step in range(chunk):
+        i = chunk - 1 - step if reverse else step
+        held, target = found.select(3, i + reverse), found.select(3, i + 1 - reverse)
+        n = chunks if i < rest else chunks - 1
+        torch.addcmul(write[:n, :, :, i], decay[:n, :, :, i], held[:n], out=target[:n])
+        target[n:] = held[n:]
+    return found
+
+
+def _carry_tokens(
+    start: Tensor | float, decay: Tensor, write: Tensor, T: int, reverse: bool
+) -> Tensor:
+    """The states between chunks, as `_carry`, of a walk over their tokens."""
+    chunks, chunk = write.shape[0], write.shape[3]
+    ends = torch.zeros_like(write[:, :, :, 0])
+    whole = torch.ones_like(ends)
+    rest = T - (chunks - 1) * chunk
+    for step in range(chunk):
+        i = chunk - 1 - step if reverse else step
+        n = chunks if i < rest else chunks - 1
+        torch.addcmul(write[:n, :, :, i], decay[:n, :, :, i], ends[:n], out=ends[:n])
+        whole[:n].mul_(decay[:n, :, :, i])
+    return _carry(start, whole, ends, reverse)
+
+
+def _in_groups(
+    run: Callable[..., tuple[Tensor, ...]],
+    tokens: Sequence[Tensor],
+    shared: Sequence[Tensor | float],
+    states: Sequence[Tensor | None],
+    kinds: str,
+) -> tuple[Tensor, ...]:
+    """Run sequences of one length; on a CPU a few at a time, so that their tiles fit its caches.
+
+    kinds: of each result: t, along time; n, one a sequence; s, the sum over sequences.
+    """
+    B, T = tokens[0].shape[:2]
+    group = max(1, B)
+    if tokens[0].is_cpu:
+        # The C library hands free memory back to the system, page by page, once there is more of it
+        # than twice the largest block yet freed. Free one that is never touched: pages then stay.
+        torch.empty(31 << 20, dtype=torch.uint8)
+        group = max(1, (1 << 18) // max(1, *(x[:1].numel() for x in tokens)))
+    parts = []
+    for a in range(0, max(1, B), group):
+        own = [None if state is None else state[a : a + group] for state in states]
+        parts.append(run(*(x[a : a + group] for x in tokens), *shared, *own))
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "t":
+            joined.append(_joined(found, T))
+        elif len(found) == 1:
+            joined.append(found[0])
+        else:
+            joined.append(torch.stack(found).sum(0) if kind == "s" else torch.cat(found))
+    return tuple(joined)
+
+
+def _each_sequence(
+    run: Callable[..., tuple[Tensor, ...]],
+    tokens: Sequence[Tensor],
+    shared: Sequence[Tensor | float],
+    states: Sequence[Tensor | None],
+    cu_seqlens: Tensor,
+    kinds: str,
+) -> tuple[Tensor, ...]:
+    """Run sequences packed along time one by one.
+
+    kinds: as for `_in_groups`.
+    """
+    bounds = cu_seqlens.tolist()
+    parts = []
+    for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        own = [None if state is None else state[n : n + 1] for state in states]
+        parts.append(_in_groups(run, [x[:, a:b] for x in tokens], shared, own, kinds))
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "s":
+            joined.append(torch.stack(found).sum(0))
+        else:
+            joined.append(torch.cat(found, 1 if kind == "t" else 0))
+    return tuple(joined)
+
+
+def _num_forward(
+    k: Tensor,
+    v: Tensor,
+    w: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks, a scan over the tokens of each; sequences of one length'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], v.shape[2], w.shape[0])
+    dtype, device = _precision(k, v), k.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    V = k.shape[3]  # size of V
+    k_tile = _chunked(k, H, 32, dtype)
+    v_tile = _chunked(v, H, 32, dtype)
+    w_tile = _headed(w, H, dtype)
+    chunks = -(-T // 32)
+    a = torch.exp(-torch.exp(w_tile))  # decay  # line 7
+    del w_tile
+    decay = a[:, :, :, None].expand(chunks, B, H, 32, V)
+    del a
+    w_2 = (torch.exp(k_tile)) * v_tile  # write  # line 5
+    del k_tile, v_tile
+    write = w_2.expand(chunks, B, H, 32, V)
+    del w_2
+    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
+    states = _recur(M_all[:-1], decay, write, T, False)
+    del decay, write
+    m = states[:, :, :, :-1]  # the memory that each token reads
+    return (
+        _tokens(m.expand(chunks, B, H, 32, V), H, k.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def num_forward(
+    k: Tensor,
+    v: Tensor,
+    w: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks, a scan over the tokens of each'
+    if cu_seqlens is None:
+        return _in_groups(_num_forward, (k, v), (w,), (initial_state,), "tn")
+    return _each_sequence(_num_forward, (k, v), (w,), (initial_state,), cu_seqlens, "tn")
+
+
+def _num_backward(
+    k: Tensor,
+    v: Tensor,
+    dy: Tensor,
+    w: Tensor,
+    initial_state: Tensor | None,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time, a scan over each chunk; sequences of one length'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], v.shape[2], w.shape[0])
+    dtype, device = _precision(k, v, dy), k.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    V = k.shape[3]  # size of V
+    k_tile = _chunked(k, H, 32, dtype)
+    v_tile = _chunked(v, H, 32, dtype)
+    w_tile = _headed(w, H, dtype)
+    dy_tile = _chunked(dy, H, 32, dtype)
+    chunks = -(-T // 32)
+    a = torch.exp(-torch.exp(w_tile))  # decay  # line 7
+    decay = a[:, :, :, None].expand(chunks, B, H, 32, V)
+    w_2 = (torch.exp(k_tile)) * v_tile  # write  # line 5
+    write = w_2.expand(chunks, B, H, 32, V)
+    del w_2
+    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
+    h = M_all[:-1]  # memory before the chunk
+    del M_all
+    write_2 = dy_tile.expand(chunks, B, H, 32, V)
+    del dy_tile
+    L_all = _carry_tokens(0.0 if d_final_state is None else d_final_state.to(dtype), decay, write_2, T, True)  # adjoint of it
+    states = _recur(L_all[1:], decay, write_2, T, True)
+    del write_2
+    l = states[:, :, :, 1:]  # adjoint of the memory
+    del states
+    d_k = torch.exp(k_tile) * (v_tile * l)  # gradient of k
+    del v_tile
+    d_v = (torch.exp(k_tile)) * l  # gradient of v
+    del k_tile
+    states_2 = _recur(h, decay, write, T, False)
+    del decay, write, h
+    before = states_2[:, :, :, :-1]  # the memory before each token
+    del states_2
+    part = -torch.exp(w_tile[:, :, :, None]) * (a[:, :, :, None] * before * l)
+    del w_tile, a, l, before
+    write_3 = _valid(part, T).sum(3).expand(chunks, B, H, V)
+    del part
+    d_w_final = write_3.sum(0)  # of later tokens
+    return (
+        _tokens(d_k, k.shape[2], k.dtype),
+        _tokens(d_v, v.shape[2], v.dtype),
+        _per_head(d_w_final, w.shape[0], w.dtype),
+        L_all[0].clone(),
+    )
+
+
+def num_backward(
+    k: Tensor,
+    v: Tensor,
+    w: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+    dy: Tensor,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time, a scan over each chunk'
+    if cu_seqlens is None:
+        return _in_groups(_num_backward, (k, v, dy), (w,), (initial_state, d_final_state), "ttsn")
+    return _each_sequence(_num_backward, (k, v, dy), (w,), (initial_state, d_final_state), cu_seqlens, "ttsn")
+
+
+def _num_token(
+    k: Tensor,
+    v: Tensor,
+    w: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'the recurrence as it is written; sequences of one length'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], v.shape[2], w.shape[0])
+    dtype, device = _precision(k, v), k.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    V = k.shape[3]  # size of V
+    k_tile = _stepped(k, H, dtype)
+    v_tile = _stepped(v, H, dtype)
+    w_tile = _headed(w, H, dtype)
+    chunks = T
+    w_2 = (torch.exp(k_tile)) * v_tile  # write  # line 5
+    del k_tile, v_tile
+    a = torch.exp(-torch.exp(w_tile))  # decay  # line 7
+    del w_tile
+    write = w_2.expand(chunks, B, H, V)
+    del w_2
+    M_all = _carry(0.0 if initial_state is None else initial_state.to(dtype), a, write, False)  # m before the token
+    del a, write
+    y = M_all[:-1]  # read
+    return (
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, k.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def num_step(
+    k: Tensor,
+    v: Tensor,
+    w: Tensor,
+    state: Tensor,
+    state_indices: Tensor | None,
+) -> Tensor:
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
+    held = state if state_indices is None else state[state_indices]
+    y, final = _num_token(k.unsqueeze(1), v.unsqueeze(1), w, held)
+    if state_indices is None:
+        state.copy_(final)
+    else:
+        state.index_copy_(0, state_indices, final.to(state.dtype))
+    return y[:, 0, 0]
+
+
+def _den_forward(
+    k: Tensor,
+    w: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks, a scan over the tokens of each; sequences of one length'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], w.shape[0])
+    dtype, device = _precision(k), k.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    V = k.shape[3]  # size of V
+    k_tile = _chunked(k, H, 32, dtype)
+    w_tile = _headed(w, H, dtype)
+    chunks = -(-T // 32)
+    a = torch.exp(-torch.exp(w_tile))  # decay  # line 7
+    del w_tile
+    decay = a[:, :, :, None].expand(chunks, B, H, 32, V)
+    del a
+    w_2 = _valid((torch.exp(k_tile)) * 1.0, T)  # write  # line 8
+    del k_tile
+    write = w_2.expand(chunks, B, H, 32, V)
+    del w_2
+    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
+    states = _recur(M_all[:-1], decay, write, T, False)
+    del decay, write
+    m = states[:, :, :, :-1]  # the memory that each token reads
+    return (
+        _tokens(m.expand(chunks, B, H, 32, V), H, k.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def den_forward(
+    k: Tensor,
+    w: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks, a scan over the tokens of each'
+    if cu_seqlens is None:
+        return _in_groups(_den_forward, (k,), (w,), (initial_state,), "tn")
+    return _each_sequence(_den_forward, (k,), (w,), (initial_state,), cu_seqlens, "tn")
+
+
+def _den_backward(
+    k: Tensor,
+    dy: Tensor,
+    w: Tensor,
+    initial_state: Tensor | None,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time, a scan over each chunk; sequences of one length'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], w.shape[0])
+    dtype, device = _precision(k, dy), k.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    V = k.shape[3]  # size of V
+    k_tile = _chunked(k, H, 32, dtype)
+    w_tile = _headed(w, H, dtype)
+    dy_tile = _chunked(dy, H, 32, dtype)
+    chunks = -(-T // 32)
+    a = torch.exp(-torch.exp(w_tile))  # decay  # line 7
+    decay = a[:, :, :, None].expand(chunks, B, H, 32, V)
+    w_2 = _valid((torch.exp(k_tile)) * 1.0, T)  # write  # line 8
+    write = w_2.expand(chunks, B, H, 32, V)
+    del w_2
+    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
+    h = M_all[:-1]  # memory before the chunk
+    del M_all
+    write_2 = dy_tile.expand(chunks, B, H, 32, V)
+    del dy_tile
+    L_all = _carry_tokens(0.0 if d_final_state is None else d_final_state.to(dtype), decay, write_2, T, True)  # adjoint of it
+    states = _recur(L_all[1:], decay, write_2, T, True)
+    del write_2
+    l = states[:, :, :, 1:]  # adjoint of the memory
+    del states
+    d_k = torch.exp(k_tile) * (1.0 * l)  # gradient of k
+    del k_tile
+    states_2 = _recur(h, decay, write, T, False)
+    del decay, write, h
+    before = states_2[:, :, :, :-1]  # the memory before each token
+    del states_2
+    part = -torch.exp(w_tile[:, :, :, None]) * (a[:, :, :, None] * before * l)
+    del w_tile, a, l, before
+    write_3 = _valid(part, T).sum(3).expand(chunks, B, H, V)
+    del part
+    d_w_final = write_3.sum(0)  # of later tokens
+    return (
+        _tokens(d_k, k.shape[2], k.dtype),
+        _per_head(d_w_final, w.shape[0], w.dtype),
+        L_all[0].clone(),
+    )
+
+
+def den_backward(
+    k: Tensor,
+    w: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+    dy: Tensor,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time, a scan over each chunk'
+    if cu_seqlens is None:
+        return _in_groups(_den_backward, (k, dy), (w,), (initial_state, d_final_state), "tsn")
+    return _each_sequence(_den_backward, (k, dy), (w,), (initial_state, d_final_state), cu_seqlens, "tsn")
+
+
+def _den_token(
+    k: Tensor,
+    w: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'the recurrence as it is written; sequences of one length'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], w.shape[0])
+    dtype, device = _precision(k), k.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    V = k.shape[3]  # size of V
+    k_tile = _stepped(k, H, dtype)
+    w_tile = _headed(w, H, dtype)
+    chunks = T
+    w_2 = (torch.exp(k_tile)) * 1.0  # write  # line 8
+    del k_tile
+    a = torch.exp(-torch.exp(w_tile))  # decay  # line 7
+    del w_tile
+    write = w_2.expand(chunks, B, H, V)
+    del w_2
+    M_all = _carry(0.0 if initial_state is None else initial_state.to(dtype), a, write, False)  # m before the token
+    del a, write
+    y = M_all[:-1]  # read
+    return (
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, k.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def den_step(
+    k: Tensor,
+    w: Tensor,
+    state: Tensor,
+    state_indices: Tensor | None,
+) -> Tensor:
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
+    held = state if state_indices is None else state[state_indices]
+    y, final = _den_token(k.unsqueeze(1), w, held)
+    if state_indices is None:
+        state.copy_(final)
+    else:
+        state.index_copy_(0, state_indices, final.to(state.dtype))
+    return y[:, 0, 0]

@@ -224,10 +224,9 @@ def _m_forward_fake(k, v, r, w, initial_state, cu_seqlens):
     heads = _heads('tttt', (k, v, r, w,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
-    K, V = k.shape[3], v.shape[3]
-    y = k.new_empty((B, T, heads, V))
+    y = k.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(k, v, r, w)
-    return y, k.new_empty((N, heads, K, V), dtype=dtype)
+    return y, k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
 
 
 def _m_forward_vmap(info, in_dims, *args):
@@ -244,9 +243,8 @@ def _m_backward(k, v, r, w, initial_state, cu_seqlens, dy, d_final_state):
 def _m_backward_fake(k, v, r, w, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('tttt', (k, v, r, w,))
     N = _sequences(k, cu_seqlens)
-    K, V = k.shape[3], v.shape[3]
     dtype = _accumulator(k, v, r, w)
-    d_state = k.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
     trained = (k, v, r, w,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -262,9 +260,8 @@ def _m_step(k, v, r, w, state, state_indices):
 
 
 def _m_step_fake(k, v, r, w, state, state_indices):
-    N, heads, _, V = state.shape
-    N = k.shape[0]
-    return k.new_empty((N, heads, V))
+    N, heads = k.shape[0], state.shape[1]
+    return k.new_empty((N, heads, state.shape[3]))
 
 
 def _m_saved(ctx, inputs, output):
@@ -347,10 +344,9 @@ def _m_layer_forward_fake(k, v, r, w0, w_raw, initial_state, cu_seqlens):
     heads = _heads('tttht', (k, v, r, w0, w_raw,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
-    K, V = k.shape[3], v.shape[3]
-    y = k.new_empty((B, T, heads, V))
+    y = k.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(k, v, r, w_raw)
-    return y, k.new_empty((N, heads, K, V), dtype=dtype)
+    return y, k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
 
 
 def _m_layer_forward_vmap(info, in_dims, *args):
@@ -367,9 +363,8 @@ def _m_layer_backward(k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final
 def _m_layer_backward_fake(k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('tttht', (k, v, r, w0, w_raw,))
     N = _sequences(k, cu_seqlens)
-    K, V = k.shape[3], v.shape[3]
     dtype = _accumulator(k, v, r, w_raw)
-    d_state = k.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
     trained = (k, v, r, w0, w_raw,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -385,9 +380,8 @@ def _m_layer_step(k, v, r, w0, w_raw, state, state_indices):
 
 
 def _m_layer_step_fake(k, v, r, w0, w_raw, state, state_indices):
-    N, heads, _, V = state.shape
-    N = k.shape[0]
-    return k.new_empty((N, heads, V))
+    N, heads = k.shape[0], state.shape[1]
+    return k.new_empty((N, heads, state.shape[3]))
 
 
 def _m_layer_saved(ctx, inputs, output):

@@ -204,10 +204,9 @@ def _m_forward_fake(scale, k, v, q, log_a, initial_state, cu_seqlens):
     heads = _heads('tttt', (k, v, q, log_a,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
-    K, V = k.shape[3], v.shape[3]
-    y = k.new_empty((B, T, heads, V))
+    y = k.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(k, v, q, log_a)
-    return y, k.new_empty((N, heads, K, V), dtype=dtype)
+    return y, k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
 
 
 def _m_forward_vmap(info, in_dims, *args):
@@ -224,9 +223,8 @@ def _m_backward(scale, k, v, q, log_a, initial_state, cu_seqlens, dy, d_final_st
 def _m_backward_fake(scale, k, v, q, log_a, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('tttt', (k, v, q, log_a,))
     N = _sequences(k, cu_seqlens)
-    K, V = k.shape[3], v.shape[3]
     dtype = _accumulator(k, v, q, log_a)
-    d_state = k.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
     trained = (k, v, q, log_a,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -242,9 +240,8 @@ def _m_step(scale, k, v, q, log_a, state, state_indices):
 
 
 def _m_step_fake(scale, k, v, q, log_a, state, state_indices):
-    N, heads, _, V = state.shape
-    N = k.shape[0]
-    return k.new_empty((N, heads, V))
+    N, heads = k.shape[0], state.shape[1]
+    return k.new_empty((N, heads, state.shape[3]))
 
 
 def _m_saved(ctx, inputs, output):
@@ -328,10 +325,9 @@ def _m_layer_forward_fake(scale, k, v, q, a_raw, initial_state, cu_seqlens):
     heads = _heads('tttt', (k, v, q, a_raw,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
-    K, V = k.shape[3], v.shape[3]
-    y = k.new_empty((B, T, heads, V))
+    y = k.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(k, v, q, a_raw)
-    return y, k.new_empty((N, heads, K, V), dtype=dtype)
+    return y, k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
 
 
 def _m_layer_forward_vmap(info, in_dims, *args):
@@ -348,9 +344,8 @@ def _m_layer_backward(scale, k, v, q, a_raw, initial_state, cu_seqlens, dy, d_fi
 def _m_layer_backward_fake(scale, k, v, q, a_raw, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('tttt', (k, v, q, a_raw,))
     N = _sequences(k, cu_seqlens)
-    K, V = k.shape[3], v.shape[3]
     dtype = _accumulator(k, v, q, a_raw)
-    d_state = k.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
     trained = (k, v, q, a_raw,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -366,9 +361,8 @@ def _m_layer_step(scale, k, v, q, a_raw, state, state_indices):
 
 
 def _m_layer_step_fake(scale, k, v, q, a_raw, state, state_indices):
-    N, heads, _, V = state.shape
-    N = k.shape[0]
-    return k.new_empty((N, heads, V))
+    N, heads = k.shape[0], state.shape[1]
+    return k.new_empty((N, heads, state.shape[3]))
 
 
 def _m_layer_saved(ctx, inputs, output):

@@ -221,10 +221,9 @@ def _m_forward_fake(k_raw, v, q_raw, log_a, initial_state, cu_seqlens):
     heads = _heads('ttth', (k_raw, v, q_raw, log_a,))
     B, T = k_raw.shape[:2]
     N = _sequences(k_raw, cu_seqlens)
-    K, V = k_raw.shape[3], v.shape[3]
-    y = k_raw.new_empty((B, T, heads, V))
+    y = k_raw.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(k_raw, v, q_raw)
-    return y, k_raw.new_empty((N, heads, K, V), dtype=dtype)
+    return y, k_raw.new_empty((N, heads, k_raw.shape[3], v.shape[3]), dtype=dtype)
 
 
 def _m_forward_vmap(info, in_dims, *args):
@@ -241,9 +240,8 @@ def _m_backward(k_raw, v, q_raw, log_a, initial_state, cu_seqlens, dy, d_final_s
 def _m_backward_fake(k_raw, v, q_raw, log_a, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('ttth', (k_raw, v, q_raw, log_a,))
     N = _sequences(k_raw, cu_seqlens)
-    K, V = k_raw.shape[3], v.shape[3]
     dtype = _accumulator(k_raw, v, q_raw)
-    d_state = k_raw.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = k_raw.new_empty((N, heads, k_raw.shape[3], v.shape[3]), dtype=dtype)
     trained = (k_raw, v, q_raw,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -259,9 +257,8 @@ def _m_step(k_raw, v, q_raw, log_a, state, state_indices):
 
 
 def _m_step_fake(k_raw, v, q_raw, log_a, state, state_indices):
-    N, heads, _, V = state.shape
-    N = k_raw.shape[0]
-    return k_raw.new_empty((N, heads, V))
+    N, heads = k_raw.shape[0], state.shape[1]
+    return k_raw.new_empty((N, heads, state.shape[3]))
 
 
 def _m_saved(ctx, inputs, output):
