@@ -86,7 +86,8 @@ class _Scan:
         elif self.readout.over:
             raise Later(f"a readout of {self.recurrence.memory} without a shrink state")
         logs = [
-            factor_log(self.prologue, each, self.recurrence.memory) for each in self.recurrence.decay
+            factor_log(self.prologue, each, self.recurrence.memory)
+            for each in self.recurrence.decay
         ]
         given = [each for each in logs if each is not None]
         log = self._staged(total(given)) if given else None
