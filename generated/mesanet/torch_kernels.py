@@ -294,36 +294,6 @@ def _g_forward(
     chunks = -(-T // 32)
     a = _valid(torch.exp(log_a_tile), T)  # decay  # line 7
     del log_a_tile
-<<<<<<< HEAD
-    prefix1_g0 = torch.exp(g0)  # decay from the opening of each block of 1
-    del g0
-    prefix2_g0 = _grown(prefix1_g0, 1)  # decay from the opening of each block of 2
-    prefix4_g0 = _grown(prefix2_g0, 2)  # decay from the opening of each block of 4
-    prefix8_g0 = _grown(prefix4_g0, 4)  # decay from the opening of each block of 8
-    prefix16_g0 = _grown(prefix8_g0, 8)  # decay from the opening of each block of 16
-    prefix32_g0 = _grown(prefix16_g0, 16)  # decay from the opening of each block of 32
-    suffix1_g0 = torch.ones_like(prefix1_g0)  # decay to the closing of each block of 1
-    suffix2_g0 = _grown_back(suffix1_g0, prefix1_g0, 1)  # decay to the closing of each block of 2
-    del suffix1_g0
-    suffix4_g0 = _grown_back(suffix2_g0, prefix2_g0, 2)  # decay to the closing of each block of 4
-    del prefix2_g0, suffix2_g0
-    suffix8_g0 = _grown_back(suffix4_g0, prefix4_g0, 4)  # decay to the closing of each block of 8
-    del prefix4_g0, suffix4_g0
-    suffix16_g0 = _grown_back(suffix8_g0, prefix8_g0, 8)  # decay to the closing of each block of 16
-    del prefix8_g0, suffix8_g0
-    suffix32_g0 = _grown_back(suffix16_g0, prefix16_g0, 16)  # decay to the closing of each block of 32
-    del prefix16_g0, suffix16_g0
-    part = suffix32_g0[:, :, :, :, None] * s_input_tile
-    del suffix32_g0
-    advance = prefix32_g0[:, :, :, -1][:, :, :, None, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, expand_tile.mT, part, 1.0, False)  # m before the chunk
-    del part, advance
-    pairs32_g0 = _pairs(prefix1_g0, 32)[:, :, :, 0]  # D(j, i] of the pairs of a block of 32
-    del prefix1_g0
-    part_2 = (shrink_tile @ expand_tile.mT).mul_(pairs32_g0).tril_()
-    del expand_tile, pairs32_g0
-    y = _add_product((shrink_tile @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]), part_2, s_input_tile)  # inside the chunk, and from the memory before it
-=======
     decay = a[:, :, :, :, None, None].expand(chunks, B, H, 32, K, s_Kp)
     del a
     w = (beta_tile[:, :, :, :, None] * k_tile)[:, :, :, :, :, None] * part_tile[:, :, :, :, None]  # write  # line 5
@@ -334,7 +304,6 @@ def _g_forward(
     states = _recur(M_all[:-1], decay, write, T, False)
     del decay, write
     m = states[:, :, :, 1:]  # the memory that each token reads
->>>>>>> 3008b60 (Print again what walks over elements changed)
     return (
         _tokens(m.expand(chunks, B, H, 32, K, s_Kp), H, beta.dtype),
         M_all[-1].clone(),
@@ -386,31 +355,6 @@ def _g_backward(
     M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
     h = M_all[:-1]  # memory before the chunk
     del M_all
-<<<<<<< HEAD
-    part_2 = prefix32_g0[:, :, :, :, None] * dy_tile
-    L_all = _carry_products(0.0 if d_final_state is None else d_final_state.to(dtype), advance, shrink_tile.mT, part_2, 1.0, True)  # adjoint after it
-    del advance, part_2
-    pairs32_g0 = _pairs(prefix1_g0, 32)[:, :, :, 0]  # D(j, i] of the pairs of a block of 32
-    del prefix1_g0
-    At_all = (expand_tile @ shrink_tile.mT).mul_(pairs32_g0.mT).triu_()  # scores of the pairs
-    del pairs32_g0
-    d_input = _add_product((expand_tile @ L_all[1:]).mul_(suffix32_g0[:, :, :, :, None]), At_all, dy_tile)  # gradient of input
-    ds_out = (dy_tile @ h.mT).mul_(prefix32_g0[:, :, :, :, None])  # through M
-    part_3 = shrink_tile * ds_out
-    del shrink_tile, ds_out
-    P_all = s_input_tile @ dy_tile.mT  # the same, transposed, without decay
-    del dy_tile
-    pairs_all = At_all * P_all  # contribution of each pair
-    del At_all, P_all
-    de_out = (s_input_tile @ L_all[1:].mT).mul_(suffix32_g0[:, :, :, :, None])  # through L
-    del s_input_tile, suffix32_g0
-    part_4 = expand_tile * de_out
-    del expand_tile, de_out
-    part_5 = part_4.sum(4)
-    part_6 = h * L_all[1:]
-    del h
-    d_log_a = _running((part_3.sum(4) + (pairs_all.sum(3) - pairs_all.sum(4))) - part_4.sum(4), True, False).add_(_valid(part_5, T).sum(3)[:, :, :, None]).add_((prefix32_g0[:, :, :, -1] * part_6.sum((3, 4)))[:, :, :, None])  # gradient of log_a
-=======
     r = a[:, :, :, :, None, None] * dy_tile  # what it adds to the adjoint
     write_2 = r.expand(chunks, B, H, 32, K, s_Kp)
     del r
@@ -437,7 +381,6 @@ def _g_backward(
     part_5 = a[:, :, :, :, None, None] * before * l
     del a, l, before
     d_log_a = part_5.sum((4, 5))  # gradient of log_a
->>>>>>> 3008b60 (Print again what walks over elements changed)
     return (
         _tokens(d_beta.expand(chunks, B, H, 32), beta.shape[2], beta.dtype),
         _tokens(d_k, k.shape[2], k.dtype),
