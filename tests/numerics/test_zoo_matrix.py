@@ -273,7 +273,7 @@ def compare_operator(
     found, wanted = [y], [want.output]
     for field, value in zip(state._fields, state, strict=True):
         assert rms_relative(value, want.states[field]) <= within, field
-        if value.is_floating_point():
+        if value.is_floating_point() or value.is_complex():
             found.append(value)
             wanted.append(want.states[field])
 

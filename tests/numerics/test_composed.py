@@ -1,0 +1,207 @@
+"""Several memories, chained and complex ones: specs that the zoo has not, and extreme operands.
+
+Each is compared with the reference evaluator: output, states, and every gradient.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from eosc.recurrence.extract import extract
+from eosc.reference import evaluate
+from eosc.schedule.plan import plan
+from eosc.semantics.model import Mixer
+from eosc.testing import rms_relative, sample
+from eosc.testing.zoo import mixer, mixer_from
+from tests.numerics.test_zoo_matrix import compare_operator, small
+from tests.unit.backends.generated import imported
+
+ROOT = Path(__file__).parents[2]
+B, H = 2, 2
+
+SPECS = {
+    "spiral": """mixer spiral:
+    axes K, V
+    shrink q[t]: K
+    expand k[t]: K
+    input v[t]: V
+    oscillation a[t]: K complex in [0, 1]
+    memory m: K, V complex
+    m[t] = a[t] * m[t-1] + k[t] * v[t]
+    output y[t]: V = Re(sum[K](q[t] * m[t-1])) + 0.5 * Im(sum[K](k[t] * m[t]))
+""",
+    "twice": """mixer twice:
+    axes K, V
+    shrink q[t], p[t]: K
+    expand k[t]: K
+    input v[t]: V
+    oscillation a[t]: K in [0, 1]
+    memory m: K, V
+    m[t] = a[t] * m[t-1] + k[t] * v[t]
+    output y[t]: V = sum[K](q[t] * m[t]) * sigmoid(sum[K](p[t] * m[t-1]))
+""",
+    "chain": """mixer chain:
+    axes K, V, W
+    shrink q[t]: K
+    expand k[t]: K
+    input v[t]: V
+    arg w[t]: W
+    arg z[t]
+    oscillation a[t] in (0, 1) = sigmoid(z[t])
+    memory m: K, V
+    memory n: V, W
+    memory c: V
+    m[t] = a[t] * m[t-1] + k[t] * v[t]
+    g[t]: V = tanh(sum[K](q[t] * m[t]))
+    n[t] = a[t] * n[t-1] + g[t] * w[t]
+    c[t] = a[t] * c[t-1] + g[t]
+    output y[t]: W = sum[V](v[t] * n[t]) / (1 + abs(sum[V](v[t] * c[t])))
+""",
+    "mixed": """mixer mixed:
+    axes K, V
+    shrink q[t]: K
+    expand k[t]: K
+    input v[t]: V
+    param theta: K ~ normal(0, 1)
+    oscillation a[t]: K in [0, 1]
+    memory m: K, V complex
+    memory n: K, V
+    m[t] = exp(1j * theta) * m[t-1] + k[t] * v[t]
+    n[t] = a[t] * n[t-1] + k[t] * v[t]
+    output y[t]: V = Re(sum[K](q[t] * m[t])) - sum[K](q[t] * n[t])
+""",
+    "polar": """mixer polar:
+    axes K, V
+    shrink q[t]: K complex
+    expand k[t]: K complex
+    input v[t]: V
+    arg z[t]: K
+    arg phi[t]
+    oscillation a[t]: K complex in (0, 1) = sigmoid(z[t]) ** 0.5 * exp(1j * phi[t])
+    memory m: K, V complex
+    m[t] = a[t] * m[t-1] + k[t] * v[t]
+    output y[t]: V complex = sum[K](q[t] * m[t])
+""",
+}
+"""spiral: a complex operand, read before and after the update. twice: two reads of one memory.
+chain: a memory written with what another one gave, and a normaliser beside it. mixed: a complex
+and a real memory of one input, one taken from the other. polar: complex everywhere."""
+
+SCANS = {"spiral": 2, "twice": 2, "chain": 2, "mixed": 1, "polar": 2}
+
+
+@cache
+def spec_of(name: str) -> Mixer:
+    return mixer_from(SPECS[name])
+
+
+def operands(spec: Mixer, T: int, gates: str = "mixed", batch: int = B) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(T)
+    return sample(spec, batch, T, H, small(spec), generator, gates=gates, logs=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("composed")
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_scans_are_shared_where_they_can_be(name: str) -> None:
+    program = plan(extract(spec_of(name)))
+    assert program.fallback == ""
+    assert len(program.scans) == SCANS[name]
+
+
+@pytest.mark.parametrize("gates", ["mixed", "strong", "zero", "one"])
+@pytest.mark.parametrize("name", SPECS)
+def test_every_gradient(name: str, gates: str, folder: Path) -> None:
+    spec = spec_of(name)
+    operator = getattr(imported(spec, name, folder), name)
+    for T in (1, 17, 40):
+        compare_operator(spec, operator, operands(spec, T, gates))
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_packed_sequences_some_of_them_empty(name: str, folder: Path) -> None:
+    spec = spec_of(name)
+    operator = getattr(imported(spec, name, folder), name)
+    compare_operator(spec, operator, operands(spec, 40, batch=1), (0, 0, 1, 18, 18, 18, 40, 40))
+
+
+@pytest.mark.parametrize("name", [*SPECS, "retnet", "gateloop", "cosformer", "based", "gsa"])
+def test_decoding_continues_the_sequence(name: str, folder: Path) -> None:
+    spec = spec_of(name) if name in SPECS else mixer(name)
+    package = imported(spec, name, folder)
+    given = operands(spec, 12)
+    moving = {key for key, value in given.items() if value.shape[:2] == (B, 12)}
+    head = [v[:, :8] if key in moving else v for key, v in given.items()]
+    whole = evaluate(spec, given, sizes=small(spec), logs=True)
+    _, state = getattr(package, name)(*head, output_final_state=True)
+    for t in range(8, 12):
+        token = [v[:, t] if key in moving else v for key, v in given.items()]
+        y = getattr(package, f"{name}_step")(*token, state=state)
+        assert rms_relative(y, whole.output[:, t]) <= 1e-11
+    for field, value in zip(state._fields, state, strict=True):
+        assert rms_relative(value, whole.states[field]) <= 1e-11
+
+
+@pytest.mark.parametrize("name", ["retnet", "gateloop", "lrpe", "mlstm", "based", "gsa"])
+def test_large_keys_and_queries(name: str, folder: Path) -> None:
+    spec = mixer(name)
+    given = operands(spec, 40)
+    large = {"q", "k", "q_raw", "k_raw"}
+    given = {key: 1e3 * value if key in large else value for key, value in given.items()}
+    found = getattr(imported(spec, name, folder), name)(*given.values())
+    want = evaluate(spec, given, sizes=small(spec), logs=True)
+    assert found.y.isfinite().all() if hasattr(found, "y") else found.isfinite().all()
+    assert rms_relative(found[0] if isinstance(found, tuple) else found, want.output) <= 1e-10
+
+
+def test_a_phase_stays_exact_over_long_sequences(folder: Path) -> None:
+    """In fp32, after many turns: as good as after none."""
+    spec, T = mixer("lrpe"), 20_000
+    called = small(spec)
+    given = sample(spec, 1, T, 1, called, torch.Generator().manual_seed(0), logs=True)
+    given = {key: value.float() for key, value in given.items()}
+    operator = imported(spec, "lrpe", folder).lrpe
+    found = operator(*given.values(), output_final_state=True)
+    want = operator(*(value.double() for value in given.values()), output_final_state=True)
+    late = slice(T - 100, T)
+    assert rms_relative(found.y[:, late].double(), want.y[:, late]) <= 1e-5
+    turns = float(given["theta"].abs().max()) * T / (2 * math.pi)
+    assert turns > 1000, "the phase did turn"
+
+
+TRITON = (
+    "lrpe retnet gateloop cosformer rope_la_complex abc gsa lrpe_feature linear_attention_norm "
+    "mlstm based rebased mesanet"
+).split()
+
+
+@pytest.mark.parametrize("part", [TRITON[:5], TRITON[5:9], TRITON[9:]], ids=["1", "2", "3"])
+def test_triton(part: list[str]) -> None:
+    environment = {**os.environ, "TRITON_INTERPRET": "1", "EOSC_BACKEND": "triton"}
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.numerics.composed_cases", *part],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**environment, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) == len(part)
+    for name, errors in zip(part, lines, strict=True):
+        assert {"y", "step"} < {*errors}
+        worst = max(errors, key=lambda key: errors[key])
+        assert errors[worst] <= 1e-4, (name, worst, errors[worst])
