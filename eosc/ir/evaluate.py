@@ -21,6 +21,7 @@ from eosc.ir.nodes import (
     Decay,
     Dims,
     Dot,
+    Inverse,
     Kernel,
     Let,
     Load,
@@ -55,10 +56,12 @@ def evaluate(
 
     inputs: by array name, fp64: token arrays [B, T, H, …], head arrays [H, …], sequence arrays
         [B, H, …] (a missing one is 0), call arrays as 0-d tensors.
-    segments: pieces that each sequence is cut into.
+    segments: pieces that each sequence is cut into, where the algorithm can combine them.
 
     Returns the outputs by name; arrays per segment or chunk come summed over them [B, H, …].
     """
+    cut = any(isinstance(each, SegmentScan) for each in algorithm.launches)
+    segments = segments if cut else 1
     run = _Run(algorithm, inputs, segments)
     for launch in algorithm.launches:
         if isinstance(launch, SegmentScan):
@@ -236,6 +239,10 @@ class _Walk:
             case Mask(arg=arg, relation=relation):
                 tile = self.laid(arg, value.dims)
                 return torch.where(self.related(relation, value.dims), tile, 0.0)
+            case Inverse(arg=arg):
+                tile = self.laid(arg, value.dims)
+                found: Tensor = torch.linalg.inv(torch.eye(self.kernel.chunk).double() + tile)
+                return found
             case Rename(arg=arg) | Round(arg=arg):
                 return self.value(arg)
             case Running(arg=arg, suffix=suffix, strict=strict):

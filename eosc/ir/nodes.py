@@ -204,6 +204,16 @@ class Mask(Value):
 
 
 @dataclass(frozen=True, slots=True)
+class Inverse(Value):
+    """The inverse of 1 + `arg`, a strictly triangular matrix of pairs (i, j) of the chunk.
+
+    It is exact: there is a 1 at each diagonal entry, and nothing is divided.
+    """
+
+    arg: Value
+
+
+@dataclass(frozen=True, slots=True)
 class Rename(Value):
     """The same tile with other names of its dimensions: tokens as `j` instead of `i`."""
 
@@ -373,6 +383,7 @@ def operands(value: Value) -> tuple[Value, ...]:
             Sum(arg=arg)
             | LogDecay(arg=arg)
             | Mask(arg=arg)
+            | Inverse(arg=arg)
             | Rename(arg=arg)
             | Round(arg=arg)
             | Running(arg=arg)

@@ -10,6 +10,7 @@ from eosc.ir.nodes import (
     Array,
     Decay,
     Dot,
+    Inverse,
     Kernel,
     Let,
     Load,
@@ -57,6 +58,8 @@ def show_value(value: Value) -> str:
             return f"D[{show_value(log)}]({low}, {high}]"
         case Mask(arg=arg, relation=relation):
             return f"where({relation}, {show_value(arg)})"
+        case Inverse(arg=arg):
+            return f"inverse(1 + {show_value(arg)})"
         case Rename(arg=arg):
             return f"{show_value(arg)} as [{', '.join(value.dims)}]"
         case Round(arg=arg):

@@ -8,6 +8,10 @@ from typing import Any, TypeAlias
 
 from eosc.ir.nodes import Algorithm
 from eosc.lowering import adjoint, chunk, token
+from eosc.lowering.delta import adjoint as delta_adjoint
+from eosc.lowering.delta import chunk as delta_chunk
+from eosc.lowering.delta import token as delta_token
+from eosc.lowering.delta.scan import DeltaScan
 from eosc.lowering.elementwise import adjoint as element_adjoint
 from eosc.lowering.elementwise import chunk as element_chunk
 from eosc.lowering.elementwise import token as element_token
@@ -50,6 +54,9 @@ FAMILIES: dict[type, Family] = {
         step="element_step",
         walk="one pass over chunks, a scan over the tokens of each",
         safe="each decay multiplies the state as it is: any gate, resets included",
+    ),
+    DeltaScan: Family(
+        delta_chunk.forward, delta_adjoint.backward, delta_token.forward, delta_token.backward
     ),
 }
 

@@ -21,6 +21,15 @@ from eosc.ir.nodes import (
 )
 from eosc.lowering.scan import Scan
 
+NOTES = {
+    "s": "shrink",
+    "e": "expand",
+    "x": "input",
+    "w": "what an erasure reads",
+    "u": "where it writes",
+}
+"""What the prologues of a scan are, by name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Form:
@@ -72,10 +81,9 @@ class Parts:
 
     def lets(self, *names: str) -> Iterator[Let]:
         """The prologues of the given names (all the log-decays always)."""
-        notes = {"s": "shrink", "e": "expand", "x": "input"}
         for name, part in self.scan.prologues():
             if name in names:
-                yield Let(name, part, notes[name], self.scan.lines_of(name))
+                yield Let(name, part, NOTES[name], self.scan.lines_of(name))
             elif name.startswith("g"):
                 log = LogDecay(part, dims=part.dims)
                 yield Let(name, log, "log-decay", self.scan.lines_of(name))

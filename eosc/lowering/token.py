@@ -31,7 +31,7 @@ from eosc.ir.nodes import (
 )
 from eosc.lowering.chunk import initial_state
 from eosc.lowering.cotangent import gradients
-from eosc.lowering.parts import advance
+from eosc.lowering.parts import NOTES, advance
 from eosc.lowering.scan import Scan
 
 
@@ -39,9 +39,9 @@ def forward(scan: Scan) -> Algorithm:
     """The token recurrence; with one token, the decode step."""
     K, V = scan.key, scan.value
     memory = State("M", dims=(K, V))
-    step = Update("M", advance(memory, _decay(scan), _write(scan)), "decay, and write")
+    step = Update("M", advance(memory, decay(scan), _write(scan)), "decay, and write")
     read = Store("y", _scaled(scan, summed(_outer(_named(scan, "s"), memory, (K, V)), K)), "read")
-    body = (*_lets(scan, "s", "e", "x"), *((step, read) if scan.inclusive else (read, step)))
+    body = (*lets(scan, "s", "e", "x"), *((step, read) if scan.inclusive else (read, step)))
     carried = Carried("M", (K, V), "initial_state", "final_state", invariant="m before the token")
     kernel = Kernel("token_forward", 1, 1, (carried,), body, blocked=(V,), doc="one step a token")
     final = Array("final_state", (K, V), Per.SEQUENCE, Precision.ACCUMULATOR)
@@ -65,14 +65,14 @@ def backward(scan: Scan) -> Algorithm:
         (Carried("M", (K, V), "initial_state", invariant="m before the token"),),
         (
             Store("h", memory, "memory before the token"),
-            *_lets(scan, "e", "x"),
-            Update("M", advance(memory, _decay(scan), _write(scan)), "decay, and write"),
+            *lets(scan, "e", "x"),
+            Update("M", advance(memory, decay(scan), _write(scan)), "decay, and write"),
         ),
         blocked=(V,),
         doc="recompute the memory before each token",
     )
-    decay = _decay(scan)
-    after = advance(before, decay, _write(scan))
+    kept = decay(scan)
+    after = advance(before, kept, _write(scan))
     dy, s = Use("dy", dims=(V,)), _named(scan, "s")
     written = _scaled(scan, _outer(s, dy, (K, V)))
     late = State(adjoint, dims=(K, V))
@@ -80,7 +80,7 @@ def backward(scan: Scan) -> Algorithm:
     lam: Value = total((late, written)) if scan.inclusive else late
     read = after if scan.inclusive else before
     body: list[Statement] = [
-        *_lets(scan, "s", "e", "x"),
+        *lets(scan, "s", "e", "x"),
         Let("dy", Load("dy", dims=(V,))),
         Let("before", Load("h", dims=(K, V)), "memory before the token"),
         Let("lam", lam, "adjoint of m[t]"),
@@ -91,14 +91,14 @@ def backward(scan: Scan) -> Algorithm:
         "e": summed(_outer(lam, _named(scan, "x"), (K, V)), V),
         "x": summed(_outer(lam, _named(scan, "e"), (K, V)), K),
     }
-    decayed = product(decay, before, dims=(K, V)) if decay is not None else before
+    decayed = product(kept, before, dims=(K, V)) if kept is not None else before
     flow = _outer(lam, decayed, (K, V))
     for name, part in scan.logs():
         if scan.learns(part):
             axes = {"g0": (), "gK": (K,), "gV": (V,)}[name]
             cotangents[name] = summed(flow, *(axis for axis in (K, V) if axis not in axes))
-    stores, gathered, outputs = gradients(_without_time(scan), cotangents)
-    back = product(decay, lam, dims=(K, V)) if decay is not None else lam
+    stores, gathered, outputs = gradients(without_time(scan), cotangents)
+    back = product(kept, lam, dims=(K, V)) if kept is not None else lam
     if not scan.inclusive:
         back = total((back, written))
     walk = Kernel(
@@ -137,7 +137,7 @@ def timeless(value: Value) -> Value:
     return value
 
 
-def _without_time(scan: Scan) -> Scan:
+def without_time(scan: Scan) -> Scan:
     """The scan with prologues of one token."""
 
     def optional(part: Value | None) -> Value | None:
@@ -154,13 +154,12 @@ def _without_time(scan: Scan) -> Scan:
     )
 
 
-def _lets(scan: Scan, *names: str) -> tuple[Let, ...]:
+def lets(scan: Scan, *names: str) -> tuple[Let, ...]:
     """Name the prologues of one token."""
-    notes = {"s": "shrink", "e": "expand", "x": "input"}
     found = []
-    for name, part in _without_time(scan).prologues():
+    for name, part in without_time(scan).prologues():
         if name in names:
-            found.append(Let(name, part, notes[name], scan.lines_of(name)))
+            found.append(Let(name, part, NOTES[name], scan.lines_of(name)))
         elif name.startswith("g"):
             log = LogDecay(part, dims=part.dims)
             found.append(Let(name, log, "log-decay", scan.lines_of(name)))
@@ -169,11 +168,11 @@ def _lets(scan: Scan, *names: str) -> tuple[Let, ...]:
 
 def _named(scan: Scan, name: str) -> Use:
     """A prologue by its name."""
-    part = dict(_without_time(scan).prologues())[name]
+    part = dict(without_time(scan).prologues())[name]
     return Use(name, dims=part.dims)
 
 
-def _decay(scan: Scan) -> Value | None:
+def decay(scan: Scan) -> Value | None:
     """The decay of this token, or None where there is none."""
     logs = [_named(scan, name) for name, _ in scan.logs()]
     return exponential(total(logs)) if logs else None

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from eosc.recurrence.gauge import unwound
 from eosc.recurrence.model import Readout, Recurrence, System
+from eosc.recurrence.operators import coefficients
 from eosc.schedule.grids import Grid, arranged, names_in
 from eosc.schedule.program import Compute, Packed, Program, ScanStep, Step, renamed
 from eosc.schedule.prologue import SCALE, NotFusableError
@@ -156,6 +157,7 @@ def _needs(recurrence: Recurrence, *readouts: Readout) -> set[str]:
     """The names that the scans of a memory read."""
     terms = [each.value for each in recurrence.decay]
     terms += [term for each in recurrence.writes for term in (each.expand, each.input)]
+    terms += [term for piece in recurrence.pieces for term in coefficients(piece)]
     shrinks = (each.shrink for each in readouts)
     terms += [each for each in (recurrence.initial, *shrinks) if each is not None]
     return {name for term in terms for name in names_in(term)}

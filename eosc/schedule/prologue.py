@@ -195,18 +195,12 @@ class Prologue:
         if op != "cond" and op not in FUNCTIONS:
             return None
         args: dict[str, Value] = {}
-        parts = [self._inline(self.value(each), args) for each in terms]
+        parts = [inlined(self.value(each), args) for each in terms]
         result = select(parts[1], parts[0], parts[2]) if op == "cond" else fn(op, *parts)
         if op == "sub" and parts[0] is ONE and isinstance(parts[1], Fn) and parts[1].name == "exp":
             # 1 - a for a decay that crosses as a log: exact where a is near 1.
             result = stable_complement(parts[1].args[0])
         return as_value(simplify(result), args) if result.size <= LARGEST else None
-
-    def _inline(self, value: Value, args: dict[str, Value]) -> S:
-        """The value as a scalar over the shared arguments."""
-        if not isinstance(value, Map):
-            return Arg(_intern(value, args))
-        return substitute(value.fn, {name: Arg(_intern(arg, args)) for name, arg in value.args})
 
     def _sum(self, value: Value, axis: str, mean: bool) -> Value:
         if axis not in value.dims:
@@ -215,15 +209,15 @@ class Prologue:
         if not mean:
             return total
         args: dict[str, Value] = {}
-        ratio = self._inline(total, args) / self._inline(Size(axis, dims=()), args)
+        ratio = inlined(total, args) / inlined(Size(axis, dims=()), args)
         return as_value(ratio, args)
 
     def _l2norm(self, value: Value, axis: str) -> Value:
         """X / max(|x|, 1e-12), as torch.nn.functional.normalize."""
         args: dict[str, Value] = {}
-        x = self._inline(value, args)
+        x = inlined(value, args)
         squares = self._sum(as_value(x * x, args), axis, mean=False)
-        norm = fn("maximum", fn("sqrt", self._inline(squares, args)), const(Fraction(1, 10**12)))
+        norm = fn("maximum", fn("sqrt", inlined(squares, args)), const(Fraction(1, 10**12)))
         return as_value(x / norm, args)
 
     def _spread(self, value: Value | None, axes: tuple[str, ...]) -> Value | None:
@@ -289,6 +283,13 @@ def as_scalar(value: Value) -> tuple[S, tuple[tuple[str, Value], ...]]:
     if isinstance(value, Map):
         return value.fn, value.args
     return Arg("x"), (("x", value),)
+
+
+def inlined(value: Value, args: dict[str, Value]) -> S:
+    """A value as a scalar over shared arguments, which are added to `args`."""
+    if not isinstance(value, Map):
+        return Arg(_intern(value, args))
+    return substitute(value.fn, {name: Arg(_intern(arg, args)) for name, arg in value.args})
 
 
 def broadcast(value: Value, axes: tuple[str, ...], time: bool = False) -> Value:

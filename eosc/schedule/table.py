@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from eosc.lowering.delta.scan import DeltaScan
 from eosc.lowering.elementwise.scan import ElementScan
 from eosc.lowering.family import AnyScan
 
@@ -20,6 +21,8 @@ KERNELS = (
     "segment_ends_adjoint",
     "states_adjoint",
     "gradients",
+    "solve",
+    "solve_adjoint",
     "gradients_value",
     "gradients_whole",
     "step",
@@ -41,10 +44,10 @@ class Row:
     """One configuration.
 
     kernel: as in the IR. arch: like sm90; "" is any. structure: pairwise (the decay of each pair
-    is formed directly), levels, line or field (scans over memories of one axis, of two). width:
-    bytes an element of the operands; 0 is any. key, value: the largest K and V. chunk: tokens a
-    chunk (one for an algorithm: its main kernel's row decides). block: of the blocked axis. warps,
-    stages: of the launch. precision: of fp32 products.
+    is formed directly) or levels, each behind "delta" with erasures; line or field (scans over
+    memories of one axis, of two). width: bytes an element of the operands; 0 is any. key, value:
+    the largest K and V. chunk: tokens a chunk (one for an algorithm: its main kernel's row
+    decides). block: of the blocked axis. warps, stages: of the launch. precision: of fp32 products.
     """
 
     kernel: str
@@ -70,7 +73,8 @@ def structure_of(scan: AnyScan) -> str:
     """The class of a scan that decides its shape of kernel."""
     if isinstance(scan, ElementScan):
         return "line" if len(scan.axes) == 1 else "field"
-    return "levels" if scan.vector else "pairwise"
+    found = "levels" if scan.vector else "pairwise"
+    return f"delta {found}" if isinstance(scan, DeltaScan) else found
 
 
 def rows_of(scan: AnyScan) -> tuple[Row, ...]:
@@ -137,9 +141,39 @@ def _element_rows(structure: str, shapes: tuple[tuple[int, int, int, int], ...])
             yield Row(kernel, "", structure, 0, key, 1 << 20, tokens, block, warps, 1)
 
 
+def _delta_rows(structure: str) -> tuple[Row, ...]:
+    """The rows of memories with erasures; chosen to fit."""
+    levels = structure.endswith("levels")
+    found: list[Row] = []
+
+    def add(kernel: str, width: int, size: int, chunk: int, block: int, warps: int) -> None:
+        where = (kernel, "", structure, width, size, size)
+        found.append(Row(*where, chunk, block, warps, 1 if width == 4 else 2, "ieee"))
+
+    for kernel in ("states", "states_adjoint"):
+        add(kernel, 2, 64, 64, 64, 4)
+        add(kernel, 2, 128, 64, 32, 4)
+        add(kernel, 2, 256, 32, 32, 4)
+        add(kernel, 4, 128, 32, 32, 4)
+    for kernel in ("solve", "solve_adjoint", "outputs"):
+        add(kernel, 2, 128, 64, 64, 4)
+        add(kernel, 2, 256, 32, 32, 8)
+        add(kernel, 4, 128, 32, 32, 4)
+    parts = ("gradients", "gradients_value", "gradients_whole") if levels else ("gradients",)
+    for kernel in parts:
+        add(kernel, 2, 128, 64, 32 if levels else 128, 8)
+        add(kernel, 2, 256, 32, 32, 8)
+        add(kernel, 4, 128, 32, 32 if levels else 128, 8)
+    add("step", 0, 256, 1, 32, 4)
+    add("step", 0, 1024, 1, 16, 4)
+    return tuple(found)
+
+
 TABLE: tuple[Row, ...] = (
     *_rows("pairwise"),
     *_rows("levels"),
     *_element_rows("line", ((1, 32, 64, 4),)),
     *_element_rows("field", ((16, 8, 32, 4), (64, 4, 16, 4), (256, 4, 16, 8))),
+    *_delta_rows("delta pairwise"),
+    *_delta_rows("delta levels"),
 )

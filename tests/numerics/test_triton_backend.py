@@ -122,6 +122,32 @@ def test_decode() -> None:
     )
 
 
+def test_erasures() -> None:
+    tied, free = {"erase": "tied"}, {"erase": "free"}
+    check(
+        {"decays": "", "T": 17, **tied},
+        {"decays": "0", "T": 40, **tied, "chunk": 32},
+        {"decays": "0", "T": 33, **free, "inclusive": False, "gates": "resets"},
+        {"decays": "K", "T": 40, **tied, "base": 4},
+        {"decays": "K", "T": 20, **free, "gates": "resets"},
+        {"decays": "0K", "T": 1, **free, "states": False},
+    )
+    check(
+        {"decays": "0", "T": 40, "cuts": [0, 0, 17, 18, 18, 40], **tied, "share": ["k", "v"]},
+        {"decays": "c", "T": 17, **free, "strided": True},
+        {"step": True, "decays": "0", **tied, "indices": [3, 1]},
+        {"step": True, "decays": "K", **free},
+    )
+
+
+def test_erasures_in_low_precision() -> None:
+    check(
+        {"decays": "0", "T": 40, "dtype": "bf16", "erase": "tied"},
+        {"decays": "K", "T": 20, "dtype": "fp16", "base": 16, "erase": "free"},
+        limit=2e-2,
+    )
+
+
 DECAYS = ("", "0", "K", "V", "KV", "0K", "0V", "0KV", "c", "cK")
 
 

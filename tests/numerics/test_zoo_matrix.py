@@ -117,10 +117,10 @@ def interpreted(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Callable[[str]
     def change(name: str) -> ModuleType:
         package = printed(name, folder)
         for step in PROGRAMS[name].scans:
-            form, called = step.form(IR_CHUNK), scan_name(step)
+            form, called, how = step.form(IR_CHUNK), scan_name(step), family(step.scan)
             runs = {
-                "forward": _forward(step.scan, family(step.scan).forward(step.scan, form)),
-                "backward": _backward(step.scan, family(step.scan).backward(step.scan, form)),
+                "forward": _forward(step.scan, how.forward(step.scan, form)),
+                "backward": _backward(step.scan, how.backward(step.scan, form)),
             }
             for kind, run in runs.items():
                 monkeypatch.setattr(package.torch_kernels, f"{called}_{kind}", run)

@@ -22,13 +22,36 @@ import torch
 
 from eosc.backends.triton.module import render_kernels, scan_functions
 from eosc.ir.nodes import Per
+from eosc.lowering.delta.scan import DeltaScan
 from eosc.lowering.parts import Form
 from eosc.lowering.scan import Scan
 from eosc.schedule.table import KERNELS, Row
-from tests.numerics.test_lowering import error, inputs_of, recurrence, scan_of
+from tests.numerics import test_delta_lowering, test_lowering
+from tests.numerics.test_lowering import error
 
 K, V = 5, 3
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def scan_of(decays: str, inclusive: bool = True, erase: str = "") -> Scan:
+    """A scan of the decay family, or, where something is erased (tied, free), of the delta one."""
+    if erase:
+        return test_delta_lowering.scan_of(decays, erase == "tied", inclusive)
+    return test_lowering.scan_of(decays, inclusive)
+
+
+def inputs_of(scan: Scan, T: int, gates: str) -> dict[str, torch.Tensor]:
+    """Fp64 inputs of a scan."""
+    if isinstance(scan, DeltaScan):
+        return test_delta_lowering.inputs_of(scan, T, gates)
+    return test_lowering.inputs_of(scan, T, gates)
+
+
+def recurrence(scan: Scan, x: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The oracle of a scan."""
+    if isinstance(scan, DeltaScan):
+        return test_delta_lowering.recurrence(scan, x)
+    return test_lowering.recurrence(scan, x)
 
 
 def sized(x: torch.Tensor, axes: tuple[str, ...]) -> torch.Tensor:
@@ -90,9 +113,10 @@ def case(
     share: tuple[str, ...] = (),
     states: bool = True,
     strided: bool = False,
+    erase: str = "",
 ) -> dict[str, float]:
     """The relative error of the output, the states and every gradient."""
-    scan = scan_of(decays, inclusive)
+    scan = scan_of(decays, inclusive, erase)
     module = module_of(scan, chunk, base)
     module.SEGMENT = segment
     exact = inputs(scan, T, gates, share)
@@ -225,10 +249,10 @@ def measured(name: str, value: torch.Tensor, want: dict[str, torch.Tensor]) -> f
 
 
 def step_case(
-    decays: str, dtype: str = "fp32", indices: list[int] | None = None
+    decays: str, dtype: str = "fp32", indices: list[int] | None = None, erase: str = ""
 ) -> dict[str, float]:
     """Five decode steps against the recurrence; states picked by index where given."""
-    scan = scan_of(decays)
+    scan = scan_of(decays, erase=erase)
     module = module_of(scan, 16, 1)
     x = inputs(scan, 5, "mild", ())
     x = {

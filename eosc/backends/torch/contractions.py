@@ -17,20 +17,20 @@ def hoisted(value: Sum) -> Value:
     """A sum over features with the factors that lack them in front of it."""
     if any(name in TIME for name in value.over):
         return value
-    factors = _factors(value.arg)
-    outer = [each for each in factors if not any(name in each.dims for name in value.over)]
-    inner = [each for each in factors if any(name in each.dims for name in value.over)]
+    parts = factors(value.arg)
+    outer = [each for each in parts if not any(name in each.dims for name in value.over)]
+    inner = [each for each in parts if any(name in each.dims for name in value.over)]
     if not outer or any(not any(name in f.dims for f in inner) for name in value.over):
         return value
     return product(*outer, summed(product(*inner), *value.over), dims=value.dims)
 
 
-def _factors(value: Value) -> list[Value]:
+def factors(value: Value) -> list[Value]:
     """The factors of a product of products."""
     match value:
         case Map(fn=Fn("mul", (Arg(a), Arg(b))), args=args):
             held = dict(args)
-            return [*_factors(held[a]), *_factors(held[b])]
+            return [*factors(held[a]), *factors(held[b])]
     return [value]
 
 

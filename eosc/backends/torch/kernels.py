@@ -16,6 +16,7 @@ from eosc.algebra.scalar import ONE, ZERO, Fn, S, args_of, children, postorder, 
 from eosc.backends.naming import Names
 from eosc.backends.torch.domains import FULL
 from eosc.backends.torch.lifetimes import released
+from eosc.backends.torch.lowrank import LowRank, apart, reads
 from eosc.backends.torch.texts import NotPrintableError, Shared, Text, Writer
 from eosc.backends.torch.tiles import Tiles
 from eosc.ir.build import merge, product, total
@@ -27,6 +28,7 @@ from eosc.ir.nodes import (
     Decay,
     Dims,
     Dot,
+    Inverse,
     Kernel,
     Let,
     Load,
@@ -332,7 +334,7 @@ class _Body:
         if text.layout is None:
             raise NotPrintableError(f"{store.array} is a number")
         named = self.tiles.named(text, store.array, store.note)
-        if array.per is Per.CHUNK:
+        if array.per is Per.CHUNK or array in self.printer.algorithm.scratch:
             self.printer.variables[store.array] = named.text
             return
         sizes = ", ".join(("chunks", "B", "H", *(self.tiles.extent(name) for name in dims)))
@@ -361,13 +363,14 @@ class _Body:
         update = self.updates[state].value
         if isinstance(update, Recur) and update.read == "end":
             return self._recurred(carried, update)
-        decay, write = self._affine(self.updates[state].value, state)
+        value, product = apart(self._inlined(self.updates[state].value, state), state)
+        decay, write = self._affine(value, state)
         dims = carried.dims
         start = self.printer.state_start(carried)
         reverse = self.kernel.direction == -1
         read = any(f"state {when} {state}" in self.read for when in ("before", "after"))
         text = Text("0.0", None) if write is None else self.tiles.full(write, dims)
-        if decay is None and not read:
+        if decay is None and not read and product is None:
             added = "0.0" if write is None else self._in_full(text, dims, "write")
             final = self.names.fresh(f"{state}_final")
             start = f"({start})" if " " in start else start
@@ -379,7 +382,11 @@ class _Body:
         if decay is not None:
             factor = self.tiles.named(self.tiles.full(decay, dims), "advance").text
         stacked = self.names.fresh(f"{state}_all")
-        if text.matmul is not None:
+        if product is not None:
+            sides = self._sides(product, dims)
+            added = "0.0" if text.layout is None else self.tiles.named(text, "write").text
+            walked = self.writer.call("_carry_low_rank", start, factor, added, *sides, reverse)
+        elif text.matmul is not None:
             walked = self.writer.call("_carry_products", start, factor, *text.matmul, reverse)
         else:
             added = "0.0" if write is None else self._in_full(text, dims, "write")
@@ -404,6 +411,23 @@ class _Body:
         self.finals[carried.name] = f"{stacked}[{0 if reverse else -1}]"
         return stacked
 
+    def _sides(self, product: LowRank, dims: Dims) -> list[str]:
+        """The texts of the factors of a term of low rank, as matrices."""
+        row, column = dims
+        texts = []
+        for value, layout, vector in (
+            (product.left, (row, product.over), "[..., None]"),
+            (product.base, (product.over, column), "[..., None, :]"),
+            (product.read, (product.over, row), "[..., None, :]"),
+        ):
+            if value is None:
+                texts.append("0.0")
+                continue
+            side = self.tiles.full(value, tuple(dim for dim in layout if dim))
+            text = self.tiles.named(side, "side").text
+            texts.append(text if product.over else f"{text}{vector}")
+        return texts
+
     def _in_full(self, text: Text, dims: Dims, wish: str) -> str:
         """A tile over all sequences, heads and chunks, in a variable."""
         sizes = ", ".join(self.tiles.extent(name) for name in dims)
@@ -417,7 +441,7 @@ class _Body:
     def _affine(self, value: Value, state: str) -> tuple[Value | None, Value | None]:
         """`value` as decay * state + write; a decay of None is 1, a write of None is 0."""
         value = self._inlined(value, state)
-        if not _reads(value, state):
+        if not reads(value, state):
             return Map(ZERO, (), dims=()), value
         match value:
             case State():
@@ -429,7 +453,7 @@ class _Body:
     def _affine_map(
         self, value: Map, args: Mapping[str, Value], state: str
     ) -> tuple[Value | None, Value | None]:
-        inside = [name for name in args_of(value.fn) if _reads(args[name], state)]
+        inside = [name for name in args_of(value.fn) if reads(args[name], state)]
         decays: list[Value] = []
         rest, offsets = value.fn, dict(args)
         for name in inside:
@@ -487,10 +511,6 @@ def _mapped(fn: S, args: Mapping[str, Value], dims: Dims | None = None) -> Map:
     return Map(fn, kept, dims=merge(*(arg.dims for _, arg in kept)) if dims is None else dims)
 
 
-def _reads(value: Value, state: str) -> bool:
-    return any(isinstance(each, State) and each.name == state for each in walk(value))
-
-
 def _uses(value: Value) -> list[Use]:
     return [each for each in walk(value) if isinstance(each, Use)]
 
@@ -510,6 +530,7 @@ def _rebuilt(value: Value, change: Callable[[Value], Value]) -> Value:
             Sum(arg=arg)
             | LogDecay(arg=arg)
             | Mask(arg=arg)
+            | Inverse(arg=arg)
             | Rename(arg=arg)
             | Round(arg=arg)
             | Running(arg=arg)

@@ -308,6 +308,45 @@ def _carry_tokens(
     return _carry(start, whole, ends, reverse)
 
 
+def _carry_low_rank(
+    start: Tensor | float,
+    decay: Tensor | None,
+    write: Tensor | float,
+    left: Tensor,
+    base: Tensor | float,
+    read: Tensor,
+    reverse: bool,
+) -> Tensor:
+    """Walk the chunks with m = decay * m + write + left @ (base + read @ m), as `_carry` does.
+
+    left: [chunks, B, H, K, n]; base: [chunks, B, H, n, V] or 0; read: [chunks, B, H, n, K].
+    """
+    wide = [x for x in (base, write, start) if isinstance(x, Tensor)]
+    lead = torch.broadcast_shapes(left.shape[:3], read.shape[:3], *(x.shape[:3] for x in wide[:1]))
+    chunks, B, H = lead
+    found = left.new_empty(chunks + 1, B, H, left.shape[3], wide[0].shape[-1])
+    found[chunks if reverse else 0] = start
+    left, read = left.expand(chunks, *left.shape[1:]), read.expand(chunks, *read.shape[1:])
+    for step in range(chunks):
+        c = chunks - 1 - step if reverse else step
+        held = found[c + reverse]
+        inner = read[c] @ held
+        inner = inner + (base[c if len(base) > 1 else 0] if isinstance(base, Tensor) else base)
+        after = left[c] @ inner
+        after += held if decay is None else decay[c if len(decay) > 1 else 0] * held
+        if isinstance(write, Tensor):
+            after += write[c if len(write) > 1 else 0]
+        found[c + 1 - reverse] = after
+    return found
+
+
+def _inverse_of_unit(x: Tensor, lower: bool) -> Tensor:
+    """The inverse of 1 + x, x strictly triangular [.., C, C]; nothing is divided."""
+    one = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device).expand_as(x)
+    found: Tensor = torch.linalg.solve_triangular(x, one, upper=not lower, unitriangular=True)
+    return found
+
+
 def _in_groups(
     run: Callable[..., tuple[Tensor, ...]],
     tokens: Sequence[Tensor],

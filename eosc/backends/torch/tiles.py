@@ -35,6 +35,7 @@ from eosc.ir.nodes import (
     Decay,
     Dims,
     Dot,
+    Inverse,
     Let,
     Load,
     LogDecay,
@@ -116,6 +117,11 @@ class Tiles:
                 return self._decay(value, domain)
             case Mask():
                 return self._mask(value, domain)
+            case Inverse(arg=arg):
+                lower = value.dims == ("i", "j")
+                text = self.writer.call("_inverse_of_unit", self.full(arg, value.dims).text, lower)
+                found = Text(text, value.dims, owned=True, fresh=True)
+                return self._moves.between(found, FULL, domain, value.dims)
             case Rename(arg=arg):
                 return self._rename(value, arg, domain)
             case Round(arg=arg):

@@ -146,7 +146,8 @@ class Decays(Lines):
         if low.kind == "opening" or high.kind == "closing":
             n = low.size or high.size
             later = f"token // {n} % 2 == 1"
-            end = "token - 1" if high.kind == "before" or self.strict else "token"
+            before = high.kind == "before" or (high.kind == "closing" and self.strict)
+            end = "token - 1" if before else "token"
             opening, closing = (self._position(Point(k, "i", n)) for k in ("opening", "closing"))
             starts = f"tl.where({later}, {opening}, token)"
             return starts, f"tl.where({later}, {end}, {closing})", False
@@ -154,7 +155,7 @@ class Decays(Lines):
 
     @property
     def strict(self) -> bool:
-        """Whether the kernel's outputs read the state before their token."""
+        """Whether something of the kernel reads the state before its token."""
         return any(
             isinstance(each, Decay) and each.high.kind == "before"
             for value in self.values.values()

@@ -314,8 +314,6 @@ class KernelPrinter:
             self._line(f"{name} = {fresh}", note)
             return
         array = self.namer.arrays[carried.initial]
-        if array.per is Per.SEQUENCE and not self.step:
-            raise NotPrintableError("a chunk kernel starts from the state of its segment")
         mask = f", mask={self.tiles.within(dims)}, other=0.0" if dims else ""
         self._line(f"if {self.pointers[array.name]} is not None:")
         place = self._place(array)

@@ -123,12 +123,18 @@ class _Launch:
         if self.partial:
             self.line(f"blocks = {blocks}")
         light = ", 16 // warps" if power_of(walker) == "_padded" else ""
-        self.line(f"run = _Layout({lead}, H, cu_seqlens, {blocks}{light})")
+        whole = "" if self.scans else ", divisible=False"
+        self.line(f"run = _Layout({lead}, H, cu_seqlens, {blocks}{light}{whole})")
 
     @property
     def walker(self) -> Kernel:
         """The last kernel that walks along time: it decides whether to cut into segments."""
         return [each for each in self.algorithm.kernels if not each.parallel][-1]
+
+    @property
+    def scans(self) -> list[SegmentScan]:
+        """What combines the segments of a sequence; where nothing does, it is in one piece."""
+        return [each for each in self.algorithm.launches if isinstance(each, SegmentScan)]
 
     def _config(self, kernel: Kernel) -> str:
         lead = f"{self.lead}.device"
@@ -142,7 +148,6 @@ class _Launch:
     def _allocate(self) -> None:
         """Room for outputs and scratch."""
         device = f"device={self.lead}.device"
-        scans = [each for each in self.algorithm.launches if isinstance(each, SegmentScan)]
         for each in self.algorithm.outputs:
             host = self.host[each.name]
             operand = self._operand_of(each)
@@ -164,11 +169,13 @@ class _Launch:
                 shape = self._shape(lead, each)
                 self.line(f"{host} = torch.empty({shape}, dtype=torch.float32, {device})")
         for each in self.algorithm.scratch:
-            if each.per is Per.CHUNK:
+            if each.per in (Per.CHUNK, Per.TOKEN):
                 dtype = "dtype" if each.precision is Precision.OPERAND else "torch.float32"
-                shape = self._shape("run.chunks(chunk), H", each)
+                tokens = f"*{self.lead}.shape[:2], H"
+                first = tokens if each.per is Per.TOKEN else "run.chunks(chunk), H"
+                shape = self._shape(first, each)
                 self.line(f"{self.host[each.name]} = torch.empty({shape}, dtype={dtype}, {device})")
-        for scan in scans:
+        for scan in self.scans:
             self.line(f"{self.host[scan.state]} = {self.host[scan.initial]}")
         segments = [each for each in self.algorithm.scratch if each.per is Per.SEGMENT]
         for each in segments:

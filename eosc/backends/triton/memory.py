@@ -86,6 +86,7 @@ class Memory(Decays):
         text = self.full(self.value(value), dims) if dims else self.value(value).text
         pointer = self.parameters[array.name]
         if dims:
+            text = f"({text})" if text.startswith("-") else text
             text = f"{text}.to({pointer}.dtype.element_ty)"
         mask = f", mask={self.within(dims)}" if dims else ""
         store = f"tl.store({self.address(array)}, {text}{mask})"

@@ -12,6 +12,7 @@ from eosc.backends.triton.sums import Totals, gathered, terms
 from eosc.ir.nodes import (
     Decay,
     Dot,
+    Inverse,
     Kernel,
     Let,
     LogDecay,
@@ -55,6 +56,7 @@ def with_operands(value: Value, change: dict[Value, Value]) -> Value:
             Sum(arg=arg)
             | LogDecay(arg=arg)
             | Mask(arg=arg)
+            | Inverse(arg=arg)
             | Rename(arg=arg)
             | Round(arg=arg)
             | Running(arg=arg)

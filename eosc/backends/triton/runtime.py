@@ -181,6 +181,28 @@ def _states(decay, write, start, first, REVERSE: tl.constexpr):
     return found[3], found[2]
 
 
+@triton.jit
+def _inverse_of_unit(x, token, C: tl.constexpr, EXACT: tl.constexpr, PRECISION: tl.constexpr):
+    """The inverse of 1 + x, x strictly triangular [C, C]: of blocks of 2, then of twice the size.
+
+    Of a block with the inverses A and B of its halves, the quarter between them is -A x B.
+    """
+    row = token[:, None]
+    column = token[None, :]
+    found = tl.where(row == column, 1.0, 0.0) - tl.where(row // 2 == column // 2, x, 0.0)
+    for n in tl.static_range(1, 8):
+        if 2 << n <= C:
+            same = row // (2 << n) == column // (2 << n)
+            between = tl.where(same & (row // (1 << n) != column // (1 << n)), x, 0.0)
+            if EXACT:
+                half = tl.dot(between, found, input_precision=PRECISION)
+                found -= tl.dot(found, half, input_precision=PRECISION)
+            else:
+                half = tl.dot(between, found, input_precision="tf32")
+                found -= tl.dot(found, half, input_precision="tf32")
+    return found
+
+
 _TABLE: tuple[Any, ...] = ()  # the rows of `eosc.schedule.table`, as `Row.printed`
 SEGMENT: int | None = None  # tokens a segment; None: by `_segment_length`
 
@@ -271,14 +293,15 @@ class _Layout:
         cu_seqlens: torch.Tensor | None,
         blocks: int,
         light: int = 1,
+        divisible: bool = True,
     ):
-        """Blocks: programs a head. light: how many of them share a processor."""
+        """Blocks: programs a head. light: how many share a processor. divisible: in segments."""
         self.cu, self.T, self.H = cu_seqlens, x.shape[1], heads
         self.varlen = cu_seqlens is not None
         self.N = cu_seqlens.shape[0] - 1 if cu_seqlens is not None else x.shape[0]
         programs = max(1, self.N * heads * blocks)
         length = SEGMENT or _segment_length(self.T, programs, light * _processors(x.device))
-        self.split = length < self.T
+        self.split = divisible and length < self.T
         self.segment = length if self.split else 1 << 30
         self.segments = -(-self.T // length) if self.split else 1
         if not self.split:

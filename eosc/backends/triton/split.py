@@ -27,6 +27,9 @@ from eosc.ir.nodes import (
 )
 from eosc.lowering.scan import Scan
 
+GRADIENTS = "gradients"
+"""The launch that is split: it has many stores."""
+
 
 def split(algorithm: Algorithm, scan: Scan) -> Algorithm:
     """The algorithm with its walks cut along K where that pays, and its gradients in parts.
@@ -39,7 +42,7 @@ def split(algorithm: Algorithm, scan: Scan) -> Algorithm:
     for each in algorithm.launches:
         if isinstance(each, SegmentScan):
             launches.append(each)
-        elif each.parallel and not each.blocked:
+        elif each.parallel and not each.blocked and each.name == GRADIENTS:
             launches += _parts(each, key, value)
         elif not each.parallel and on_key and not _sums_over(each, key):
             launches.append(replace(each, blocked=(key,)))

@@ -22,6 +22,7 @@ from eosc.ir.nodes import (
     Decay,
     Dims,
     Dot,
+    Inverse,
     Let,
     Load,
     LogDecay,
@@ -162,6 +163,10 @@ class Tiles(Walks):
                 return self._decay(value)
             case Mask(arg=arg, relation=relation):
                 return self._mask(arg, relation, value.dims)
+            case Inverse(arg=arg):
+                text = self.full(self.value(arg), value.dims)
+                text = self.call("_inverse_of_unit", text, "token", "C", "EXACT", "PRECISION")
+                return Tile(text, value.dims)
             case Rename(arg=arg, dims=dims):
                 return self.value(arg).renamed(dict(zip(arg.dims, dims, strict=True)))
             case Round(arg=arg):

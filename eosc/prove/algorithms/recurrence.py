@@ -68,7 +68,13 @@ class Recurrence:
     letters: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Name the prologues, the raw operands and the two memories."""
+        """Name the prologues, the raw operands and the two memories.
+
+        Raises:
+            Unreadable: the memory does not decay elementwise alone.
+        """
+        if type(self.scan) is not Scan:
+            raise Unreadable("no statement yet of a memory that does not decay elementwise alone")
         K, V = self.scan.key, self.scan.value
         self.letters = {K: "a", V: "b"}
         for each in self.scan.operands:

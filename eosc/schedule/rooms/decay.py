@@ -17,13 +17,13 @@ from eosc.algebra.simplify import simplify
 from eosc.algebra.stable import stable_log
 from eosc.diagnostics import NOWHERE, Diagnostic, EosError
 from eosc.ir.build import product, total
-from eosc.ir.nodes import Load, Value, walk
+from eosc.ir.nodes import Array, Load, Value, walk
 from eosc.lowering.parts import Form
 from eosc.lowering.scan import Scan, constant_in_time
 from eosc.recurrence.model import Factor, Field, Readout, Recurrence, System
 from eosc.schedule.program import Compute, ScanStep
 from eosc.schedule.prologue import Prologue, as_scalar, as_value, broadcast
-from eosc.schedule.rooms.room import Later, Planned
+from eosc.schedule.rooms.room import Foreign, Later, Planned
 from eosc.semantics.model import Mixer
 from eosc.semantics.terms import NOW, Apply, Dependence, Read, Term
 from eosc.semantics.terms import walk as walk_terms
@@ -48,17 +48,15 @@ def plan(system: System, recurrence: Recurrence, numbers: tuple[str, ...]) -> Pl
         NotFusableError: a prologue cannot be held by a kernel.
         EosError: E064, when a decay has no stable logarithm.
     """
-    planned = _Scan(system, recurrence, numbers)
-    return Planned((*planned.computed(), planned.step()), planned.output, tuple(planned.notes))
+    return Assembly(system, recurrence, numbers).planned()
 
 
-class _Scan:
+class Assembly:
     """One memory's scan, assembled."""
 
     def __init__(self, system: System, recurrence: Recurrence, numbers: tuple[str, ...]) -> None:
         self.system, self.recurrence = system, recurrence
-        if recurrence.structure.kind not in FUSED or recurrence.structure.detail:
-            raise Later(f"the structure {recurrence.structure}")
+        self._admit()
         if recurrence.field is Field.COMPLEX or recurrence.type.complex:
             raise Later("a complex memory")
         if recurrence.initial is not None:
@@ -69,6 +67,16 @@ class _Scan:
         self.scale, self.output = self._output(numbers)
         self.notes: list[str] = []
         self.scan = self._assemble()
+
+    def planned(self) -> Planned:
+        """The steps, the output around them, and the notes."""
+        return Planned((*self.computed(), self.step()), self.output, tuple(self.notes))
+
+    def _admit(self) -> None:
+        """Whether the structure is one of this family."""
+        structure = self.recurrence.structure
+        if structure.kind not in FUSED or structure.detail:
+            raise Foreign(f"the structure {structure}")
 
     def _only_readout(self) -> Readout:
         """The one linear functional through which the memory is read."""
@@ -106,29 +114,12 @@ class _Scan:
         return scale, read
 
     def _assemble(self) -> Scan:
-        writes = self.recurrence.writes
-        if len(writes) != 1 or not writes[0].outer:
-            raise Later("a write that is not one outer product")
-        expand, given = self._sides(writes[0].expand, writes[0].input)
-        assert self.readout.shrink is not None
-        shrink = broadcast(self.prologue.value(self.readout.shrink), (self.key,), time=True)
-        if self.value in shrink.dims:
-            raise Later(f"a shrink state of {self.recurrence.memory} over both of its axes")
-        logs: dict[tuple[str, ...], list[Value]] = {}
-        for factor in self.recurrence.decay:
-            log = factor_log(self.prologue, factor, self.recurrence.memory)
-            if log is None:
-                continue
-            axes = tuple(name for name in log.dims if name != "i")
+        shrink, expand, given = self._vectors()
+        logs = self._logs()
+        for axes in logs:
             if axes not in ((), (self.key,), (self.value,)):
                 raise Later(f"a decay over {{{', '.join(axes)}}} that does not separate")
-            logs.setdefault(axes, []).append(log)
-        parts = {axes: total(found) for axes, found in logs.items()}
-        self.bounds = {axes: log_bounds(self.prologue, part) for axes, part in parts.items()}
-        scale = () if self.scale is None else (self.scale,)
-        used = loaded(shrink, expand, given, *parts.values(), *scale)
-        operands = tuple(each for name, each in self.prologue.arrays.items() if name in used)
-        learned = tuple(each.name for each in operands if self.prologue.trainable.get(each.name))
+        operands, learned = self._used(shrink, expand, given, *logs.values())
         return Scan(
             self.recurrence.memory,
             self.key,
@@ -138,13 +129,44 @@ class _Scan:
             shrink,
             expand,
             given,
-            log_scalar=parts.get(()),
-            log_key=parts.get((self.key,)),
-            log_value=parts.get((self.value,)),
+            log_scalar=logs.get(()),
+            log_key=logs.get((self.key,)),
+            log_value=logs.get((self.value,)),
             scale=self.scale,
             inclusive=self.readout.inclusive,
             lines=self._lines(),
         )
+
+    def _vectors(self) -> tuple[Value, Value, Value]:
+        """The shrink state over K, and the write's factors over K and over V."""
+        writes = self.recurrence.writes
+        if len(writes) != 1 or not writes[0].outer:
+            raise Later("a write that is not one outer product")
+        expand, given = self._sides(writes[0].expand, writes[0].input)
+        assert self.readout.shrink is not None
+        shrink = broadcast(self.prologue.value(self.readout.shrink), (self.key,), time=True)
+        if self.value in shrink.dims:
+            raise Later(f"a shrink state of {self.recurrence.memory} over both of its axes")
+        return shrink, expand, given
+
+    def _logs(self) -> dict[tuple[str, ...], Value]:
+        """The log-decay by the axes of its parts, whose certified ranges are then in `bounds`."""
+        logs: dict[tuple[str, ...], list[Value]] = {}
+        for factor in self.recurrence.decay:
+            log = factor_log(self.prologue, factor, self.recurrence.memory)
+            if log is not None:
+                logs.setdefault(tuple(name for name in log.dims if name != "i"), []).append(log)
+        parts = {axes: total(found) for axes, found in logs.items()}
+        self.bounds = {axes: log_bounds(self.prologue, part) for axes, part in parts.items()}
+        return parts
+
+    def _used(self, *values: Value) -> tuple[tuple[Array, ...], tuple[str, ...]]:
+        """The arrays that the values and the scale load, and those of them that are trained."""
+        scale = () if self.scale is None else (self.scale,)
+        used = loaded(*values, *scale)
+        operands = tuple(each for name, each in self.prologue.arrays.items() if name in used)
+        learned = tuple(each.name for each in operands if self.prologue.trainable.get(each.name))
+        return operands, learned
 
     def _lines(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
         """The lines of the spec behind each prologue: where the names that it reads stand."""

@@ -14,7 +14,7 @@ from eosc.recurrence.building import Builder, is_number
 from eosc.recurrence.model import Readout, Recurrence, System
 from eosc.recurrence.operators import Dense, Elementwise, RankOne
 from eosc.schedule.program import InvariantStep
-from eosc.schedule.rooms.room import Later, Planned
+from eosc.schedule.rooms.room import Foreign, Later, Planned
 from eosc.semantics.model import Mixer
 from eosc.semantics.terms import (
     NOW,
@@ -41,7 +41,7 @@ def plan(system: System, recurrence: Recurrence, numbers: tuple[str, ...]) -> Pl
     if recurrence.memory not in system.mixer.by_name:
         raise Later(f"{recurrence.memory}, a part of a complex memory")
     if recurrence.dependence is not Dependence.STATIC:
-        raise Later(f"an oscillation of {recurrence.memory} that varies in time")
+        raise Foreign(f"an oscillation of {recurrence.memory} that varies in time")
     room = _Invariant(system, recurrence)
     return room.convolved() or room.scanned()
 

@@ -12,6 +12,10 @@ class Later(Exception):  # noqa: N818
     """A memory that this room does not take; the message says why."""
 
 
+class Foreign(Later):
+    """A memory whose structure is not of this room."""
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """One memory, planned.

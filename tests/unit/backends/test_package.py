@@ -157,10 +157,10 @@ def test_printing_does_not_import_torch() -> None:
 
 
 def test_a_structure_without_fused_lowering_has_no_triton() -> None:
-    program = plan(extract(mixer("deltanet")))
-    assert "triton_kernels.py" not in emit(program, name="deltanet")
+    program = plan(extract(mixer("ttt_linear")))
+    assert "triton_kernels.py" not in emit(program, name="ttt_linear")
     with pytest.raises(EosError) as refused:
-        emit(program, name="deltanet", backend="triton")
+        emit(program, name="ttt_linear", backend="triton")
     assert refused.value.diagnostics[0].code == "E090"
 
 

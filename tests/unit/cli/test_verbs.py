@@ -293,7 +293,7 @@ def test_build_of_a_broken_file_writes_nothing(bad: Path) -> None:
 
 
 def test_build_warns_where_a_structure_has_no_fast_lowering(tmp_path: Path) -> None:
-    spec = ROOT / "examples" / "delta" / "deltanet.eos"
+    spec = ROOT / "examples" / "delta" / "ttt_linear.eos"
     result = run("build", spec, "-o", tmp_path)
     assert result.exit_code == 0
     assert "warning[W090]" in result.stderr

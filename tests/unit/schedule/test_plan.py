@@ -11,6 +11,7 @@ import pytest
 from eosc import api
 from eosc.diagnostics import EosError
 from eosc.ir.nodes import Per, walk
+from eosc.lowering.delta.scan import DeltaScan
 from eosc.lowering.elementwise.scan import ElementScan
 from eosc.models.layers import fuse
 from eosc.recurrence.extract import extract
@@ -106,7 +107,7 @@ def test_a_decay_made_of_a_rate_and_a_step_is_not_an_operand() -> None:
 
 # target, what the reason speaks of
 LATER = [
-    ("delta/deltanet.eos", "lowrank"),
+    ("delta/ttt_linear.eos", "2 memories"),
     ("delta/deltaproduct.eos", "product"),
     ("normalised/softmax_attention.eos", "history"),
 ]
@@ -188,3 +189,57 @@ def test_a_long_chain_of_states_is_fused_once_a_state_and_only_so_far(tmp_path: 
     computed = [each.name for each in program.steps if isinstance(each, Compute)]
     assert len(program.scans) == 1
     assert 0 < len(computed) < 20
+
+
+# target, log-decays, whether what is erased is written by the same vector
+ERASING = [
+    ("delta/deltanet.eos", (), True),
+    ("delta/gated_deltanet.eos", ("g0",), True),
+    ("delta/kda.eos", ("gK",), True),
+    ("delta/dplr.eos", ("gK",), False),
+    ("delta/rwkv7.eos", ("gK",), False),
+]
+
+
+@pytest.mark.parametrize(("target", "logs", "tied"), ERASING, ids=[r[0] for r in ERASING])
+def test_a_term_of_rank_one_is_fused(target: str, logs: tuple[str, ...], tied: bool) -> None:
+    program = planned(target)
+    assert program.fallback == ""
+    (step,) = program.scans
+    assert isinstance(step.scan, DeltaScan)
+    assert tuple(name for name, _ in step.scan.logs()) == logs
+    assert step.scan.tied is tied
+
+
+ERASURE = """mixer erasure:
+    axes K, V
+    shrink q[t]: K
+    expand k[t]: K
+    input v[t]: V
+    arg p[t]: K
+    oscillation a[t]: K in (0, 1]
+    oscillation b[t] in (0, 1)
+    memory m: K, V
+
+    {update}
+    output y[t]: V = sum[K](q[t] * m[t])
+"""
+
+# update, whether one write is left
+UPDATES = [
+    ("m[t] = a[t] * m[t-1] + b[t] * k[t] * (v[t] - sum[K](p[t] * m[t-1]))", True),
+    ("m[t] = a[t] * m[t-1] + k[t] * (b[t] * v[t] - sum[K](p[t] * m[t-1]))", True),
+    ("m[t] = a[t] * (m[t-1] + k[t] * (v[t] - b[t] * sum[K](p[t] * m[t-1])))", True),
+    ("m[t] = a[t] * m[t-1] + k[t] * v[t] - b[t] * p[t] * sum[K](k[t] * m[t-1])", False),
+    ("m[t] = a[t] * m[t-1] + k[t] * (v[t] - sum[K](k[t] * m[t-1]) - sum[K](p[t] * m[t-1]))", True),
+]
+
+
+@pytest.mark.parametrize(("update", "tied"), UPDATES)
+def test_the_pieces_say_what_is_erased(tmp_path: Path, update: str, tied: bool) -> None:
+    path = tmp_path / "erasure.eos"
+    path.write_text(ERASURE.format(update=update))
+    program = plan(extract(api.load(path).mixers["erasure"]))
+    assert program.fallback == ""
+    scan = program.scans[0].scan
+    assert isinstance(scan, DeltaScan) and scan.tied is tied

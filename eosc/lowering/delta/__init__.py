@@ -1,0 +1,1 @@
+"""Lowerings of matrix-valued oscillations: a decay plus a term of rank one, in WY form."""
