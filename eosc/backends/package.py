@@ -145,6 +145,15 @@ def _proved(lines: tuple[Line, ...]) -> str:
     """What the certificate says, for the README."""
     if not lines:
         return ""
+    if all(each.unproved for each in lines):
+        reasons = dict.fromkeys(each.unproved for each in lines)
+        shown = [
+            "",
+            "Nothing here is proved yet; what is printed is tested. Why not:",
+            "",
+            *(f"- {_markdown(each)}" for each in reasons),
+        ]
+        return "\n".join(shown) + "\n"
     shown = [
         "",
         f"Proved for every length, K and V over the exact reals (`{CERTIFICATE}`; check it with",

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from eosc.algebra.exponent import Certificate
 from eosc.ir.nodes import Algorithm
+from eosc.lowering.delta.scan import DeltaScan
 from eosc.lowering.family import AnyScan, family
 from eosc.lowering.parts import Form
 from eosc.recurrence.convolution import Convolution
@@ -259,4 +260,6 @@ def _form(step: ScanStep, form: Form) -> str:
     else:
         how = f"halved to blocks of {form.base}, those about their middle"
     walk = "states, then all chunks" if step.scan.vector else "one pass over chunks"
+    if isinstance(step.scan, DeltaScan):
+        walk = "triangular solves, states, then all chunks"
     return f"{walk} of {form.chunk}, {how}"

@@ -2,7 +2,7 @@
 # Source: deltanet.eos, sha256 65a280894f66de48
 'deltanet: the operator and its layer.'
 
-from .op import Output, State, deltanet, deltanet_step
+from .op import Output, State, deltanet, deltanet_layer, deltanet_layer_step, deltanet_step
 from .layer import Deltanet, LayerState
 
 __all__ = [
@@ -11,5 +11,7 @@ __all__ = [
     "Output",
     "State",
     "deltanet",
+    "deltanet_layer",
+    "deltanet_layer_step",
     "deltanet_step",
 ]

@@ -65,11 +65,6 @@ def _each_sequence_of(
     return torch.cat(outputs, 1), joined
 
 
-def _l2norm(x: Tensor, dims: tuple[int, ...]) -> Tensor:
-    found: Tensor = x / torch.linalg.vector_norm(x, dim=dims, keepdim=True).clamp_min(1e-12)
-    return found
-
-
 def _rmsnorm(x: Tensor, dims: tuple[int, ...]) -> Tensor:
     square = (x * x.conj()).real if x.is_complex() else x * x
     return x * torch.rsqrt(square.mean(dim=dims, keepdim=True) + 1e-5)
@@ -134,18 +129,12 @@ class Deltanet(nn.Module):
         q_conv_before, k_conv_before, v_conv_before, m_state = (None,) * 4 if state is None else state
         q_in, k_in, v_in, beta_in = self.in_proj(x).split((H * K, H * K, H * V, H), -1)
         convolved, q_conv_after = _short_convolution(q_in.reshape(B, T, 1, H, K).flatten(2), self.q_conv, q_conv_before)
-        x_2 = torch.nn.functional.silu(convolved.reshape(B, T, 1, H, K))  # line 15
-        q = _l2norm(x_2, (4,))  # line 15
         convolved_2, k_conv_after = _short_convolution(k_in.reshape(B, T, 1, H, K).flatten(2), self.k_conv, k_conv_before)
-        x_3 = torch.nn.functional.silu(convolved_2.reshape(B, T, 1, H, K))  # line 15
-        k = _l2norm(x_3, (4,))  # line 15
         convolved_3, v_conv_after = _short_convolution(v_in.reshape(B, T, 1, H, V).flatten(2), self.v_conv, v_conv_before)
-        x_4 = torch.nn.functional.silu(convolved_3.reshape(B, T, 1, H, V))  # line 16
-        beta = torch.sigmoid(beta_in.reshape(B, T, 1, H))  # line 17
-        y, final = op.deltanet(q.squeeze(2).expand(B, T, -1, K), k.squeeze(2).expand(B, T, -1, K), x_4.squeeze(2).expand(B, T, -1, V), beta.squeeze(2).expand(B, T, -1), initial_state=(m_state,), output_final_state=return_state, cu_seqlens=None)
+        y, final = op.deltanet_layer(convolved.reshape(B, T, 1, H, K).squeeze(2).expand(B, T, -1, K), convolved_2.reshape(B, T, 1, H, K).squeeze(2).expand(B, T, -1, K), convolved_3.reshape(B, T, 1, H, V).squeeze(2).expand(B, T, -1, V), beta_in.reshape(B, T, 1, H).squeeze(2).expand(B, T, -1), initial_state=(m_state,), output_final_state=return_state, cu_seqlens=None)
         y_heads = y.unsqueeze(2)
-        x_5 = self.out_proj(_rmsnorm(y_heads, (4,)).flatten(2)).reshape(B, T, 1, D)  # line 18
-        output_2 = x_5.flatten(2)
+        x_2 = self.out_proj(_rmsnorm(y_heads, (4,)).flatten(2)).reshape(B, T, 1, D)  # line 18
+        output_2 = x_2.flatten(2)
         if not return_state:
             return output_2
         return output_2, LayerState(q_conv_after, k_conv_after, v_conv_after, *final)

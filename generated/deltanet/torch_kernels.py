@@ -4,6 +4,709 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+
+def _precision(*tensors: Tensor) -> torch.dtype:
+    """The accumulator's dtype: float64 for float64 operands, else float32."""
+    double = any(x.dtype == torch.float64 for x in tensors)
+    return torch.float64 if double else torch.float32
+
+
+def _chunked(x: Tensor, heads: int, chunk: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [chunks, B, heads, chunk, ...]; zeros behind T, shared heads repeated."""
+    B, T, h, *axes = x.shape
+    chunks = -(-T // chunk)
+    if T != chunks * chunk:
+        x = torch.cat((x, x.new_zeros(B, chunks * chunk - T, h, *axes)), 1)
+    x = x.reshape(B, chunks, chunk, h, *axes).permute(1, 0, 3, 2, *range(4, 4 + len(axes)))
+    if h != heads:
+        x = x.repeat_interleave(heads // h, 2)
+    return x.to(dtype).contiguous()
+
+
+def _stepped(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [T, B, heads, ...], shared heads repeated."""
+    x = x.transpose(0, 1)
+    if x.shape[2] != heads:
+        x = x.repeat_interleave(heads // x.shape[2], 2)
+    return x.to(dtype)
+
+
+def _tokens(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[chunks, B, H, chunk, ...] seen as [B, chunks, chunk, heads, ...]; sharing heads summed."""
+    x = x.permute(1, 0, 3, 2, *range(4, x.dim()))
+    if x.shape[3] != heads:
+        x = x.unflatten(3, (heads, x.shape[3] // heads)).sum(4)
+    return x.to(dtype)
+
+
+def _joined(parts: Sequence[Tensor], T: int) -> Tensor:
+    """Groups of sequences, each [b, chunks, chunk, ...], as [B, T, ...]: copied once."""
+    found = parts[0].new_empty(sum(len(x) for x in parts), *parts[0].shape[1:])
+    for target, x in zip(found.split([len(x) for x in parts]), parts, strict=True):
+        target.copy_(x)
+    return found.flatten(1, 2)[:, :T].contiguous()
+
+
+def _valid(x: Tensor, T: int) -> Tensor:
+    """The tile with 0 at the tokens behind T."""
+    chunks, chunk = x.shape[0], x.shape[3]
+    if T == chunks * chunk:
+        return x
+    inside = torch.arange(chunks * chunk, device=x.device) < T
+    return torch.where(inside.view(chunks, 1, 1, chunk, *[1] * (x.dim() - 4)), x, 0.0)
+
+
+def _carry_low_rank(
+    start: Tensor | float,
+    decay: Tensor | None,
+    write: Tensor | float,
+    left: Tensor,
+    base: Tensor | float,
+    read: Tensor,
+    reverse: bool,
+) -> Tensor:
+    """Walk the chunks with m = decay * m + write + left @ (base + read @ m), as `_carry` does.
+
+    left: [chunks, B, H, K, n]; base: [chunks, B, H, n, V] or 0; read: [chunks, B, H, n, K].
+    """
+    wide = [x for x in (base, write, start) if isinstance(x, Tensor)]
+    lead = torch.broadcast_shapes(left.shape[:3], read.shape[:3], *(x.shape[:3] for x in wide[:1]))
+    chunks, B, H = lead
+    found = left.new_empty(chunks + 1, B, H, left.shape[3], wide[0].shape[-1])
+    found[chunks if reverse else 0] = start
+    left, read = left.expand(chunks, *left.shape[1:]), read.expand(chunks, *read.shape[1:])
+    for step in range(chunks):
+        c = chunks - 1 - step if reverse else step
+        held = found[c + reverse]
+        inner = read[c] @ held
+        inner = inner + (base[c if len(base) > 1 else 0] if isinstance(base, Tensor) else base)
+        after = left[c] @ inner
+        after += held if decay is None else decay[c if len(decay) > 1 else 0] * held
+        if isinstance(write, Tensor):
+            after += write[c if len(write) > 1 else 0]
+        found[c + 1 - reverse] = after
+    return found
+
+
+def _inverse_of_unit(x: Tensor, lower: bool) -> Tensor:
+    """The inverse of 1 + x, x strictly triangular [.., C, C]; nothing is divided."""
+    one = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device).expand_as(x)
+    found: Tensor = torch.linalg.solve_triangular(x, one, upper=not lower, unitriangular=True)
+    return found
+
+
+def _in_groups(
+    run: Callable[..., tuple[Tensor, ...]],
+    tokens: Sequence[Tensor],
+    shared: Sequence[Tensor | float],
+    states: Sequence[Tensor | None],
+    kinds: str,
+) -> tuple[Tensor, ...]:
+    """Run sequences of one length; on a CPU a few at a time, so that their tiles fit its caches.
+
+    kinds: of each result: t, along time; n, one a sequence; s, the sum over sequences.
+    """
+    B, T = tokens[0].shape[:2]
+    group = max(1, B)
+    if tokens[0].is_cpu:
+        # The C library hands free memory back to the system, page by page, once there is more of it
+        # than twice the largest block yet freed. Free one that is never touched: pages then stay.
+        torch.empty(31 << 20, dtype=torch.uint8)
+        group = max(1, (1 << 18) // max(1, *(x[:1].numel() for x in tokens)))
+    parts = []
+    for a in range(0, max(1, B), group):
+        own = [None if state is None else state[a : a + group] for state in states]
+        parts.append(run(*(x[a : a + group] for x in tokens), *shared, *own))
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "t":
+            joined.append(_joined(found, T))
+        elif len(found) == 1:
+            joined.append(found[0])
+        else:
+            joined.append(torch.stack(found).sum(0) if kind == "s" else torch.cat(found))
+    return tuple(joined)
+
+
+def _each_sequence(
+    run: Callable[..., tuple[Tensor, ...]],
+    tokens: Sequence[Tensor],
+    shared: Sequence[Tensor | float],
+    states: Sequence[Tensor | None],
+    cu_seqlens: Tensor,
+    kinds: str,
+) -> tuple[Tensor, ...]:
+    """Run sequences packed along time one by one.
+
+    kinds: as for `_in_groups`.
+    """
+    bounds = cu_seqlens.tolist()
+    parts = []
+    for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        own = [None if state is None else state[n : n + 1] for state in states]
+        parts.append(_in_groups(run, [x[:, a:b] for x in tokens], shared, own, kinds))
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "s":
+            joined.append(torch.stack(found).sum(0))
+        else:
+            joined.append(torch.cat(found, 1 if kind == "t" else 0))
+    return tuple(joined)
+
+
+def _m_forward(
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    scale: float,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; sequences of one length'
+    B, T = beta.shape[:2]
+    H = max(beta.shape[2], k.shape[2], v.shape[2], q.shape[2])
+    dtype, device = _precision(beta, k, v, q), beta.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    beta_tile = _chunked(beta, H, 32, dtype)
+    k_tile = _chunked(k, H, 32, dtype)
+    v_tile = _chunked(v, H, 32, dtype)
+    q_tile = _chunked(q, H, 32, dtype)
+    chunks = -(-T // 32)
+    e = beta_tile[:, :, :, :, None] * k_tile  # expand  # line 6
+    del beta_tile
+    solved = _inverse_of_unit((k_tile @ e.mT).tril_(-1), True)  # what the erasures make of each other
+    P = solved @ k_tile  # what is read of the memory
+    del k_tile
+    Q = solved @ v_tile  # and of the chunk's writes
+    del v_tile, solved
+    side = e.mT
+    side_2 = -P
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), None, 0.0, side, Q, side_2, False)  # m before the chunk
+    del side, side_2
+    h = M_all[:-1]  # memory before the chunk
+    n = Q - (P @ M_all[:-1])  # what the tokens add, less what they erase
+    del P, Q
+    part = q_tile * scale
+    part_2 = (q_tile @ e.mT).mul_(scale).tril_()
+    del q_tile, e
+    y = (part @ h).add_(part_2 @ n)  # inside the chunk, and from the memory before it
+    return (
+        _tokens(y, H, beta.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def m_forward(
+    scale: float,
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs'
+    if cu_seqlens is None:
+        return _in_groups(_m_forward, (beta, k, v, q), (scale,), (initial_state,), "tn")
+    return _each_sequence(_m_forward, (beta, k, v, q), (scale,), (initial_state,), cu_seqlens, "tn")
+
+
+def _m_backward(
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    dy: Tensor,
+    scale: float,
+    initial_state: Tensor | None,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    'memory before and adjoint after each chunk, each from a solve, then the gradients; sequences of one length'
+    B, T = beta.shape[:2]
+    H = max(beta.shape[2], k.shape[2], v.shape[2], q.shape[2])
+    dtype, device = _precision(beta, k, v, q, dy), beta.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    beta_tile = _chunked(beta, H, 32, dtype)
+    k_tile = _chunked(k, H, 32, dtype)
+    v_tile = _chunked(v, H, 32, dtype)
+    q_tile = _chunked(q, H, 32, dtype)
+    dy_tile = _chunked(dy, H, 32, dtype)
+    chunks = -(-T // 32)
+    e = beta_tile[:, :, :, :, None] * k_tile  # expand  # line 6
+    solved = _inverse_of_unit((k_tile @ e.mT).tril_(-1), True)  # what the erasures make of each other
+    P = solved @ k_tile  # what is read of the memory
+    Q = solved @ v_tile  # and of the chunk's writes
+    del v_tile, solved
+    side = e.mT
+    side_2 = -P
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), None, 0.0, side, Q, side_2, False)  # m before the chunk
+    del side, side_2
+    h = M_all[:-1]  # memory before the chunk
+    n = Q - (P @ M_all[:-1])  # what the tokens add, less what they erase
+    del P, Q, M_all
+    solved_2 = _inverse_of_unit((e @ k_tile.mT).triu_(1), False)  # what the erasures make of each other
+    part = -e
+    P_adjoint = solved_2 @ part  # what is read of the adjoint after the chunk
+    del part
+    part_2 = (e @ q_tile.mT).mul_(scale).triu_()
+    part_3 = -(part_2 @ dy_tile)
+    del part_2
+    Q_adjoint = solved_2 @ part_3  # and of the chunk's outputs
+    del solved_2, part_3
+    part_4 = q_tile * scale
+    side_3 = k_tile.mT
+    write = part_4.mT @ dy_tile
+    del part_4
+    L_all = _carry_low_rank(0.0 if d_final_state is None else d_final_state.to(dtype), None, write, side_3, Q_adjoint, P_adjoint, True)  # adjoint after it
+    del side_3, write
+    l = L_all[1:]  # adjoint after the chunk
+    zeta = (P_adjoint @ L_all[1:]).add_(Q_adjoint)  # adjoint of z
+    del P_adjoint, Q_adjoint
+    part_5 = (n @ dy_tile.mT).mul_(scale).triu_()
+    part_6 = (n @ zeta.mT).triu_(1)
+    de = (n @ l.mT).add_(part_5 @ q_tile).add_(part_6 @ k_tile)  # gradient of e
+    del q_tile, n, l
+    part_7 = k_tile * de
+    del k_tile
+    d_beta = part_7.sum(4)  # gradient of beta
+    del part_7
+    d_k = (zeta @ h.mT).add_(part_6.mT @ e).addcmul_(beta_tile[:, :, :, :, None], de)  # gradient of k
+    del beta_tile, part_6, de
+    d_v = -zeta  # gradient of v
+    del zeta
+    d_q = (dy_tile @ h.mT).mul_(scale).add_(part_5.mT @ e)  # gradient of q
+    return (
+        _tokens(d_beta.expand(chunks, B, H, 32), beta.shape[2], beta.dtype),
+        _tokens(d_k, k.shape[2], k.dtype),
+        _tokens(d_v, v.shape[2], v.dtype),
+        _tokens(d_q, q.shape[2], q.dtype),
+        L_all[0].clone(),
+    )
+
+
+def m_backward(
+    scale: float,
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+    dy: Tensor,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    'memory before and adjoint after each chunk, each from a solve, then the gradients'
+    if cu_seqlens is None:
+        return _in_groups(_m_backward, (beta, k, v, q, dy), (scale,), (initial_state, d_final_state), "ttttn")
+    return _each_sequence(_m_backward, (beta, k, v, q, dy), (scale,), (initial_state, d_final_state), cu_seqlens, "ttttn")
+
+
+def _m_token(
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    scale: float,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'the recurrence as it is written; sequences of one length'
+    B, T = beta.shape[:2]
+    H = max(beta.shape[2], k.shape[2], v.shape[2], q.shape[2])
+    dtype, device = _precision(beta, k, v, q), beta.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    beta_tile = _stepped(beta, H, dtype)
+    k_tile = _stepped(k, H, dtype)
+    v_tile = _stepped(v, H, dtype)
+    q_tile = _stepped(q, H, dtype)
+    chunks = T
+    e = beta_tile[:, :, :, None] * k_tile  # expand  # line 6
+    del beta_tile
+    side = -k_tile
+    del k_tile
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), None, 0.0, e[..., None], v_tile[..., None, :], side[..., None, :], False)  # m before the token
+    del v_tile, e, side
+    part = q_tile[:, :, :, :, None] * M_all[1:]
+    del q_tile
+    y = part.sum(3) * scale  # read
+    return (
+        _tokens(y.unsqueeze(3), H, beta.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def m_step(
+    scale: float,
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    state: Tensor,
+    state_indices: Tensor | None,
+) -> Tensor:
+    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    held = state if state_indices is None else state[state_indices]
+    y, final = _m_token(beta.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1), q.unsqueeze(1), scale, held)
+    if state_indices is None:
+        state.copy_(final)
+    else:
+        state.index_copy_(0, state_indices, final.to(state.dtype))
+    return y[:, 0, 0]
+
+
+def _m_layer_forward(
+    beta_raw: Tensor,
+    k_raw: Tensor,
+    v_raw: Tensor,
+    q_raw: Tensor,
+    scale: float,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; sequences of one length'
+    B, T = beta_raw.shape[:2]
+    H = max(beta_raw.shape[2], k_raw.shape[2], v_raw.shape[2], q_raw.shape[2])
+    dtype, device = _precision(beta_raw, k_raw, v_raw, q_raw), beta_raw.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = k_raw.shape[3]  # size of K
+    V = v_raw.shape[3]  # size of V
+    beta_raw_tile = _chunked(beta_raw, H, 32, dtype)
+    k_raw_tile = _chunked(k_raw, H, 32, dtype)
+    v_raw_tile = _chunked(v_raw, H, 32, dtype)
+    q_raw_tile = _chunked(q_raw, H, 32, dtype)
+    chunks = -(-T // 32)
+    x = torch.nn.functional.silu(k_raw_tile)
+    part = x * x
+    del x
+    x_2 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12)
+    del part
+    w = _valid(x_2, T)  # what an erasure reads
+    del x_2
+    x_3 = torch.nn.functional.silu(k_raw_tile)
+    part_2 = x_3 * x_3
+    del x_3
+    x_4 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_2.sum(4)[:, :, :, :, None]), min=1e-12)
+    del k_raw_tile, part_2
+    e = _valid(torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * x_4, T)  # expand  # line 6
+    del beta_raw_tile, x_4
+    solved = _inverse_of_unit((w @ e.mT).tril_(-1), True)  # what the erasures make of each other
+    P = solved @ w  # what is read of the memory
+    del w
+    x_5 = _valid(torch.nn.functional.silu(v_raw_tile), T)  # input  # line 7
+    del v_raw_tile
+    Q = solved @ x_5  # and of the chunk's writes
+    del solved, x_5
+    side = e.mT
+    side_2 = -P
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), None, 0.0, side, Q, side_2, False)  # m before the chunk
+    del side, side_2
+    h = M_all[:-1]  # memory before the chunk
+    n = Q - (P @ M_all[:-1])  # what the tokens add, less what they erase
+    del P, Q
+    x_6 = torch.nn.functional.silu(q_raw_tile)
+    part_3 = x_6 * x_6
+    del x_6
+    x_7 = torch.nn.functional.silu(q_raw_tile) / torch.clamp(torch.sqrt(part_3.sum(4)[:, :, :, :, None]), min=1e-12)
+    del q_raw_tile, part_3
+    s = _valid(x_7, T)  # shrink  # line 5
+    del x_7
+    part_4 = s * scale
+    part_5 = (s @ e.mT).mul_(scale).tril_()
+    del e, s
+    y = (part_4 @ h).add_(part_5 @ n)  # inside the chunk, and from the memory before it
+    return (
+        _tokens(y, H, beta_raw.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def m_layer_forward(
+    scale: float,
+    beta_raw: Tensor,
+    k_raw: Tensor,
+    v_raw: Tensor,
+    q_raw: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs'
+    if cu_seqlens is None:
+        return _in_groups(_m_layer_forward, (beta_raw, k_raw, v_raw, q_raw), (scale,), (initial_state,), "tn")
+    return _each_sequence(_m_layer_forward, (beta_raw, k_raw, v_raw, q_raw), (scale,), (initial_state,), cu_seqlens, "tn")
+
+
+def _m_layer_backward(
+    beta_raw: Tensor,
+    k_raw: Tensor,
+    v_raw: Tensor,
+    q_raw: Tensor,
+    dy: Tensor,
+    scale: float,
+    initial_state: Tensor | None,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    'memory before and adjoint after each chunk, each from a solve, then the gradients; sequences of one length'
+    B, T = beta_raw.shape[:2]
+    H = max(beta_raw.shape[2], k_raw.shape[2], v_raw.shape[2], q_raw.shape[2])
+    dtype, device = _precision(beta_raw, k_raw, v_raw, q_raw, dy), beta_raw.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = k_raw.shape[3]  # size of K
+    V = v_raw.shape[3]  # size of V
+    beta_raw_tile = _chunked(beta_raw, H, 32, dtype)
+    k_raw_tile = _chunked(k_raw, H, 32, dtype)
+    v_raw_tile = _chunked(v_raw, H, 32, dtype)
+    q_raw_tile = _chunked(q_raw, H, 32, dtype)
+    dy_tile = _chunked(dy, H, 32, dtype)
+    chunks = -(-T // 32)
+    x = torch.nn.functional.silu(k_raw_tile)
+    part = x * x
+    del x
+    x_2 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12)
+    del part
+    w = _valid(x_2, T)  # what an erasure reads
+    del x_2
+    x_3 = torch.nn.functional.silu(k_raw_tile)
+    part_2 = x_3 * x_3
+    del x_3
+    x_4 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_2.sum(4)[:, :, :, :, None]), min=1e-12)
+    del part_2
+    e = _valid(torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * x_4, T)  # expand  # line 6
+    del x_4
+    solved = _inverse_of_unit((w @ e.mT).tril_(-1), True)  # what the erasures make of each other
+    P = solved @ w  # what is read of the memory
+    x_5 = _valid(torch.nn.functional.silu(v_raw_tile), T)  # input  # line 7
+    Q = solved @ x_5  # and of the chunk's writes
+    del solved, x_5
+    side = e.mT
+    side_2 = -P
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), None, 0.0, side, Q, side_2, False)  # m before the chunk
+    del side, side_2
+    h = M_all[:-1]  # memory before the chunk
+    n = Q - (P @ M_all[:-1])  # what the tokens add, less what they erase
+    del P, Q, M_all
+    solved_2 = _inverse_of_unit((e @ w.mT).triu_(1), False)  # what the erasures make of each other
+    part_3 = -e
+    P_adjoint = solved_2 @ part_3  # what is read of the adjoint after the chunk
+    del part_3
+    x_6 = torch.nn.functional.silu(q_raw_tile)
+    part_4 = x_6 * x_6
+    del x_6
+    x_7 = torch.nn.functional.silu(q_raw_tile) / torch.clamp(torch.sqrt(part_4.sum(4)[:, :, :, :, None]), min=1e-12)
+    del part_4
+    s = _valid(x_7, T)  # shrink  # line 5
+    del x_7
+    part_5 = (e @ s.mT).mul_(scale).triu_()
+    part_6 = -(part_5 @ dy_tile)
+    del part_5
+    Q_adjoint = solved_2 @ part_6  # and of the chunk's outputs
+    del solved_2, part_6
+    part_7 = s * scale
+    side_3 = w.mT
+    write = part_7.mT @ dy_tile
+    del part_7
+    L_all = _carry_low_rank(0.0 if d_final_state is None else d_final_state.to(dtype), None, write, side_3, Q_adjoint, P_adjoint, True)  # adjoint after it
+    del side_3, write
+    l = L_all[1:]  # adjoint after the chunk
+    zeta = (P_adjoint @ L_all[1:]).add_(Q_adjoint)  # adjoint of z
+    del P_adjoint, Q_adjoint
+    x_8 = torch.nn.functional.silu(k_raw_tile)
+    part_8 = x_8 * x_8
+    del x_8
+    part_9 = (n @ dy_tile.mT).mul_(scale).triu_()
+    part_10 = (n @ zeta.mT).triu_(1)
+    de = (n @ l.mT).add_(part_9 @ s).add_(part_10 @ w)  # gradient of e
+    del w, n, s, l
+    x_9 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_8.sum(4)[:, :, :, :, None]), min=1e-12)
+    del part_8
+    x_10 = x_9 * (torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * torch.sigmoid(-beta_raw_tile[:, :, :, :, None]))
+    del x_9
+    part_11 = x_10 * de
+    del x_10
+    d_beta_raw = part_11.sum(4)  # gradient of beta_raw
+    del part_11
+    x_11 = torch.nn.functional.silu(k_raw_tile)
+    part_12 = x_11 * x_11
+    del x_11
+    dw = (zeta @ h.mT).add_(part_10.mT @ e)  # gradient of w
+    del part_10
+    x_12 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
+    x_13 = 1.0 / torch.clamp(torch.sqrt(part_12.sum(4)[:, :, :, :, None]), min=1e-12) * x_12 * dw
+    del part_12, x_12
+    x_14 = torch.nn.functional.silu(k_raw_tile)
+    part_13 = x_14 * x_14
+    del x_14
+    part_14 = part_13.sum(4)[:, :, :, :, None]
+    del part_13
+    x_15 = torch.sqrt(part_14)
+    x_16 = torch.clamp(x_15, min=1e-12)
+    x_17 = -torch.nn.functional.silu(k_raw_tile) / (x_16 * x_16)
+    del x_16
+    x_18 = torch.where(x_15 == 1e-12, torch.full_like(part_14, 0.5), 0.0)
+    del part_14
+    x_19 = x_17 * torch.where(x_15 > 1e-12, 1.0, x_18) * (0.5 / x_15)
+    del x_15, x_17, x_18
+    part_15 = x_19 * dw
+    del dw, x_19
+    x_20 = torch.nn.functional.silu(k_raw_tile)
+    x_21 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
+    x_22 = torch.nn.functional.silu(k_raw_tile)
+    part_16 = x_22 * x_22
+    del x_22
+    x_23 = torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * (1.0 / torch.clamp(torch.sqrt(part_16.sum(4)[:, :, :, :, None]), min=1e-12))
+    del part_16
+    x_24 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
+    x_25 = torch.nn.functional.silu(k_raw_tile)
+    part_17 = x_25 * x_25
+    del x_25
+    part_18 = part_17.sum(4)[:, :, :, :, None]
+    del part_17
+    x_26 = torch.sqrt(part_18)
+    x_27 = torch.clamp(x_26, min=1e-12)
+    x_28 = -torch.nn.functional.silu(k_raw_tile) / (x_27 * x_27)
+    del x_27
+    x_29 = torch.where(x_26 == 1e-12, torch.full_like(part_18, 0.5), 0.0)
+    del part_18
+    x_30 = torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * x_28 * torch.where(x_26 > 1e-12, 1.0, x_29)
+    del beta_raw_tile, x_28, x_29
+    part_19 = x_30 * (0.5 / x_26) * de
+    del x_26, x_30
+    x_31 = torch.nn.functional.silu(k_raw_tile)
+    x_32 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
+    del k_raw_tile
+    d_k_raw = x_13 + ((x_20 + x_20) * x_21 * part_15.sum(4)[:, :, :, :, None]) + (x_23 * x_24 * de) + ((x_31 + x_31) * x_32 * part_19.sum(4)[:, :, :, :, None])  # gradient of k_raw
+    del de, x_13, part_15, x_20, x_21, x_23, x_24, part_19, x_31, x_32
+    x_33 = torch.sigmoid(v_raw_tile) * (1.0 + v_raw_tile * torch.sigmoid(-v_raw_tile))
+    del v_raw_tile
+    d_v_raw = x_33 * (-zeta)  # gradient of v_raw
+    del zeta, x_33
+    x_34 = torch.nn.functional.silu(q_raw_tile)
+    part_20 = x_34 * x_34
+    del x_34
+    ds = (dy_tile @ h.mT).mul_(scale).add_(part_9.mT @ e)  # gradient of s
+    del dy_tile, h, part_9
+    x_35 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
+    x_36 = 1.0 / torch.clamp(torch.sqrt(part_20.sum(4)[:, :, :, :, None]), min=1e-12) * x_35 * ds
+    del part_20, x_35
+    x_37 = torch.nn.functional.silu(q_raw_tile)
+    part_21 = x_37 * x_37
+    del x_37
+    part_22 = part_21.sum(4)[:, :, :, :, None]
+    del part_21
+    x_38 = torch.sqrt(part_22)
+    x_39 = torch.clamp(x_38, min=1e-12)
+    x_40 = -torch.nn.functional.silu(q_raw_tile) / (x_39 * x_39)
+    del x_39
+    x_41 = torch.where(x_38 == 1e-12, torch.full_like(part_22, 0.5), 0.0)
+    del part_22
+    x_42 = x_40 * torch.where(x_38 > 1e-12, 1.0, x_41) * (0.5 / x_38)
+    del e, x_38, x_40, x_41
+    part_23 = x_42 * ds
+    del ds, x_42
+    x_43 = torch.nn.functional.silu(q_raw_tile)
+    x_44 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
+    del q_raw_tile
+    d_q_raw = x_36 + ((x_43 + x_43) * x_44 * part_23.sum(4)[:, :, :, :, None])  # gradient of q_raw
+    return (
+        _tokens(d_beta_raw.expand(chunks, B, H, 32), beta_raw.shape[2], beta_raw.dtype),
+        _tokens(d_k_raw, k_raw.shape[2], k_raw.dtype),
+        _tokens(d_v_raw, v_raw.shape[2], v_raw.dtype),
+        _tokens(d_q_raw, q_raw.shape[2], q_raw.dtype),
+        L_all[0].clone(),
+    )
+
+
+def m_layer_backward(
+    scale: float,
+    beta_raw: Tensor,
+    k_raw: Tensor,
+    v_raw: Tensor,
+    q_raw: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+    dy: Tensor,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    'memory before and adjoint after each chunk, each from a solve, then the gradients'
+    if cu_seqlens is None:
+        return _in_groups(_m_layer_backward, (beta_raw, k_raw, v_raw, q_raw, dy), (scale,), (initial_state, d_final_state), "ttttn")
+    return _each_sequence(_m_layer_backward, (beta_raw, k_raw, v_raw, q_raw, dy), (scale,), (initial_state, d_final_state), cu_seqlens, "ttttn")
+
+
+def _m_layer_token(
+    beta_raw: Tensor,
+    k_raw: Tensor,
+    v_raw: Tensor,
+    q_raw: Tensor,
+    scale: float,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'the recurrence as it is written; sequences of one length'
+    B, T = beta_raw.shape[:2]
+    H = max(beta_raw.shape[2], k_raw.shape[2], v_raw.shape[2], q_raw.shape[2])
+    dtype, device = _precision(beta_raw, k_raw, v_raw, q_raw), beta_raw.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = k_raw.shape[3]  # size of K
+    V = v_raw.shape[3]  # size of V
+    beta_raw_tile = _stepped(beta_raw, H, dtype)
+    k_raw_tile = _stepped(k_raw, H, dtype)
+    v_raw_tile = _stepped(v_raw, H, dtype)
+    q_raw_tile = _stepped(q_raw, H, dtype)
+    chunks = T
+    x = torch.nn.functional.silu(q_raw_tile)
+    part = x * x
+    del x
+    x_2 = torch.nn.functional.silu(q_raw_tile) / torch.clamp(torch.sqrt(part.sum(3)[:, :, :, None]), min=1e-12)
+    del q_raw_tile, part
+    x_3 = torch.nn.functional.silu(k_raw_tile)
+    part_2 = x_3 * x_3
+    del x_3
+    x_4 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_2.sum(3)[:, :, :, None]), min=1e-12)
+    del part_2
+    e = torch.sigmoid(beta_raw_tile[:, :, :, None]) * x_4  # expand  # line 6
+    del beta_raw_tile, x_4
+    x_5 = torch.nn.functional.silu(v_raw_tile)  # input  # line 7
+    del v_raw_tile
+    x_6 = torch.nn.functional.silu(k_raw_tile)
+    part_3 = x_6 * x_6
+    del x_6
+    x_7 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_3.sum(3)[:, :, :, None]), min=1e-12)
+    del k_raw_tile, part_3
+    side = -x_7
+    del x_7
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), None, 0.0, e[..., None], x_5[..., None, :], side[..., None, :], False)  # m before the token
+    del e, x_5, side
+    part_4 = x_2[:, :, :, :, None] * M_all[1:]
+    del x_2
+    y = part_4.sum(3) * scale  # read
+    return (
+        _tokens(y.unsqueeze(3), H, beta_raw.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def m_layer_step(
+    scale: float,
+    beta_raw: Tensor,
+    k_raw: Tensor,
+    v_raw: Tensor,
+    q_raw: Tensor,
+    state: Tensor,
+    state_indices: Tensor | None,
+) -> Tensor:
+    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    held = state if state_indices is None else state[state_indices]
+    y, final = _m_layer_token(beta_raw.unsqueeze(1), k_raw.unsqueeze(1), v_raw.unsqueeze(1), q_raw.unsqueeze(1), scale, held)
+    if state_indices is None:
+        state.copy_(final)
+    else:
+        state.index_copy_(0, state_indices, final.to(state.dtype))
+    return y[:, 0, 0]

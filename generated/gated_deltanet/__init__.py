@@ -2,7 +2,7 @@
 # Source: gated_deltanet.eos, sha256 6857609713b3a061
 'gated_deltanet: the operator and its layer.'
 
-from .op import Output, State, gated_deltanet, gated_deltanet_step
+from .op import Output, State, gated_deltanet, gated_deltanet_layer, gated_deltanet_layer_step, gated_deltanet_step
 from .layer import GatedDeltanet, LayerState
 
 __all__ = [
@@ -11,5 +11,7 @@ __all__ = [
     "Output",
     "State",
     "gated_deltanet",
+    "gated_deltanet_layer",
+    "gated_deltanet_layer_step",
     "gated_deltanet_step",
 ]

@@ -25,11 +25,6 @@ def _size(name: str, value: float) -> int:
     return int(value)
 
 
-def _wide(x: Tensor) -> Tensor:
-    """At least float32."""
-    return x if x.dtype in (torch.float32, torch.float64) else x.float()
-
-
 def _inverse_softplus(x: Tensor) -> Tensor:
     """The y with softplus(y) == x."""
     return x + torch.log(-torch.expm1(-x))
@@ -74,15 +69,6 @@ def _each_sequence_of(
         finals.append(final)
     joined = tuple(torch.cat(each) for each in zip(*finals, strict=True))
     return torch.cat(outputs, 1), joined
-
-
-def _softplus(x: Tensor) -> Tensor:
-    return torch.logaddexp(x, torch.zeros_like(x))
-
-
-def _l2norm(x: Tensor, dims: tuple[int, ...]) -> Tensor:
-    found: Tensor = x / torch.linalg.vector_norm(x, dim=dims, keepdim=True).clamp_min(1e-12)
-    return found
 
 
 def _rmsnorm(x: Tensor, dims: tuple[int, ...]) -> Tensor:
@@ -151,20 +137,13 @@ class GatedDeltanet(nn.Module):
         q_conv_before, k_conv_before, v_conv_before, m_state = (None,) * 4 if state is None else state
         q_in, k_in, v_in, beta_in, a_in, g_in = self.in_proj(x).split((H * K, H * K, H * V, H, H, H * V), -1)
         convolved, q_conv_after = _short_convolution(q_in.reshape(B, T, 1, H, K).flatten(2), self.q_conv, q_conv_before)
-        x_2 = torch.nn.functional.silu(convolved.reshape(B, T, 1, H, K))  # line 19
-        q = _l2norm(x_2, (4,))  # line 19
         convolved_2, k_conv_after = _short_convolution(k_in.reshape(B, T, 1, H, K).flatten(2), self.k_conv, k_conv_before)
-        x_3 = torch.nn.functional.silu(convolved_2.reshape(B, T, 1, H, K))  # line 19
-        k = _l2norm(x_3, (4,))  # line 19
         convolved_3, v_conv_after = _short_convolution(v_in.reshape(B, T, 1, H, V).flatten(2), self.v_conv, v_conv_before)
-        x_4 = torch.nn.functional.silu(convolved_3.reshape(B, T, 1, H, V))  # line 20
-        x_5 = _softplus(a_in.reshape(B, T, 1, H) + self.d_bias[None, None, None])  # line 22
-        beta = torch.sigmoid(beta_in.reshape(B, T, 1, H))  # line 21
-        y, final = op.gated_deltanet(q.squeeze(2).expand(B, T, -1, K), k.squeeze(2).expand(B, T, -1, K), x_4.squeeze(2).expand(B, T, -1, V), _wide((-torch.exp(self.A_log[None, None, None])) * x_5).squeeze(2).expand(B, T, -1), beta.squeeze(2).expand(B, T, -1), initial_state=(m_state,), output_final_state=return_state, cu_seqlens=None)
+        y, final = op.gated_deltanet_layer(convolved.reshape(B, T, 1, H, K).squeeze(2).expand(B, T, -1, K), convolved_2.reshape(B, T, 1, H, K).squeeze(2).expand(B, T, -1, K), convolved_3.reshape(B, T, 1, H, V).squeeze(2).expand(B, T, -1, V), self.A_log[None, None, None][0, 0, 0], a_in.reshape(B, T, 1, H).squeeze(2).expand(B, T, -1), self.d_bias[None, None, None][0, 0, 0], beta_in.reshape(B, T, 1, H).squeeze(2).expand(B, T, -1), initial_state=(m_state,), output_final_state=return_state, cu_seqlens=None)
         y_heads = y.unsqueeze(2)
         g = g_in.reshape(B, T, 1, H, V)  # line 23
-        x_6 = self.out_proj((_rmsnorm(y_heads, (4,)) * torch.nn.functional.silu(g)).flatten(2)).reshape(B, T, 1, D)  # line 24
-        output_2 = x_6.flatten(2)
+        x_2 = self.out_proj((_rmsnorm(y_heads, (4,)) * torch.nn.functional.silu(g)).flatten(2)).reshape(B, T, 1, D)  # line 24
+        output_2 = x_2.flatten(2)
         if not return_state:
             return output_2
         return output_2, LayerState(q_conv_after, k_conv_after, v_conv_after, *final)

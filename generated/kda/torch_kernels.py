@@ -4,6 +4,742 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+
+def _precision(*tensors: Tensor) -> torch.dtype:
+    """The accumulator's dtype: float64 for float64 operands, else float32."""
+    double = any(x.dtype == torch.float64 for x in tensors)
+    return torch.float64 if double else torch.float32
+
+
+def _chunked(x: Tensor, heads: int, chunk: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [chunks, B, heads, chunk, ...]; zeros behind T, shared heads repeated."""
+    B, T, h, *axes = x.shape
+    chunks = -(-T // chunk)
+    if T != chunks * chunk:
+        x = torch.cat((x, x.new_zeros(B, chunks * chunk - T, h, *axes)), 1)
+    x = x.reshape(B, chunks, chunk, h, *axes).permute(1, 0, 3, 2, *range(4, 4 + len(axes)))
+    if h != heads:
+        x = x.repeat_interleave(heads // h, 2)
+    return x.to(dtype).contiguous()
+
+
+def _stepped(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [T, B, heads, ...], shared heads repeated."""
+    x = x.transpose(0, 1)
+    if x.shape[2] != heads:
+        x = x.repeat_interleave(heads // x.shape[2], 2)
+    return x.to(dtype)
+
+
+def _tokens(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[chunks, B, H, chunk, ...] seen as [B, chunks, chunk, heads, ...]; sharing heads summed."""
+    x = x.permute(1, 0, 3, 2, *range(4, x.dim()))
+    if x.shape[3] != heads:
+        x = x.unflatten(3, (heads, x.shape[3] // heads)).sum(4)
+    return x.to(dtype)
+
+
+def _joined(parts: Sequence[Tensor], T: int) -> Tensor:
+    """Groups of sequences, each [b, chunks, chunk, ...], as [B, T, ...]: copied once."""
+    found = parts[0].new_empty(sum(len(x) for x in parts), *parts[0].shape[1:])
+    for target, x in zip(found.split([len(x) for x in parts]), parts, strict=True):
+        target.copy_(x)
+    return found.flatten(1, 2)[:, :T].contiguous()
+
+
+def _valid(x: Tensor, T: int) -> Tensor:
+    """The tile with 0 at the tokens behind T."""
+    chunks, chunk = x.shape[0], x.shape[3]
+    if T == chunks * chunk:
+        return x
+    inside = torch.arange(chunks * chunk, device=x.device) < T
+    return torch.where(inside.view(chunks, 1, 1, chunk, *[1] * (x.dim() - 4)), x, 0.0)
+
+
+def _blocks(x: Tensor, size: int) -> Tensor:
+    """[.., C, ..] as [.., C / size, size, ..]."""
+    found: Tensor = x.unflatten(3, (x.shape[3] // size, size))
+    return found
+
+
+def _half(x: Tensor, size: int, which: int) -> Tensor:
+    """One half (0 or 1) of each aligned block of 2 * size tokens: [.., blocks, size, ..]."""
+    found: Tensor = x.unflatten(3, (x.shape[3] // (2 * size), 2, size)).select(4, which)
+    return found
+
+
+def _level(x: Tensor, size: int) -> Tensor:
+    """Of [.., C, C], the lower left quarter of each block of 2 * size: [.., blocks, size, size]."""
+    n = x.shape[3] // (2 * size)
+    blocks = x.unflatten(4, (n, 2, size)).unflatten(3, (n, 2, size)).diagonal(0, 3, 6)
+    found: Tensor = blocks[:, :, :, 1, :, 0].permute(0, 1, 2, 5, 3, 4)
+    return found
+
+
+def _upper_level(x: Tensor, size: int) -> Tensor:
+    """The same of the transposed tile, whose rows are j: [.., blocks, size, size]."""
+    return _level(x.mT, size).mT
+
+
+def _diagonal(x: Tensor, size: int) -> Tensor:
+    """Of [.., C, C], the diagonal blocks: [.., blocks, size, size]."""
+    n = x.shape[3] // size
+    blocks = x.unflatten(4, (n, size)).unflatten(3, (n, size)).diagonal(0, 3, 5)
+    found: Tensor = blocks.permute(0, 1, 2, 5, 3, 4)
+    return found
+
+
+def _grown(prefix: Tensor, size: int) -> Tensor:
+    """Decay from the opening of each block of 2 * size tokens, from that of blocks of `size`."""
+    blocks = prefix.unflatten(3, (prefix.shape[3] // (2 * size), 2, size))
+    first, second = blocks.unbind(4)
+    return torch.stack((first, second * first[:, :, :, :, -1:]), 4).flatten(3, 5)
+
+
+def _grown_back(suffix: Tensor, prefix: Tensor, size: int) -> Tensor:
+    """Decay to the closing of each block of 2 * size tokens, from tables of blocks of `size`."""
+    blocks = suffix.unflatten(3, (suffix.shape[3] // (2 * size), 2, size))
+    first, second = blocks.unbind(4)
+    return torch.stack((first * _half(prefix, size, 1)[:, :, :, :, -1:], second), 4).flatten(3, 5)
+
+
+def _before(prefix: Tensor, size: int) -> Tensor:
+    """Decay from the opening of each block to the token before: 1, then the prefixes."""
+    blocks = _blocks(prefix, size)
+    ones = torch.ones_like(blocks[:, :, :, :, :1])
+    return torch.cat((ones, blocks[:, :, :, :, :-1]), 4).flatten(3, 4)
+
+
+def _running(x: Tensor, suffix: bool, strict: bool) -> Tensor:
+    """Sums over the tokens of a chunk up to (from) each one; strict: without itself."""
+    ones = torch.ones(x.shape[3], x.shape[3], dtype=x.dtype, device=x.device)
+    weight = ones.triu(int(strict)) if suffix else ones.tril(-int(strict))
+    if x.dim() == 4:
+        return x @ weight.mT
+    return (weight @ x.flatten(4)).view(x.shape)
+
+
+def _carry_low_rank(
+    start: Tensor | float,
+    decay: Tensor | None,
+    write: Tensor | float,
+    left: Tensor,
+    base: Tensor | float,
+    read: Tensor,
+    reverse: bool,
+) -> Tensor:
+    """Walk the chunks with m = decay * m + write + left @ (base + read @ m), as `_carry` does.
+
+    left: [chunks, B, H, K, n]; base: [chunks, B, H, n, V] or 0; read: [chunks, B, H, n, K].
+    """
+    wide = [x for x in (base, write, start) if isinstance(x, Tensor)]
+    lead = torch.broadcast_shapes(left.shape[:3], read.shape[:3], *(x.shape[:3] for x in wide[:1]))
+    chunks, B, H = lead
+    found = left.new_empty(chunks + 1, B, H, left.shape[3], wide[0].shape[-1])
+    found[chunks if reverse else 0] = start
+    left, read = left.expand(chunks, *left.shape[1:]), read.expand(chunks, *read.shape[1:])
+    for step in range(chunks):
+        c = chunks - 1 - step if reverse else step
+        held = found[c + reverse]
+        inner = read[c] @ held
+        inner = inner + (base[c if len(base) > 1 else 0] if isinstance(base, Tensor) else base)
+        after = left[c] @ inner
+        after += held if decay is None else decay[c if len(decay) > 1 else 0] * held
+        if isinstance(write, Tensor):
+            after += write[c if len(write) > 1 else 0]
+        found[c + 1 - reverse] = after
+    return found
+
+
+def _inverse_of_unit(x: Tensor, lower: bool) -> Tensor:
+    """The inverse of 1 + x, x strictly triangular [.., C, C]; nothing is divided."""
+    one = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device).expand_as(x)
+    found: Tensor = torch.linalg.solve_triangular(x, one, upper=not lower, unitriangular=True)
+    return found
+
+
+def _in_groups(
+    run: Callable[..., tuple[Tensor, ...]],
+    tokens: Sequence[Tensor],
+    shared: Sequence[Tensor | float],
+    states: Sequence[Tensor | None],
+    kinds: str,
+) -> tuple[Tensor, ...]:
+    """Run sequences of one length; on a CPU a few at a time, so that their tiles fit its caches.
+
+    kinds: of each result: t, along time; n, one a sequence; s, the sum over sequences.
+    """
+    B, T = tokens[0].shape[:2]
+    group = max(1, B)
+    if tokens[0].is_cpu:
+        # The C library hands free memory back to the system, page by page, once there is more of it
+        # than twice the largest block yet freed. Free one that is never touched: pages then stay.
+        torch.empty(31 << 20, dtype=torch.uint8)
+        group = max(1, (1 << 18) // max(1, *(x[:1].numel() for x in tokens)))
+    parts = []
+    for a in range(0, max(1, B), group):
+        own = [None if state is None else state[a : a + group] for state in states]
+        parts.append(run(*(x[a : a + group] for x in tokens), *shared, *own))
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "t":
+            joined.append(_joined(found, T))
+        elif len(found) == 1:
+            joined.append(found[0])
+        else:
+            joined.append(torch.stack(found).sum(0) if kind == "s" else torch.cat(found))
+    return tuple(joined)
+
+
+def _each_sequence(
+    run: Callable[..., tuple[Tensor, ...]],
+    tokens: Sequence[Tensor],
+    shared: Sequence[Tensor | float],
+    states: Sequence[Tensor | None],
+    cu_seqlens: Tensor,
+    kinds: str,
+) -> tuple[Tensor, ...]:
+    """Run sequences packed along time one by one.
+
+    kinds: as for `_in_groups`.
+    """
+    bounds = cu_seqlens.tolist()
+    parts = []
+    for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        own = [None if state is None else state[n : n + 1] for state in states]
+        parts.append(_in_groups(run, [x[:, a:b] for x in tokens], shared, own, kinds))
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "s":
+            joined.append(torch.stack(found).sum(0))
+        else:
+            joined.append(torch.cat(found, 1 if kind == "t" else 0))
+    return tuple(joined)
+
+
+def _m_forward(
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    scale: float,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; sequences of one length'
+    B, T = beta.shape[:2]
+    H = max(beta.shape[2], k.shape[2], v.shape[2], q.shape[2], log_a.shape[2])
+    dtype, device = _precision(beta, k, v, q, log_a), beta.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    beta_tile = _chunked(beta, H, 32, dtype)
+    k_tile = _chunked(k, H, 32, dtype)
+    v_tile = _chunked(v, H, 32, dtype)
+    q_tile = _chunked(q, H, 32, dtype)
+    log_a_tile = _chunked(log_a, H, 32, dtype)
+    chunks = -(-T // 32)
+    total = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
+    gK = log_a_tile.clamp(min=lowest)  # log-decay  # line 8
+    prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
+    del gK
+    prefix2_gK = _grown(prefix1_gK, 1)  # decay from the opening of each block of 2
+    prefix4_gK = _grown(prefix2_gK, 2)  # decay from the opening of each block of 4
+    prefix8_gK = _grown(prefix4_gK, 4)  # decay from the opening of each block of 8
+    prefix16_gK = _grown(prefix8_gK, 8)  # decay from the opening of each block of 16
+    before16_gK = _before(prefix16_gK, 16)  # the same up to the token before, blocks of 16
+    w = k_tile * torch.exp(log_a_tile)  # what an erasure reads
+    del log_a_tile
+    w_half16 = _half(before16_gK, 16, 1) * _half(w, 16, 1)
+    del before16_gK
+    suffix1_gK = torch.ones_like(prefix1_gK)  # decay to the closing of each block of 1
+    suffix2_gK = _grown_back(suffix1_gK, prefix1_gK, 1)  # decay to the closing of each block of 2
+    suffix4_gK = _grown_back(suffix2_gK, prefix2_gK, 2)  # decay to the closing of each block of 4
+    suffix8_gK = _grown_back(suffix4_gK, prefix4_gK, 4)  # decay to the closing of each block of 8
+    suffix16_gK = _grown_back(suffix8_gK, prefix8_gK, 8)  # decay to the closing of each block of 16
+    e = beta_tile[:, :, :, :, None] * k_tile  # expand  # line 6
+    del beta_tile, k_tile
+    e_half16 = _half(suffix16_gK, 16, 0) * _half(e, 16, 0)
+    _level(total, 16).add_(w_half16 @ e_half16.mT)
+    del w_half16
+    before8_gK = _before(prefix8_gK, 8)  # the same up to the token before, blocks of 8
+    w_half8 = _half(before8_gK, 8, 1) * _half(w, 8, 1)
+    del before8_gK
+    e_half8 = _half(suffix8_gK, 8, 0) * _half(e, 8, 0)
+    del suffix8_gK
+    _level(total, 8).add_(w_half8 @ e_half8.mT)
+    del w_half8
+    before4_gK = _before(prefix4_gK, 4)  # the same up to the token before, blocks of 4
+    w_half4 = _half(before4_gK, 4, 1) * _half(w, 4, 1)
+    del before4_gK
+    e_half4 = _half(suffix4_gK, 4, 0) * _half(e, 4, 0)
+    del suffix4_gK
+    _level(total, 4).add_(w_half4 @ e_half4.mT)
+    del w_half4
+    before2_gK = _before(prefix2_gK, 2)  # the same up to the token before, blocks of 2
+    w_half2 = _half(before2_gK, 2, 1) * _half(w, 2, 1)
+    del before2_gK
+    e_half2 = _half(suffix2_gK, 2, 0) * _half(e, 2, 0)
+    del suffix2_gK
+    _level(total, 2).add_(w_half2 @ e_half2.mT)
+    del w_half2
+    before1_gK = _before(prefix1_gK, 1)  # the same up to the token before, blocks of 1
+    w_half1 = _half(before1_gK, 1, 1) * _half(w, 1, 1)
+    del before1_gK
+    e_half1 = _half(suffix1_gK, 1, 0) * _half(e, 1, 0)
+    del suffix1_gK
+    A_half1 = (w_half1 * e_half1).sum(-1, keepdim=True)  # pairs with j <= i in level1
+    del w_half1
+    _level(total, 1).add_(A_half1)
+    del A_half1
+    solved = _inverse_of_unit(total, True)  # what the erasures make of each other
+    del total
+    prefix32_gK = _grown(prefix16_gK, 16)  # decay from the opening of each block of 32
+    before32_gK = _before(prefix32_gK, 32)  # the same up to the token before, blocks of 32
+    opening = before32_gK * w  # w from the start of the chunk
+    del w, before32_gK
+    P = solved @ opening  # what is read of the memory
+    del opening
+    Q = solved @ v_tile  # and of the chunk's writes
+    del v_tile, solved
+    advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
+    suffix32_gK = _grown_back(suffix16_gK, prefix16_gK, 16)  # decay to the closing of each block of 32
+    del suffix16_gK
+    side = (suffix32_gK * e).mT
+    del suffix32_gK
+    side_2 = -P
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False)  # m before the chunk
+    del advance, side, side_2
+    h = M_all[:-1]  # memory before the chunk
+    n = Q - (P @ M_all[:-1])  # what the tokens add, less what they erase
+    del P, Q
+    part = (prefix32_gK * q_tile) * scale
+    del prefix32_gK
+    total_2 = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
+    Se_diagonal = (_blocks(q_tile, 1) * _blocks(e, 1)).sum(-1, keepdim=True) * scale  # pairs with j <= i in block1
+    del e
+    _diagonal(total_2, 1).add_(Se_diagonal)
+    del Se_diagonal
+    s_half16 = _half(prefix16_gK, 16, 1) * _half(q_tile, 16, 1)
+    del prefix16_gK
+    _level(total_2, 16).add_((s_half16 @ e_half16.mT).mul_(scale))
+    del e_half16, s_half16
+    s_half8 = _half(prefix8_gK, 8, 1) * _half(q_tile, 8, 1)
+    del prefix8_gK
+    _level(total_2, 8).add_((s_half8 @ e_half8.mT).mul_(scale))
+    del e_half8, s_half8
+    s_half4 = _half(prefix4_gK, 4, 1) * _half(q_tile, 4, 1)
+    del prefix4_gK
+    _level(total_2, 4).add_((s_half4 @ e_half4.mT).mul_(scale))
+    del e_half4, s_half4
+    s_half2 = _half(prefix2_gK, 2, 1) * _half(q_tile, 2, 1)
+    del prefix2_gK
+    _level(total_2, 2).add_((s_half2 @ e_half2.mT).mul_(scale))
+    del e_half2, s_half2
+    s_half1 = _half(prefix1_gK, 1, 1) * _half(q_tile, 1, 1)
+    del q_tile, prefix1_gK
+    Se_half1 = (s_half1 * e_half1).sum(-1, keepdim=True) * scale  # pairs with j <= i in level1
+    del e_half1, s_half1
+    _level(total_2, 1).add_(Se_half1)
+    del Se_half1
+    y = (part @ h).add_(total_2 @ n)  # inside the chunk, and from the memory before it
+    return (
+        _tokens(y, H, beta.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def m_forward(
+    scale: float,
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs'
+    if cu_seqlens is None:
+        return _in_groups(_m_forward, (beta, k, v, q, log_a), (scale,), (initial_state,), "tn")
+    return _each_sequence(_m_forward, (beta, k, v, q, log_a), (scale,), (initial_state,), cu_seqlens, "tn")
+
+
+def _m_backward(
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    dy: Tensor,
+    scale: float,
+    initial_state: Tensor | None,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    'memory before and adjoint after each chunk, each from a solve, then the gradients; sequences of one length'
+    B, T = beta.shape[:2]
+    H = max(beta.shape[2], k.shape[2], v.shape[2], q.shape[2], log_a.shape[2])
+    dtype, device = _precision(beta, k, v, q, log_a, dy), beta.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    beta_tile = _chunked(beta, H, 32, dtype)
+    k_tile = _chunked(k, H, 32, dtype)
+    v_tile = _chunked(v, H, 32, dtype)
+    q_tile = _chunked(q, H, 32, dtype)
+    log_a_tile = _chunked(log_a, H, 32, dtype)
+    dy_tile = _chunked(dy, H, 32, dtype)
+    chunks = -(-T // 32)
+    total = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
+    gK = log_a_tile.clamp(min=lowest)  # log-decay  # line 8
+    prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
+    del gK
+    prefix2_gK = _grown(prefix1_gK, 1)  # decay from the opening of each block of 2
+    prefix4_gK = _grown(prefix2_gK, 2)  # decay from the opening of each block of 4
+    prefix8_gK = _grown(prefix4_gK, 4)  # decay from the opening of each block of 8
+    prefix16_gK = _grown(prefix8_gK, 8)  # decay from the opening of each block of 16
+    before16_gK = _before(prefix16_gK, 16)  # the same up to the token before, blocks of 16
+    w = k_tile * torch.exp(log_a_tile)  # what an erasure reads
+    w_half16 = _half(before16_gK, 16, 1) * _half(w, 16, 1)
+    suffix1_gK = torch.ones_like(prefix1_gK)  # decay to the closing of each block of 1
+    suffix2_gK = _grown_back(suffix1_gK, prefix1_gK, 1)  # decay to the closing of each block of 2
+    suffix4_gK = _grown_back(suffix2_gK, prefix2_gK, 2)  # decay to the closing of each block of 4
+    suffix8_gK = _grown_back(suffix4_gK, prefix4_gK, 4)  # decay to the closing of each block of 8
+    suffix16_gK = _grown_back(suffix8_gK, prefix8_gK, 8)  # decay to the closing of each block of 16
+    e = beta_tile[:, :, :, :, None] * k_tile  # expand  # line 6
+    e_half16 = _half(suffix16_gK, 16, 0) * _half(e, 16, 0)
+    _level(total, 16).add_(w_half16 @ e_half16.mT)
+    before8_gK = _before(prefix8_gK, 8)  # the same up to the token before, blocks of 8
+    w_half8 = _half(before8_gK, 8, 1) * _half(w, 8, 1)
+    e_half8 = _half(suffix8_gK, 8, 0) * _half(e, 8, 0)
+    _level(total, 8).add_(w_half8 @ e_half8.mT)
+    before4_gK = _before(prefix4_gK, 4)  # the same up to the token before, blocks of 4
+    w_half4 = _half(before4_gK, 4, 1) * _half(w, 4, 1)
+    e_half4 = _half(suffix4_gK, 4, 0) * _half(e, 4, 0)
+    _level(total, 4).add_(w_half4 @ e_half4.mT)
+    before2_gK = _before(prefix2_gK, 2)  # the same up to the token before, blocks of 2
+    w_half2 = _half(before2_gK, 2, 1) * _half(w, 2, 1)
+    e_half2 = _half(suffix2_gK, 2, 0) * _half(e, 2, 0)
+    _level(total, 2).add_(w_half2 @ e_half2.mT)
+    before1_gK = _before(prefix1_gK, 1)  # the same up to the token before, blocks of 1
+    w_half1 = _half(before1_gK, 1, 1) * _half(w, 1, 1)
+    e_half1 = _half(suffix1_gK, 1, 0) * _half(e, 1, 0)
+    A_half1 = (w_half1 * e_half1).sum(-1, keepdim=True)  # pairs with j <= i in level1
+    _level(total, 1).add_(A_half1)
+    del A_half1
+    solved = _inverse_of_unit(total, True)  # what the erasures make of each other
+    del total
+    prefix32_gK = _grown(prefix16_gK, 16)  # decay from the opening of each block of 32
+    before32_gK = _before(prefix32_gK, 32)  # the same up to the token before, blocks of 32
+    opening = before32_gK * w  # w from the start of the chunk
+    P = solved @ opening  # what is read of the memory
+    del opening
+    Q = solved @ v_tile  # and of the chunk's writes
+    del v_tile, solved
+    advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
+    suffix32_gK = _grown_back(suffix16_gK, prefix16_gK, 16)  # decay to the closing of each block of 32
+    side = (suffix32_gK * e).mT
+    side_2 = -P
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False)  # m before the chunk
+    del side, side_2
+    h = M_all[:-1]  # memory before the chunk
+    n = Q - (P @ M_all[:-1])  # what the tokens add, less what they erase
+    del P, Q, M_all
+    total_2 = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
+    _upper_level(total_2, 16).add_(e_half16 @ w_half16.mT)
+    _upper_level(total_2, 8).add_(e_half8 @ w_half8.mT)
+    _upper_level(total_2, 4).add_(e_half4 @ w_half4.mT)
+    _upper_level(total_2, 2).add_(e_half2 @ w_half2.mT)
+    A_half1_2 = (e_half1 * w_half1).sum(-1, keepdim=True)  # pairs with j <= i in level1
+    _upper_level(total_2, 1).add_(A_half1_2)
+    del A_half1_2
+    solved_2 = _inverse_of_unit(total_2, False)  # what the erasures make of each other
+    del total_2
+    closing = suffix32_gK * e  # u to the end of the chunk
+    part = -closing
+    del closing
+    P_adjoint = solved_2 @ part  # what is read of the adjoint after the chunk
+    del part
+    total_3 = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
+    S_diagonal = (_blocks(e, 1) * _blocks(q_tile, 1)).sum(-1, keepdim=True) * scale  # pairs with j <= i in block1
+    _diagonal(total_3, 1).add_(S_diagonal)
+    del S_diagonal
+    s_half16 = _half(prefix16_gK, 16, 1) * _half(q_tile, 16, 1)
+    _upper_level(total_3, 16).add_((e_half16 @ s_half16.mT).mul_(scale))
+    s_half8 = _half(prefix8_gK, 8, 1) * _half(q_tile, 8, 1)
+    _upper_level(total_3, 8).add_((e_half8 @ s_half8.mT).mul_(scale))
+    s_half4 = _half(prefix4_gK, 4, 1) * _half(q_tile, 4, 1)
+    _upper_level(total_3, 4).add_((e_half4 @ s_half4.mT).mul_(scale))
+    s_half2 = _half(prefix2_gK, 2, 1) * _half(q_tile, 2, 1)
+    _upper_level(total_3, 2).add_((e_half2 @ s_half2.mT).mul_(scale))
+    s_half1 = _half(prefix1_gK, 1, 1) * _half(q_tile, 1, 1)
+    S_half1 = (e_half1 * s_half1).sum(-1, keepdim=True) * scale  # pairs with j <= i in level1
+    _upper_level(total_3, 1).add_(S_half1)
+    del S_half1
+    part_2 = -(total_3 @ dy_tile)
+    del total_3
+    Q_adjoint = solved_2 @ part_2  # and of the chunk's outputs
+    del solved_2, part_2
+    part_3 = (prefix32_gK * q_tile) * scale
+    side_3 = (before32_gK * w).mT
+    write = part_3.mT @ dy_tile
+    del part_3
+    L_all = _carry_low_rank(0.0 if d_final_state is None else d_final_state.to(dtype), advance, write, side_3, Q_adjoint, P_adjoint, True)  # adjoint after it
+    del advance, side_3, write
+    l = L_all[1:]  # adjoint after the chunk
+    zeta = (P_adjoint @ L_all[1:]).add_(Q_adjoint)  # adjoint of z
+    del P_adjoint, Q_adjoint
+    de_out = (n @ l.mT).mul_(suffix32_gK)  # through L
+    del suffix32_gK
+    total_4 = de_out.clone()
+    R_se_diagonal = (_blocks(n, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True)  # the weights of the pairs
+    Bt_se_diagonal = R_se_diagonal * scale
+    del R_se_diagonal
+    dk_se_diagonal = Bt_se_diagonal * _blocks(q_tile, 1)
+    del Bt_se_diagonal
+    _blocks(total_4, 1).add_(dk_se_diagonal)
+    part_4 = (_half(n, 16, 0) @ _half(dy_tile, 16, 1).mT).mul_(scale)
+    dk_se_half16 = part_4 @ s_half16
+    _half(total_4, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), dk_se_half16)
+    part_5 = (_half(n, 8, 0) @ _half(dy_tile, 8, 1).mT).mul_(scale)
+    dk_se_half8 = part_5 @ s_half8
+    _half(total_4, 8, 0).addcmul_(_half(suffix8_gK, 8, 0), dk_se_half8)
+    part_6 = (_half(n, 4, 0) @ _half(dy_tile, 4, 1).mT).mul_(scale)
+    dk_se_half4 = part_6 @ s_half4
+    _half(total_4, 4, 0).addcmul_(_half(suffix4_gK, 4, 0), dk_se_half4)
+    part_7 = (_half(n, 2, 0) @ _half(dy_tile, 2, 1).mT).mul_(scale)
+    dk_se_half2 = part_7 @ s_half2
+    _half(total_4, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_se_half2)
+    R_se_half1 = (_half(n, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
+    Bt_se_half1 = R_se_half1 * scale
+    del R_se_half1
+    dk_se_half1 = Bt_se_half1 * s_half1
+    del Bt_se_half1
+    _half(total_4, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_se_half1)
+    part_8 = _half(n, 16, 0) @ _half(zeta, 16, 1).mT
+    dk_we_half16 = part_8 @ w_half16
+    _half(total_4, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), dk_we_half16)
+    del suffix16_gK
+    part_9 = _half(n, 8, 0) @ _half(zeta, 8, 1).mT
+    dk_we_half8 = part_9 @ w_half8
+    _half(total_4, 8, 0).addcmul_(_half(suffix8_gK, 8, 0), dk_we_half8)
+    del suffix8_gK
+    part_10 = _half(n, 4, 0) @ _half(zeta, 4, 1).mT
+    dk_we_half4 = part_10 @ w_half4
+    _half(total_4, 4, 0).addcmul_(_half(suffix4_gK, 4, 0), dk_we_half4)
+    del suffix4_gK
+    part_11 = _half(n, 2, 0) @ _half(zeta, 2, 1).mT
+    dk_we_half2 = part_11 @ w_half2
+    _half(total_4, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_we_half2)
+    del suffix2_gK
+    R_we_half1 = (_half(n, 1, 0) * _half(zeta, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
+    dk_we_half1 = R_we_half1 * w_half1
+    del R_we_half1
+    _half(total_4, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_we_half1)
+    del suffix1_gK
+    part_12 = k_tile * total_4
+    d_beta = part_12.sum(4)  # gradient of beta
+    del part_12
+    dw_out = (zeta @ h.mT).mul_(before32_gK)  # through M
+    del before32_gK
+    total_5 = dw_out.clone()
+    dq_we_half16 = part_8.mT @ e_half16
+    del part_8
+    _half(total_5, 16, 1).addcmul_(_half(before16_gK, 16, 1), dq_we_half16)
+    del before16_gK
+    dq_we_half8 = part_9.mT @ e_half8
+    del part_9
+    _half(total_5, 8, 1).addcmul_(_half(before8_gK, 8, 1), dq_we_half8)
+    del before8_gK
+    dq_we_half4 = part_10.mT @ e_half4
+    del part_10
+    _half(total_5, 4, 1).addcmul_(_half(before4_gK, 4, 1), dq_we_half4)
+    del before4_gK
+    dq_we_half2 = part_11.mT @ e_half2
+    del part_11
+    _half(total_5, 2, 1).addcmul_(_half(before2_gK, 2, 1), dq_we_half2)
+    del before2_gK
+    B_we_half1 = (_half(zeta, 1, 1) * _half(n, 1, 0)).sum(-1, keepdim=True)
+    dq_we_half1 = B_we_half1 * e_half1
+    del B_we_half1
+    _half(total_5, 1, 1).addcmul_(_half(before1_gK, 1, 1), dq_we_half1)
+    del before1_gK
+    d_k = torch.addcmul(torch.exp(log_a_tile) * total_5, beta_tile[:, :, :, :, None], total_4)  # gradient of k
+    del beta_tile, total_4
+    d_v = -zeta  # gradient of v
+    del zeta
+    ds_out = (dy_tile @ h.mT).mul_(prefix32_gK).mul_(scale)  # through M
+    total_6 = ds_out.clone()
+    B_se_diagonal = (_blocks(dy_tile, 1) * _blocks(n, 1)).sum(-1, keepdim=True) * scale
+    dq_se_diagonal = B_se_diagonal * _blocks(e, 1)
+    del B_se_diagonal
+    _blocks(total_6, 1).add_(dq_se_diagonal)
+    dq_se_half16 = part_4.mT @ e_half16
+    del part_4
+    _half(total_6, 16, 1).addcmul_(_half(prefix16_gK, 16, 1), dq_se_half16)
+    del prefix16_gK
+    dq_se_half8 = part_5.mT @ e_half8
+    del part_5
+    _half(total_6, 8, 1).addcmul_(_half(prefix8_gK, 8, 1), dq_se_half8)
+    del prefix8_gK
+    dq_se_half4 = part_6.mT @ e_half4
+    del part_6
+    _half(total_6, 4, 1).addcmul_(_half(prefix4_gK, 4, 1), dq_se_half4)
+    del prefix4_gK
+    dq_se_half2 = part_7.mT @ e_half2
+    del part_7
+    _half(total_6, 2, 1).addcmul_(_half(prefix2_gK, 2, 1), dq_se_half2)
+    del prefix2_gK
+    B_se_half1 = (_half(dy_tile, 1, 1) * _half(n, 1, 0)).sum(-1, keepdim=True) * scale
+    del dy_tile, n
+    dq_se_half1 = B_se_half1 * e_half1
+    del B_se_half1
+    _half(total_6, 1, 1).addcmul_(_half(prefix1_gK, 1, 1), dq_se_half1)
+    del prefix1_gK
+    total_7 = w * dw_out
+    del w, dw_out
+    _half(total_7, 16, 1).addcmul_(w_half16, dq_we_half16)
+    del w_half16, dq_we_half16
+    _half(total_7, 8, 1).addcmul_(w_half8, dq_we_half8)
+    del w_half8, dq_we_half8
+    _half(total_7, 4, 1).addcmul_(w_half4, dq_we_half4)
+    del w_half4, dq_we_half4
+    _half(total_7, 2, 1).addcmul_(w_half2, dq_we_half2)
+    del w_half2, dq_we_half2
+    _half(total_7, 1, 1).addcmul_(w_half1, dq_we_half1)
+    del w_half1, dq_we_half1
+    total_8 = q_tile * ds_out
+    del ds_out
+    total_8 -= e * de_out
+    _blocks(total_8, 1).addcmul_(_blocks(q_tile, 1), dq_se_diagonal)
+    del q_tile, dq_se_diagonal
+    _half(total_8, 16, 1).addcmul_(s_half16, dq_se_half16)
+    del s_half16, dq_se_half16
+    _half(total_8, 8, 1).addcmul_(s_half8, dq_se_half8)
+    del s_half8, dq_se_half8
+    _half(total_8, 4, 1).addcmul_(s_half4, dq_se_half4)
+    del s_half4, dq_se_half4
+    _half(total_8, 2, 1).addcmul_(s_half2, dq_se_half2)
+    del s_half2, dq_se_half2
+    _half(total_8, 1, 1).addcmul_(s_half1, dq_se_half1)
+    del s_half1, dq_se_half1
+    _blocks(total_8, 1).addcmul_(_blocks(e, 1), dk_se_diagonal, value=-1)
+    del dk_se_diagonal
+    _half(total_8, 16, 0).addcmul_(e_half16, dk_se_half16, value=-1)
+    del dk_se_half16
+    _half(total_8, 8, 0).addcmul_(e_half8, dk_se_half8, value=-1)
+    del dk_se_half8
+    _half(total_8, 4, 0).addcmul_(e_half4, dk_se_half4, value=-1)
+    del dk_se_half4
+    _half(total_8, 2, 0).addcmul_(e_half2, dk_se_half2, value=-1)
+    del dk_se_half2
+    _half(total_8, 1, 0).addcmul_(e_half1, dk_se_half1, value=-1)
+    del dk_se_half1
+    _half(total_8, 16, 0).addcmul_(e_half16, dk_we_half16, value=-1)
+    del e_half16, dk_we_half16
+    _half(total_8, 8, 0).addcmul_(e_half8, dk_we_half8, value=-1)
+    del e_half8, dk_we_half8
+    _half(total_8, 4, 0).addcmul_(e_half4, dk_we_half4, value=-1)
+    del e_half4, dk_we_half4
+    _half(total_8, 2, 0).addcmul_(e_half2, dk_we_half2, value=-1)
+    del e_half2, dk_we_half2
+    _half(total_8, 1, 0).addcmul_(e_half1, dk_we_half1, value=-1)
+    del e_half1, dk_we_half1
+    part_13 = e * de_out
+    del e, de_out
+    part_14 = h * l
+    del h, l
+    d_log_a = _running(total_7, True, True).add_(_running(total_8, True, False)).add_(_valid(part_13, T).sum(3)[:, :, :, None]).add_((prefix32_gK[:, :, :, -1] * part_14.sum(4))[:, :, :, None]).add_(k_tile * torch.exp(log_a_tile) * total_5)  # gradient of log_a
+    return (
+        _tokens(d_beta.expand(chunks, B, H, 32), beta.shape[2], beta.dtype),
+        _tokens(d_k, k.shape[2], k.dtype),
+        _tokens(d_v, v.shape[2], v.dtype),
+        _tokens(total_6, q.shape[2], q.dtype),
+        _tokens(d_log_a, log_a.shape[2], log_a.dtype),
+        L_all[0].clone(),
+    )
+
+
+def m_backward(
+    scale: float,
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+    dy: Tensor,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    'memory before and adjoint after each chunk, each from a solve, then the gradients'
+    if cu_seqlens is None:
+        return _in_groups(_m_backward, (beta, k, v, q, log_a, dy), (scale,), (initial_state, d_final_state), "tttttn")
+    return _each_sequence(_m_backward, (beta, k, v, q, log_a, dy), (scale,), (initial_state, d_final_state), cu_seqlens, "tttttn")
+
+
+def _m_token(
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    scale: float,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'the recurrence as it is written; sequences of one length'
+    B, T = beta.shape[:2]
+    H = max(beta.shape[2], k.shape[2], v.shape[2], q.shape[2], log_a.shape[2])
+    dtype, device = _precision(beta, k, v, q, log_a), beta.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    beta_tile = _stepped(beta, H, dtype)
+    k_tile = _stepped(k, H, dtype)
+    v_tile = _stepped(v, H, dtype)
+    q_tile = _stepped(q, H, dtype)
+    log_a_tile = _stepped(log_a, H, dtype)
+    chunks = T
+    gK = log_a_tile.clamp(min=lowest)  # log-decay  # line 8
+    advance = (torch.exp(gK))[:, :, :, :, None]
+    del gK
+    e = beta_tile[:, :, :, None] * k_tile  # expand  # line 6
+    del beta_tile
+    w = k_tile * torch.exp(log_a_tile)  # what an erasure reads
+    del k_tile, log_a_tile
+    side = -w
+    del w
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, e[..., None], v_tile[..., None, :], side[..., None, :], False)  # m before the token
+    del v_tile, advance, e, side
+    part = q_tile[:, :, :, :, None] * M_all[1:]
+    del q_tile
+    y = part.sum(3) * scale  # read
+    return (
+        _tokens(y.unsqueeze(3), H, beta.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def m_step(
+    scale: float,
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    state: Tensor,
+    state_indices: Tensor | None,
+) -> Tensor:
+    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    held = state if state_indices is None else state[state_indices]
+    y, final = _m_token(beta.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1), q.unsqueeze(1), log_a.unsqueeze(1), scale, held)
+    if state_indices is None:
+        state.copy_(final)
+    else:
+        state.index_copy_(0, state_indices, final.to(state.dtype))
+    return y[:, 0, 0]

@@ -4,6 +4,1026 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+
+def _precision(*tensors: Tensor) -> torch.dtype:
+    """The accumulator's dtype: float64 for float64 operands, else float32."""
+    double = any(x.dtype == torch.float64 for x in tensors)
+    return torch.float64 if double else torch.float32
+
+
+def _chunked(x: Tensor, heads: int, chunk: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [chunks, B, heads, chunk, ...]; zeros behind T, shared heads repeated."""
+    B, T, h, *axes = x.shape
+    chunks = -(-T // chunk)
+    if T != chunks * chunk:
+        x = torch.cat((x, x.new_zeros(B, chunks * chunk - T, h, *axes)), 1)
+    x = x.reshape(B, chunks, chunk, h, *axes).permute(1, 0, 3, 2, *range(4, 4 + len(axes)))
+    if h != heads:
+        x = x.repeat_interleave(heads // h, 2)
+    return x.to(dtype).contiguous()
+
+
+def _stepped(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [T, B, heads, ...], shared heads repeated."""
+    x = x.transpose(0, 1)
+    if x.shape[2] != heads:
+        x = x.repeat_interleave(heads // x.shape[2], 2)
+    return x.to(dtype)
+
+
+def _tokens(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[chunks, B, H, chunk, ...] seen as [B, chunks, chunk, heads, ...]; sharing heads summed."""
+    x = x.permute(1, 0, 3, 2, *range(4, x.dim()))
+    if x.shape[3] != heads:
+        x = x.unflatten(3, (heads, x.shape[3] // heads)).sum(4)
+    return x.to(dtype)
+
+
+def _joined(parts: Sequence[Tensor], T: int) -> Tensor:
+    """Groups of sequences, each [b, chunks, chunk, ...], as [B, T, ...]: copied once."""
+    found = parts[0].new_empty(sum(len(x) for x in parts), *parts[0].shape[1:])
+    for target, x in zip(found.split([len(x) for x in parts]), parts, strict=True):
+        target.copy_(x)
+    return found.flatten(1, 2)[:, :T].contiguous()
+
+
+def _valid(x: Tensor, T: int) -> Tensor:
+    """The tile with 0 at the tokens behind T."""
+    chunks, chunk = x.shape[0], x.shape[3]
+    if T == chunks * chunk:
+        return x
+    inside = torch.arange(chunks * chunk, device=x.device) < T
+    return torch.where(inside.view(chunks, 1, 1, chunk, *[1] * (x.dim() - 4)), x, 0.0)
+
+
+def _blocks(x: Tensor, size: int) -> Tensor:
+    """[.., C, ..] as [.., C / size, size, ..]."""
+    found: Tensor = x.unflatten(3, (x.shape[3] // size, size))
+    return found
+
+
+def _half(x: Tensor, size: int, which: int) -> Tensor:
+    """One half (0 or 1) of each aligned block of 2 * size tokens: [.., blocks, size, ..]."""
+    found: Tensor = x.unflatten(3, (x.shape[3] // (2 * size), 2, size)).select(4, which)
+    return found
+
+
+def _level(x: Tensor, size: int) -> Tensor:
+    """Of [.., C, C], the lower left quarter of each block of 2 * size: [.., blocks, size, size]."""
+    n = x.shape[3] // (2 * size)
+    blocks = x.unflatten(4, (n, 2, size)).unflatten(3, (n, 2, size)).diagonal(0, 3, 6)
+    found: Tensor = blocks[:, :, :, 1, :, 0].permute(0, 1, 2, 5, 3, 4)
+    return found
+
+
+def _upper_level(x: Tensor, size: int) -> Tensor:
+    """The same of the transposed tile, whose rows are j: [.., blocks, size, size]."""
+    return _level(x.mT, size).mT
+
+
+def _diagonal(x: Tensor, size: int) -> Tensor:
+    """Of [.., C, C], the diagonal blocks: [.., blocks, size, size]."""
+    n = x.shape[3] // size
+    blocks = x.unflatten(4, (n, size)).unflatten(3, (n, size)).diagonal(0, 3, 5)
+    found: Tensor = blocks.permute(0, 1, 2, 5, 3, 4)
+    return found
+
+
+def _grown(prefix: Tensor, size: int) -> Tensor:
+    """Decay from the opening of each block of 2 * size tokens, from that of blocks of `size`."""
+    blocks = prefix.unflatten(3, (prefix.shape[3] // (2 * size), 2, size))
+    first, second = blocks.unbind(4)
+    return torch.stack((first, second * first[:, :, :, :, -1:]), 4).flatten(3, 5)
+
+
+def _grown_back(suffix: Tensor, prefix: Tensor, size: int) -> Tensor:
+    """Decay to the closing of each block of 2 * size tokens, from tables of blocks of `size`."""
+    blocks = suffix.unflatten(3, (suffix.shape[3] // (2 * size), 2, size))
+    first, second = blocks.unbind(4)
+    return torch.stack((first * _half(prefix, size, 1)[:, :, :, :, -1:], second), 4).flatten(3, 5)
+
+
+def _before(prefix: Tensor, size: int) -> Tensor:
+    """Decay from the opening of each block to the token before: 1, then the prefixes."""
+    blocks = _blocks(prefix, size)
+    ones = torch.ones_like(blocks[:, :, :, :, :1])
+    return torch.cat((ones, blocks[:, :, :, :, :-1]), 4).flatten(3, 4)
+
+
+def _running(x: Tensor, suffix: bool, strict: bool) -> Tensor:
+    """Sums over the tokens of a chunk up to (from) each one; strict: without itself."""
+    ones = torch.ones(x.shape[3], x.shape[3], dtype=x.dtype, device=x.device)
+    weight = ones.triu(int(strict)) if suffix else ones.tril(-int(strict))
+    if x.dim() == 4:
+        return x @ weight.mT
+    return (weight @ x.flatten(4)).view(x.shape)
+
+
+def _carry_low_rank(
+    start: Tensor | float,
+    decay: Tensor | None,
+    write: Tensor | float,
+    left: Tensor,
+    base: Tensor | float,
+    read: Tensor,
+    reverse: bool,
+) -> Tensor:
+    """Walk the chunks with m = decay * m + write + left @ (base + read @ m), as `_carry` does.
+
+    left: [chunks, B, H, K, n]; base: [chunks, B, H, n, V] or 0; read: [chunks, B, H, n, K].
+    """
+    wide = [x for x in (base, write, start) if isinstance(x, Tensor)]
+    lead = torch.broadcast_shapes(left.shape[:3], read.shape[:3], *(x.shape[:3] for x in wide[:1]))
+    chunks, B, H = lead
+    found = left.new_empty(chunks + 1, B, H, left.shape[3], wide[0].shape[-1])
+    found[chunks if reverse else 0] = start
+    left, read = left.expand(chunks, *left.shape[1:]), read.expand(chunks, *read.shape[1:])
+    for step in range(chunks):
+        c = chunks - 1 - step if reverse else step
+        held = found[c + reverse]
+        inner = read[c] @ held
+        inner = inner + (base[c if len(base) > 1 else 0] if isinstance(base, Tensor) else base)
+        after = left[c] @ inner
+        after += held if decay is None else decay[c if len(decay) > 1 else 0] * held
+        if isinstance(write, Tensor):
+            after += write[c if len(write) > 1 else 0]
+        found[c + 1 - reverse] = after
+    return found
+
+
+def _inverse_of_unit(x: Tensor, lower: bool) -> Tensor:
+    """The inverse of 1 + x, x strictly triangular [.., C, C]; nothing is divided."""
+    one = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device).expand_as(x)
+    found: Tensor = torch.linalg.solve_triangular(x, one, upper=not lower, unitriangular=True)
+    return found
+
+
+def _in_groups(
+    run: Callable[..., tuple[Tensor, ...]],
+    tokens: Sequence[Tensor],
+    shared: Sequence[Tensor | float],
+    states: Sequence[Tensor | None],
+    kinds: str,
+) -> tuple[Tensor, ...]:
+    """Run sequences of one length; on a CPU a few at a time, so that their tiles fit its caches.
+
+    kinds: of each result: t, along time; n, one a sequence; s, the sum over sequences.
+    """
+    B, T = tokens[0].shape[:2]
+    group = max(1, B)
+    if tokens[0].is_cpu:
+        # The C library hands free memory back to the system, page by page, once there is more of it
+        # than twice the largest block yet freed. Free one that is never touched: pages then stay.
+        torch.empty(31 << 20, dtype=torch.uint8)
+        group = max(1, (1 << 18) // max(1, *(x[:1].numel() for x in tokens)))
+    parts = []
+    for a in range(0, max(1, B), group):
+        own = [None if state is None else state[a : a + group] for state in states]
+        parts.append(run(*(x[a : a + group] for x in tokens), *shared, *own))
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "t":
+            joined.append(_joined(found, T))
+        elif len(found) == 1:
+            joined.append(found[0])
+        else:
+            joined.append(torch.stack(found).sum(0) if kind == "s" else torch.cat(found))
+    return tuple(joined)
+
+
+def _each_sequence(
+    run: Callable[..., tuple[Tensor, ...]],
+    tokens: Sequence[Tensor],
+    shared: Sequence[Tensor | float],
+    states: Sequence[Tensor | None],
+    cu_seqlens: Tensor,
+    kinds: str,
+) -> tuple[Tensor, ...]:
+    """Run sequences packed along time one by one.
+
+    kinds: as for `_in_groups`.
+    """
+    bounds = cu_seqlens.tolist()
+    parts = []
+    for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        own = [None if state is None else state[n : n + 1] for state in states]
+        parts.append(_in_groups(run, [x[:, a:b] for x in tokens], shared, own, kinds))
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "s":
+            joined.append(torch.stack(found).sum(0))
+        else:
+            joined.append(torch.cat(found, 1 if kind == "t" else 0))
+    return tuple(joined)
+
+
+def _m_forward(
+    k: Tensor,
+    v: Tensor,
+    r: Tensor,
+    w_raw: Tensor,
+    kappa: Tensor,
+    eta: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; sequences of one length'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], v.shape[2], r.shape[2], w_raw.shape[2], kappa.shape[2], eta.shape[2])
+    dtype, device = _precision(k, v, r, w_raw, kappa, eta), k.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    k_tile = _chunked(k, H, 32, dtype)
+    v_tile = _chunked(v, H, 32, dtype)
+    r_tile = _chunked(r, H, 32, dtype)
+    w_raw_tile = _chunked(w_raw, H, 32, dtype)
+    kappa_tile = _chunked(kappa, H, 32, dtype)
+    eta_tile = _chunked(eta, H, 32, dtype)
+    chunks = -(-T // 32)
+    total = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
+    gK = _valid((-torch.exp(w_raw_tile)).clamp(min=lowest), T)  # log-decay  # line 12
+    del w_raw_tile
+    prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
+    del gK
+    prefix2_gK = _grown(prefix1_gK, 1)  # decay from the opening of each block of 2
+    prefix4_gK = _grown(prefix2_gK, 2)  # decay from the opening of each block of 4
+    prefix8_gK = _grown(prefix4_gK, 4)  # decay from the opening of each block of 8
+    prefix16_gK = _grown(prefix8_gK, 8)  # decay from the opening of each block of 16
+    before16_gK = _before(prefix16_gK, 16)  # the same up to the token before, blocks of 16
+    part = kappa_tile * kappa_tile
+    w = _valid(kappa_tile / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12), T)  # what an erasure reads
+    w_half16 = _half(before16_gK, 16, 1) * _half(w, 16, 1)
+    del before16_gK
+    suffix1_gK = torch.ones_like(prefix1_gK)  # decay to the closing of each block of 1
+    suffix2_gK = _grown_back(suffix1_gK, prefix1_gK, 1)  # decay to the closing of each block of 2
+    suffix4_gK = _grown_back(suffix2_gK, prefix2_gK, 2)  # decay to the closing of each block of 4
+    suffix8_gK = _grown_back(suffix4_gK, prefix4_gK, 4)  # decay to the closing of each block of 8
+    suffix16_gK = _grown_back(suffix8_gK, prefix8_gK, 8)  # decay to the closing of each block of 16
+    x = eta_tile * (kappa_tile / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12))
+    del kappa_tile, eta_tile, part
+    u = -x  # where it writes
+    del x
+    u_half16 = _half(suffix16_gK, 16, 0) * _half(u, 16, 0)
+    _level(total, 16).add_(w_half16 @ u_half16.mT)
+    before8_gK = _before(prefix8_gK, 8)  # the same up to the token before, blocks of 8
+    w_half8 = _half(before8_gK, 8, 1) * _half(w, 8, 1)
+    del before8_gK
+    u_half8 = _half(suffix8_gK, 8, 0) * _half(u, 8, 0)
+    _level(total, 8).add_(w_half8 @ u_half8.mT)
+    before4_gK = _before(prefix4_gK, 4)  # the same up to the token before, blocks of 4
+    w_half4 = _half(before4_gK, 4, 1) * _half(w, 4, 1)
+    del before4_gK
+    u_half4 = _half(suffix4_gK, 4, 0) * _half(u, 4, 0)
+    _level(total, 4).add_(w_half4 @ u_half4.mT)
+    before2_gK = _before(prefix2_gK, 2)  # the same up to the token before, blocks of 2
+    w_half2 = _half(before2_gK, 2, 1) * _half(w, 2, 1)
+    del before2_gK
+    u_half2 = _half(suffix2_gK, 2, 0) * _half(u, 2, 0)
+    _level(total, 2).add_(w_half2 @ u_half2.mT)
+    before1_gK = _before(prefix1_gK, 1)  # the same up to the token before, blocks of 1
+    w_half1 = _half(before1_gK, 1, 1) * _half(w, 1, 1)
+    del before1_gK
+    u_half1 = _half(suffix1_gK, 1, 0) * _half(u, 1, 0)
+    A_half1 = (w_half1 * u_half1).sum(-1, keepdim=True)  # pairs with j <= i in level1
+    _level(total, 1).add_(A_half1)
+    del A_half1
+    solved = _inverse_of_unit(-total, True)  # what the erasures make of each other
+    del total
+    prefix32_gK = _grown(prefix16_gK, 16)  # decay from the opening of each block of 32
+    before32_gK = _before(prefix32_gK, 32)  # the same up to the token before, blocks of 32
+    opening = before32_gK * w  # w from the start of the chunk
+    del w, before32_gK
+    P = solved @ opening  # what is read of the memory
+    del opening
+    total_2 = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
+    e_half16 = _half(suffix16_gK, 16, 0) * _half(k_tile, 16, 0)
+    _level(total_2, 16).add_(w_half16 @ e_half16.mT)
+    del w_half16
+    e_half8 = _half(suffix8_gK, 8, 0) * _half(k_tile, 8, 0)
+    del suffix8_gK
+    _level(total_2, 8).add_(w_half8 @ e_half8.mT)
+    del w_half8
+    e_half4 = _half(suffix4_gK, 4, 0) * _half(k_tile, 4, 0)
+    del suffix4_gK
+    _level(total_2, 4).add_(w_half4 @ e_half4.mT)
+    del w_half4
+    e_half2 = _half(suffix2_gK, 2, 0) * _half(k_tile, 2, 0)
+    del suffix2_gK
+    _level(total_2, 2).add_(w_half2 @ e_half2.mT)
+    del w_half2
+    e_half1 = _half(suffix1_gK, 1, 0) * _half(k_tile, 1, 0)
+    del suffix1_gK
+    E_half1 = (w_half1 * e_half1).sum(-1, keepdim=True)  # pairs with j <= i in level1
+    del w_half1
+    _level(total_2, 1).add_(E_half1)
+    del E_half1
+    part_2 = total_2 @ v_tile
+    del total_2
+    Q = solved @ part_2  # and of the chunk's writes
+    del solved, part_2
+    suffix32_gK = _grown_back(suffix16_gK, prefix16_gK, 16)  # decay to the closing of each block of 32
+    del suffix16_gK
+    part_3 = suffix32_gK * k_tile
+    advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
+    side = (suffix32_gK * u).mT
+    del suffix32_gK
+    write = part_3.mT @ v_tile
+    del part_3
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, write, side, Q, P, False)  # m before the chunk
+    del advance, side, write
+    h = M_all[:-1]  # memory before the chunk
+    z = (P @ M_all[:-1]).add_(Q)  # what the tokens read before they write
+    del P, Q
+    part_4 = prefix32_gK * r_tile
+    del prefix32_gK
+    total_3 = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
+    Su_diagonal = (_blocks(r_tile, 1) * _blocks(u, 1)).sum(-1, keepdim=True)  # pairs with j <= i in block1
+    del u
+    _diagonal(total_3, 1).add_(Su_diagonal)
+    del Su_diagonal
+    s_half16 = _half(prefix16_gK, 16, 1) * _half(r_tile, 16, 1)
+    del prefix16_gK
+    _level(total_3, 16).add_(s_half16 @ u_half16.mT)
+    del u_half16
+    s_half8 = _half(prefix8_gK, 8, 1) * _half(r_tile, 8, 1)
+    del prefix8_gK
+    _level(total_3, 8).add_(s_half8 @ u_half8.mT)
+    del u_half8
+    s_half4 = _half(prefix4_gK, 4, 1) * _half(r_tile, 4, 1)
+    del prefix4_gK
+    _level(total_3, 4).add_(s_half4 @ u_half4.mT)
+    del u_half4
+    s_half2 = _half(prefix2_gK, 2, 1) * _half(r_tile, 2, 1)
+    del prefix2_gK
+    _level(total_3, 2).add_(s_half2 @ u_half2.mT)
+    del u_half2
+    s_half1 = _half(prefix1_gK, 1, 1) * _half(r_tile, 1, 1)
+    del prefix1_gK
+    Su_half1 = (s_half1 * u_half1).sum(-1, keepdim=True)  # pairs with j <= i in level1
+    del u_half1
+    _level(total_3, 1).add_(Su_half1)
+    del Su_half1
+    total_4 = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
+    Se_diagonal = (_blocks(r_tile, 1) * _blocks(k_tile, 1)).sum(-1, keepdim=True)  # pairs with j <= i in block1
+    del k_tile, r_tile
+    _diagonal(total_4, 1).add_(Se_diagonal)
+    del Se_diagonal
+    _level(total_4, 16).add_(s_half16 @ e_half16.mT)
+    del e_half16, s_half16
+    _level(total_4, 8).add_(s_half8 @ e_half8.mT)
+    del e_half8, s_half8
+    _level(total_4, 4).add_(s_half4 @ e_half4.mT)
+    del e_half4, s_half4
+    _level(total_4, 2).add_(s_half2 @ e_half2.mT)
+    del e_half2, s_half2
+    Se_half1 = (s_half1 * e_half1).sum(-1, keepdim=True)  # pairs with j <= i in level1
+    del e_half1, s_half1
+    _level(total_4, 1).add_(Se_half1)
+    del Se_half1
+    y = (part_4 @ h).add_(total_3 @ z).add_(total_4 @ v_tile)  # inside the chunk, and from the memory before it
+    return (
+        _tokens(y, H, k.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def m_forward(
+    k: Tensor,
+    v: Tensor,
+    r: Tensor,
+    w_raw: Tensor,
+    kappa: Tensor,
+    eta: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs'
+    if cu_seqlens is None:
+        return _in_groups(_m_forward, (k, v, r, w_raw, kappa, eta), (), (initial_state,), "tn")
+    return _each_sequence(_m_forward, (k, v, r, w_raw, kappa, eta), (), (initial_state,), cu_seqlens, "tn")
+
+
+def _m_backward(
+    k: Tensor,
+    v: Tensor,
+    r: Tensor,
+    w_raw: Tensor,
+    kappa: Tensor,
+    eta: Tensor,
+    dy: Tensor,
+    initial_state: Tensor | None,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    'memory before and adjoint after each chunk, each from a solve, then the gradients; sequences of one length'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], v.shape[2], r.shape[2], w_raw.shape[2], kappa.shape[2], eta.shape[2])
+    dtype, device = _precision(k, v, r, w_raw, kappa, eta, dy), k.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    k_tile = _chunked(k, H, 32, dtype)
+    v_tile = _chunked(v, H, 32, dtype)
+    r_tile = _chunked(r, H, 32, dtype)
+    w_raw_tile = _chunked(w_raw, H, 32, dtype)
+    kappa_tile = _chunked(kappa, H, 32, dtype)
+    eta_tile = _chunked(eta, H, 32, dtype)
+    dy_tile = _chunked(dy, H, 32, dtype)
+    chunks = -(-T // 32)
+    total = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
+    gK = _valid((-torch.exp(w_raw_tile)).clamp(min=lowest), T)  # log-decay  # line 12
+    prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
+    del gK
+    prefix2_gK = _grown(prefix1_gK, 1)  # decay from the opening of each block of 2
+    prefix4_gK = _grown(prefix2_gK, 2)  # decay from the opening of each block of 4
+    prefix8_gK = _grown(prefix4_gK, 4)  # decay from the opening of each block of 8
+    prefix16_gK = _grown(prefix8_gK, 8)  # decay from the opening of each block of 16
+    before16_gK = _before(prefix16_gK, 16)  # the same up to the token before, blocks of 16
+    part = kappa_tile * kappa_tile
+    w = _valid(kappa_tile / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12), T)  # what an erasure reads
+    w_half16 = _half(before16_gK, 16, 1) * _half(w, 16, 1)
+    suffix1_gK = torch.ones_like(prefix1_gK)  # decay to the closing of each block of 1
+    suffix2_gK = _grown_back(suffix1_gK, prefix1_gK, 1)  # decay to the closing of each block of 2
+    suffix4_gK = _grown_back(suffix2_gK, prefix2_gK, 2)  # decay to the closing of each block of 4
+    suffix8_gK = _grown_back(suffix4_gK, prefix4_gK, 4)  # decay to the closing of each block of 8
+    suffix16_gK = _grown_back(suffix8_gK, prefix8_gK, 8)  # decay to the closing of each block of 16
+    x = eta_tile * (kappa_tile / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12))
+    u = -x  # where it writes
+    del x
+    u_half16 = _half(suffix16_gK, 16, 0) * _half(u, 16, 0)
+    _level(total, 16).add_(w_half16 @ u_half16.mT)
+    before8_gK = _before(prefix8_gK, 8)  # the same up to the token before, blocks of 8
+    w_half8 = _half(before8_gK, 8, 1) * _half(w, 8, 1)
+    u_half8 = _half(suffix8_gK, 8, 0) * _half(u, 8, 0)
+    _level(total, 8).add_(w_half8 @ u_half8.mT)
+    before4_gK = _before(prefix4_gK, 4)  # the same up to the token before, blocks of 4
+    w_half4 = _half(before4_gK, 4, 1) * _half(w, 4, 1)
+    u_half4 = _half(suffix4_gK, 4, 0) * _half(u, 4, 0)
+    _level(total, 4).add_(w_half4 @ u_half4.mT)
+    before2_gK = _before(prefix2_gK, 2)  # the same up to the token before, blocks of 2
+    w_half2 = _half(before2_gK, 2, 1) * _half(w, 2, 1)
+    u_half2 = _half(suffix2_gK, 2, 0) * _half(u, 2, 0)
+    _level(total, 2).add_(w_half2 @ u_half2.mT)
+    before1_gK = _before(prefix1_gK, 1)  # the same up to the token before, blocks of 1
+    w_half1 = _half(before1_gK, 1, 1) * _half(w, 1, 1)
+    u_half1 = _half(suffix1_gK, 1, 0) * _half(u, 1, 0)
+    A_half1 = (w_half1 * u_half1).sum(-1, keepdim=True)  # pairs with j <= i in level1
+    _level(total, 1).add_(A_half1)
+    del A_half1
+    solved = _inverse_of_unit(-total, True)  # what the erasures make of each other
+    del total
+    prefix32_gK = _grown(prefix16_gK, 16)  # decay from the opening of each block of 32
+    before32_gK = _before(prefix32_gK, 32)  # the same up to the token before, blocks of 32
+    opening = before32_gK * w  # w from the start of the chunk
+    P = solved @ opening  # what is read of the memory
+    del opening
+    total_2 = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
+    e_half16 = _half(suffix16_gK, 16, 0) * _half(k_tile, 16, 0)
+    _level(total_2, 16).add_(w_half16 @ e_half16.mT)
+    e_half8 = _half(suffix8_gK, 8, 0) * _half(k_tile, 8, 0)
+    _level(total_2, 8).add_(w_half8 @ e_half8.mT)
+    e_half4 = _half(suffix4_gK, 4, 0) * _half(k_tile, 4, 0)
+    _level(total_2, 4).add_(w_half4 @ e_half4.mT)
+    e_half2 = _half(suffix2_gK, 2, 0) * _half(k_tile, 2, 0)
+    _level(total_2, 2).add_(w_half2 @ e_half2.mT)
+    e_half1 = _half(suffix1_gK, 1, 0) * _half(k_tile, 1, 0)
+    E_half1 = (w_half1 * e_half1).sum(-1, keepdim=True)  # pairs with j <= i in level1
+    _level(total_2, 1).add_(E_half1)
+    del E_half1
+    part_2 = total_2 @ v_tile
+    del total_2
+    Q = solved @ part_2  # and of the chunk's writes
+    del solved, part_2
+    suffix32_gK = _grown_back(suffix16_gK, prefix16_gK, 16)  # decay to the closing of each block of 32
+    part_3 = suffix32_gK * k_tile
+    advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
+    side = (suffix32_gK * u).mT
+    write = part_3.mT @ v_tile
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, write, side, Q, P, False)  # m before the chunk
+    del side, write
+    h = M_all[:-1]  # memory before the chunk
+    z = (P @ M_all[:-1]).add_(Q)  # what the tokens read before they write
+    del P, Q, M_all
+    total_3 = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
+    _upper_level(total_3, 16).add_(u_half16 @ w_half16.mT)
+    _upper_level(total_3, 8).add_(u_half8 @ w_half8.mT)
+    _upper_level(total_3, 4).add_(u_half4 @ w_half4.mT)
+    _upper_level(total_3, 2).add_(u_half2 @ w_half2.mT)
+    A_half1_2 = (u_half1 * w_half1).sum(-1, keepdim=True)  # pairs with j <= i in level1
+    _upper_level(total_3, 1).add_(A_half1_2)
+    del A_half1_2
+    solved_2 = _inverse_of_unit(-total_3, False)  # what the erasures make of each other
+    del total_3
+    closing = suffix32_gK * u  # u to the end of the chunk
+    P_adjoint = solved_2 @ closing  # what is read of the adjoint after the chunk
+    del closing
+    total_4 = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
+    S_diagonal = (_blocks(u, 1) * _blocks(r_tile, 1)).sum(-1, keepdim=True)  # pairs with j <= i in block1
+    _diagonal(total_4, 1).add_(S_diagonal)
+    del S_diagonal
+    s_half16 = _half(prefix16_gK, 16, 1) * _half(r_tile, 16, 1)
+    _upper_level(total_4, 16).add_(u_half16 @ s_half16.mT)
+    s_half8 = _half(prefix8_gK, 8, 1) * _half(r_tile, 8, 1)
+    _upper_level(total_4, 8).add_(u_half8 @ s_half8.mT)
+    s_half4 = _half(prefix4_gK, 4, 1) * _half(r_tile, 4, 1)
+    _upper_level(total_4, 4).add_(u_half4 @ s_half4.mT)
+    s_half2 = _half(prefix2_gK, 2, 1) * _half(r_tile, 2, 1)
+    _upper_level(total_4, 2).add_(u_half2 @ s_half2.mT)
+    s_half1 = _half(prefix1_gK, 1, 1) * _half(r_tile, 1, 1)
+    S_half1 = (u_half1 * s_half1).sum(-1, keepdim=True)  # pairs with j <= i in level1
+    _upper_level(total_4, 1).add_(S_half1)
+    del S_half1
+    part_4 = total_4 @ dy_tile
+    del total_4
+    Q_adjoint = solved_2 @ part_4  # and of the chunk's outputs
+    del solved_2, part_4
+    part_5 = prefix32_gK * r_tile
+    side_2 = (before32_gK * w).mT
+    write_2 = part_5.mT @ dy_tile
+    del part_5
+    L_all = _carry_low_rank(0.0 if d_final_state is None else d_final_state.to(dtype), advance, write_2, side_2, Q_adjoint, P_adjoint, True)  # adjoint after it
+    del advance, side_2, write_2
+    l = L_all[1:]  # adjoint after the chunk
+    zeta = (P_adjoint @ L_all[1:]).add_(Q_adjoint)  # adjoint of z
+    del P_adjoint, Q_adjoint
+    de_out = (v_tile @ l.mT).mul_(suffix32_gK)  # through L
+    total_5 = de_out.clone()
+    R_se_diagonal = (_blocks(v_tile, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True)  # the weights of the pairs
+    dk_se_diagonal = R_se_diagonal * _blocks(r_tile, 1)
+    del R_se_diagonal
+    _blocks(total_5, 1).add_(dk_se_diagonal)
+    part_6 = _half(v_tile, 16, 0) @ _half(dy_tile, 16, 1).mT
+    dk_se_half16 = part_6 @ s_half16
+    _half(total_5, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), dk_se_half16)
+    part_7 = _half(v_tile, 8, 0) @ _half(dy_tile, 8, 1).mT
+    dk_se_half8 = part_7 @ s_half8
+    _half(total_5, 8, 0).addcmul_(_half(suffix8_gK, 8, 0), dk_se_half8)
+    part_8 = _half(v_tile, 4, 0) @ _half(dy_tile, 4, 1).mT
+    dk_se_half4 = part_8 @ s_half4
+    _half(total_5, 4, 0).addcmul_(_half(suffix4_gK, 4, 0), dk_se_half4)
+    part_9 = _half(v_tile, 2, 0) @ _half(dy_tile, 2, 1).mT
+    dk_se_half2 = part_9 @ s_half2
+    _half(total_5, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_se_half2)
+    R_se_half1 = (_half(v_tile, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
+    dk_se_half1 = R_se_half1 * s_half1
+    del R_se_half1
+    _half(total_5, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_se_half1)
+    part_10 = _half(v_tile, 16, 0) @ _half(zeta, 16, 1).mT
+    dk_we_half16 = part_10 @ w_half16
+    _half(total_5, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), dk_we_half16)
+    part_11 = _half(v_tile, 8, 0) @ _half(zeta, 8, 1).mT
+    dk_we_half8 = part_11 @ w_half8
+    _half(total_5, 8, 0).addcmul_(_half(suffix8_gK, 8, 0), dk_we_half8)
+    part_12 = _half(v_tile, 4, 0) @ _half(zeta, 4, 1).mT
+    dk_we_half4 = part_12 @ w_half4
+    _half(total_5, 4, 0).addcmul_(_half(suffix4_gK, 4, 0), dk_we_half4)
+    part_13 = _half(v_tile, 2, 0) @ _half(zeta, 2, 1).mT
+    dk_we_half2 = part_13 @ w_half2
+    _half(total_5, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_we_half2)
+    R_we_half1 = (_half(v_tile, 1, 0) * _half(zeta, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
+    dk_we_half1 = R_we_half1 * w_half1
+    del R_we_half1
+    _half(total_5, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_we_half1)
+    total_6 = part_3 @ l
+    del part_3
+    At_se_diagonal = (_blocks(k_tile, 1) * _blocks(r_tile, 1)).sum(-1, keepdim=True)  # scores of the pairs
+    dx_se_diagonal = At_se_diagonal * _blocks(dy_tile, 1)
+    del At_se_diagonal
+    _blocks(total_6, 1).add_(dx_se_diagonal)
+    del dx_se_diagonal
+    part_14 = e_half16 @ s_half16.mT
+    _half(total_6, 16, 0).add_(part_14 @ _half(dy_tile, 16, 1))
+    del part_14
+    part_15 = e_half8 @ s_half8.mT
+    _half(total_6, 8, 0).add_(part_15 @ _half(dy_tile, 8, 1))
+    del part_15
+    part_16 = e_half4 @ s_half4.mT
+    _half(total_6, 4, 0).add_(part_16 @ _half(dy_tile, 4, 1))
+    del part_16
+    part_17 = e_half2 @ s_half2.mT
+    _half(total_6, 2, 0).add_(part_17 @ _half(dy_tile, 2, 1))
+    del part_17
+    At_se_half1 = (e_half1 * s_half1).sum(-1, keepdim=True)  # scores of the pairs
+    dx_se_half1 = At_se_half1 * _half(dy_tile, 1, 1)
+    del At_se_half1
+    _half(total_6, 1, 0).add_(dx_se_half1)
+    del dx_se_half1
+    part_18 = e_half16 @ w_half16.mT
+    _half(total_6, 16, 0).add_(part_18 @ _half(zeta, 16, 1))
+    del part_18
+    part_19 = e_half8 @ w_half8.mT
+    _half(total_6, 8, 0).add_(part_19 @ _half(zeta, 8, 1))
+    del part_19
+    part_20 = e_half4 @ w_half4.mT
+    _half(total_6, 4, 0).add_(part_20 @ _half(zeta, 4, 1))
+    del part_20
+    part_21 = e_half2 @ w_half2.mT
+    _half(total_6, 2, 0).add_(part_21 @ _half(zeta, 2, 1))
+    del part_21
+    At_we_half1 = (e_half1 * w_half1).sum(-1, keepdim=True)  # scores of the pairs
+    dx_we_half1 = At_we_half1 * _half(zeta, 1, 1)
+    del At_we_half1
+    _half(total_6, 1, 0).add_(dx_we_half1)
+    del dx_we_half1
+    ds_out = (dy_tile @ h.mT).mul_(prefix32_gK)  # through M
+    total_7 = ds_out.clone()
+    total_8 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    part_22 = _half(dy_tile, 16, 1) @ _half(z, 16, 0).mT
+    dq_su_half16 = part_22 @ u_half16
+    _half(total_8, 16, 1).add_(dq_su_half16)
+    dq_se_half16 = part_6.mT @ e_half16
+    del part_6
+    _half(total_8, 16, 1).add_(dq_se_half16)
+    total_7 += prefix16_gK * total_8
+    del total_8
+    total_9 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    part_23 = _half(dy_tile, 8, 1) @ _half(z, 8, 0).mT
+    dq_su_half8 = part_23 @ u_half8
+    _half(total_9, 8, 1).add_(dq_su_half8)
+    dq_se_half8 = part_7.mT @ e_half8
+    del part_7
+    _half(total_9, 8, 1).add_(dq_se_half8)
+    total_7 += prefix8_gK * total_9
+    del total_9
+    total_10 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    part_24 = _half(dy_tile, 4, 1) @ _half(z, 4, 0).mT
+    dq_su_half4 = part_24 @ u_half4
+    _half(total_10, 4, 1).add_(dq_su_half4)
+    dq_se_half4 = part_8.mT @ e_half4
+    del part_8
+    _half(total_10, 4, 1).add_(dq_se_half4)
+    total_7 += prefix4_gK * total_10
+    del total_10
+    total_11 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    part_25 = _half(dy_tile, 2, 1) @ _half(z, 2, 0).mT
+    dq_su_half2 = part_25 @ u_half2
+    _half(total_11, 2, 1).add_(dq_su_half2)
+    dq_se_half2 = part_9.mT @ e_half2
+    del part_9
+    _half(total_11, 2, 1).add_(dq_se_half2)
+    total_7 += prefix2_gK * total_11
+    del total_11
+    total_12 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    B_su_half1 = (_half(dy_tile, 1, 1) * _half(z, 1, 0)).sum(-1, keepdim=True)
+    dq_su_half1 = B_su_half1 * u_half1
+    del B_su_half1
+    _half(total_12, 1, 1).add_(dq_su_half1)
+    B_se_half1 = (_half(dy_tile, 1, 1) * _half(v_tile, 1, 0)).sum(-1, keepdim=True)
+    dq_se_half1 = B_se_half1 * e_half1
+    del B_se_half1
+    _half(total_12, 1, 1).add_(dq_se_half1)
+    total_7 += prefix1_gK * total_12
+    del total_12
+    B_su_diagonal = (_blocks(dy_tile, 1) * _blocks(z, 1)).sum(-1, keepdim=True)
+    dq_su_diagonal = B_su_diagonal * _blocks(u, 1)
+    del B_su_diagonal
+    _blocks(total_7, 1).add_(dq_su_diagonal)
+    B_se_diagonal = (_blocks(dy_tile, 1) * _blocks(v_tile, 1)).sum(-1, keepdim=True)
+    dq_se_diagonal = B_se_diagonal * _blocks(k_tile, 1)
+    del B_se_diagonal
+    _blocks(total_7, 1).add_(dq_se_diagonal)
+    dw_out = (zeta @ h.mT).mul_(before32_gK)  # through M
+    del before32_gK
+    w_half16_2 = before16_gK * w
+    total_13 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    part_26 = _half(zeta, 16, 1) @ _half(z, 16, 0).mT
+    dq_wu_half16 = part_26 @ u_half16
+    _half(total_13, 16, 1).add_(dq_wu_half16)
+    dq_we_half16 = part_10.mT @ e_half16
+    del part_10
+    _half(total_13, 16, 1).add_(dq_we_half16)
+    w_half8_2 = before8_gK * w
+    total_14 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    part_27 = _half(zeta, 8, 1) @ _half(z, 8, 0).mT
+    dq_wu_half8 = part_27 @ u_half8
+    _half(total_14, 8, 1).add_(dq_wu_half8)
+    dq_we_half8 = part_11.mT @ e_half8
+    del part_11
+    _half(total_14, 8, 1).add_(dq_we_half8)
+    w_half4_2 = before4_gK * w
+    total_15 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    part_28 = _half(zeta, 4, 1) @ _half(z, 4, 0).mT
+    dq_wu_half4 = part_28 @ u_half4
+    _half(total_15, 4, 1).add_(dq_wu_half4)
+    dq_we_half4 = part_12.mT @ e_half4
+    del part_12
+    _half(total_15, 4, 1).add_(dq_we_half4)
+    w_half2_2 = before2_gK * w
+    total_16 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    part_29 = _half(zeta, 2, 1) @ _half(z, 2, 0).mT
+    dq_wu_half2 = part_29 @ u_half2
+    _half(total_16, 2, 1).add_(dq_wu_half2)
+    dq_we_half2 = part_13.mT @ e_half2
+    del part_13
+    _half(total_16, 2, 1).add_(dq_we_half2)
+    w_half1_2 = before1_gK * w
+    total_17 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    B_wu_half1 = (_half(zeta, 1, 1) * _half(z, 1, 0)).sum(-1, keepdim=True)
+    dq_wu_half1 = B_wu_half1 * u_half1
+    del B_wu_half1
+    _half(total_17, 1, 1).add_(dq_wu_half1)
+    B_we_half1 = (_half(zeta, 1, 1) * _half(v_tile, 1, 0)).sum(-1, keepdim=True)
+    del v_tile
+    dq_we_half1 = B_we_half1 * e_half1
+    del B_we_half1
+    _half(total_17, 1, 1).add_(dq_we_half1)
+    total_18 = r_tile * ds_out
+    del ds_out
+    total_19 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _blocks(total_19, 1).add_(dq_su_diagonal)
+    del dq_su_diagonal
+    _blocks(total_19, 1).add_(dq_se_diagonal)
+    del dq_se_diagonal
+    total_18 += r_tile * total_19
+    del total_19
+    s_half16_2 = prefix16_gK * r_tile
+    del prefix16_gK
+    total_20 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_20, 16, 1).add_(dq_su_half16)
+    del dq_su_half16
+    _half(total_20, 16, 1).add_(dq_se_half16)
+    del dq_se_half16
+    total_18 += s_half16_2 * total_20
+    del s_half16_2, total_20
+    s_half8_2 = prefix8_gK * r_tile
+    del prefix8_gK
+    total_21 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_21, 8, 1).add_(dq_su_half8)
+    del dq_su_half8
+    _half(total_21, 8, 1).add_(dq_se_half8)
+    del dq_se_half8
+    total_18 += s_half8_2 * total_21
+    del s_half8_2, total_21
+    s_half4_2 = prefix4_gK * r_tile
+    del prefix4_gK
+    total_22 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_22, 4, 1).add_(dq_su_half4)
+    del dq_su_half4
+    _half(total_22, 4, 1).add_(dq_se_half4)
+    del dq_se_half4
+    total_18 += s_half4_2 * total_22
+    del s_half4_2, total_22
+    s_half2_2 = prefix2_gK * r_tile
+    del prefix2_gK
+    total_23 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_23, 2, 1).add_(dq_su_half2)
+    del dq_su_half2
+    _half(total_23, 2, 1).add_(dq_se_half2)
+    del dq_se_half2
+    total_18 += s_half2_2 * total_23
+    del s_half2_2, total_23
+    s_half1_2 = prefix1_gK * r_tile
+    del prefix1_gK
+    total_24 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_24, 1, 1).add_(dq_su_half1)
+    del dq_su_half1
+    _half(total_24, 1, 1).add_(dq_se_half1)
+    del dq_se_half1
+    total_18 += s_half1_2 * total_24
+    del s_half1_2, total_24
+    du_out = (z @ l.mT).mul_(suffix32_gK)  # through L
+    del suffix32_gK
+    total_18 -= u * du_out
+    total_18 -= k_tile * de_out
+    R_su_diagonal = (_blocks(z, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True)  # the weights of the pairs
+    dk_su_diagonal = R_su_diagonal * _blocks(r_tile, 1)
+    del r_tile, R_su_diagonal
+    _blocks(total_18, 1).addcmul_(_blocks(u, 1), dk_su_diagonal, value=-1)
+    _blocks(total_18, 1).addcmul_(_blocks(k_tile, 1), dk_se_diagonal, value=-1)
+    del dk_se_diagonal
+    dk_su_half16 = part_22.mT @ s_half16
+    del s_half16, part_22
+    _half(total_18, 16, 0).addcmul_(u_half16, dk_su_half16, value=-1)
+    _half(total_18, 16, 0).addcmul_(e_half16, dk_se_half16, value=-1)
+    del dk_se_half16
+    dk_su_half8 = part_23.mT @ s_half8
+    del s_half8, part_23
+    _half(total_18, 8, 0).addcmul_(u_half8, dk_su_half8, value=-1)
+    _half(total_18, 8, 0).addcmul_(e_half8, dk_se_half8, value=-1)
+    del dk_se_half8
+    dk_su_half4 = part_24.mT @ s_half4
+    del s_half4, part_24
+    _half(total_18, 4, 0).addcmul_(u_half4, dk_su_half4, value=-1)
+    _half(total_18, 4, 0).addcmul_(e_half4, dk_se_half4, value=-1)
+    del dk_se_half4
+    dk_su_half2 = part_25.mT @ s_half2
+    del s_half2, part_25
+    _half(total_18, 2, 0).addcmul_(u_half2, dk_su_half2, value=-1)
+    _half(total_18, 2, 0).addcmul_(e_half2, dk_se_half2, value=-1)
+    del dk_se_half2
+    R_su_half1 = (_half(z, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
+    del dy_tile
+    dk_su_half1 = R_su_half1 * s_half1
+    del s_half1, R_su_half1
+    _half(total_18, 1, 0).addcmul_(u_half1, dk_su_half1, value=-1)
+    _half(total_18, 1, 0).addcmul_(e_half1, dk_se_half1, value=-1)
+    del dk_se_half1
+    dk_wu_half16 = part_26.mT @ w_half16
+    del w_half16, part_26
+    _half(total_18, 16, 0).addcmul_(u_half16, dk_wu_half16, value=-1)
+    del u_half16
+    _half(total_18, 16, 0).addcmul_(e_half16, dk_we_half16, value=-1)
+    del e_half16, dk_we_half16
+    dk_wu_half8 = part_27.mT @ w_half8
+    del w_half8, part_27
+    _half(total_18, 8, 0).addcmul_(u_half8, dk_wu_half8, value=-1)
+    del u_half8
+    _half(total_18, 8, 0).addcmul_(e_half8, dk_we_half8, value=-1)
+    del e_half8, dk_we_half8
+    dk_wu_half4 = part_28.mT @ w_half4
+    del w_half4, part_28
+    _half(total_18, 4, 0).addcmul_(u_half4, dk_wu_half4, value=-1)
+    del u_half4
+    _half(total_18, 4, 0).addcmul_(e_half4, dk_we_half4, value=-1)
+    del e_half4, dk_we_half4
+    dk_wu_half2 = part_29.mT @ w_half2
+    del w_half2, part_29
+    _half(total_18, 2, 0).addcmul_(u_half2, dk_wu_half2, value=-1)
+    del u_half2
+    _half(total_18, 2, 0).addcmul_(e_half2, dk_we_half2, value=-1)
+    del e_half2, dk_we_half2
+    R_wu_half1 = (_half(z, 1, 0) * _half(zeta, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
+    del z, zeta
+    dk_wu_half1 = R_wu_half1 * w_half1
+    del w_half1, R_wu_half1
+    _half(total_18, 1, 0).addcmul_(u_half1, dk_wu_half1, value=-1)
+    del u_half1
+    _half(total_18, 1, 0).addcmul_(e_half1, dk_we_half1, value=-1)
+    del e_half1, dk_we_half1
+    part_30 = u * du_out
+    del u
+    part_31 = k_tile * de_out
+    del k_tile, de_out
+    part_32 = h * l
+    del h, l
+    d_w_raw = -torch.exp(w_raw_tile) * _running((w * dw_out).addcmul_(w_half16_2, total_13).addcmul_(w_half8_2, total_14).addcmul_(w_half4_2, total_15).addcmul_(w_half2_2, total_16).addcmul_(w_half1_2, total_17), True, True).add_(_running(total_18, True, False)).add_(_valid(part_30, T).sum(3)[:, :, :, None]).add_(_valid(part_31, T).sum(3)[:, :, :, None]).add_((prefix32_gK[:, :, :, -1] * part_32.sum(4))[:, :, :, None])  # gradient of w_raw
+    del w_raw_tile, w, prefix32_gK, w_half16_2, total_13, w_half8_2, total_14, w_half4_2, total_15, w_half2_2, total_16, w_half1_2, total_17, total_18, part_30, part_31, part_32
+    total_25 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_25, 16, 1).add_(dq_wu_half16)
+    del dq_wu_half16
+    _half(total_25, 16, 1).add_(dq_we_half16)
+    del dq_we_half16
+    total_26 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_26, 8, 1).add_(dq_wu_half8)
+    del dq_wu_half8
+    _half(total_26, 8, 1).add_(dq_we_half8)
+    del dq_we_half8
+    total_27 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_27, 4, 1).add_(dq_wu_half4)
+    del dq_wu_half4
+    _half(total_27, 4, 1).add_(dq_we_half4)
+    del dq_we_half4
+    total_28 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_28, 2, 1).add_(dq_wu_half2)
+    del dq_wu_half2
+    _half(total_28, 2, 1).add_(dq_we_half2)
+    del dq_we_half2
+    total_29 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_29, 1, 1).add_(dq_wu_half1)
+    del dq_wu_half1
+    _half(total_29, 1, 1).add_(dq_we_half1)
+    del dq_we_half1
+    dw = torch.addcmul(dw_out, before16_gK, total_25).addcmul_(before8_gK, total_26).addcmul_(before4_gK, total_27).addcmul_(before2_gK, total_28).addcmul_(before1_gK, total_29)  # gradient of w
+    del before16_gK, before8_gK, before4_gK, before2_gK, before1_gK, dw_out, total_25, total_26, total_27, total_28, total_29
+    part_33 = part.sum(4)[:, :, :, :, None]
+    x_2 = torch.sqrt(part_33)
+    x_3 = torch.clamp(x_2, min=1e-12)
+    x_4 = torch.where(x_2 == 1e-12, torch.full_like(part_33, 0.5), 0.0)
+    x_5 = -kappa_tile / (x_3 * x_3) * torch.where(x_2 > 1e-12, 1.0, x_4)
+    del x_3, x_4
+    part_34 = x_5 * (0.5 / x_2) * dw
+    del x_2, x_5
+    total_30 = du_out.clone()
+    del du_out
+    _blocks(total_30, 1).add_(dk_su_diagonal)
+    del dk_su_diagonal
+    _half(total_30, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), dk_su_half16)
+    del dk_su_half16
+    _half(total_30, 8, 0).addcmul_(_half(suffix8_gK, 8, 0), dk_su_half8)
+    del dk_su_half8
+    _half(total_30, 4, 0).addcmul_(_half(suffix4_gK, 4, 0), dk_su_half4)
+    del dk_su_half4
+    _half(total_30, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_su_half2)
+    del dk_su_half2
+    _half(total_30, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_su_half1)
+    del dk_su_half1
+    _half(total_30, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), dk_wu_half16)
+    del suffix16_gK, dk_wu_half16
+    _half(total_30, 8, 0).addcmul_(_half(suffix8_gK, 8, 0), dk_wu_half8)
+    del suffix8_gK, dk_wu_half8
+    _half(total_30, 4, 0).addcmul_(_half(suffix4_gK, 4, 0), dk_wu_half4)
+    del suffix4_gK, dk_wu_half4
+    _half(total_30, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_wu_half2)
+    del suffix2_gK, dk_wu_half2
+    _half(total_30, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_wu_half1)
+    del suffix1_gK, dk_wu_half1
+    x_6 = -eta_tile * (1.0 / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12)) * total_30
+    x_7 = torch.sqrt(part_33)
+    x_8 = torch.clamp(x_7, min=1e-12)
+    x_9 = torch.where(x_7 == 1e-12, torch.full_like(part_33, 0.5), 0.0)
+    del part_33
+    x_10 = -eta_tile * (-kappa_tile / (x_8 * x_8)) * torch.where(x_7 > 1e-12, 1.0, x_9)
+    del eta_tile, x_8, x_9
+    part_35 = x_10 * (0.5 / x_7) * total_30
+    del x_7, x_10
+    d_kappa = (1.0 / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12) * dw) + ((kappa_tile + kappa_tile) * part_34.sum(4)[:, :, :, :, None]) + x_6 + ((kappa_tile + kappa_tile) * part_35.sum(4)[:, :, :, :, None])  # gradient of kappa
+    del dw, part_34, x_6, part_35
+    x_11 = -(kappa_tile / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12)) * total_30
+    return (
+        _tokens(total_5, k.shape[2], k.dtype),
+        _tokens(total_6, v.shape[2], v.dtype),
+        _tokens(total_7, r.shape[2], r.dtype),
+        _tokens(d_w_raw, w_raw.shape[2], w_raw.dtype),
+        _tokens(d_kappa, kappa.shape[2], kappa.dtype),
+        _tokens(x_11.expand(chunks, B, H, 32, K), eta.shape[2], eta.dtype),
+        L_all[0].clone(),
+    )
+
+
+def m_backward(
+    k: Tensor,
+    v: Tensor,
+    r: Tensor,
+    w_raw: Tensor,
+    kappa: Tensor,
+    eta: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+    dy: Tensor,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    'memory before and adjoint after each chunk, each from a solve, then the gradients'
+    if cu_seqlens is None:
+        return _in_groups(_m_backward, (k, v, r, w_raw, kappa, eta, dy), (), (initial_state, d_final_state), "ttttttn")
+    return _each_sequence(_m_backward, (k, v, r, w_raw, kappa, eta, dy), (), (initial_state, d_final_state), cu_seqlens, "ttttttn")
+
+
+def _m_token(
+    k: Tensor,
+    v: Tensor,
+    r: Tensor,
+    w_raw: Tensor,
+    kappa: Tensor,
+    eta: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'the recurrence as it is written; sequences of one length'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], v.shape[2], r.shape[2], w_raw.shape[2], kappa.shape[2], eta.shape[2])
+    dtype, device = _precision(k, v, r, w_raw, kappa, eta), k.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    k_tile = _stepped(k, H, dtype)
+    v_tile = _stepped(v, H, dtype)
+    r_tile = _stepped(r, H, dtype)
+    w_raw_tile = _stepped(w_raw, H, dtype)
+    kappa_tile = _stepped(kappa, H, dtype)
+    eta_tile = _stepped(eta, H, dtype)
+    chunks = T
+    gK = (-torch.exp(w_raw_tile)).clamp(min=lowest)  # log-decay  # line 12
+    del w_raw_tile
+    advance = (torch.exp(gK))[:, :, :, :, None]
+    del gK
+    part = kappa_tile * kappa_tile
+    x = eta_tile * (kappa_tile / torch.clamp(torch.sqrt(part.sum(3)[:, :, :, None]), min=1e-12))
+    del eta_tile
+    u = -x  # where it writes
+    del x
+    w = kappa_tile / torch.clamp(torch.sqrt(part.sum(3)[:, :, :, None]), min=1e-12)  # what an erasure reads
+    del kappa_tile, part
+    write = k_tile[:, :, :, :, None] * v_tile[:, :, :, None]
+    del k_tile, v_tile
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, write, u[..., None], 0.0, w[..., None, :], False)  # m before the token
+    del advance, u, w, write
+    part_2 = r_tile[:, :, :, :, None] * M_all[1:]
+    del r_tile
+    y = part_2.sum(3)  # read
+    return (
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, k.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def m_step(
+    k: Tensor,
+    v: Tensor,
+    r: Tensor,
+    w_raw: Tensor,
+    kappa: Tensor,
+    eta: Tensor,
+    state: Tensor,
+    state_indices: Tensor | None,
+) -> Tensor:
+    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    held = state if state_indices is None else state[state_indices]
+    y, final = _m_token(k.unsqueeze(1), v.unsqueeze(1), r.unsqueeze(1), w_raw.unsqueeze(1), kappa.unsqueeze(1), eta.unsqueeze(1), held)
+    if state_indices is None:
+        state.copy_(final)
+    else:
+        state.index_copy_(0, state_indices, final.to(state.dtype))
+    return y[:, 0, 0]

@@ -239,7 +239,7 @@ class _Printer:
                 target = f"{like}.dtype" if like else f"{self._first()}.dtype"
                 heads = f"{like}.shape[2]" if like else "H"
                 return call("_tokens", held, heads, target)
-            case Per.SEGMENT:
+            case Per.SEGMENT | Per.CHUNK:
                 assert like is not None
                 return call("_per_head", held, f"{like}.shape[0]", f"{like}.dtype")
         # A result of its own: a view would keep every chunk's state alive.
@@ -336,6 +336,8 @@ class _Body:
         named = self.tiles.named(text, store.array, store.note)
         if array.per is Per.CHUNK or array in self.printer.algorithm.scratch:
             self.printer.variables[store.array] = named.text
+            if array in self.printer.algorithm.outputs:
+                self.printer.results[store.array] = f"{named.text}.sum(0)"
             return
         sizes = ", ".join(("chunks", "B", "H", *(self.tiles.extent(name) for name in dims)))
         held = named.text if named.owned else f"{named.text}.expand({sizes})"

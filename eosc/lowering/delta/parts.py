@@ -38,6 +38,15 @@ class Side:
     weight: str
 
 
+class _Levels(Parts):
+    """Parts whose factors carry their whole decay: two reads share no one reference."""
+
+    @property
+    def framed(self) -> bool:
+        """Never: a read before its token has another decay from the middle of the chunk."""
+        return False
+
+
 class DeltaParts:
     """The values of a scan by name, after `lets` has named them.
 
@@ -48,8 +57,8 @@ class DeltaParts:
         """Name the parts of `scan` for the given form."""
         self.scan, self.form = scan, form
         self.K, self.V = scan.key, scan.value
-        self.outer = Parts(scan, form)
-        self.inner = Parts(replace(scan, inclusive=False, scale=None), form)
+        self.outer = _Levels(scan, form)
+        self.inner = _Levels(replace(scan, inclusive=False, scale=None), form)
         self.reads = (Side("s", "dy"), Side("w", "zeta"))
         self.writes = (Side("e", "n"),) if scan.tied else (Side("u", "z"), Side("e", "x"))
 

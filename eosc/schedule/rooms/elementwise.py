@@ -15,7 +15,7 @@ from eosc.recurrence.model import Field, Readout, Recurrence, System
 from eosc.schedule.program import Compute, ScanStep
 from eosc.schedule.prologue import Prologue, broadcast
 from eosc.schedule.rooms.decay import declared, factor_log, loaded
-from eosc.schedule.rooms.room import Later, Planned
+from eosc.schedule.rooms.room import Foreign, Later, Planned
 from eosc.semantics.terms import Read, Term
 from eosc.semantics.terms import walk as terms
 
@@ -44,7 +44,7 @@ class _Scan:
     def __init__(self, system: System, recurrence: Recurrence, numbers: tuple[str, ...]) -> None:
         self.system, self.recurrence = system, recurrence
         if recurrence.structure.kind not in ELEMENTWISE or recurrence.structure.detail:
-            raise Later(f"the structure {recurrence.structure}")
+            raise Foreign(f"the structure {recurrence.structure}")
         if recurrence.field is Field.COMPLEX or recurrence.type.complex:
             raise Later("a complex memory")
         if recurrence.initial is not None:
