@@ -156,7 +156,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_deltanet_2f2e41cc'
+NAMESPACE = 'eosc_deltanet_2748aaa0'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

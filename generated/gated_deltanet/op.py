@@ -156,7 +156,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_gated_deltanet_8f82c171'
+NAMESPACE = 'eosc_gated_deltanet_7ca63d19'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

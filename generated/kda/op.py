@@ -156,7 +156,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_kda_141875a4'
+NAMESPACE = 'eosc_kda_f772abdf'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

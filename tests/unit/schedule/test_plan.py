@@ -107,7 +107,7 @@ def test_a_decay_made_of_a_rate_and_a_step_is_not_an_operand() -> None:
 
 # target, what the reason speaks of
 LATER = [
-    ("delta/ttt_linear.eos", "2 memories"),
+    ("delta/ttt_linear.eos", "no readout"),
     ("delta/deltaproduct.eos", "product"),
     ("normalised/softmax_attention.eos", "history"),
 ]
