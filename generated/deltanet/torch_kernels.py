@@ -61,6 +61,15 @@ def _valid(x: Tensor, T: int) -> Tensor:
     return torch.where(inside.view(chunks, 1, 1, chunk, *[1] * (x.dim() - 4)), x, 0.0)
 
 
+def _add_product(
+    x: Tensor, left: Tensor, right: Tensor, own: float = 1.0, scale: float = 1.0
+) -> Tensor:
+    """Own * x + scale * (left @ right), written over x."""
+    left, right = (each.expand(*x.shape[:-2], -1, -1).flatten(0, -3) for each in (left, right))
+    x.view(-1, *x.shape[-2:]).baddbmm_(left, right, beta=own, alpha=scale)
+    return x
+
+
 def _carry_low_rank(
     start: Tensor | float,
     decay: Tensor | None,
@@ -196,7 +205,7 @@ def _m_forward(
     part = q_tile * scale
     part_2 = (q_tile @ e.mT).mul_(scale).tril_()
     del q_tile, e
-    y = (part @ h).add_(part_2 @ n)  # inside the chunk, and from the memory before it
+    y = _add_product(part @ h, part_2, n)  # inside the chunk, and from the memory before it
     return (
         _tokens(y, H, beta.dtype),
         M_all[-1].clone(),
@@ -279,11 +288,11 @@ def _m_backward(
     del k_tile
     d_beta = part_7.sum(4)  # gradient of beta
     del part_7
-    d_k = (zeta @ h.mT).add_(part_6.mT @ e).addcmul_(beta_tile[:, :, :, :, None], de)  # gradient of k
+    d_k = _add_product(zeta @ h.mT, part_6.mT, e).addcmul_(beta_tile[:, :, :, :, None], de)  # gradient of k
     del beta_tile, part_6, de
     d_v = -zeta  # gradient of v
     del zeta
-    d_q = (dy_tile @ h.mT).mul_(scale).add_(part_5.mT @ e)  # gradient of q
+    d_q = _add_product((dy_tile @ h.mT).mul_(scale), part_5.mT, e)  # gradient of q
     return (
         _tokens(d_beta.expand(chunks, B, H, 32), beta.shape[2], beta.dtype),
         _tokens(d_k, k.shape[2], k.dtype),
@@ -422,7 +431,7 @@ def _m_layer_forward(
     part_4 = s * scale
     part_5 = (s @ e.mT).mul_(scale).tril_()
     del e, s
-    y = (part_4 @ h).add_(part_5 @ n)  # inside the chunk, and from the memory before it
+    y = _add_product(part_4 @ h, part_5, n)  # inside the chunk, and from the memory before it
     return (
         _tokens(y, H, beta_raw.dtype),
         M_all[-1].clone(),
@@ -536,7 +545,7 @@ def _m_layer_backward(
     x_11 = torch.nn.functional.silu(k_raw_tile)
     part_12 = x_11 * x_11
     del x_11
-    dw = (zeta @ h.mT).add_(part_10.mT @ e)  # gradient of w
+    dw = _add_product(zeta @ h.mT, part_10.mT, e)  # gradient of w
     del part_10
     x_12 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
     x_13 = 1.0 / torch.clamp(torch.sqrt(part_12.sum(4)[:, :, :, :, None]), min=1e-12) * x_12 * dw
@@ -591,7 +600,7 @@ def _m_layer_backward(
     x_34 = torch.nn.functional.silu(q_raw_tile)
     part_20 = x_34 * x_34
     del x_34
-    ds = (dy_tile @ h.mT).mul_(scale).add_(part_9.mT @ e)  # gradient of s
+    ds = _add_product((dy_tile @ h.mT).mul_(scale), part_9.mT, e)  # gradient of s
     del dy_tile, h, part_9
     x_35 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
     x_36 = 1.0 / torch.clamp(torch.sqrt(part_20.sum(4)[:, :, :, :, None]), min=1e-12) * x_35 * ds

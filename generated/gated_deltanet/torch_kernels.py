@@ -149,6 +149,15 @@ def _running(x: Tensor, suffix: bool, strict: bool) -> Tensor:
     return (weight @ x.flatten(4)).view(x.shape)
 
 
+def _add_product(
+    x: Tensor, left: Tensor, right: Tensor, own: float = 1.0, scale: float = 1.0
+) -> Tensor:
+    """Own * x + scale * (left @ right), written over x."""
+    left, right = (each.expand(*x.shape[:-2], -1, -1).flatten(0, -3) for each in (left, right))
+    x.view(-1, *x.shape[-2:]).baddbmm_(left, right, beta=own, alpha=scale)
+    return x
+
+
 def _carry_low_rank(
     start: Tensor | float,
     decay: Tensor | None,
@@ -317,7 +326,7 @@ def _m_forward(
     del prefix1_g0
     part_2 = (q_tile @ e.mT).mul_(pairs32_g0_2 * scale).tril_()
     del q_tile, e, pairs32_g0_2
-    y = (part @ h).add_(part_2 @ n)  # inside the chunk, and from the memory before it
+    y = _add_product(part @ h, part_2, n)  # inside the chunk, and from the memory before it
     return (
         _tokens(y, H, beta.dtype),
         M_all[-1].clone(),
@@ -652,7 +661,7 @@ def _m_layer_forward(
     del prefix1_g0
     part_5 = (s @ e.mT).mul_(pairs32_g0_2 * scale).tril_()
     del e, s, pairs32_g0_2
-    y = (part_4 @ h).add_(part_5 @ n)  # inside the chunk, and from the memory before it
+    y = _add_product(part_4 @ h, part_5, n)  # inside the chunk, and from the memory before it
     return (
         _tokens(y, H, beta_raw.dtype),
         M_all[-1].clone(),

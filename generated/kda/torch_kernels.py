@@ -124,6 +124,15 @@ def _running(x: Tensor, suffix: bool, strict: bool) -> Tensor:
     return (weight @ x.flatten(4)).view(x.shape)
 
 
+def _add_product(
+    x: Tensor, left: Tensor, right: Tensor, own: float = 1.0, scale: float = 1.0
+) -> Tensor:
+    """Own * x + scale * (left @ right), written over x."""
+    left, right = (each.expand(*x.shape[:-2], -1, -1).flatten(0, -3) for each in (left, right))
+    x.view(-1, *x.shape[-2:]).baddbmm_(left, right, beta=own, alpha=scale)
+    return x
+
+
 def _carry_low_rank(
     start: Tensor | float,
     decay: Tensor | None,
@@ -347,7 +356,7 @@ def _m_forward(
     del e_half1, s_half1
     _level(total_2, 1).add_(Se_half1)
     del Se_half1
-    y = (part @ h).add_(total_2 @ n)  # inside the chunk, and from the memory before it
+    y = _add_product(part @ h, total_2, n)  # inside the chunk, and from the memory before it
     return (
         _tokens(y, H, beta.dtype),
         M_all[-1].clone(),
