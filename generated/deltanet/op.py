@@ -204,10 +204,9 @@ def _m_forward_fake(scale, beta, k, v, q, initial_state, cu_seqlens):
     heads = _heads('tttt', (beta, k, v, q,))
     B, T = beta.shape[:2]
     N = _sequences(beta, cu_seqlens)
-    K, V = k.shape[3], v.shape[3]
-    y = beta.new_empty((B, T, heads, V))
+    y = beta.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(beta, k, v, q)
-    return y, beta.new_empty((N, heads, K, V), dtype=dtype)
+    return y, beta.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
 
 
 def _m_forward_vmap(info, in_dims, *args):
@@ -224,9 +223,8 @@ def _m_backward(scale, beta, k, v, q, initial_state, cu_seqlens, dy, d_final_sta
 def _m_backward_fake(scale, beta, k, v, q, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('tttt', (beta, k, v, q,))
     N = _sequences(beta, cu_seqlens)
-    K, V = k.shape[3], v.shape[3]
     dtype = _accumulator(beta, k, v, q)
-    d_state = beta.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = beta.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
     trained = (beta, k, v, q,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -242,9 +240,8 @@ def _m_step(scale, beta, k, v, q, state, state_indices):
 
 
 def _m_step_fake(scale, beta, k, v, q, state, state_indices):
-    N, heads, _, V = state.shape
-    N = beta.shape[0]
-    return beta.new_empty((N, heads, V))
+    N, heads = beta.shape[0], state.shape[1]
+    return beta.new_empty((N, heads, state.shape[3]))
 
 
 def _m_saved(ctx, inputs, output):
@@ -328,10 +325,9 @@ def _m_layer_forward_fake(scale, beta_raw, k_raw, v_raw, q_raw, initial_state, c
     heads = _heads('tttt', (beta_raw, k_raw, v_raw, q_raw,))
     B, T = beta_raw.shape[:2]
     N = _sequences(beta_raw, cu_seqlens)
-    K, V = k_raw.shape[3], v_raw.shape[3]
-    y = beta_raw.new_empty((B, T, heads, V))
+    y = beta_raw.new_empty((B, T, heads, v_raw.shape[3]))
     dtype = _accumulator(beta_raw, k_raw, v_raw, q_raw)
-    return y, beta_raw.new_empty((N, heads, K, V), dtype=dtype)
+    return y, beta_raw.new_empty((N, heads, k_raw.shape[3], v_raw.shape[3]), dtype=dtype)
 
 
 def _m_layer_forward_vmap(info, in_dims, *args):
@@ -348,9 +344,8 @@ def _m_layer_backward(scale, beta_raw, k_raw, v_raw, q_raw, initial_state, cu_se
 def _m_layer_backward_fake(scale, beta_raw, k_raw, v_raw, q_raw, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('tttt', (beta_raw, k_raw, v_raw, q_raw,))
     N = _sequences(beta_raw, cu_seqlens)
-    K, V = k_raw.shape[3], v_raw.shape[3]
     dtype = _accumulator(beta_raw, k_raw, v_raw, q_raw)
-    d_state = beta_raw.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = beta_raw.new_empty((N, heads, k_raw.shape[3], v_raw.shape[3]), dtype=dtype)
     trained = (beta_raw, k_raw, v_raw, q_raw,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -366,9 +361,8 @@ def _m_layer_step(scale, beta_raw, k_raw, v_raw, q_raw, state, state_indices):
 
 
 def _m_layer_step_fake(scale, beta_raw, k_raw, v_raw, q_raw, state, state_indices):
-    N, heads, _, V = state.shape
-    N = beta_raw.shape[0]
-    return beta_raw.new_empty((N, heads, V))
+    N, heads = beta_raw.shape[0], state.shape[1]
+    return beta_raw.new_empty((N, heads, state.shape[3]))
 
 
 def _m_layer_saved(ctx, inputs, output):

@@ -363,7 +363,7 @@ def m_step(
     state: Tensor,
     state_indices: Tensor | None,
 ) -> Tensor:
-    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
     y, final = _m_token(beta.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1), q.unsqueeze(1), scale, held)
     if state_indices is None:
@@ -527,26 +527,26 @@ def _m_layer_backward(
     l = L_all[1:]  # adjoint after the chunk
     zeta = (P_adjoint @ L_all[1:]).add_(Q_adjoint)  # adjoint of z
     del P_adjoint, Q_adjoint
-    x_8 = torch.nn.functional.silu(k_raw_tile)
-    part_8 = x_8 * x_8
-    del x_8
-    part_9 = (n @ dy_tile.mT).mul_(scale).triu_()
-    part_10 = (n @ zeta.mT).triu_(1)
-    de = (n @ l.mT).add_(part_9 @ s).add_(part_10 @ w)  # gradient of e
+    part_8 = (n @ dy_tile.mT).mul_(scale).triu_()
+    part_9 = (n @ zeta.mT).triu_(1)
+    de = (n @ l.mT).add_(part_8 @ s).add_(part_9 @ w)  # gradient of e
     del w, n, s, l
-    x_9 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_8.sum(4)[:, :, :, :, None]), min=1e-12)
-    del part_8
+    x_8 = torch.nn.functional.silu(k_raw_tile)
+    part_10 = x_8 * x_8
+    del x_8
+    x_9 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_10.sum(4)[:, :, :, :, None]), min=1e-12)
+    del part_10
     x_10 = x_9 * (torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * torch.sigmoid(-beta_raw_tile[:, :, :, :, None]))
     del x_9
     part_11 = x_10 * de
     del x_10
     d_beta_raw = part_11.sum(4)  # gradient of beta_raw
     del part_11
+    dw = _add_product(zeta @ h.mT, part_9.mT, e)  # gradient of w
+    del part_9
     x_11 = torch.nn.functional.silu(k_raw_tile)
     part_12 = x_11 * x_11
     del x_11
-    dw = _add_product(zeta @ h.mT, part_10.mT, e)  # gradient of w
-    del part_10
     x_12 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
     x_13 = 1.0 / torch.clamp(torch.sqrt(part_12.sum(4)[:, :, :, :, None]), min=1e-12) * x_12 * dw
     del part_12, x_12
@@ -597,11 +597,11 @@ def _m_layer_backward(
     del v_raw_tile
     d_v_raw = x_33 * (-zeta)  # gradient of v_raw
     del zeta, x_33
+    ds = _add_product((dy_tile @ h.mT).mul_(scale), part_8.mT, e)  # gradient of s
+    del dy_tile, h, part_8
     x_34 = torch.nn.functional.silu(q_raw_tile)
     part_20 = x_34 * x_34
     del x_34
-    ds = _add_product((dy_tile @ h.mT).mul_(scale), part_9.mT, e)  # gradient of s
-    del dy_tile, h, part_9
     x_35 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
     x_36 = 1.0 / torch.clamp(torch.sqrt(part_20.sum(4)[:, :, :, :, None]), min=1e-12) * x_35 * ds
     del part_20, x_35
@@ -711,7 +711,7 @@ def m_layer_step(
     state: Tensor,
     state_indices: Tensor | None,
 ) -> Tensor:
-    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
     y, final = _m_layer_token(beta_raw.unsqueeze(1), k_raw.unsqueeze(1), v_raw.unsqueeze(1), q_raw.unsqueeze(1), scale, held)
     if state_indices is None:

@@ -204,10 +204,9 @@ def _m_forward_fake(scale, k, v, q, log_w, alpha, beta, initial_state, cu_seqlen
     heads = _heads('tttttt', (k, v, q, log_w, alpha, beta,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
-    K, V = k.shape[3], v.shape[3]
-    y = k.new_empty((B, T, heads, V))
+    y = k.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(k, v, q, log_w, alpha, beta)
-    return y, k.new_empty((N, heads, K, V), dtype=dtype)
+    return y, k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
 
 
 def _m_forward_vmap(info, in_dims, *args):
@@ -224,9 +223,8 @@ def _m_backward(scale, k, v, q, log_w, alpha, beta, initial_state, cu_seqlens, d
 def _m_backward_fake(scale, k, v, q, log_w, alpha, beta, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('tttttt', (k, v, q, log_w, alpha, beta,))
     N = _sequences(k, cu_seqlens)
-    K, V = k.shape[3], v.shape[3]
     dtype = _accumulator(k, v, q, log_w, alpha, beta)
-    d_state = k.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
     trained = (k, v, q, log_w, alpha, beta,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -242,9 +240,8 @@ def _m_step(scale, k, v, q, log_w, alpha, beta, state, state_indices):
 
 
 def _m_step_fake(scale, k, v, q, log_w, alpha, beta, state, state_indices):
-    N, heads, _, V = state.shape
-    N = k.shape[0]
-    return k.new_empty((N, heads, V))
+    N, heads = k.shape[0], state.shape[1]
+    return k.new_empty((N, heads, state.shape[3]))
 
 
 def _m_saved(ctx, inputs, output):

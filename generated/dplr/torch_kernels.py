@@ -995,7 +995,7 @@ def m_step(
     state: Tensor,
     state_indices: Tensor | None,
 ) -> Tensor:
-    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
     y, final = _m_token(k.unsqueeze(1), v.unsqueeze(1), q.unsqueeze(1), log_w.unsqueeze(1), alpha.unsqueeze(1), beta.unsqueeze(1), scale, held)
     if state_indices is None:

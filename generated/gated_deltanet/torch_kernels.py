@@ -554,7 +554,7 @@ def m_step(
     state: Tensor,
     state_indices: Tensor | None,
 ) -> Tensor:
-    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
     y, final = _m_token(beta.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1), q.unsqueeze(1), log_a.unsqueeze(1), scale, held)
     if state_indices is None:
@@ -797,36 +797,36 @@ def _m_layer_backward(
     l = L_all[1:]  # adjoint after the chunk
     zeta = (P_adjoint @ L_all[1:]).add_(Q_adjoint)  # adjoint of z
     del P_adjoint, Q_adjoint
-    x_10 = torch.nn.functional.silu(k_raw_tile)
-    part_8 = x_10 * x_10
-    del x_10
     de_out = (n @ l.mT).mul_(suffix32_g0[:, :, :, :, None])  # through L
     del suffix32_g0
     R_se_all = n @ dy_tile.mT  # the weights of the pairs
-    part_9 = (R_se_all * (pairs32_g0_2.mT * scale)).triu()
+    part_8 = (R_se_all * (pairs32_g0_2.mT * scale)).triu()
     R_we_all = n @ zeta.mT  # the weights of the pairs
-    part_10 = (R_we_all * pairs32_g0.mT).triu(1)
-    de = (part_9 @ s).add_(de_out).add_(part_10 @ w)  # gradient of e
-    del part_9, part_10
-    x_11 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_8.sum(4)[:, :, :, :, None]), min=1e-12)
-    del part_8
+    part_9 = (R_we_all * pairs32_g0.mT).triu(1)
+    de = (part_8 @ s).add_(de_out).add_(part_9 @ w)  # gradient of e
+    del part_8, part_9
+    x_10 = torch.nn.functional.silu(k_raw_tile)
+    part_10 = x_10 * x_10
+    del x_10
+    x_11 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_10.sum(4)[:, :, :, :, None]), min=1e-12)
+    del part_10
     x_12 = x_11 * (torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * torch.sigmoid(-beta_raw_tile[:, :, :, :, None]))
     del x_11
     part_11 = x_12 * de
     del x_12
     d_beta_raw = part_11.sum(4)  # gradient of beta_raw
     del part_11
-    x_13 = torch.nn.functional.silu(k_raw_tile)
-    part_12 = x_13 * x_13
-    del x_13
     dw_out = (zeta @ h.mT).mul_(before32_g0[:, :, :, :, None])  # through M
     del before32_g0
-    part_13 = (zeta @ n.mT).mul_(pairs32_g0).tril_(-1)
-    dw = (part_13 @ e).add_(dw_out)  # gradient of w
-    del part_13
+    part_12 = (zeta @ n.mT).mul_(pairs32_g0).tril_(-1)
+    dw = (part_12 @ e).add_(dw_out)  # gradient of w
+    del part_12
+    x_13 = torch.nn.functional.silu(k_raw_tile)
+    part_13 = x_13 * x_13
+    del x_13
     x_14 = torch.nn.functional.softplus(a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
-    x_15 = torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_14)) * (1.0 / torch.clamp(torch.sqrt(part_12.sum(4)[:, :, :, :, None]), min=1e-12))
-    del part_12, x_14
+    x_15 = torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_14)) * (1.0 / torch.clamp(torch.sqrt(part_13.sum(4)[:, :, :, :, None]), min=1e-12))
+    del part_13, x_14
     x_16 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
     x_17 = torch.nn.functional.silu(k_raw_tile)
     part_14 = x_17 * x_17
@@ -875,17 +875,17 @@ def _m_layer_backward(
     del v_raw_tile
     d_v_raw = x_37 * (-zeta)  # gradient of v_raw
     del zeta, x_37
-    x_38 = torch.nn.functional.silu(q_raw_tile)
-    part_21 = x_38 * x_38
-    del x_38
     ds_out = (dy_tile @ h.mT).mul_(prefix32_g0[:, :, :, :, None]).mul_(scale)  # through M
-    part_22 = (dy_tile @ n.mT).mul_(pairs32_g0_2 * scale).tril_()
+    part_21 = (dy_tile @ n.mT).mul_(pairs32_g0_2 * scale).tril_()
     del dy_tile, n
-    ds = (part_22 @ e).add_(ds_out)  # gradient of s
-    del part_22
+    ds = (part_21 @ e).add_(ds_out)  # gradient of s
+    del part_21
+    x_38 = torch.nn.functional.silu(q_raw_tile)
+    part_22 = x_38 * x_38
+    del x_38
     x_39 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
-    x_40 = 1.0 / torch.clamp(torch.sqrt(part_21.sum(4)[:, :, :, :, None]), min=1e-12) * x_39 * ds
-    del part_21, x_39
+    x_40 = 1.0 / torch.clamp(torch.sqrt(part_22.sum(4)[:, :, :, :, None]), min=1e-12) * x_39 * ds
+    del part_22, x_39
     x_41 = torch.nn.functional.silu(q_raw_tile)
     part_23 = x_41 * x_41
     del x_41
@@ -1078,7 +1078,7 @@ def m_layer_step(
     state: Tensor,
     state_indices: Tensor | None,
 ) -> Tensor:
-    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
     y, final = _m_layer_token(beta_raw.unsqueeze(1), k_raw.unsqueeze(1), v_raw.unsqueeze(1), q_raw.unsqueeze(1), a_raw.unsqueeze(1), scale, A_log, d_bias, held)
     if state_indices is None:

@@ -204,10 +204,9 @@ def _m_forward_fake(scale, beta, k, v, q, log_a, initial_state, cu_seqlens):
     heads = _heads('ttttt', (beta, k, v, q, log_a,))
     B, T = beta.shape[:2]
     N = _sequences(beta, cu_seqlens)
-    K, V = k.shape[3], v.shape[3]
-    y = beta.new_empty((B, T, heads, V))
+    y = beta.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(beta, k, v, q, log_a)
-    return y, beta.new_empty((N, heads, K, V), dtype=dtype)
+    return y, beta.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
 
 
 def _m_forward_vmap(info, in_dims, *args):
@@ -224,9 +223,8 @@ def _m_backward(scale, beta, k, v, q, log_a, initial_state, cu_seqlens, dy, d_fi
 def _m_backward_fake(scale, beta, k, v, q, log_a, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('ttttt', (beta, k, v, q, log_a,))
     N = _sequences(beta, cu_seqlens)
-    K, V = k.shape[3], v.shape[3]
     dtype = _accumulator(beta, k, v, q, log_a)
-    d_state = beta.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = beta.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
     trained = (beta, k, v, q, log_a,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -242,9 +240,8 @@ def _m_step(scale, beta, k, v, q, log_a, state, state_indices):
 
 
 def _m_step_fake(scale, beta, k, v, q, log_a, state, state_indices):
-    N, heads, _, V = state.shape
-    N = beta.shape[0]
-    return beta.new_empty((N, heads, V))
+    N, heads = beta.shape[0], state.shape[1]
+    return beta.new_empty((N, heads, state.shape[3]))
 
 
 def _m_saved(ctx, inputs, output):

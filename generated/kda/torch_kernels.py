@@ -744,7 +744,7 @@ def m_step(
     state: Tensor,
     state_indices: Tensor | None,
 ) -> Tensor:
-    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
     y, final = _m_token(beta.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1), q.unsqueeze(1), log_a.unsqueeze(1), scale, held)
     if state_indices is None:

@@ -204,10 +204,9 @@ def _m_forward_fake(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens):
     heads = _heads('tttttt', (k, v, r, w_raw, kappa, eta,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
-    K, V = k.shape[3], v.shape[3]
-    y = k.new_empty((B, T, heads, V))
+    y = k.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(k, v, r, w_raw, kappa, eta)
-    return y, k.new_empty((N, heads, K, V), dtype=dtype)
+    return y, k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
 
 
 def _m_forward_vmap(info, in_dims, *args):
@@ -224,9 +223,8 @@ def _m_backward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, dy, d_fin
 def _m_backward_fake(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('tttttt', (k, v, r, w_raw, kappa, eta,))
     N = _sequences(k, cu_seqlens)
-    K, V = k.shape[3], v.shape[3]
     dtype = _accumulator(k, v, r, w_raw, kappa, eta)
-    d_state = k.new_empty((N, heads, K, V), dtype=dtype)
+    d_state = k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
     trained = (k, v, r, w_raw, kappa, eta,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
@@ -242,9 +240,8 @@ def _m_step(k, v, r, w_raw, kappa, eta, state, state_indices):
 
 
 def _m_step_fake(k, v, r, w_raw, kappa, eta, state, state_indices):
-    N, heads, _, V = state.shape
-    N = k.shape[0]
-    return k.new_empty((N, heads, V))
+    N, heads = k.shape[0], state.shape[1]
+    return k.new_empty((N, heads, state.shape[3]))
 
 
 def _m_saved(ctx, inputs, output):

@@ -1019,7 +1019,7 @@ def m_step(
     state: Tensor,
     state_indices: Tensor | None,
 ) -> Tensor:
-    'One token: y [N, H, V]; the state [N, H, K, V] is updated in place.'
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
     y, final = _m_token(k.unsqueeze(1), v.unsqueeze(1), r.unsqueeze(1), w_raw.unsqueeze(1), kappa.unsqueeze(1), eta.unsqueeze(1), held)
     if state_indices is None:
