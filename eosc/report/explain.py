@@ -36,6 +36,9 @@ class Scheduled(Protocol):
     def describe(self) -> Sequence[tuple[str, str, str, str]]:
         """Rows of use (train, prefill, decode), algorithm, certified range, launches."""
 
+    def rewritten(self) -> Sequence[tuple[str, str, str]]:
+        """Rows of memories, what was done to them before, and the theorem behind it."""
+
 
 @dataclass(frozen=True, slots=True)
 class StructureRow:
@@ -99,6 +102,15 @@ class ScheduleRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RewriteRow:
+    """What the schedule did to memories before it scans them, and why it may."""
+
+    of: str
+    what: str
+    theorem: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProofRow:
     """What is proved of the compiler's own steps for this mixer, and under which conditions."""
 
@@ -125,6 +137,7 @@ class Explanation:
     states: tuple[StateRow, ...]
     least_bytes: tuple[ByteRow, ...]
     schedule: tuple[ScheduleRow, ...]
+    rewrites: tuple[RewriteRow, ...] = ()
     proofs: tuple[ProofRow, ...] = ()
 
     def record(self) -> dict[str, Any]:
@@ -159,6 +172,7 @@ def explain(
     operands = _operands(mixer, fitted)
     carried = _states(mixer, fitted)
     rows = schedule.describe() if schedule is not None else ()
+    done = schedule.rewritten() if schedule is not None else ()
     return Explanation(
         name=name or mixer.name,
         file=file,
@@ -174,6 +188,7 @@ def explain(
         states=carried,
         least_bytes=_bytes(mixer, fitted, operands, carried),
         schedule=tuple(ScheduleRow(*row) for row in rows),
+        rewrites=tuple(RewriteRow(*row) for row in done),
         proofs=proofs,
     )
 

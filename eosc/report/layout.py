@@ -67,6 +67,11 @@ def tables(explanation: Explanation) -> Iterator[Table]:
         tuple((x.use, size(x.bytes), x.unit) for x in e.least_bytes),
     )
     yield Table(
+        "Rewrites",
+        ("memory", "becomes", "theorem"),
+        tuple((x.of, x.what, x.theorem) for x in e.rewrites),
+    )
+    yield Table(
         "Schedule",
         ("use", "algorithm", "certified for", "launches"),
         tuple((x.use, x.algorithm, x.certified, x.launches) for x in e.schedule),

@@ -146,6 +146,15 @@ Step: TypeAlias = Compute | Packed | Phase | ScanStep | ConvStep | InvariantStep
 
 
 @dataclass(frozen=True, slots=True)
+class Rewrite:
+    """One thing that was done to memories: to which, what, and the theorem that it follows."""
+
+    of: str
+    what: str
+    theorem: str
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """A mixer as steps, then its output.
 
@@ -167,6 +176,12 @@ class Program:
     def scans(self) -> tuple[ScanStep, ...]:
         """The fused scans, in order."""
         return tuple(each for each in self.steps if isinstance(each, ScanStep))
+
+    def rewritten(self) -> tuple[tuple[str, str, str], ...]:
+        """Rows of memories, what was done to them before the scans, and the theorem behind it."""
+        from eosc.schedule.rewrites import rewrites
+
+        return tuple((each.of, each.what, each.theorem) for each in rewrites(self))
 
     def describe(self) -> tuple[tuple[str, str, str, str], ...]:
         """Rows of use (train, prefill, decode), algorithm, certified range, launches."""

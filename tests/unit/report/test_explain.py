@@ -105,10 +105,14 @@ def test_the_schedule_comes_from_the_plan() -> None:
         def describe(self) -> list[tuple[str, str, str, str]]:
             return [("train", "one pass", "any gate", "3")]
 
+        def rewritten(self) -> list[tuple[str, str, str]]:
+            return [("m", "two memories", "a theorem")]
+
     plan = Plan()
     assert isinstance(plan, Scheduled)
     result = explain(extract(mixer("gla")), Shape.parse(""), schedule=plan)
     assert "one pass" in plain(result)
+    assert "two memories" in plain(result)
     assert result.schedule[0].launches == "3"
 
 

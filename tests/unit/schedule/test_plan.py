@@ -15,9 +15,11 @@ from eosc.lowering.delta.scan import DeltaScan
 from eosc.lowering.elementwise.scan import ElementScan
 from eosc.models.layers import fuse
 from eosc.recurrence.extract import extract
+from eosc.recurrence.model import Phase, Turn
 from eosc.resources import zoo_folder
 from eosc.schedule.plan import plan
 from eosc.schedule.program import Compute, Program
+from eosc.semantics.formulas import formula
 from eosc.semantics.model import Mixer, Unit
 from eosc.targets import Target
 
@@ -243,3 +245,49 @@ def test_the_pieces_say_what_is_erased(tmp_path: Path, update: str, tied: bool) 
     assert program.fallback == ""
     scan = program.scans[0].scan
     assert isinstance(scan, DeltaScan) and scan.tied is tied
+
+
+# target, of each scan its memories by row and column, and the readouts of the columns
+GRIDS = [
+    ("normalised/linear_attention_norm.eos", [((("m", "n"),), 2)]),
+    ("normalised/mlstm.eos", [((("m", "n"),), 2)]),
+    ("normalised/based.eos", [((("m0", "n0"), ("m1", "n1"), ("m2", "n2")), 2)]),
+    ("normalised/rebased.eos", [((("m", "n"),), 2)]),
+    ("normalised/cosformer.eos", [((("m_re", "n_re"), ("m_im", "n_im")), 2)]),
+    ("position/lrpe.eos", [((("m_re",), ("m_im",)), 1)]),
+    ("position/lrpe_feature.eos", [((("mc",), ("ms",)), 1)]),
+    ("retention/retnet.eos", [((("m_re",), ("m_im",)), 1)]),
+    ("gating/gateloop.eos", [((("m_re",), ("m_im",)), 1)]),
+    ("slots/abc.eos", [(None, 1), (None, 1)]),
+    ("slots/gsa.eos", [(None, 1), (None, 1)]),
+]
+
+
+@pytest.mark.parametrize(("target", "scans"), GRIDS, ids=[r[0] for r in GRIDS])
+def test_memories_that_are_read_together_are_one_scan(
+    target: str, scans: list[tuple[tuple[tuple[str, ...], ...] | None, int]]
+) -> None:
+    program = planned(target)
+    assert program.fallback == ""
+    layouts = [each.layout for each in program.scans]
+    found = [(each.memories, len(each.results)) if each else (None, 1) for each in layouts]
+    assert found == scans
+
+
+def test_a_retention_keeps_its_real_decay_and_turns_by_the_rest() -> None:
+    program = planned("retention/retnet.eos")
+    (step,) = program.scans
+    assert [name for name, _ in step.scan.logs()] == ["g0"]
+    (phase,) = (each for each in program.steps if isinstance(each, Phase))
+    assert formula(phase.angle) == "theta"
+    assert program.turns == (Turn("m", ("m_re", "m_im"), phase.name),)
+
+
+def test_rewrites_name_theorems_that_there_are() -> None:
+    folder = zoo_folder() / "theorems"
+    for target, _ in GRIDS[:9]:
+        rows = planned(target).rewritten()
+        assert rows
+        for _, _, theorem in rows:
+            name, _, file = theorem.partition(" ")
+            assert f"theorem {name}:" in (folder / file.strip("()")).read_text(encoding="utf-8")
