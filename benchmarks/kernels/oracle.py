@@ -58,12 +58,18 @@ def recurrence(scan: Any, x: dict[str, Any], sizes: dict[str, int], cuts: tuple[
     """Output and final states of the token recurrence, differentiable."""
     import torch
 
+    from eosc.lowering.delta.scan import DeltaScan
+
     K, V = sizes[scan.key], sizes[scan.value]
     x = {n: v[None, None] if per_head(scan, n) else v for n, v in x.items()}
     lead = next(v for n, v in x.items() if n == "dy").shape[:3]
     s = whole(scan.shrink, x, sizes).expand(*lead, K)
     e = whole(scan.expand, x, sizes).expand(*lead, K)
     i = whole(scan.input, x, sizes).expand(*lead, V)
+    w = u = None
+    if isinstance(scan, DeltaScan):
+        w = whole(scan.functional, x, sizes).expand(*lead, K)
+        u = -e if scan.back is None else whole(scan.back, x, sizes).expand(*lead, K)
     log = 0.0
     for name, part in scan.logs():
         shape = {"g0": (1, 1), "gK": (-1, 1), "gV": (1, -1)}[name]
@@ -79,6 +85,8 @@ def recurrence(scan: Any, x: dict[str, Any], sizes: dict[str, int], cuts: tuple[
         for t in range(a, b):
             before = m
             m = decay[:, t] * m + e[:, t, :, :, None] * i[:, t, :, None, :]
+            if w is not None and u is not None:
+                m = m + u[:, t, :, :, None] * (w[:, t, :, None, :] @ before)
             read = m if scan.inclusive else before
             outputs.append((s[:, t, :, None, :] @ read).squeeze(-2))
         finals.append(m)
@@ -96,6 +104,8 @@ def draw(
     """Fresh operands at which every log-decay is at most 0; running sums are those of operands."""
     import torch
 
+    from eosc.lowering.delta.scan import DeltaScan
+
     generator = torch.Generator(case.device).manual_seed(hash_of(case))
 
     def normal(*shape: int) -> Any:
@@ -112,10 +122,27 @@ def draw(
             x[each.name] = normal(case.B, case.T, case.H, *axes)
         if each.log:
             x[each.name] = gates(x[each.name], case.gates, generator)
+    if isinstance(scan, DeltaScan):
+        contract(scan, x)
     derive(x, sums, case.cuts)
     for _, part in scan.logs():
         settle(scan, part, x, sizes)
     return x
+
+
+def contract(scan: Any, x: dict[str, Any]) -> None:
+    """Bring what erases to where an erasure does not enlarge the memory: unit keys, betas below 1.
+
+    Layers do so by their norms and sigmoids.
+    """
+    erased = loads(scan.functional, scan.expand, *(() if scan.back is None else (scan.back,)))
+    for each in scan.operands:
+        if each.name in erased and not each.log:
+            drawn = x[each.name]
+            if each.axes:
+                x[each.name] = drawn / drawn.norm(dim=-1, keepdim=True).clamp(min=1e-6)
+            else:
+                x[each.name] = drawn.sigmoid()
 
 
 def hash_of(case: Case) -> int:

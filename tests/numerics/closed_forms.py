@@ -202,6 +202,16 @@ def kda(x: Operands) -> Tensor:
     return fla("kda/naive", "naive_chunk_kda", *inputs, chunk_size=16)
 
 
+def gdn2(x: Operands) -> Tensor:
+    run = naive("gdn2/naive", "naive_recurrent_gdn2")
+    return run(x["q"], x["k"], x["v"], x["a"].log(), x["b"], x["w"])[0]
+
+
+def comba(x: Operands) -> Tensor:
+    run = naive("comba/naive", "naive_recurrent_comba")
+    return run(x["q"], x["k"], x["v"], x["p"], x["beta"], x["a"].log())[0]
+
+
 def deltaproduct(x: Operands) -> Tensor:
     def interleave(z: Tensor) -> Tensor:
         return z.transpose(2, 3).flatten(1, 2)

@@ -66,6 +66,8 @@ ROWS = [
     Row("deltanet", forms.deltanet),
     Row("gated_deltanet", forms.gated_deltanet),
     Row("kda", forms.kda),
+    Row("gdn2", forms.gdn2, gates=GATED),
+    Row("comba", forms.comba, gates=GATED),
     Row("deltaproduct", forms.deltaproduct, gates=(*GATED, "zero", "one")),
     Row("dplr", forms.dplr, gates=GATED),
     Row("rwkv7", forms.rwkv7),
