@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from eosc.schedule.table import structure_of
+
 GROUPS = ("ops", "layers", "steps", "memcheck")
 LIMITS = {"bf16": (5e-3, 1e-2), "fp16": (5e-3, 1e-2), "fp32": (1e-4, 1e-4)}
 RAGGED = (0, 0, 1, 34, 34, 517, 1000)
@@ -87,16 +89,18 @@ def _first(scans: dict[str, Any], by: str) -> dict[str, object]:
     """The first mixer of each structure (log-decays and what is read) or of each set of rows."""
     found: dict[object, str] = {}
     for name, scan in scans.items():
-        structure = (tuple((n, p.dims) for n, p in scan.logs()), scan.inclusive)
-        found.setdefault(structure if by == "structure" else scan.vector, name)
+        kind = structure_of(scan)
+        structure = (kind, tuple((n, p.dims) for n, p in scan.logs()), scan.inclusive)
+        found.setdefault(structure if by == "structure" else kind, name)
     return {name: key for key, name in found.items()}
 
 
 def _ops(scans: dict[str, Any]) -> Iterator[Case]:
     """Every mixer in bf16; every dtype, segments and sizes once per structure."""
     structures, tables = _first(scans, "structure"), _first(scans, "rows")
-    for name in scans:
-        plain = Case(name)
+    for name, scan in scans.items():
+        # The oracle holds a field at every token.
+        plain = Case(name, T=1024, K=16) if structure_of(scan) == "field" else Case(name)
         yield replace(plain, gates="slow")
         yield replace(plain, T=1, B=2)
         yield replace(plain, T=1000, gates="mixed", states=False)
@@ -108,6 +112,8 @@ def _ops(scans: dict[str, Any]) -> Iterator[Case]:
             yield replace(short, K=64, V=64, segment=256, cuts=RAGGED)
             yield replace(short, dtype="fp32", segment=256, cuts=RAGGED)
             yield replace(short, K=256, V=256, segment=256)
+            yield replace(short, K=16, V=200, segment=256)
+            yield replace(short, K=16, V=72, dtype="fp32")
             yield replace(short, T=300, K=200, V=136, gates="mixed")
 
 
@@ -148,6 +154,7 @@ def _steps(scans: dict[str, Any]) -> Iterator[Case]:
             yield replace(plain, K=100, V=72, dtype="fp16", gates="slow")
             yield replace(plain, K=256, V=200, B=3)
             yield replace(plain, K=1000, V=520, B=2)
+            yield replace(plain, K=16, V=520, B=2)
 
 
 def _memory(scans: dict[str, Any], layers: list[str], guarded: bool) -> Iterator[Case]:
@@ -162,6 +169,8 @@ def _memory(scans: dict[str, Any], layers: list[str], guarded: bool) -> Iterator
             yield replace(run, dtype="fp32")
         if name in tables:
             yield replace(run, K=61, V=53)
+            yield replace(run, K=16, V=53)
+            yield replace(step, K=16, V=53)
             yield replace(run, K=200, V=136)
             yield replace(run, B=2, cuts=(), states=False)
             yield replace(step, dtype="fp32", K=61, V=53)

@@ -18,6 +18,9 @@ from benchmarks.kernels.oracle import draw, gates, hash_of, loads, measured, rec
 from benchmarks.kernels.printed import load, load_package, load_sums, recorded
 
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+BACKWARD = ("gradients", "element_backward")
+"""The kernels whose row says the chunk length of a backward."""
+
 Rows = list[tuple[object, ...]]
 
 
@@ -58,7 +61,7 @@ def _loaded(folder: Path, case: Case) -> tuple[ModuleType, Any]:
 
 
 def _sizes(scan: Any, case: Case) -> dict[str, int]:
-    return {scan.key: case.K, scan.value: case.V}
+    return dict(zip(scan.axes, (case.K, case.V)[-len(scan.axes) :], strict=True))
 
 
 def _inputs(folder: Path, scan: Any, case: Case) -> dict[str, Any]:
@@ -67,8 +70,10 @@ def _inputs(folder: Path, scan: Any, case: Case) -> dict[str, Any]:
     dtype, device = TYPES[case.dtype], torch.device(case.device)
     log = {each.name for each in scan.operands if each.log or str(each.per) == "head"}
     x = {n: v if n in log or v.dim() == 0 else v.to(dtype) for n, v in x.items()}
-    shape = (case.sequences, case.H, case.K, case.V)
-    x["dy"] = torch.randn(case.B, case.T, case.H, case.V, device=device).to(dtype)
+    sizes = _sizes(scan, case)
+    shape = (case.sequences, case.H, *(sizes[axis] for axis in scan.axes))
+    read = [sizes[axis] for axis in scan.reads]
+    x["dy"] = torch.randn(case.B, case.T, case.H, *read, device=device).to(dtype)
     x["initial_state"] = torch.randn(shape, device=device) * case.states
     x["d_final_state"] = torch.randn(shape, device=device) * case.states
     return x
@@ -89,8 +94,10 @@ def _errors(
 ) -> dict[str, float]:
     """Relative errors; those of log-decays beside the flow through what reads the memory."""
     decays = loads(*(part for _, part in scan.logs()))
-    through = [leaves[n] for n in loads(scan.shrink) if n in leaves and leaves[n].grad is not None]
-    flow = max(float((leaf.grad * leaf.detach().nan_to_num(neginf=0.0)).norm()) for leaf in through)
+    read = loads(scan.shrink) if scan.shrink is not None else ()
+    through = [leaves[n] for n in read if n in leaves and leaves[n].grad is not None]
+    flows = [float((x.grad * x.detach().nan_to_num(neginf=0.0)).norm()) for x in through]
+    flow = max(flows, default=0.0)
     return {
         n: measured(v.to(want[n]), want[n].nan_to_num(), n[2:] in decays, flow)
         for n, v in got.items()
@@ -172,7 +179,7 @@ def _check_layer(folder: Path, case: Case, memory: Memory) -> tuple[dict[str, fl
         _wait(case)
         decoded, pool, picked, others = _layer_steps(op, case, x, memory)
         _wait(case)
-    if not any(kernel == "gradients" for _, kernel, *_ in rows):
+    if not any(kernel in BACKWARD for _, kernel, *_ in rows):
         raise RuntimeError("the Triton kernels did not run")
     exact, elsewhere = _exact(case, x), replace(case, device=case.oracle)
     with _backend("torch"):

@@ -59,7 +59,10 @@ def recurrence(scan: Any, x: dict[str, Any], sizes: dict[str, int], cuts: tuple[
     import torch
 
     from eosc.lowering.delta.scan import DeltaScan
+    from eosc.lowering.elementwise.scan import ElementScan
 
+    if isinstance(scan, ElementScan):
+        return elementwise(scan, x, sizes, cuts)
     K, V = sizes[scan.key], sizes[scan.value]
     x = {n: v[None, None] if per_head(scan, n) else v for n, v in x.items()}
     lead = next(v for n, v in x.items() if n == "dy").shape[:3]
@@ -91,6 +94,36 @@ def recurrence(scan: Any, x: dict[str, Any], sizes: dict[str, int], cuts: tuple[
             outputs.append((s[:, t, :, None, :] @ read).squeeze(-2))
         finals.append(m)
     return torch.stack(outputs, 1) * scale, torch.cat(finals)
+
+
+def elementwise(scan: Any, x: dict[str, Any], sizes: dict[str, int], cuts: tuple[int, ...]) -> Any:
+    """The same, of a memory that is written and decays element by element."""
+    import torch
+
+    x = {n: v[None, None] if per_head(scan, n) else v for n, v in x.items()}
+    lead = next(v for n, v in x.items() if n == "dy").shape[:3]
+    axes = [sizes[axis] for axis in scan.axes]
+
+    def wide(part: Any) -> Any:
+        tile = whole(part, x, sizes)
+        for n, axis in enumerate(scan.axes):
+            tile = tile if axis in part.dims else tile.unsqueeze(3 + n)
+        return tile.expand(*lead, *axes)
+
+    write = wide(scan.write)
+    decay = torch.ones_like(write) if scan.log is None else wide(scan.log).exp()
+    shrink = None if scan.shrink is None else wide(scan.shrink)
+    over = [2 + scan.axes.index(axis) for axis in scan.over]
+    bounds = list(zip(cuts[:-1], cuts[1:], strict=True)) or [(0, lead[1])]
+    outputs, finals = [], []
+    for n, (a, b) in enumerate(bounds):
+        m = x["initial_state"][n : n + 1] if cuts else x["initial_state"]
+        for t in range(a, b):
+            before, m = m, decay[:, t] * m + write[:, t]
+            read = m if scan.inclusive else before
+            outputs.append(read if shrink is None else (shrink[:, t] * read).sum(over))
+        finals.append(m)
+    return torch.stack(outputs, 1), torch.cat(finals)
 
 
 def per_head(scan: Any, name: str) -> bool:

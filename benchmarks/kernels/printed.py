@@ -54,7 +54,7 @@ def _generate(folder: Path, name: str, mixer: Any) -> None:
         sums = json.dumps(running_sums(mixer, program.steps))
         (folder / f"{name}.sums.json").write_text(sums, encoding="utf-8")
     inside = PIPELINE.inside(program)
-    if inside is not None:
+    if inside is not None and len(inside.scans) == 1:
         packages = folder / "packages"
         PIPELINE.build(name, mixer, packages)
         (packages / f"{name}.scan").write_bytes(pickle.dumps(inside.scans[0].scan))
@@ -116,9 +116,11 @@ def recorded(module: ModuleType, scan: Any) -> list[tuple[object, ...]]:
     if hasattr(module, "_ROWS_USED"):
         module._ROWS_USED.clear()
         return module._ROWS_USED
+    from eosc.schedule.table import structure_of
+
     used: list[tuple[object, ...]] = []
     config = module._config
-    structure = "levels" if scan.vector else "pairwise"
+    structure = structure_of(scan)
 
     def _config(kernel: str, device: Any, width: int, K: int, V: int) -> Any:
         found = config(kernel, device, width, K, V)

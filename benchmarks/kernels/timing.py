@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -20,20 +20,27 @@ SHAPES = {
     "B2_T16384_H16_D128": (2, 16384, 16, 128),
     "B8_T1024_H8_D64": (8, 1024, 8, 64),
 }
-TIMED = ("simple_gla", "gla")
+TIMED = ("simple_gla", "gla", "hgrn", "mamba")
+
+
+LINE = {"B8_T2048_D2048": (8, 2048, 1, 2048), "B1_T16384_D2048": (1, 16384, 1, 2048)}
+FIELD = {f"{label}_N16": (*shape, 16) for label, shape in LINE.items()}
+ELEMENTWISE: dict[str, dict[str, tuple[int, ...]]] = {"hgrn": LINE, "mamba": FIELD}
+"""Mixers whose width is their only axis, or beside 16 states."""
 
 
 def timed(
-    folder: Path, name: str, shapes: dict[str, tuple[int, int, int, int]]
+    folder: Path, name: str, shapes: Mapping[str, tuple[int, ...]]
 ) -> Iterator[dict[str, Any]]:
     """Forward and forward with backward of one mixer, in ms, and of each kernel."""
     import torch
     from triton.testing import do_bench
 
     module, scan = load(folder, name)
-    for label, (B, T, H, D) in shapes.items():
-        case = Case(name, B=B, T=T, H=H, K=D, V=D)
-        x = draw(scan, case, {scan.key: D, scan.value: D}, load_sums(folder, name))
+    for label, (B, T, H, D, *K) in shapes.items():
+        case = Case(name, B=B, T=T, H=H, K=(K or [D])[0], V=D)
+        sizes = dict(zip(scan.axes, (case.K, D)[-len(scan.axes) :], strict=True))
+        x = draw(scan, case, sizes, load_sums(folder, name))
         bf16 = {e.name for e in scan.operands if not e.log and str(e.per) == "token"}
         bf16 |= {e.name for e in scan.operands if e.log and e.axes}
         x = {n: v.bfloat16() if n in bf16 else v for n, v in x.items()}
@@ -122,7 +129,7 @@ def time_all(folder: Path, only: list[str], limit: float) -> list[dict[str, Any]
             parts = (
                 (probed(SHAPES), timed(folder, name, SHAPES))
                 if name == TIMED[0]
-                else (timed(folder, name, SHAPES),)
+                else (timed(folder, name, ELEMENTWISE.get(name, SHAPES)),)
             )
             for part in parts:
                 for row in part:

@@ -35,7 +35,6 @@ ELEMENT_KERNELS = (
     "element_states",
     "element_ends_adjoint",
     "element_backward",
-    "element_step",
 )
 
 
@@ -137,8 +136,9 @@ def _element_rows(structure: str, shapes: tuple[tuple[int, int, int, int], ...])
     """
     for key, chunk, block, warps in shapes:
         for kernel in ELEMENT_KERNELS:
-            tokens = 1 if kernel == "element_step" else chunk
-            yield Row(kernel, "", structure, 0, key, 1 << 20, tokens, block, warps, 1)
+            yield Row(kernel, "", structure, 0, key, 1 << 20, chunk, block, warps, 1)
+    for key, block in ((1, 256),) if structure == "line" else ((16, 64), (1024, 16)):
+        yield Row("element_step", "", structure, 0, key, 1 << 20, 1, block, 4, 1)
 
 
 def _delta_rows(structure: str) -> tuple[Row, ...]:
