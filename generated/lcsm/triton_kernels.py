@@ -15,19 +15,18 @@ _TABLE = (
     ('element_states', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
     ('element_ends_adjoint', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
     ('element_backward', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
-    ('element_step', '', 0, 16, 1048576, 1, 32, 4, 1, 'ieee'),
     ('element_forward', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
     ('element_ends', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
     ('element_states', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
     ('element_ends_adjoint', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
     ('element_backward', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
-    ('element_step', '', 0, 64, 1048576, 1, 16, 4, 1, 'ieee'),
     ('element_forward', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
     ('element_ends', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
     ('element_states', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
     ('element_ends_adjoint', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
     ('element_backward', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
-    ('element_step', '', 0, 256, 1048576, 1, 16, 8, 1, 'ieee'),
+    ('element_step', '', 0, 16, 1048576, 1, 64, 4, 1, 'ieee'),
+    ('element_step', '', 0, 1024, 1048576, 1, 16, 4, 1, 'ieee'),
 )
 
 SEGMENT: int | None = None  # tokens a segment; None: by `_segment_length`

@@ -40,7 +40,7 @@ ROWS = {
         ('element_states', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
         ('element_ends_adjoint', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
         ('element_backward', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
-        ('element_step', '', 0, 1, 1048576, 1, 64, 4, 1, 'ieee'),
+        ('element_step', '', 0, 1, 1048576, 1, 256, 4, 1, 'ieee'),
     ),
     "den": (
         ('element_forward', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
@@ -48,7 +48,7 @@ ROWS = {
         ('element_states', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
         ('element_ends_adjoint', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
         ('element_backward', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
-        ('element_step', '', 0, 1, 1048576, 1, 64, 4, 1, 'ieee'),
+        ('element_step', '', 0, 1, 1048576, 1, 256, 4, 1, 'ieee'),
     ),
 }
 

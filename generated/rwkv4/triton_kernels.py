@@ -15,7 +15,7 @@ _TABLE = (
     ('element_states', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
     ('element_ends_adjoint', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
     ('element_backward', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
-    ('element_step', '', 0, 1, 1048576, 1, 64, 4, 1, 'ieee'),
+    ('element_step', '', 0, 1, 1048576, 1, 256, 4, 1, 'ieee'),
 )
 
 SEGMENT: int | None = None  # tokens a segment; None: by `_segment_length`
