@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 from eosc.backends.naming import comment, identifier
 from eosc.backends.text import docstring, render
+from eosc.backends.torch.filters import Filters, print_filters
 from eosc.backends.torch.layers import class_name, print_layer
 from eosc.backends.torch.module import TOKENS_PER_CHUNK, render_kernels, scan_functions
 from eosc.backends.torch.operator import Operator, print_operators, scan_name
 from eosc.backends.torch.texts import NotPrintableError
+from eosc.backends.triton.filters import print_triton_filters
 from eosc.diagnostics import NOWHERE, Diagnostic, EosError
 from eosc.recurrence.rows import eos_row, equation
 from eosc.schedule.program import Program, ScanStep
@@ -32,6 +34,8 @@ _PYTHON = (
     "op.py",
     "torch_kernels.py",
     "triton_kernels.py",
+    "filters.py",
+    "triton_filters.py",
     "layer.py",
     "schedule.py",
 )
@@ -92,7 +96,10 @@ def emit(
     files: dict[str, str] = {}
     try:
         namespace = f"eosc_{called}_{_stamp(program, source)}"
-        text, operators = print_operators(programs, namespace, header, triton=kernels is not None)
+        filters = Filters()
+        text, operators = print_operators(
+            programs, namespace, header, triton=kernels is not None, filters=filters
+        )
         functions = [
             function
             for step in steps
@@ -109,9 +116,13 @@ def emit(
     without = "the spec has no layer"
     if layer and program.mixer.layer is not None:
         try:
-            files["layer.py"] = print_layer(program.mixer, operators, called, header)
+            files["layer.py"] = print_layer(program.mixer, operators, called, header, filters)
         except NotPrintableError as reason:
             without = str(reason)
+    if filters.names:
+        files["filters.py"] = print_filters(filters, namespace, header, backend != "torch")
+        if backend != "torch":
+            files["triton_filters.py"] = print_triton_filters(filters, header)
     files["schedule.py"] = _schedule(program, steps, header, kernels is not None)
     files["__init__.py"] = _init(called, operators, header, "layer.py" in files)
     proofs = _proofs(name, source, programs, kernels is not None) if prove and steps else None

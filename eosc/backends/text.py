@@ -30,7 +30,7 @@ def _environment() -> Environment:
 
 def render(template: str, **context: Any) -> str:
     """The text of a template, without trailing blanks."""
-    text = _environment().get_template(template).render(**context)
+    text = _environment().get_template(template).render(zip=zip, **context)
     lines = [line.rstrip() for line in text.splitlines()]
     while lines and not lines[-1]:
         lines.pop()

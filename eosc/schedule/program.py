@@ -16,11 +16,12 @@ from eosc.algebra.exponent import Certificate
 from eosc.ir.nodes import Algorithm
 from eosc.lowering.delta.scan import DeltaScan
 from eosc.lowering.family import AnyScan, family
+from eosc.lowering.filters import WIDEST
 from eosc.lowering.parts import Form
 from eosc.recurrence.convolution import Convolution
 from eosc.recurrence.model import Phase, System, Turn
 from eosc.semantics.model import Mixer
-from eosc.semantics.terms import Term
+from eosc.semantics.terms import Number, Term
 
 DEFAULT_CHUNK = 64
 """The chunk length that an explanation speaks of; the shipped table may choose another."""
@@ -231,10 +232,16 @@ def constant_rows(step: Step) -> tuple[tuple[str, str, str, str], ...]:
 
 
 def _convolution_rows(step: ConvStep) -> tuple[tuple[str, str, str, str], ...]:
-    ends = step.convolution.width is not None or step.convolution.finite is not None
-    direct = f"sum over the taps ({FEW} at most)"
-    spectral = f"spectra of the signal and of the kernel (more than {FEW} taps)"
-    many = f"{direct}, or {spectral}" if ends else spectral
+    width = step.convolution.width
+    if isinstance(width, Number) and width.value <= WIDEST:
+        taps = f"{width.value} taps written out, and what follows them, in one kernel"
+        return (
+            ("train", f"{taps}; one back", "any kernel", "1 + 1"),
+            ("prefill", taps, "any kernel", "1"),
+            ("decode", f"the same on one token, {width.value - 1} of them kept", "any kernel", "1"),
+        )
+    ends = width is not None or step.convolution.finite is not None
+    many = f"spectra of the signal and of the kernel, from {FEW} tokens and taps on"
     past = "the taps' reach" if ends else "every past token"
     return (
         ("train", f"{many}; correlations back", "any kernel", "3 transforms, 4 back"),

@@ -225,3 +225,15 @@ def test_a_batch_of_calls(name: str, folder: Path) -> None:
     assert rms_relative(found[1], call(2 * operands[0])) <= TOLERANCE
     gradient = torch.func.vmap(torch.func.grad(lambda x: call(x).square().sum()))(several[0])
     assert rms_relative(gradient[1], 2 * gradient[0]) <= TOLERANCE
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # dynamo's own
+@pytest.mark.parametrize("name", ["s4d", "lru", "longconv"])
+def test_it_compiles_in_one_graph(name: str, folder: Path) -> None:
+    torch._dynamo.reset()
+    run = getattr(package(name, folder), name)
+    operands = [x.requires_grad_() for x in given(mixer(name), 40).values()]
+    compiled = torch.compile(run, fullgraph=True, backend="aot_eager")
+    y = compiled(*operands).y
+    assert rms_relative(y, run(*operands).y) <= TOLERANCE
+    torch.autograd.grad(y.sum(), operands)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eosc.backends.torch.sequence_runtime import _real, _worked
+from eosc.backends.torch.sequence_runtime import _complex_dtype, _real, _worked
 
 
 def _after(x: Tensor, past: Tensor | None, before: int | None, T: int) -> Tensor:
@@ -28,6 +28,18 @@ def _after(x: Tensor, past: Tensor | None, before: int | None, T: int) -> Tensor
     if before is not None and held < before:
         past = torch.cat((past.new_zeros(past.shape[0], before - held, *past.shape[2:]), past), 1)
     return torch.cat((past.expand(x.shape[0], *past.shape[1:]), x), 1)
+
+
+def _kept(past: Tensor | None, steps: int, sizes: tuple[int, ...]) -> Tensor | None:
+    """The newest steps of what is carried, [B, steps, heads, channels], 0 where unknown."""
+    if past is None:
+        return None
+    past = past.expand(-1, -1, *sizes)
+    past = past.flatten(3) if len(sizes) > 1 else past.unsqueeze(3)
+    held = past.shape[1]
+    if held >= steps:
+        return past[:, held - steps :]
+    return torch.cat((past.new_zeros(past.shape[0], steps - held, *past.shape[2:]), past), 1)
 
 
 def _convolved(x: Tensor, kernel: Tensor, lags: int, T: int, first: int) -> Tensor:
@@ -165,7 +177,8 @@ def _exact(x: Tensor) -> Tensor:
 
 def _stepped_by(oscillation: Tensor, x: Tensor, dense: bool) -> Tensor:
     """One step of a memory whose last dimension the oscillation mixes (dense) or scales."""
-    oscillation = _worked(oscillation, x.dtype.to_real())
+    double = x.dtype in (torch.float64, torch.complex128)
+    oscillation = _worked(oscillation, torch.float64 if double else torch.float32)
     if dense and oscillation.dtype != x.dtype:
         x, oscillation = x + 0j, oscillation + 0j
     return (oscillation @ x.unsqueeze(-1)).squeeze(-1) if dense else oscillation * x
@@ -216,7 +229,7 @@ def _paired(left: Tensor, right: Tensor, real: bool, dtype: torch.dtype) -> Tens
         left, right = left + 0j, right + 0j
         left = torch.cat((left.real, -left.imag), -1).to(dtype)
         return (left @ torch.cat((right.real, right.imag), -2).to(dtype)).flatten(-2)
-    both = dtype.to_complex()
+    both = _complex_dtype(dtype)
     return (left.to(both) @ right.to(both)).flatten(-2)
 
 

@@ -12,7 +12,7 @@ def convolved(seq: Core, found: Convolution) -> Val:
     """The sum over the past of the whole sequence at once, [B, T, H, axes]."""
     seq.kept.append(found)
     before = None if found.width is None else f"int({seq.value(found.width, 0).text}) - 1"
-    longer = {name: _with_past(seq, name, before) for name in found.reads}
+    longer = {name: seq.with_past(name, before) for name in found.reads}
     bound = frozenset({("variable", found.variable)})
     with seq.block("", 0, bound=bound, longer={found.variable: longer}):
         signal = seq.name(seq.tensor(seq.value(found.signal)), "signal", 1)
@@ -42,14 +42,6 @@ def all_taps(seq: Core, kernel: Declaration, extent: str, level: int) -> Val:
     with seq.block("", level, bound=bound, ranges={kernel.lag: extent}):
         inner = seq.tensor(seq.spread(seq.value(kernel.value), kernel.type.axes))
         return seq.name(inner, kernel.name, level + 1)
-
-
-def _with_past(seq: Core, name: str, before: str | None) -> Val:
-    """A name's values, and before them `before` of those that are carried (None: all)."""
-    val = seq.tensor(seq.named(name))
-    return seq.name(
-        Val(seq.call("_after", val.text, seq.past(name), before, "T"), val.axes), "x", 0
-    )
 
 
 def _lags(seq: Core, found: Convolution, signal: Val) -> str:

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from eosc.backends.naming import Names, comment, identifier
 from eosc.backends.torch.scopes import Scope, Val
@@ -20,6 +20,9 @@ from eosc.recurrence.operands import State, states
 from eosc.semantics import terms as ir
 from eosc.semantics.model import Mixer
 from eosc.semantics.terms import Term
+
+if TYPE_CHECKING:
+    from eosc.backends.torch.filters import Filters
 
 Rule = Callable[[Any, Any, int], Val]
 _LONG = 56
@@ -31,7 +34,8 @@ class Core(ABC):
 
     heads: text of the size of the head dimension. rules: the rule of each kind of term.
     lasts: of a state, the variable that holds its last value. kept: what holds terms that are not
-    the mixer's own, since values are known by the identity of their terms.
+    the mixer's own, since values are known by the identity of their terms. filters: where short
+    convolutions become operators of their package, those of the package.
 
     Args:
         mixer: the elaborated mixer.
@@ -52,6 +56,7 @@ class Core(ABC):
         self.states = _states(mixer)
         self.lasts: dict[str, str] = {}
         self.kept: list[object] = []
+        self.filters: Filters | None = None
         self._uses: dict[int, int] = {}
         self._count_uses()
 
@@ -74,6 +79,10 @@ class Core(ABC):
     @abstractmethod
     def shortconv(self, term: ir.ShortConv, level: int) -> Val:
         """A learned convolution: of layers only."""
+
+    def short_filter(self, term: ir.ShortConv, width: int, name: str) -> Val:
+        """A learned convolution and what follows it, by a filter: of layers only."""
+        raise NotPrintableError("shortconv() belongs in a layer")
 
     @abstractmethod
     def view(self, term: ir.View, level: int) -> Val:
@@ -116,6 +125,12 @@ class Core(ABC):
             if id(term) not in seen:
                 seen.add(id(term))
                 stack.extend(ir.children(term))
+
+    def with_past(self, name: str, before: str | None) -> Val:
+        """A name's values, and before them `before` of those that are carried (None: all)."""
+        val = self.tensor(self.named(name))
+        text = self.call("_after", val.text, self.past(name), before, "T")
+        return self.name(Val(text, val.axes), "x", 0)
 
     # Values
 
@@ -200,7 +215,8 @@ class Core(ABC):
     def tensor(self, val: Val) -> Val:
         """The value as a tensor of the working dtype."""
         if val.axes is None:
-            dtype = "dtype.to_complex()" if _IMAGINARY.search(val.text) else "dtype"
+            imaginary = _IMAGINARY.search(val.text)
+            dtype = self.call("_complex_dtype", "dtype") if imaginary else "dtype"
             return Val(f"torch.full((1, 1, 1), {val.text}, dtype={dtype}, device=device)", ())
         return Val(f"{val.operand}.to(dtype)", val.axes) if val.truth else val
 

@@ -60,6 +60,16 @@ def _short_convolution(x: Tensor, taps: Tensor, before: Tensor | None) -> tuple[
     return y.transpose(1, 2), longer[:, x.shape[1] :]
 
 
+def _newest_of(x: Tensor, before: Tensor | None, steps: int) -> Tensor:
+    """The last steps of [B, T, channels], those before it included; 0 before the first."""
+    T = x.shape[1]
+    if T >= steps:
+        return x[:, T - steps :]
+    if before is None:
+        before = x.new_zeros(x.shape[0], steps, x.shape[2])
+    return torch.cat((before[:, T:].to(x.dtype), x), 1)
+
+
 def _each_sequence_of(
     run: Callable[..., tuple[Tensor, tuple[Tensor, ...]]],
     x: Tensor,

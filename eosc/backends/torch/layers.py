@@ -14,6 +14,7 @@ from typing import Any
 
 from eosc.backends.naming import Names, identifier
 from eosc.backends.text import Library, docstring, render
+from eosc.backends.torch.filters import Filters
 from eosc.backends.torch.operator import Operator
 from eosc.backends.torch.scopes import Val
 from eosc.backends.torch.sequences import Sequences, shown_axes
@@ -27,7 +28,7 @@ from eosc.semantics.terms import NOW, Dependence, Term, Type
 
 _RESERVED = (
     "torch nn Tensor math NamedTuple self x state return_state cu_seqlens B T dtype device held "
-    "initial final op LayerState Parameter y position first_position output device_ dtype_"
+    "initial final op filters LayerState Parameter y position first_position output device_ dtype_"
 ).split()
 _INPUT = "x"
 
@@ -42,7 +43,11 @@ def _libraries() -> tuple[Library, Library]:
 
 
 def print_layer(
-    mixer: Mixer, operators: tuple[Operator, ...], name: str, header: tuple[str, ...]
+    mixer: Mixer,
+    operators: tuple[Operator, ...],
+    name: str,
+    header: tuple[str, ...],
+    filters: Filters | None = None,
 ) -> str:
     """The text of `layer.py`. It calls the last operator: with two, the one with the layer inside.
 
@@ -52,7 +57,9 @@ def print_layer(
     """
     if mixer.layer is None:
         raise NotPrintableError("no layer")
-    return _Printer(mixer, mixer.layer, operators[-1], name, header).print()
+    printer = _Printer(mixer, mixer.layer, operators[-1], name, header)
+    printer.seq.filters = filters
+    return printer.print()
 
 
 @dataclass
@@ -144,6 +151,23 @@ class _LayerSequences(Sequences):
         call = self.call("_short_convolution", given, f"self.{attribute}", before)
         self.line(f"{out}, {after} = {call}", level)
         return self.shaped(out, axes)
+
+    def short_filter(self, term: ir.ShortConv, width: int, name: str) -> Val:
+        """The same with what follows it, as one operator."""
+        axes = term.arg.type.axes
+        given = self.name(Val(self.flat(self.tensor(self.value(term.arg, 0)), axes)), "given", 0)
+        owner, channels = identifier(self.owner.get(id(term), "value")), self.features(axes)
+        text = f"_uniform(({channels}, {width}), {width}, device, dtype)"
+        attribute = self.weight(f"{owner}_conv", text)
+        before = f"{attribute}_before"
+        self.convolutions.append((attribute, before, f"[B, {width} - 1, {channels}]"))
+        newest = self.call("_newest_of", given.text, before, width - 1)
+        self.line(f"{attribute}_after = {newest}")
+        taps = f"self.{attribute}.flip(1).t()[None]"
+        held = f"None if {before} is None else {before}.unsqueeze(2)"
+        call = f"filters.{name}({given.text}.unsqueeze(2), {taps}, {held})"
+        out = self.name(Val(f"{call}.squeeze(2)"), "convolved", 0)
+        return self.shaped(out.text, axes)
 
     def view(self, term: ir.View, level: int) -> Val:
         """A reshape without weights."""
@@ -441,6 +465,7 @@ class _Printer:
             runtime=runtime,
             class_name=class_name(self.name),
             class_doc=docstring(self.layer.doc.strip() or self.mixer.doc.strip() or self.name, 4),
+            filters="filters." in " ".join(text for _, text, _ in seq.lines),
             states=states,
             parameters=self._constructor()[0],
             settings=self._constructor()[1],

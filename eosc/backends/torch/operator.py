@@ -9,6 +9,7 @@ from typing import Any
 
 from eosc.backends.naming import Names, identifier
 from eosc.backends.text import Library, docstring, render
+from eosc.backends.torch.filters import Filters
 from eosc.backends.torch.kernels import Function
 from eosc.backends.torch.programs import Operand, Sequence, print_program
 from eosc.ir.nodes import Per
@@ -21,7 +22,7 @@ _RESERVED = (
     "torch Tensor os NamedTuple ModuleType Callable Any Sequence State Output NAMESPACE B T N K V "
     "heads dtype kinds op info in_dims args kernels trained d_state held states final y dy "
     "d_final_state initial_state cu_seqlens state state_indices operands output_final_state ctx "
-    "inputs output grads tangents numbers d_initial_state torch_kernels triton_kernels"
+    "inputs output grads tangents numbers d_initial_state torch_kernels triton_kernels filters"
 ).split()
 
 _KINDS = {Per.TOKEN: "t", Per.HEAD: "h", Per.CALL: "f"}
@@ -55,7 +56,12 @@ class Operator:
 
 
 def print_operators(
-    programs: list[tuple[str, Program]], namespace: str, header: tuple[str, ...], *, triton: bool
+    programs: list[tuple[str, Program]],
+    namespace: str,
+    header: tuple[str, ...],
+    *,
+    triton: bool,
+    filters: Filters | None = None,
 ) -> tuple[str, tuple[Operator, ...]]:
     """The text of `op.py`, with a public function for each named program, and those functions.
 
@@ -64,7 +70,7 @@ def print_operators(
     Raises:
         NotPrintableError: a term has no torch form.
     """
-    printers = [_Printer(name, program) for name, program in programs]
+    printers = [_Printer(name, program, filters) for name, program in programs]
     scans = [_scan_context(step) for _, program in programs for step in program.scans]
     ops, sequences = _libraries()
     used = {name for each in printers for name in each.used()}
@@ -83,7 +89,7 @@ def print_operators(
         scans=scans,
         no_double=repr(f"{first.name}: second derivatives are not implemented"),
         operators=[each.context() for each in printers],
-        sequence_module="op",
+        filters=bool(filters and filters.names),
     )
     return text, tuple(each.operator for each in printers)
 
@@ -105,10 +111,10 @@ def _imports(runtime: tuple[str, ...], scans: bool, triton: bool) -> list[str]:
 class _Printer:
     """One public function: its operands, its sequence function, its decode step."""
 
-    def __init__(self, name: str, program: Program) -> None:
+    def __init__(self, name: str, program: Program, filters: Filters | None) -> None:
         calls = {n: f"_Scan_{scan_name(step)}.apply" for n, step in enumerate(program.scans)}
         self.program, self.name = program, name
-        self.sequence = sequence = print_program(program, f"_{name}_sequence", calls)
+        self.sequence = sequence = print_program(program, f"_{name}_sequence", calls, filters)
         self.names = Names((*_RESERVED, name, f"{name}_step"))
         self.parameters = tuple(self.names(each.name) for _, each in sequence.operands)
         self.numbers = tuple(self.names(each) for each in sequence.numbers)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from eosc.backends.naming import Names, identifier
+from eosc.backends.torch.filters import Filters
 from eosc.backends.torch.invariants import invariant
 from eosc.backends.torch.kernels import Function
 from eosc.backends.torch.scopes import Val
@@ -24,7 +25,7 @@ from eosc.semantics.terms import Dependence, Number, Type
 
 LOCALS = (
     "torch Tensor B T H dtype device position first_position math cu_seqlens initial_state "
-    "output_final_state state State Output annotations"
+    "output_final_state state State Output annotations filters"
 ).split()
 
 
@@ -75,18 +76,26 @@ class Sequence:
     lazy: bool = False
 
 
-def print_program(program: Program, name: str, calls: dict[int, str] | None = None) -> Sequence:
+def print_program(
+    program: Program,
+    name: str,
+    calls: dict[int, str] | None = None,
+    filters: Filters | None = None,
+) -> Sequence:
     """Print a program.
 
     Args:
         program: the steps of a mixer.
         name: of the function.
         calls: for each scan step (by its place among the scans), the function that runs it.
+        filters: those of its package, where short convolutions become operators of it.
 
     Raises:
         NotPrintableError: a term has no torch form.
     """
-    return _Printer(program, name, calls or {}).print()
+    printer = _Printer(program, name, calls or {})
+    printer.seq.filters = filters
+    return printer.print()
 
 
 def _layout(step: ScanStep) -> Layout:

@@ -9,6 +9,7 @@ from eosc.backends.naming import identifier
 from eosc.backends.torch import pointwise
 from eosc.backends.torch.convolutions import all_taps, convolved
 from eosc.backends.torch.core import Core
+from eosc.backends.torch.filters import filtered
 from eosc.backends.torch.scopes import Val
 from eosc.backends.torch.texts import NotPrintableError
 from eosc.recurrence.convolution import convolution
@@ -90,6 +91,9 @@ def _read(seq: Core, term: ir.Read, level: int) -> Val:
 
 
 def _apply(seq: Core, term: ir.Apply, level: int) -> Val:
+    one = filtered(seq, term) if level == 0 else None
+    if one is not None:
+        return one
     op = term.op
     vals = [seq.value(arg, level) for arg in term.args]
     if op == "pow":
@@ -259,6 +263,9 @@ def _past_steps(seq: Core, term: ir.HistorySum) -> str:
 
 
 def _lag_sum(seq: Core, term: ir.LagSum, level: int) -> Val:
+    one = filtered(seq, term) if level == 0 else None
+    if one is not None:
+        return one
     found = convolution(seq.mixer, term) if level == 0 else None
     if found is not None:
         return convolved(seq, found)
@@ -273,6 +280,11 @@ def _lag_sum(seq: Core, term: ir.LagSum, level: int) -> Val:
         body = seq.aligned(seq.tensor(seq.value(term.body)), axes)
         seq.line(f"{total} = {total} + {body.operand}", level + 1)
     return Val(total, axes)
+
+
+def _short_convolution(seq: Core, term: ir.ShortConv, level: int) -> Val:
+    one = filtered(seq, term) if level == 0 else None
+    return seq.shortconv(term, level) if one is None else one
 
 
 def _kernel(seq: Core, term: ir.KernelAt, level: int) -> Val:
@@ -396,6 +408,6 @@ RULES: dict[type[Term], Callable[[Any, Any, int], Val]] = {
     ir.Eye: _eye,
     ir.Solve: _solve,
     ir.Linear: lambda seq, term, level: seq.linear(term, level),
-    ir.ShortConv: lambda seq, term, level: seq.shortconv(term, level),
+    ir.ShortConv: _short_convolution,
     ir.View: lambda seq, term, level: seq.view(term, level),
 }

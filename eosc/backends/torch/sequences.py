@@ -171,7 +171,7 @@ class Sequences(Core):
     def _first_memory(self, name: str, sizes: str) -> str:
         held = self.past(name)
         declared = self.mixer.by_name[name].type
-        complex_ = "dtype.to_complex()" if declared.complex else "dtype"
+        complex_ = self.call("_complex_dtype", "dtype") if declared.complex else "dtype"
         if self.mixer.by_name[name].initial is None:
             first = f"torch.zeros({sizes}, dtype={complex_}, device=device)"
         else:
