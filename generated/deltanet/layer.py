@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from . import op
+from . import filters, op
 
 
 def _size(name: str, value: float) -> int:
@@ -32,19 +32,14 @@ def _uniform(
     return nn.Parameter(torch.empty(size, device=device, dtype=dtype).uniform_(-bound, bound))
 
 
-def _short_convolution(x: Tensor, taps: Tensor, before: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Causal depthwise convolution of [B, T, channels], and the inputs to keep for the next call.
-
-    taps [channels, width], the last one on the present; before [B, width - 1, channels].
-    """
-    width = taps.shape[1]
+def _newest_of(x: Tensor, before: Tensor | None, steps: int) -> Tensor:
+    """The last steps of [B, T, channels], those before it included; 0 before the first."""
+    T = x.shape[1]
+    if T >= steps:
+        return x[:, T - steps :]
     if before is None:
-        before = x.new_zeros(x.shape[0], width - 1, x.shape[2])
-    longer = torch.cat((before.to(x.dtype), x), 1)
-    columns = longer.transpose(1, 2)
-    taps = taps.to(x.dtype)
-    y = nn.functional.conv1d(columns, taps.unsqueeze(1), groups=columns.shape[1])
-    return y.transpose(1, 2), longer[:, x.shape[1] :]
+        before = x.new_zeros(x.shape[0], steps, x.shape[2])
+    return torch.cat((before[:, T:].to(x.dtype), x), 1)
 
 
 def _each_sequence_of(
@@ -73,9 +68,9 @@ def _rmsnorm(x: Tensor, dims: tuple[int, ...]) -> Tensor:
 class LayerState(NamedTuple):
     """What the layer carries from one call to the next."""
 
-    q_conv: Tensor  # [B, int(4.0) - 1, H * K]
-    k_conv: Tensor  # [B, int(4.0) - 1, H * K]
-    v_conv: Tensor  # [B, int(4.0) - 1, H * V]
+    q_conv: Tensor  # [B, 4 - 1, H * K]
+    k_conv: Tensor  # [B, 4 - 1, H * K]
+    v_conv: Tensor  # [B, 4 - 1, H * V]
     m_state: Tensor  # of the operator
 
 
@@ -104,9 +99,9 @@ class Deltanet(nn.Module):
         self.K = K
         self.V = V
         self.in_proj = nn.Linear(D, H * K + H * K + H * V + H, bias=False, device=device, dtype=dtype)
-        self.q_conv = _uniform((H * K, int(4.0)), int(4.0), device, dtype)
-        self.k_conv = _uniform((H * K, int(4.0)), int(4.0), device, dtype)
-        self.v_conv = _uniform((H * V, int(4.0)), int(4.0), device, dtype)
+        self.q_conv = _uniform((H * K, 4), 4, device, dtype)
+        self.k_conv = _uniform((H * K, 4), 4, device, dtype)
+        self.v_conv = _uniform((H * V, 4), 4, device, dtype)
         self.out_proj = nn.Linear(H * V, D, bias=False, device=device, dtype=dtype)
 
     def forward(
@@ -128,9 +123,15 @@ class Deltanet(nn.Module):
         V = self.V
         q_conv_before, k_conv_before, v_conv_before, m_state = (None,) * 4 if state is None else state
         q_in, k_in, v_in, beta_in = self.in_proj(x).split((H * K, H * K, H * V, H), -1)
-        convolved, q_conv_after = _short_convolution(q_in.reshape(B, T, 1, H, K).flatten(2), self.q_conv, q_conv_before)
-        convolved_2, k_conv_after = _short_convolution(k_in.reshape(B, T, 1, H, K).flatten(2), self.k_conv, k_conv_before)
-        convolved_3, v_conv_after = _short_convolution(v_in.reshape(B, T, 1, H, V).flatten(2), self.v_conv, v_conv_before)
+        given = q_in.reshape(B, T, 1, H, K).flatten(2)
+        q_conv_after = _newest_of(given, q_conv_before, 3)
+        convolved = filters.filter_1(given.unsqueeze(2), self.q_conv.flip(1).t()[None], None if q_conv_before is None else q_conv_before.unsqueeze(2)).squeeze(2)
+        given_2 = k_in.reshape(B, T, 1, H, K).flatten(2)
+        k_conv_after = _newest_of(given_2, k_conv_before, 3)
+        convolved_2 = filters.filter_1(given_2.unsqueeze(2), self.k_conv.flip(1).t()[None], None if k_conv_before is None else k_conv_before.unsqueeze(2)).squeeze(2)
+        given_3 = v_in.reshape(B, T, 1, H, V).flatten(2)
+        v_conv_after = _newest_of(given_3, v_conv_before, 3)
+        convolved_3 = filters.filter_1(given_3.unsqueeze(2), self.v_conv.flip(1).t()[None], None if v_conv_before is None else v_conv_before.unsqueeze(2)).squeeze(2)
         y, final = op.deltanet_layer(convolved.reshape(B, T, 1, H, K).squeeze(2).expand(B, T, -1, K), convolved_2.reshape(B, T, 1, H, K).squeeze(2).expand(B, T, -1, K), convolved_3.reshape(B, T, 1, H, V).squeeze(2).expand(B, T, -1, V), beta_in.reshape(B, T, 1, H).squeeze(2).expand(B, T, -1), initial_state=(m_state,), output_final_state=return_state, cu_seqlens=None)
         y_heads = y.unsqueeze(2)
         x_2 = self.out_proj(_rmsnorm(y_heads, (4,)).flatten(2)).reshape(B, T, 1, D)  # line 18

@@ -125,9 +125,14 @@ def _work_dtype(*tensors: Tensor) -> torch.dtype:
     return torch.float64 if double else torch.float32
 
 
+def _complex_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The complex dtype of a real one."""
+    return torch.complex128 if dtype == torch.float64 else torch.complex64
+
+
 def _worked(x: Tensor, dtype: torch.dtype) -> Tensor:
     """The tensor in the dtype of the work, or its complex."""
-    return x.to(dtype.to_complex() if x.is_complex() else dtype)
+    return x.to(_complex_dtype(dtype) if x.is_complex() else dtype)
 
 
 def _shared(x: Tensor, heads: int, dim: int) -> Tensor:

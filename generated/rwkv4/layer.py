@@ -42,9 +42,14 @@ def _each_sequence_of(
     return torch.cat(outputs, 1), joined
 
 
+def _complex_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The complex dtype of a real one."""
+    return torch.complex128 if dtype == torch.float64 else torch.complex64
+
+
 def _worked(x: Tensor, dtype: torch.dtype) -> Tensor:
     """The tensor in the dtype of the work, or its complex."""
-    return x.to(dtype.to_complex() if x.is_complex() else dtype)
+    return x.to(_complex_dtype(dtype) if x.is_complex() else dtype)
 
 
 def _grown_to(x: Tensor, shape: Sequence[int]) -> Tensor:

@@ -125,9 +125,14 @@ def _work_dtype(*tensors: Tensor) -> torch.dtype:
     return torch.float64 if double else torch.float32
 
 
+def _complex_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The complex dtype of a real one."""
+    return torch.complex128 if dtype == torch.float64 else torch.complex64
+
+
 def _worked(x: Tensor, dtype: torch.dtype) -> Tensor:
     """The tensor in the dtype of the work, or its complex."""
-    return x.to(dtype.to_complex() if x.is_complex() else dtype)
+    return x.to(_complex_dtype(dtype) if x.is_complex() else dtype)
 
 
 def _shared(x: Tensor, heads: int, dim: int) -> Tensor:
@@ -225,7 +230,8 @@ def _exact(x: Tensor) -> Tensor:
 
 def _stepped_by(oscillation: Tensor, x: Tensor, dense: bool) -> Tensor:
     """One step of a memory whose last dimension the oscillation mixes (dense) or scales."""
-    oscillation = _worked(oscillation, x.dtype.to_real())
+    double = x.dtype in (torch.float64, torch.complex128)
+    oscillation = _worked(oscillation, torch.float64 if double else torch.float32)
     if dense and oscillation.dtype != x.dtype:
         x, oscillation = x + 0j, oscillation + 0j
     return (oscillation @ x.unsqueeze(-1)).squeeze(-1) if dense else oscillation * x
@@ -276,7 +282,7 @@ def _paired(left: Tensor, right: Tensor, real: bool, dtype: torch.dtype) -> Tens
         left, right = left + 0j, right + 0j
         left = torch.cat((left.real, -left.imag), -1).to(dtype)
         return (left @ torch.cat((right.real, right.imag), -2).to(dtype)).flatten(-2)
-    both = dtype.to_complex()
+    both = _complex_dtype(dtype)
     return (left.to(both) @ right.to(both)).flatten(-2)
 
 

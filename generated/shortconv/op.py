@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from . import filters
 
 
 def _checked(
@@ -125,9 +126,14 @@ def _work_dtype(*tensors: Tensor) -> torch.dtype:
     return torch.float64 if double else torch.float32
 
 
+def _complex_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The complex dtype of a real one."""
+    return torch.complex128 if dtype == torch.float64 else torch.complex64
+
+
 def _worked(x: Tensor, dtype: torch.dtype) -> Tensor:
     """The tensor in the dtype of the work, or its complex."""
-    return x.to(dtype.to_complex() if x.is_complex() else dtype)
+    return x.to(_complex_dtype(dtype) if x.is_complex() else dtype)
 
 
 def _shared(x: Tensor, heads: int, dim: int) -> Tensor:
@@ -171,151 +177,16 @@ def _last(x: Tensor, past: Tensor | None, fill: Tensor | float, depth: int) -> T
     return torch.cat((old[:, old.shape[1] - (depth - T) :].to(x.dtype), x), 1)
 
 
-def _real(x: Tensor) -> Tensor:
-    return x.real if x.is_complex() else x
-
-
-def _after(x: Tensor, past: Tensor | None, before: int | None, T: int) -> Tensor:
-    """The values behind `before` earlier ones (None: all that are carried), 0 where unknown."""
-    if x.shape[1] != T:
-        x = x.expand(-1, T, *x.shape[2:])
+def _kept(past: Tensor | None, steps: int, sizes: tuple[int, ...]) -> Tensor | None:
+    """The newest steps of what is carried, [B, steps, heads, channels], 0 where unknown."""
     if past is None:
-        return x if not before else torch.cat((x.new_zeros(x.shape[0], before, *x.shape[2:]), x), 1)
+        return None
+    past = past.expand(-1, -1, *sizes)
+    past = past.flatten(3) if len(sizes) > 1 else past.unsqueeze(3)
     held = past.shape[1]
-    if before is not None and held > before:
-        past = past[:, held - before :]
-    past = past.to(x.dtype).expand(-1, -1, *x.shape[2:])
-    if before is not None and held < before:
-        past = torch.cat((past.new_zeros(past.shape[0], before - held, *past.shape[2:]), past), 1)
-    return torch.cat((past.expand(x.shape[0], *past.shape[1:]), x), 1)
-
-
-def _convolved(x: Tensor, kernel: Tensor, lags: int, T: int, first: int) -> Tensor:
-    """Sum over n of kernel[n] x[t - n], n from `first`, at the last T steps of x.
-
-    x [B, S, H, axes]; kernel [1, lags, H, axes], or [1, 1, ...] where it is constant.
-    Few taps or few steps are summed as written; else by the fast Fourier transform.
-    """
-    count = min(lags, x.shape[1])
-    if kernel.shape[1] == 1 and lags > 1:
-        kernel = kernel.expand(-1, lags, *kernel.shape[2:])
-    kernel = kernel[:, :count]
-    if first:
-        kernel = torch.cat((torch.zeros_like(kernel[:, :first]), kernel[:, first:]), 1)
-    if not T:
-        return x[:, x.shape[1] :] * kernel[:, :1]
-    if kernel.shape[1] <= 16:
-        return _tapped(x, kernel, T)
-    if T < 16:
-        return _dotted(x, kernel, T)
-    return _by_spectrum(x, kernel, T)
-
-
-def _tapped(x: Tensor, kernel: Tensor, T: int) -> Tensor:
-    """The sum over few lags."""
-    missing = kernel.shape[1] - 1 - (x.shape[1] - T)
-    if missing > 0:
-        x = torch.cat((x.new_zeros(x.shape[0], missing, *x.shape[2:]), x), 1)
-    S = x.shape[1]
-    total = x[:, S - T :] * kernel[:, :1]
-    for n in range(1, kernel.shape[1]):
-        total = total + x[:, S - T - n : S - n] * kernel[:, n : n + 1]
-    return total
-
-
-def _dotted(x: Tensor, kernel: Tensor, T: int) -> Tensor:
-    """The sum at few steps."""
-    S, turned = x.shape[1], kernel.flip(1)
-    found = []
-    for t in range(S - T, S):
-        n = min(kernel.shape[1], t + 1)
-        found.append((x[:, t + 1 - n : t + 1] * turned[:, turned.shape[1] - n :]).sum(1))
-    return torch.stack(found, 1)
-
-
-def _smooth(n: int) -> int:
-    """The least length from n on with no prime factor above 5, which transforms fast."""
-    best = 1 << (n - 1).bit_length() if n > 1 else 1
-    five = 1
-    while five < best:
-        three = five
-        while three < best:
-            rest = -(-n // three)
-            best = min(best, three << (rest - 1).bit_length() if rest > 1 else three)
-            three *= 3
-        five *= 5
-    return best
-
-
-def _transformed(x: Tensor, length: int, whole: bool) -> Tensor:
-    """The spectrum along the last dimension; of real values, its half unless `whole`."""
-    found: Tensor = torch.fft.fft(x, length) if whole else torch.fft.rfft(x, length)
-    return found
-
-
-def _restored(x: Tensor, length: int, whole: bool) -> Tensor:
-    """The values of a spectrum."""
-    found: Tensor = torch.fft.ifft(x, length) if whole else torch.fft.irfft(x, length)
-    return found
-
-
-def _summed_to(x: Tensor, shape: Sequence[int]) -> Tensor:
-    """The sum over the dimensions that are 1 in the shape."""
-    places = [n for n, size in enumerate(shape) if size == 1 and x.shape[n] != 1]
-    return x.sum(places, keepdim=True) if places else x
-
-
-class _Spectral(torch.autograd.Function):
-    """The convolution [B, H, axes, S] * [1, H, axes, n] at its last T steps, and its gradient.
-
-    A circle of T + n - 1 steps is long enough: what wraps around falls before the last T.
-    """
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor, kernel: Tensor, T: int) -> tuple[Tensor, Tensor]:
-        S, n = x.shape[-1], kernel.shape[-1]
-        length = _smooth(max(S, T + n - 1))
-        whole = x.is_complex() or kernel.is_complex()
-        spectrum = _transformed(kernel, length, whole)
-        y = _restored(_transformed(x, length, whole) * spectrum, length, whole)
-        return y[..., S - T : S], spectrum
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: Any) -> None:
-        x, kernel, ctx.T = inputs
-        ctx.mark_non_differentiable(output[1])
-        ctx.save_for_backward(x, output[1])
-        ctx.kernel = kernel.shape, kernel.is_complex()
-
-    @staticmethod
-    def backward(ctx: Any, dy: Tensor, _: Any) -> tuple[Tensor | None, Tensor | None, None]:
-        """The correlations with the kernel and with the signal."""
-        x, spectrum = ctx.saved_tensors
-        shape, complex_kernel = ctx.kernel
-        S, n, T = x.shape[-1], shape[-1], ctx.T
-        whole = x.is_complex() or complex_kernel
-        length = _smooth(max(S, T + n - 1))
-        rise = _transformed(torch.nn.functional.pad(dy, (S - T, 0)), length, whole)
-        dx = dk = None
-        if ctx.needs_input_grad[0]:
-            dx = _summed_to(_restored(rise * spectrum.conj(), length, whole)[..., :S], x.shape)
-            dx = dx if x.is_complex() else _real(dx)
-        if ctx.needs_input_grad[1]:
-            both = _summed_to(
-                rise * _transformed(x, length, whole).conj(), (*shape[:-1], rise.shape[-1])
-            )
-            dk = _restored(both, length, whole)[..., :n]
-            dk = dk if complex_kernel else _real(dk)
-        return dx, dk, None
-
-
-def _by_spectrum(x: Tensor, kernel: Tensor, T: int) -> Tensor:
-    """The sum over many lags at many steps."""
-    y, _ = _Spectral.apply(x.movedim(1, -1), kernel.movedim(1, -1), T)  # type: ignore[no-untyped-call]
-    found: Tensor = y.movedim(-1, 1)
-    return found
+    if held >= steps:
+        return past[:, held - steps :]
+    return torch.cat((past.new_zeros(past.shape[0], steps - held, *past.shape[2:]), past), 1)
 
 
 class State(NamedTuple):
@@ -344,12 +215,11 @@ def _shortconv_sequence(
     V = u.shape[3]
     u_past = None if u_before is None else _worked(u_before.transpose(1, 2), dtype)
     u_2 = _shared(_worked(u, dtype), H, 2)
-    x = _after(u_2, u_past, int(4.0) - 1, T)
-    lags = min(x.shape[1], int(4.0))
     w_2 = _shared(_worked(w, dtype).transpose(0, 1)[None], H, 2)
-    kernel = w_2[:, :lags]
+    taps = w_2[:, :4]
     bias_2 = _shared(_worked(bias, dtype)[None, None], H, 2)
-    return (_convolved(x, kernel, lags, T, 0) + bias_2).expand(B, T, H, V).to(u.dtype), (_last(_grown_to(u_2, (B, T, H, V)), u_past, 0.0, 3).transpose(1, 2),)
+    filtered = filters.filter_1(_grown_to(_shared(u, H, 2), (B, T, H, V)).flatten(3), _grown_to(taps, (1, 4, H, V))[0].flatten(2).transpose(0, 1), _grown_to(bias_2, (1, 1, H, V))[0, 0].flatten(1), _kept(u_past, 3, (H, V)))
+    return filtered.expand(B, T, H, V).to(u.dtype), (_last(_grown_to(u_2, (B, T, H, V)), u_past, 0.0, 3).transpose(1, 2),)
 
 
 _SPECS_shortconv = (
