@@ -49,6 +49,22 @@ class Packed:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """An operand over the steps of a fold inside each token: R entries a token, in time.
+
+    of: the operand as it crosses. axis: of the fold. place: of it among the operand's axes, whose
+    entries go to the steps in order; None: all steps have the same, or, where `first`, the first
+    has it and the others 0.
+    """
+
+    name: str
+    of: str
+    axis: str
+    place: int | None = None
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """How the state and the output of a scan over packed axes are made up.
 
@@ -70,7 +86,8 @@ class ScanStep:
         (as it crosses: `log_a` for a decay), or a `Compute` or `Packed` value.
     result: the name of the readout that it computes. called: what its functions are called after,
         where that is not the memory. layout: where it computes several memories, or one whose
-        axes are not one key and one value axis.
+        axes are not one key and one value axis. steps: the axis of a fold inside each token,
+        each of whose steps is a token of the scan; its operands are then spread out.
     forms: one certified form for each chunk length; certificates: why its base is safe (none
         where no decay varies over K or V, so that any chunk is).
     """
@@ -82,6 +99,7 @@ class ScanStep:
     certificates: tuple[Certificate, ...] = ()
     called: str = ""
     layout: Layout | None = None
+    steps: str = ""
 
     @property
     def memories(self) -> tuple[str, ...]:
@@ -142,7 +160,7 @@ class InvariantStep:
     inclusive: bool
 
 
-Step: TypeAlias = Compute | Packed | Phase | ScanStep | ConvStep | InvariantStep
+Step: TypeAlias = Compute | Packed | Spread | Phase | ScanStep | ConvStep | InvariantStep
 """What a program does one after the other."""
 
 

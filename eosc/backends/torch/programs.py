@@ -19,7 +19,7 @@ from eosc.backends.torch.texts import NotPrintableError
 from eosc.ir.nodes import Per
 from eosc.recurrence.model import Phase, Turn
 from eosc.recurrence.operands import State, crossing, learned_kernels, static_number
-from eosc.schedule.program import Compute, InvariantStep, Layout, Packed, Program, ScanStep
+from eosc.schedule.program import Compute, InvariantStep, Layout, Packed, Program, ScanStep, Spread
 from eosc.semantics.model import Declaration, Kind, Mixer
 from eosc.semantics.terms import Dependence, Number, Type
 
@@ -122,6 +122,7 @@ class _Printer:
         self.given: dict[str, Val] = {}
         self.seq = Sequences(self.mixer, self.names, numbers=self.numbers)
         self.operands = operands(self.mixer)
+        self.spread: dict[str, str] = {}
         self.scanned: dict[str, tuple[str, tuple[str, ...]]] = {}
         self.defaults: list[tuple[str, str]] = []
         self.sizes: list[tuple[str, str]] = []
@@ -154,6 +155,8 @@ class _Printer:
                     place += 1
                 case Packed():
                     self._pack(step)
+                case Spread():
+                    self._spread(step)
                 case Phase():
                     self._phase(step)
                 case Compute():
@@ -264,6 +267,20 @@ class _Printer:
         val = Val(seq.call("_side_by_side", *texts), (step.axis,))
         self.given[step.name] = seq.name(val, identifier(step.name), 0)
 
+    def _spread(self, step: Spread) -> None:
+        """An operand over the steps of a fold: they follow each other in time."""
+        seq, operand = self.seq, self.names(step.of)
+        size = seq.size(step.axis)
+        if step.place is not None:
+            text = f"{operand}.movedim({3 + step.place}, 2).flatten(1, 2)"
+        elif step.first:
+            text = seq.call("_first_of", operand, size)
+        else:
+            text = f"{operand}.repeat_interleave({size}, 1)"
+        name = self.names(step.name)
+        seq.line(f"{name} = {text}")
+        self.spread[step.name] = name
+
     def _phase(self, step: Phase) -> None:
         """The running phase; what reads its cosine and its sine finds them among the values."""
         seq = self.seq
@@ -292,7 +309,13 @@ class _Printer:
             held = seq.call("_gridded", f"({grid},)", *sizes)
         y, final = self.names.fresh("y"), self.names.fresh(f"{scan.name}_final")
         packed = "None" if loops else "cu_seqlens"
+        size = seq.size(step.steps) if step.steps else ""
+        if size and not loops:
+            packed = f"None if cu_seqlens is None else cu_seqlens * {size}"
         seq.line(f"{y}, {final} = {self.calls[place]}({', '.join([*texts, held, packed])})")
+        if size:
+            read = f"{size} - 1" if scan.inclusive else "0"
+            seq.line(f"{y} = {y}[:, {read} :: {size}]", note="what each token reads")
         if single:
             seq.given[step.result] = Val(y, scan.reads)
             self.scanned[layout.memories[0][0]] = (final, scan.axes)
@@ -329,6 +352,8 @@ class _Printer:
 
     def _argument(self, name: str, per: Per, axes: tuple[str, ...]) -> str:
         seq = self.seq
+        if name in self.spread:
+            return self.spread[name]
         crossed = next((each for each in self.operands if each.name == name), None)
         if name in self.given:
             val = self.given[name]

@@ -44,6 +44,13 @@ def _grown_to(x: Tensor, shape: Sequence[int]) -> Tensor:
     return x.expand(*shape)
 
 
+def _first_of(x: Tensor, steps: int) -> Tensor:
+    """[B, T, ...] as [B, T * steps, ...]: a token's first step has it, the others 0."""
+    found = x.new_zeros(x.shape[0], x.shape[1], steps, *x.shape[2:])
+    found[:, :, 0] = x
+    return found.flatten(1, 2)
+
+
 def _as_complex(x: Tensor) -> Tensor:
     return x if x.is_complex() else torch.complex(x, torch.zeros_like(x))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from eosc.recurrence.model import Recurrence, System
-from eosc.schedule.rooms import decay, delta, elementwise, invariant
+from eosc.schedule.rooms import decay, delta, elementwise, fold, invariant
 from eosc.schedule.rooms.room import Foreign, Later, Planned
 
 ROOMS: tuple[Callable[[System, Recurrence, tuple[str, ...]], Planned], ...] = (
@@ -13,6 +13,7 @@ ROOMS: tuple[Callable[[System, Recurrence, tuple[str, ...]], Planned], ...] = (
     invariant.plan,
     elementwise.plan,
     delta.plan,
+    fold.plan,
 )
 
 

@@ -31,10 +31,10 @@ def plan(system: System, recurrence: Recurrence, numbers: tuple[str, ...]) -> Pl
         NotFusableError: a prologue cannot be held by a kernel.
         EosError: E064, when a decay has no stable logarithm.
     """
-    return _Assembly(system, recurrence, numbers).planned()
+    return DeltaAssembly(system, recurrence, numbers).planned()
 
 
-class _Assembly(Assembly):
+class DeltaAssembly(Assembly):
     """One memory's scan with a term of rank one, assembled."""
 
     def _admit(self) -> None:

@@ -18,7 +18,7 @@ from eosc.recurrence.extract import extract
 from eosc.recurrence.model import Phase, Turn
 from eosc.resources import zoo_folder
 from eosc.schedule.plan import plan
-from eosc.schedule.program import Compute, Program
+from eosc.schedule.program import Compute, Program, Spread
 from eosc.semantics.formulas import formula
 from eosc.semantics.model import Mixer, Unit
 from eosc.targets import Target
@@ -110,7 +110,6 @@ def test_a_decay_made_of_a_rate_and_a_step_is_not_an_operand() -> None:
 # target, what the reason speaks of
 LATER = [
     ("delta/ttt_linear.eos", "no readout"),
-    ("delta/deltaproduct.eos", "product"),
     ("normalised/softmax_attention.eos", "history"),
 ]
 
@@ -291,3 +290,52 @@ def test_rewrites_name_theorems_that_there_are() -> None:
         for _, _, theorem in rows:
             name, _, file = theorem.partition(" ")
             assert f"theorem {name}:" in (folder / file.strip("()")).read_text(encoding="utf-8")
+
+
+FOLD = """def step(S, k, v, b) = S + k * (b * v - sum[K](k * S))
+
+
+mixer steps:
+    axes R, K, V
+    shrink q[t]: K
+    expand k[t]: R, K
+    input v[t]: V
+    arg z[t]
+    oscillation a[t]: K in (0, 1]
+    oscillation b[t]: R in (0, 2)
+    memory m: K, V
+
+    {update}
+    output y[t]: V = sum[K](q[t] * m[t])
+"""
+
+
+def _folded(tmp_path: Path, update: str) -> Program:
+    path = tmp_path / "steps.eos"
+    path.write_text(FOLD.format(update=update))
+    return plan(extract(api.load(path).mixers["steps"]))
+
+
+def test_the_steps_of_a_fold_are_tokens_of_their_scan(tmp_path: Path) -> None:
+    program = _folded(tmp_path, "m[t] = fold[R](S = a[t] * m[t-1], step(S, k[t], v[t], b[t]))")
+    (step,) = program.scans
+    assert step.steps == "R" and isinstance(step.scan, DeltaScan) and step.scan.tied
+    spread = {each.of: each for each in program.steps if isinstance(each, Spread)}
+    assert {name for name, each in spread.items() if each.place == 0} == {"k", "b"}
+    assert {name for name, each in spread.items() if each.first} == {"log_a"}
+    assert set(spread) == {"q", "k", "v", "b", "log_a"}
+
+
+# update, what the reason speaks of
+NOT_STEPS = [
+    ("m[t] = fold[R](S = exp(-exp(z[t])) * m[t-1], step(S, k[t], v[t], b[t]))", "before a fold"),
+    ("m[t] = fold[R](S = m[t-1] + q[t] * v[t], step(S, k[t], v[t], b[t]))", "write"),
+    ("m[t] = z[t] * fold[R](S = m[t-1], step(S, k[t], v[t], b[t]))", "fold inside"),
+]
+
+
+@pytest.mark.parametrize(("update", "reason"), NOT_STEPS, ids=[r[1] for r in NOT_STEPS])
+def test_what_a_fold_may_not_hold_is_said(tmp_path: Path, update: str, reason: str) -> None:
+    program = _folded(tmp_path, update)
+    assert not program.scans
+    assert reason in program.fallback
