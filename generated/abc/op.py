@@ -259,7 +259,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_abc_9a8e0579'
+NAMESPACE = 'eosc_abc_151e75d3'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

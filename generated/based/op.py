@@ -235,7 +235,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_based_8473a613'
+NAMESPACE = 'eosc_based_2414494f'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

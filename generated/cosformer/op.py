@@ -286,7 +286,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_cosformer_38747070'
+NAMESPACE = 'eosc_cosformer_cd886418'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

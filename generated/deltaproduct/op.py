@@ -4,12 +4,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from . import torch_kernels
+
+
+def _heads(kinds: str, operands: Sequence[Tensor]) -> int:
+    """The number of heads: that of the operand which is shared least."""
+    return max(x.shape[2 if kind == "t" else 0] for kind, x in zip(kinds, operands, strict=True))
+
+
+def _sequences(x: Tensor, cu_seqlens: Tensor | None) -> int:
+    """The number of sequences."""
+    return x.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
 
 
 def _checked(
@@ -68,36 +81,50 @@ def _autocast(logs: Sequence[bool], operands: Sequence[Tensor]) -> list[Tensor]:
     return found
 
 
-def _packed(
-    run: Callable[..., tuple[Tensor, tuple[Tensor, ...]]],
-    kinds: str,
-    operands: Sequence[Tensor],
-    numbers: Sequence[float | None],
-    states: Sequence[Tensor | None],
-    cu_seqlens: Tensor,
-    wanted: bool,
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Run sequences packed along time one by one; the states behind them where they are wanted.
+def _folded(x: Tensor, dim: int | None, n: int, kind: str) -> Tensor:
+    """A tensor under vmap with the mapped dimension (or n copies) folded into its heads.
 
-    Raises:
-        ValueError: histories of different lengths are wanted, which no tensor holds.
+    Kinds: t heads in dimension 2, h in 0, s (a state) in 1.
     """
-    bounds = cu_seqlens.tolist()
-    outputs, finals = [], []
-    for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
-        own = [x[:, a:b] if kind == "t" else x for kind, x in zip(kinds, operands, strict=True)]
-        held = [None if x is None else x[n : n + 1] for x in states]
-        y, final = run(*own, *numbers, *held)
-        outputs.append(y)
-        finals.append(final)
-    if not wanted:
-        return torch.cat(outputs, 1), ()
-    joined = []
-    for each in zip(*finals, strict=True):
-        if len({x.shape[1:] for x in each}) > 1:
-            raise ValueError("sequences of different lengths keep histories of different lengths")
-        joined.append(torch.cat(each))
-    return torch.cat(outputs, 1), tuple(joined)
+    place = {"t": 2, "h": 0, "s": 1}[kind]
+    if dim is None:
+        x = x.unsqueeze(place).expand(*x.shape[:place], n, *x.shape[place:])
+    else:
+        x = x.movedim(dim, place)
+    return x.flatten(place, place + 1)
+
+
+def _vmapped(
+    op: Callable[..., object],
+    kinds: str,
+    results: str,
+    info: object,
+    in_dims: Sequence[int | None],
+    args: Sequence[object],
+) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    """Run an operator on a batch of calls, one group of heads a call.
+
+    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped.
+    """
+    n = info.batch_size  # type: ignore[attr-defined]
+    folded: list[object] = []
+    for kind, dim, arg in zip(kinds, in_dims, args, strict=True):
+        if kind == "c" and dim is not None:
+            raise ValueError("cu_seqlens is the same for every call of a vmap")
+        plain = kind in "cf" or arg is None
+        folded.append(arg if plain else _folded(arg, dim, n, kind))  # type: ignore[arg-type]
+    found = op(*folded)
+    places = tuple({"t": 2, "h": 0, "s": 1}[kind] for kind in results)
+    parts = []
+    for x, place in zip(found, places, strict=True):  # type: ignore[call-overload]
+        parts.append(x.unflatten(place, (n, x.shape[place] // n)))
+    return tuple(parts), places
+
+
+def _accumulator(*tensors: Tensor) -> torch.dtype:
+    """The dtype of states: float64 for float64 operands, else float32."""
+    double = any(x.dtype == torch.float64 for x in tensors)
+    return torch.float64 if double else torch.float32
 
 
 def _listed(state: object, count: int) -> tuple[Tensor | None, ...]:
@@ -125,30 +152,11 @@ def _work_dtype(*tensors: Tensor) -> torch.dtype:
     return torch.float64 if double else torch.float32
 
 
-def _complex_dtype(dtype: torch.dtype) -> torch.dtype:
-    """The complex dtype of a real one."""
-    return torch.complex128 if dtype == torch.float64 else torch.complex64
-
-
-def _worked(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """The tensor in the dtype of the work, or its complex."""
-    return x.to(_complex_dtype(dtype) if x.is_complex() else dtype)
-
-
-def _shared(x: Tensor, heads: int, dim: int) -> Tensor:
-    """Each head repeated for the heads that share it."""
-    count = x.shape[dim]
-    return x if count in (1, heads) else x.repeat_interleave(heads // count, dim)
-
-
-def _at(x: Tensor, t: int) -> Tensor:
-    """One step; what is constant in time as it is."""
-    return x if x.shape[1] == 1 else x[:, t : t + 1]
-
-
-def _joined(steps: Sequence[Tensor], before: Tensor) -> Tensor:
-    """Steps one after the other in time; none: an empty stretch like the value before."""
-    return torch.cat(list(steps), 1) if steps else before[:, :0]
+def _first_of(x: Tensor, steps: int) -> Tensor:
+    """[B, T, ...] as [B, T * steps, ...]: a token's first step has it, the others 0."""
+    found = x.new_zeros(x.shape[0], x.shape[1], steps, *x.shape[2:])
+    found[:, :, 0] = x
+    return found.flatten(1, 2)
 
 
 class State(NamedTuple):
@@ -164,6 +172,165 @@ class Output(NamedTuple):
     state: State | None
 
 
+NAMESPACE = 'eosc_deltaproduct_1de439e7'
+_LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
+_OPS = getattr(torch.ops, NAMESPACE)
+
+
+def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
+    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+    wanted = os.environ.get("EOSC_BACKEND", "")
+    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+        from . import triton_kernels
+
+        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+            return triton_kernels
+    return torch_kernels
+
+
+def _register(
+    name: str,
+    schema: str,
+    run: Callable[..., Any],
+    fake: Callable[..., Any],
+    vmap: Callable[..., Any] | None = None,
+    backward: Callable[..., Any] | None = None,
+    setup: Callable[..., None] | None = None,
+) -> None:
+    """Define an operator once, for both devices, with its fake kernel, gradient and vmap rule."""
+    if hasattr(_OPS, name):
+        return
+    _LIBRARY.define(schema)
+    for device in ("CPU", "CUDA"):
+        _LIBRARY.impl(name, run, device)
+    torch.library.register_fake(f"{NAMESPACE}::{name}", fake, lib=_LIBRARY)
+    if vmap is not None:
+        torch.library.register_vmap(f"{NAMESPACE}::{name}", vmap, lib=_LIBRARY)
+    if backward is not None:
+        qualified = f"{NAMESPACE}::{name}"
+        torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
+
+
+def _m_forward(beta, k, v, q, log_a, initial_state, cu_seqlens):
+    with torch.autocast(beta.device.type, enabled=False):
+        return _kernels(beta, k.shape[3], v.shape[3]).m_forward(beta, k, v, q, log_a, initial_state, cu_seqlens)
+
+
+def _m_forward_fake(beta, k, v, q, log_a, initial_state, cu_seqlens):
+    heads = _heads('ttttt', (beta, k, v, q, log_a,))
+    B, T = beta.shape[:2]
+    N = _sequences(beta, cu_seqlens)
+    y = beta.new_empty((B, T, heads, v.shape[3]))
+    dtype = _accumulator(beta, k, v, q, log_a)
+    return y, beta.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
+
+
+def _m_forward_vmap(info, in_dims, *args):
+    kinds, op = 'tttttsc', _OPS.m_forward
+    return _vmapped(op, kinds, "ts", info, in_dims, args)
+
+
+def _m_backward(beta, k, v, q, log_a, initial_state, cu_seqlens, dy, d_final_state):
+    kernels = _kernels(beta, k.shape[3], v.shape[3])
+    with torch.autocast(beta.device.type, enabled=False):
+        return kernels.m_backward(beta, k, v, q, log_a, initial_state, cu_seqlens, dy, d_final_state)
+
+
+def _m_backward_fake(beta, k, v, q, log_a, initial_state, cu_seqlens, dy, d_final_state):
+    heads = _heads('ttttt', (beta, k, v, q, log_a,))
+    N = _sequences(beta, cu_seqlens)
+    dtype = _accumulator(beta, k, v, q, log_a)
+    d_state = beta.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
+    trained = (beta, k, v, q, log_a,)
+    return (*(x.new_empty(x.shape) for x in trained), d_state)
+
+
+def _m_backward_vmap(info, in_dims, *args):
+    kinds, op = 'tttttscts', _OPS.m_backward
+    return _vmapped(op, kinds, 'ttttts', info, in_dims, args)
+
+
+def _m_step(beta, k, v, q, log_a, state, state_indices):
+    with torch.autocast(beta.device.type, enabled=False):
+        return _kernels(beta, state.shape[2], state.shape[3]).m_step(beta, k, v, q, log_a, state, state_indices)
+
+
+def _m_step_fake(beta, k, v, q, log_a, state, state_indices):
+    N, heads = beta.shape[0], state.shape[1]
+    return beta.new_empty((N, heads, state.shape[3]))
+
+
+def _m_saved(ctx, inputs, output):
+    beta, k, v, q, log_a, initial_state, cu_seqlens = inputs
+    ctx.save_for_backward(beta, k, v, q, log_a, initial_state, cu_seqlens)
+
+
+class _Scan_mGradient(torch.autograd.Function):
+    """The gradient of the scan, which is not differentiated again."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(beta, k, v, q, log_a, initial_state, cu_seqlens, dy, d_final_state):
+        return _OPS.m_backward(beta, k, v, q, log_a, initial_state, cu_seqlens, dy, d_final_state)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise NotImplementedError('deltaproduct: second derivatives are not implemented')
+
+
+class _Scan_m(torch.autograd.Function):
+    """The scan with its gradient."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(beta, k, v, q, log_a, initial_state, cu_seqlens):
+        return _OPS.m_forward(beta, k, v, q, log_a, initial_state, cu_seqlens)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _m_saved(ctx, inputs, output)
+
+    @staticmethod
+    def backward(ctx, dy, d_final_state):
+        beta, k, v, q, log_a, initial_state, cu_seqlens = ctx.saved_tensors
+        d_beta, d_k, d_v, d_q, d_log_a, d_initial_state = _Scan_mGradient.apply(
+            beta, k, v, q, log_a, initial_state, cu_seqlens, dy, d_final_state
+        )
+        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+        return d_beta, d_k, d_v, d_q, d_log_a, d_initial_state, None
+
+
+_register(
+    "m_forward",
+    'm_forward(Tensor beta, Tensor k, Tensor v, Tensor q, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    _m_forward,
+    _m_forward_fake,
+    _m_forward_vmap,
+    _Scan_m.backward,
+    _m_saved,
+)
+_register(
+    "m_backward",
+    'm_backward(Tensor beta, Tensor k, Tensor v, Tensor q, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
+    _m_backward,
+    _m_backward_fake,
+    _m_backward_vmap,
+    _Scan_mGradient.backward,
+)
+_register(
+    "m_step",
+    'm_step(Tensor beta, Tensor k, Tensor v, Tensor q, Tensor log_a, Tensor(a!) state, Tensor? state_indices) -> Tensor',
+    _m_step,
+    _m_step_fake,
+)
+
+
 def _deltaproduct_sequence(
     q: Tensor,
     k: Tensor,
@@ -171,6 +338,7 @@ def _deltaproduct_sequence(
     log_a: Tensor,
     beta: Tensor,
     m_before: Tensor | None,
+    cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     'deltaproduct over whole sequences: the output, and the states behind it.'
     B, T = q.shape[:2]
@@ -179,27 +347,14 @@ def _deltaproduct_sequence(
     K = q.shape[3]
     R = k.shape[3]
     V = v.shape[4]
-    m_past = None if m_before is None else _worked(m_before.unsqueeze(1), dtype)
-    q_2 = _shared(_worked(q, dtype), H, 2)
-    m = torch.zeros(B, 1, H, K, V, dtype=dtype, device=device) if m_past is None else m_past  # m before the step
-    m_steps = []
-    log_a_2 = _shared(_worked(log_a, dtype), H, 2)
-    a = torch.exp(log_a_2)
-    beta_2 = _shared(_worked(beta, dtype), H, 2)
-    k_2 = _shared(_worked(k, dtype), H, 2)
-    v_2 = _shared(_worked(v, dtype), H, 2)
-    for t in range(T):
-        S = _at(a, t)[:, :, :, None, None] * m
-        for r in range(R):
-            x = _at(k_2, t).select(3, r)  # line 14
-            x_2 = _at(v_2, t).select(3, r) - (x[:, :, :, :, None] * S).sum(3)  # line 1
-            x_3 = (_at(beta_2, t).select(3, r)[:, :, :, None] * x)[:, :, :, :, None] * x_2[:, :, :, None]  # line 1
-            S = S + x_3
-        m_now = S.expand(B, 1, H, K, V)  # line 14
-        m_steps.append(m_now)
-        m = m_now
-    m_2 = _joined(m_steps, m)
-    return (q_2[:, :, :, :, None] * m_2).sum(3).expand(B, T, H, V).to(q.dtype), (m.squeeze(1),)
+    beta_steps = beta.movedim(3, 2).flatten(1, 2)
+    k_steps = k.movedim(3, 2).flatten(1, 2)
+    v_steps = v.movedim(3, 2).flatten(1, 2)
+    q_steps = q.repeat_interleave(R, 1)
+    log_a_steps = _first_of(log_a, R)
+    y, m_final = _Scan_m.apply(beta_steps, k_steps, v_steps, q_steps, log_a_steps, m_before, None if cu_seqlens is None else cu_seqlens * R)
+    y = y[:, R - 1 :: R]  # what each token reads
+    return y.to(q.dtype), (m_final,)
 
 
 _SPECS_deltaproduct = (
@@ -241,13 +396,7 @@ def deltaproduct(
     _checked('deltaproduct', _SPECS_deltaproduct, operands, cu_seqlens)
     operands = _autocast(_LOGS_deltaproduct, operands)
     states = _listed(initial_state, 1)
-    if cu_seqlens is not None:
-        kinds, numbers = 'ttttt', ()
-        y, final = _packed(
-            _deltaproduct_sequence, kinds, operands, numbers, states, cu_seqlens, output_final_state
-        )
-        return Output(y, State(*final) if output_final_state else None)
-    y, final = _deltaproduct_sequence(*operands, *states)
+    y, final = _deltaproduct_sequence(*operands, *states, cu_seqlens)
     return Output(y, State(*final) if output_final_state else None)
 
 
@@ -264,6 +413,6 @@ def deltaproduct_step(
     'One token: operands without T; the state is updated in place, in the rows `state_indices` where they are given.'
     states = _listed(state, 1)
     held = states if state_indices is None else [x[state_indices] for x in states]
-    y, final = _deltaproduct_sequence(q.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1), log_a.unsqueeze(1), beta.unsqueeze(1), *held)
+    y, final = _deltaproduct_sequence(q.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1), log_a.unsqueeze(1), beta.unsqueeze(1), *held, None)
     _stored(states, final, state_indices)
     return y.squeeze(1)

@@ -4,18 +4,49 @@
 
 from __future__ import annotations
 
-FALLBACK = 'the structure product[R](identity + lowrank(1))'  # why there is no fused kernel; empty where there is one
+FALLBACK = ''  # why there is no fused kernel; empty where there is one
 
 # Of each scan: tokens a chunk of the torch kernels.
 TORCH_CHUNK = {
+    "m": 32,
 }
 
 # Of each scan: (tokens a chunk, tokens of the diagonal blocks in midpoint form).
 FORMS = {
+    "m": (
+        (16, 1),  # the decay of each pair is formed directly: any gate, resets included
+        (32, 1),  # the decay of each pair is formed directly: any gate, resets included
+        (64, 1),  # the decay of each pair is formed directly: any gate, resets included
+        (128, 1),  # the decay of each pair is formed directly: any gate, resets included
+    ),
 }
 
 # Of each scan: (kernel, arch, bytes an element, K, V, chunk, block, warps, stages, precision).
 ROWS = {
+    "m": (
+        ('states', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
+        ('states', '', 2, 128, 128, 64, 32, 4, 2, 'ieee'),
+        ('states', '', 2, 256, 256, 32, 32, 4, 2, 'ieee'),
+        ('states', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
+        ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
+        ('states_adjoint', '', 2, 128, 128, 64, 32, 4, 2, 'ieee'),
+        ('states_adjoint', '', 2, 256, 256, 32, 32, 4, 2, 'ieee'),
+        ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
+        ('solve', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+        ('solve', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
+        ('solve', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
+        ('solve_adjoint', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+        ('solve_adjoint', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
+        ('solve_adjoint', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
+        ('outputs', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+        ('outputs', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
+        ('outputs', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
+        ('gradients', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
+        ('gradients', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
+        ('gradients', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+        ('step', '', 0, 256, 256, 1, 32, 4, 2, 'ieee'),
+        ('step', '', 0, 1024, 1024, 1, 16, 4, 2, 'ieee'),
+    ),
 }
 
 

@@ -4,6 +4,540 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+
+def _precision(*tensors: Tensor) -> torch.dtype:
+    """The accumulator's dtype: float64 for float64 operands, else float32."""
+    double = any(x.dtype == torch.float64 for x in tensors)
+    return torch.float64 if double else torch.float32
+
+
+def _chunked(x: Tensor, heads: int, chunk: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [chunks, B, heads, chunk, ...]; zeros behind T, shared heads repeated."""
+    B, T, h, *axes = x.shape
+    chunks = -(-T // chunk)
+    if T != chunks * chunk:
+        x = torch.cat((x, x.new_zeros(B, chunks * chunk - T, h, *axes)), 1)
+    x = x.reshape(B, chunks, chunk, h, *axes).permute(1, 0, 3, 2, *range(4, 4 + len(axes)))
+    if h != heads:
+        x = x.repeat_interleave(heads // h, 2)
+    return x.to(dtype).contiguous()
+
+
+def _stepped(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [T, B, heads, ...], shared heads repeated."""
+    x = x.transpose(0, 1)
+    if x.shape[2] != heads:
+        x = x.repeat_interleave(heads // x.shape[2], 2)
+    return x.to(dtype)
+
+
+def _tokens(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    """[chunks, B, H, chunk, ...] seen as [B, chunks, chunk, heads, ...]; sharing heads summed."""
+    x = x.permute(1, 0, 3, 2, *range(4, x.dim()))
+    if x.shape[3] != heads:
+        x = x.unflatten(3, (heads, x.shape[3] // heads)).sum(4)
+    return x.to(dtype)
+
+
+def _joined(parts: Sequence[Tensor], T: int) -> Tensor:
+    """Groups of sequences, each [b, chunks, chunk, ...], as [B, T, ...]: copied once."""
+    found = parts[0].new_empty(sum(len(x) for x in parts), *parts[0].shape[1:])
+    for target, x in zip(found.split([len(x) for x in parts]), parts, strict=True):
+        target.copy_(x)
+    return found.flatten(1, 2)[:, :T].contiguous()
+
+
+def _valid(x: Tensor, T: int) -> Tensor:
+    """The tile with 0 at the tokens behind T."""
+    chunks, chunk = x.shape[0], x.shape[3]
+    if T == chunks * chunk:
+        return x
+    inside = torch.arange(chunks * chunk, device=x.device) < T
+    return torch.where(inside.view(chunks, 1, 1, chunk, *[1] * (x.dim() - 4)), x, 0.0)
+
+
+def _blocks(x: Tensor, size: int) -> Tensor:
+    """[.., C, ..] as [.., C / size, size, ..]."""
+    found: Tensor = x.unflatten(3, (x.shape[3] // size, size))
+    return found
+
+
+def _half(x: Tensor, size: int, which: int) -> Tensor:
+    """One half (0 or 1) of each aligned block of 2 * size tokens: [.., blocks, size, ..]."""
+    found: Tensor = x.unflatten(3, (x.shape[3] // (2 * size), 2, size)).select(4, which)
+    return found
+
+
+def _level(x: Tensor, size: int) -> Tensor:
+    """Of [.., C, C], the lower left quarter of each block of 2 * size: [.., blocks, size, size]."""
+    n = x.shape[3] // (2 * size)
+    blocks = x.unflatten(4, (n, 2, size)).unflatten(3, (n, 2, size)).diagonal(0, 3, 6)
+    found: Tensor = blocks[:, :, :, 1, :, 0].permute(0, 1, 2, 5, 3, 4)
+    return found
+
+
+def _grown(prefix: Tensor, size: int) -> Tensor:
+    """Decay from the opening of each block of 2 * size tokens, from that of blocks of `size`."""
+    blocks = prefix.unflatten(3, (prefix.shape[3] // (2 * size), 2, size))
+    first, second = blocks.unbind(4)
+    return torch.stack((first, second * first[:, :, :, :, -1:]), 4).flatten(3, 5)
+
+
+def _grown_back(suffix: Tensor, prefix: Tensor, size: int) -> Tensor:
+    """Decay to the closing of each block of 2 * size tokens, from tables of blocks of `size`."""
+    blocks = suffix.unflatten(3, (suffix.shape[3] // (2 * size), 2, size))
+    first, second = blocks.unbind(4)
+    return torch.stack((first * _half(prefix, size, 1)[:, :, :, :, -1:], second), 4).flatten(3, 5)
+
+
+def _before(prefix: Tensor, size: int) -> Tensor:
+    """Decay from the opening of each block to the token before: 1, then the prefixes."""
+    blocks = _blocks(prefix, size)
+    ones = torch.ones_like(blocks[:, :, :, :, :1])
+    return torch.cat((ones, blocks[:, :, :, :, :-1]), 4).flatten(3, 4)
+
+
+def _pairs(decay: Tensor, size: int) -> Tensor:
+    """D(j, i] inside blocks of `size` tokens, from the decay of each token: [.., blocks, i, j].
+
+    Products of prefixes and suffixes only: exact at 0 and without range limit.
+    """
+    heads = decay.shape[2]
+    decay = _blocks(decay, size).flatten(2, 3)
+    lead = decay.shape[:3]
+    found = torch.eye(size, dtype=decay.dtype, device=decay.device).repeat(*lead, 1, 1)
+    prefix, suffix, h = decay, torch.ones_like(decay), 1
+    while h < size:
+        later, earlier = _half(prefix, h, 1), _half(suffix, h, 0)
+        _level(found, h).copy_(later[..., :, None] * earlier[..., None, :])
+        suffix, prefix, h = _grown_back(suffix, prefix, h), _grown(prefix, h), 2 * h
+    pairs: Tensor = found.unflatten(2, (heads, lead[2] // max(heads, 1)))
+    return pairs
+
+
+def _rows_before(pairs: Tensor) -> Tensor:
+    """D(j, i) from D(j, i]: each row takes what the row above it had."""
+    return torch.cat((torch.zeros_like(pairs[..., :1, :]), pairs[..., :-1, :]), -2)
+
+
+def _running(x: Tensor, suffix: bool, strict: bool) -> Tensor:
+    """Sums over the tokens of a chunk up to (from) each one; strict: without itself."""
+    ones = torch.ones(x.shape[3], x.shape[3], dtype=x.dtype, device=x.device)
+    weight = ones.triu(int(strict)) if suffix else ones.tril(-int(strict))
+    if x.dim() == 4:
+        return x @ weight.mT
+    return (weight @ x.flatten(4)).view(x.shape)
+
+
+def _add_product(
+    x: Tensor, left: Tensor, right: Tensor, own: float = 1.0, scale: float = 1.0
+) -> Tensor:
+    """Own * x + scale * (left @ right), written over x."""
+    left, right = (each.expand(*x.shape[:-2], -1, -1).flatten(0, -3) for each in (left, right))
+    x.view(-1, *x.shape[-2:]).baddbmm_(left, right, beta=own, alpha=scale)
+    return x
+
+
+def _carry_low_rank(
+    start: Tensor | float,
+    decay: Tensor | None,
+    write: Tensor | float,
+    left: Tensor,
+    base: Tensor | float,
+    read: Tensor,
+    reverse: bool,
+) -> Tensor:
+    """Walk the chunks with m = decay * m + write + left @ (base + read @ m), as `_carry` does.
+
+    left: [chunks, B, H, K, n]; base: [chunks, B, H, n, V] or 0; read: [chunks, B, H, n, K].
+    """
+    wide = [x for x in (base, write, start) if isinstance(x, Tensor)]
+    lead = torch.broadcast_shapes(left.shape[:3], read.shape[:3], *(x.shape[:3] for x in wide[:1]))
+    chunks, B, H = lead
+    found = left.new_empty(chunks + 1, B, H, left.shape[3], wide[0].shape[-1])
+    found[chunks if reverse else 0] = start
+    left, read = left.expand(chunks, *left.shape[1:]), read.expand(chunks, *read.shape[1:])
+    for step in range(chunks):
+        c = chunks - 1 - step if reverse else step
+        held = found[c + reverse]
+        inner = read[c] @ held
+        inner = inner + (base[c if len(base) > 1 else 0] if isinstance(base, Tensor) else base)
+        after = left[c] @ inner
+        after += held if decay is None else decay[c if len(decay) > 1 else 0] * held
+        if isinstance(write, Tensor):
+            after += write[c if len(write) > 1 else 0]
+        found[c + 1 - reverse] = after
+    return found
+
+
+def _inverse_of_unit(x: Tensor, lower: bool) -> Tensor:
+    """The inverse of 1 + x, x strictly triangular [.., C, C]; nothing is divided."""
+    one = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device).expand_as(x)
+    found: Tensor = torch.linalg.solve_triangular(x, one, upper=not lower, unitriangular=True)
+    return found
+
+
+def _in_groups(
+    run: Callable[..., tuple[Tensor, ...]],
+    tokens: Sequence[Tensor],
+    shared: Sequence[Tensor | float],
+    states: Sequence[Tensor | None],
+    kinds: str,
+) -> tuple[Tensor, ...]:
+    """Run sequences of one length; on a CPU a few at a time, so that their tiles fit its caches.
+
+    kinds: of each result: t, along time; n, one a sequence; s, the sum over sequences.
+    """
+    B, T = tokens[0].shape[:2]
+    group = max(1, B)
+    if tokens[0].is_cpu:
+        # The C library hands free memory back to the system, page by page, once there is more of it
+        # than twice the largest block yet freed. Free one that is never touched: pages then stay.
+        torch.empty(31 << 20, dtype=torch.uint8)
+        group = max(1, (1 << 18) // max(1, *(x[:1].numel() for x in tokens)))
+    parts = []
+    for a in range(0, max(1, B), group):
+        own = [None if state is None else state[a : a + group] for state in states]
+        parts.append(run(*(x[a : a + group] for x in tokens), *shared, *own))
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "t":
+            joined.append(_joined(found, T))
+        elif len(found) == 1:
+            joined.append(found[0])
+        else:
+            joined.append(torch.stack(found).sum(0) if kind == "s" else torch.cat(found))
+    return tuple(joined)
+
+
+def _each_sequence(
+    run: Callable[..., tuple[Tensor, ...]],
+    tokens: Sequence[Tensor],
+    shared: Sequence[Tensor | float],
+    states: Sequence[Tensor | None],
+    cu_seqlens: Tensor,
+    kinds: str,
+) -> tuple[Tensor, ...]:
+    """Run sequences packed along time one by one.
+
+    kinds: as for `_in_groups`.
+    """
+    bounds = cu_seqlens.tolist()
+    parts = []
+    for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        own = [None if state is None else state[n : n + 1] for state in states]
+        parts.append(_in_groups(run, [x[:, a:b] for x in tokens], shared, own, kinds))
+    joined = []
+    for kind, found in zip(kinds, zip(*parts, strict=True), strict=True):
+        if kind == "s":
+            joined.append(torch.stack(found).sum(0))
+        else:
+            joined.append(torch.cat(found, 1 if kind == "t" else 0))
+    return tuple(joined)
+
+
+def _m_forward(
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; sequences of one length'
+    B, T = beta.shape[:2]
+    H = max(beta.shape[2], k.shape[2], v.shape[2], q.shape[2], log_a.shape[2])
+    dtype, device = _precision(beta, k, v, q, log_a), beta.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    beta_tile = _chunked(beta, H, 32, dtype)
+    k_tile = _chunked(k, H, 32, dtype)
+    v_tile = _chunked(v, H, 32, dtype)
+    q_tile = _chunked(q, H, 32, dtype)
+    log_a_tile = _chunked(log_a, H, 32, dtype)
+    chunks = -(-T // 32)
+    w = k_tile * torch.exp(log_a_tile[:, :, :, :, None])  # what an erasure reads
+    e = beta_tile[:, :, :, :, None] * k_tile  # expand  # line 8
+    del beta_tile, k_tile
+    g0 = log_a_tile.clamp(min=lowest)  # log-decay  # line 10
+    del log_a_tile
+    prefix1_g0 = torch.exp(g0)  # decay from the opening of each block of 1
+    del g0
+    pairs32_g0 = _rows_before(_pairs(prefix1_g0, 32))[:, :, :, 0]  # D(j, i-1] of the pairs of a block of 32
+    solved = _inverse_of_unit((w @ e.mT).mul_(pairs32_g0).tril_(-1), True)  # what the erasures make of each other
+    del pairs32_g0
+    prefix2_g0 = _grown(prefix1_g0, 1)  # decay from the opening of each block of 2
+    prefix4_g0 = _grown(prefix2_g0, 2)  # decay from the opening of each block of 4
+    prefix8_g0 = _grown(prefix4_g0, 4)  # decay from the opening of each block of 8
+    prefix16_g0 = _grown(prefix8_g0, 8)  # decay from the opening of each block of 16
+    prefix32_g0 = _grown(prefix16_g0, 16)  # decay from the opening of each block of 32
+    before32_g0 = _before(prefix32_g0, 32)  # the same up to the token before, blocks of 32
+    opening = before32_g0[:, :, :, :, None] * w  # w from the start of the chunk
+    del w, before32_g0
+    P = solved @ opening  # what is read of the memory
+    del opening
+    Q = solved @ v_tile  # and of the chunk's writes
+    del v_tile, solved
+    advance = prefix32_g0[:, :, :, -1][:, :, :, None, None]
+    suffix1_g0 = torch.ones_like(prefix1_g0)  # decay to the closing of each block of 1
+    suffix2_g0 = _grown_back(suffix1_g0, prefix1_g0, 1)  # decay to the closing of each block of 2
+    del suffix1_g0
+    suffix4_g0 = _grown_back(suffix2_g0, prefix2_g0, 2)  # decay to the closing of each block of 4
+    del prefix2_g0, suffix2_g0
+    suffix8_g0 = _grown_back(suffix4_g0, prefix4_g0, 4)  # decay to the closing of each block of 8
+    del prefix4_g0, suffix4_g0
+    suffix16_g0 = _grown_back(suffix8_g0, prefix8_g0, 8)  # decay to the closing of each block of 16
+    del prefix8_g0, suffix8_g0
+    suffix32_g0 = _grown_back(suffix16_g0, prefix16_g0, 16)  # decay to the closing of each block of 32
+    del prefix16_g0, suffix16_g0
+    side = (suffix32_g0[:, :, :, :, None] * e).mT
+    del suffix32_g0
+    side_2 = -P
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False)  # m before the chunk
+    del advance, side, side_2
+    h = M_all[:-1]  # memory before the chunk
+    n = Q - (P @ M_all[:-1])  # what the tokens add, less what they erase
+    del P, Q
+    part = prefix32_g0[:, :, :, :, None] * q_tile
+    del prefix32_g0
+    pairs32_g0_2 = _pairs(prefix1_g0, 32)[:, :, :, 0]  # D(j, i] of the pairs of a block of 32
+    del prefix1_g0
+    part_2 = (q_tile @ e.mT).mul_(pairs32_g0_2).tril_()
+    del q_tile, e, pairs32_g0_2
+    y = _add_product(part @ h, part_2, n)  # inside the chunk, and from the memory before it
+    return (
+        _tokens(y, H, beta.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def m_forward(
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs'
+    if cu_seqlens is None:
+        return _in_groups(_m_forward, (beta, k, v, q, log_a), (), (initial_state,), "tn")
+    return _each_sequence(_m_forward, (beta, k, v, q, log_a), (), (initial_state,), cu_seqlens, "tn")
+
+
+def _m_backward(
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    dy: Tensor,
+    initial_state: Tensor | None,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    'memory before and adjoint after each chunk, each from a solve, then the gradients; sequences of one length'
+    B, T = beta.shape[:2]
+    H = max(beta.shape[2], k.shape[2], v.shape[2], q.shape[2], log_a.shape[2])
+    dtype, device = _precision(beta, k, v, q, log_a, dy), beta.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    beta_tile = _chunked(beta, H, 32, dtype)
+    k_tile = _chunked(k, H, 32, dtype)
+    v_tile = _chunked(v, H, 32, dtype)
+    q_tile = _chunked(q, H, 32, dtype)
+    log_a_tile = _chunked(log_a, H, 32, dtype)
+    dy_tile = _chunked(dy, H, 32, dtype)
+    chunks = -(-T // 32)
+    w = k_tile * torch.exp(log_a_tile[:, :, :, :, None])  # what an erasure reads
+    e = beta_tile[:, :, :, :, None] * k_tile  # expand  # line 8
+    g0 = log_a_tile.clamp(min=lowest)  # log-decay  # line 10
+    prefix1_g0 = torch.exp(g0)  # decay from the opening of each block of 1
+    del g0
+    pairs32_g0 = _rows_before(_pairs(prefix1_g0, 32))[:, :, :, 0]  # D(j, i-1] of the pairs of a block of 32
+    solved = _inverse_of_unit((w @ e.mT).mul_(pairs32_g0).tril_(-1), True)  # what the erasures make of each other
+    prefix2_g0 = _grown(prefix1_g0, 1)  # decay from the opening of each block of 2
+    prefix4_g0 = _grown(prefix2_g0, 2)  # decay from the opening of each block of 4
+    prefix8_g0 = _grown(prefix4_g0, 4)  # decay from the opening of each block of 8
+    prefix16_g0 = _grown(prefix8_g0, 8)  # decay from the opening of each block of 16
+    prefix32_g0 = _grown(prefix16_g0, 16)  # decay from the opening of each block of 32
+    before32_g0 = _before(prefix32_g0, 32)  # the same up to the token before, blocks of 32
+    opening = before32_g0[:, :, :, :, None] * w  # w from the start of the chunk
+    P = solved @ opening  # what is read of the memory
+    del opening
+    Q = solved @ v_tile  # and of the chunk's writes
+    del v_tile, solved
+    advance = prefix32_g0[:, :, :, -1][:, :, :, None, None]
+    suffix1_g0 = torch.ones_like(prefix1_g0)  # decay to the closing of each block of 1
+    suffix2_g0 = _grown_back(suffix1_g0, prefix1_g0, 1)  # decay to the closing of each block of 2
+    del suffix1_g0
+    suffix4_g0 = _grown_back(suffix2_g0, prefix2_g0, 2)  # decay to the closing of each block of 4
+    del prefix2_g0, suffix2_g0
+    suffix8_g0 = _grown_back(suffix4_g0, prefix4_g0, 4)  # decay to the closing of each block of 8
+    del prefix4_g0, suffix4_g0
+    suffix16_g0 = _grown_back(suffix8_g0, prefix8_g0, 8)  # decay to the closing of each block of 16
+    del prefix8_g0, suffix8_g0
+    suffix32_g0 = _grown_back(suffix16_g0, prefix16_g0, 16)  # decay to the closing of each block of 32
+    del prefix16_g0, suffix16_g0
+    side = (suffix32_g0[:, :, :, :, None] * e).mT
+    side_2 = -P
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False)  # m before the chunk
+    del side, side_2
+    h = M_all[:-1]  # memory before the chunk
+    n = Q - (P @ M_all[:-1])  # what the tokens add, less what they erase
+    del P, Q, M_all
+    solved_2 = _inverse_of_unit((e @ w.mT).mul_(pairs32_g0.mT).triu_(1), False)  # what the erasures make of each other
+    closing = suffix32_g0[:, :, :, :, None] * e  # u to the end of the chunk
+    part = -closing
+    del closing
+    P_adjoint = solved_2 @ part  # what is read of the adjoint after the chunk
+    del part
+    pairs32_g0_2 = _pairs(prefix1_g0, 32)[:, :, :, 0]  # D(j, i] of the pairs of a block of 32
+    del prefix1_g0
+    part_2 = (e @ q_tile.mT).mul_(pairs32_g0_2.mT).triu_()
+    part_3 = -(part_2 @ dy_tile)
+    del part_2
+    Q_adjoint = solved_2 @ part_3  # and of the chunk's outputs
+    del solved_2, part_3
+    part_4 = prefix32_g0[:, :, :, :, None] * q_tile
+    side_3 = (before32_g0[:, :, :, :, None] * w).mT
+    write = part_4.mT @ dy_tile
+    del part_4
+    L_all = _carry_low_rank(0.0 if d_final_state is None else d_final_state.to(dtype), advance, write, side_3, Q_adjoint, P_adjoint, True)  # adjoint after it
+    del advance, side_3, write
+    l = L_all[1:]  # adjoint after the chunk
+    zeta = (P_adjoint @ L_all[1:]).add_(Q_adjoint)  # adjoint of z
+    del P_adjoint, Q_adjoint
+    de_out = (n @ l.mT).mul_(suffix32_g0[:, :, :, :, None])  # through L
+    del suffix32_g0
+    R_se_all = n @ dy_tile.mT  # the weights of the pairs
+    part_5 = (R_se_all * pairs32_g0_2.mT).triu()
+    R_we_all = n @ zeta.mT  # the weights of the pairs
+    part_6 = (R_we_all * pairs32_g0.mT).triu(1)
+    de = (part_5 @ q_tile).add_(de_out).add_(part_6 @ w)  # gradient of e
+    del part_5, part_6
+    part_7 = k_tile * de
+    d_beta = part_7.sum(4)  # gradient of beta
+    del part_7
+    dw_out = (zeta @ h.mT).mul_(before32_g0[:, :, :, :, None])  # through M
+    del before32_g0
+    part_8 = (zeta @ n.mT).mul_(pairs32_g0).tril_(-1)
+    dw = (part_8 @ e).add_(dw_out)  # gradient of w
+    del part_8
+    d_k = torch.addcmul(torch.exp(log_a_tile[:, :, :, :, None]) * dw, beta_tile[:, :, :, :, None], de)  # gradient of k
+    del beta_tile, de
+    d_v = -zeta  # gradient of v
+    del zeta
+    ds_out = (dy_tile @ h.mT).mul_(prefix32_g0[:, :, :, :, None])  # through M
+    part_9 = (dy_tile @ n.mT).mul_(pairs32_g0_2).tril_()
+    del dy_tile, n
+    d_q = (part_9 @ e).add_(ds_out)  # gradient of q
+    del part_9
+    part_10 = k_tile * torch.exp(log_a_tile[:, :, :, :, None]) * dw
+    del k_tile, log_a_tile, dw
+    part_11 = w * dw_out
+    del dw_out
+    pairs_we_all = (e @ w.mT).mul_(pairs32_g0.mT).triu_(1).mul_(R_we_all)  # contribution of each pair
+    del w, pairs32_g0, R_we_all
+    part_12 = q_tile * ds_out
+    del ds_out
+    pairs_se_all = (e @ q_tile.mT).mul_(pairs32_g0_2.mT).triu_().mul_(R_se_all)  # contribution of each pair
+    del q_tile, pairs32_g0_2, R_se_all
+    part_13 = e * de_out
+    del e, de_out
+    part_14 = part_13.sum(4)
+    part_15 = h * l
+    del h, l
+    d_log_a = _running(part_11.sum(4) + pairs_we_all.sum(3), True, True).add_(_running((part_12.sum(4) + pairs_se_all.sum(3)) - (pairs_se_all.sum(4) + pairs_we_all.sum(4) + part_13.sum(4)), True, False)).add_(_valid(part_14, T).sum(3)[:, :, :, None]).add_((prefix32_g0[:, :, :, -1] * part_15.sum((3, 4)))[:, :, :, None]).add_(part_10.sum(4))  # gradient of log_a
+    return (
+        _tokens(d_beta.expand(chunks, B, H, 32), beta.shape[2], beta.dtype),
+        _tokens(d_k, k.shape[2], k.dtype),
+        _tokens(d_v, v.shape[2], v.dtype),
+        _tokens(d_q, q.shape[2], q.dtype),
+        _tokens(d_log_a, log_a.shape[2], log_a.dtype),
+        L_all[0].clone(),
+    )
+
+
+def m_backward(
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+    dy: Tensor,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    'memory before and adjoint after each chunk, each from a solve, then the gradients'
+    if cu_seqlens is None:
+        return _in_groups(_m_backward, (beta, k, v, q, log_a, dy), (), (initial_state, d_final_state), "tttttn")
+    return _each_sequence(_m_backward, (beta, k, v, q, log_a, dy), (), (initial_state, d_final_state), cu_seqlens, "tttttn")
+
+
+def _m_token(
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'the recurrence as it is written; sequences of one length'
+    B, T = beta.shape[:2]
+    H = max(beta.shape[2], k.shape[2], v.shape[2], q.shape[2], log_a.shape[2])
+    dtype, device = _precision(beta, k, v, q, log_a), beta.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    beta_tile = _stepped(beta, H, dtype)
+    k_tile = _stepped(k, H, dtype)
+    v_tile = _stepped(v, H, dtype)
+    q_tile = _stepped(q, H, dtype)
+    log_a_tile = _stepped(log_a, H, dtype)
+    chunks = T
+    g0 = log_a_tile.clamp(min=lowest)  # log-decay  # line 10
+    advance = (torch.exp(g0))[:, :, :, None, None]
+    del g0
+    e = beta_tile[:, :, :, None] * k_tile  # expand  # line 8
+    del beta_tile
+    w = k_tile * torch.exp(log_a_tile[:, :, :, None])  # what an erasure reads
+    del k_tile, log_a_tile
+    side = -w
+    del w
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, e[..., None], v_tile[..., None, :], side[..., None, :], False)  # m before the token
+    del v_tile, advance, e, side
+    part = q_tile[:, :, :, :, None] * M_all[1:]
+    del q_tile
+    y = part.sum(3)  # read
+    return (
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, beta.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def m_step(
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    state: Tensor,
+    state_indices: Tensor | None,
+) -> Tensor:
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
+    held = state if state_indices is None else state[state_indices]
+    y, final = _m_token(beta.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1), q.unsqueeze(1), log_a.unsqueeze(1), held)
+    if state_indices is None:
+        state.copy_(final)
+    else:
+        state.index_copy_(0, state_indices, final.to(state.dtype))
+    return y[:, 0, 0]

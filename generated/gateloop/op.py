@@ -285,7 +285,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_gateloop_0619dd7c'
+NAMESPACE = 'eosc_gateloop_956106aa'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

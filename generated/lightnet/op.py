@@ -254,7 +254,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_lightnet_4cebc689'
+NAMESPACE = 'eosc_lightnet_1352b0f6'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -231,7 +231,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_linear_attention_norm_8d5a4782'
+NAMESPACE = 'eosc_linear_attention_norm_fa0b1213'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

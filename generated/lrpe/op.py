@@ -285,7 +285,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_lrpe_35fc418e'
+NAMESPACE = 'eosc_lrpe_f27785d1'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

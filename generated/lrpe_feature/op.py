@@ -264,7 +264,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_lrpe_feature_af9c2e04'
+NAMESPACE = 'eosc_lrpe_feature_1900f1ad'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -231,7 +231,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_mlstm_92f9a357'
+NAMESPACE = 'eosc_mlstm_d8368e30'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -165,7 +165,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_retnet_norot_162a87a5'
+NAMESPACE = 'eosc_retnet_norot_0dfc0f9a'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

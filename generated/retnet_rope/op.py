@@ -232,7 +232,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_retnet_rope_a146f472'
+NAMESPACE = 'eosc_retnet_rope_f2446bd9'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

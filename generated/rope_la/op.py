@@ -232,7 +232,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_rope_la_bd48ad01'
+NAMESPACE = 'eosc_rope_la_2b16a2f0'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

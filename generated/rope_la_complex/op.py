@@ -303,7 +303,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_rope_la_complex_58f9fe4c'
+NAMESPACE = 'eosc_rope_la_complex_acaa8004'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -181,7 +181,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_rwkv6_c6dfd28a'
+NAMESPACE = 'eosc_rwkv6_107fbd44'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

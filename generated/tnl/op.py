@@ -173,7 +173,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_tnl_f0463a7a'
+NAMESPACE = 'eosc_tnl_be207e7d'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
