@@ -17,6 +17,7 @@ from eosc.backends.torch import module as torch_module
 from eosc.backends.torch.operator import scan_name
 from eosc.backends.triton import module as triton_module
 from eosc.ir.nodes import Algorithm
+from eosc.lowering.guarded import CHECKED, REACH, alternatives
 from eosc.prove.algorithms.exponents import certificate
 from eosc.prove.algorithms.family import Part, prove_family
 from eosc.prove.algorithms.program import prove_program, ranges_of
@@ -87,7 +88,10 @@ def file(programs: Iterable[tuple[str, Program]], triton: bool, origin: dict[str
 
 
 def emitted(step: ScanStep, triton: bool) -> dict[str, Algorithm]:
-    """Every algorithm that is printed for a scan, by what it is printed for."""
+    """Every algorithm that is printed for a scan, by what it is printed for.
+
+    Of one that has chunks of several kinds, what it is for each kind.
+    """
     form = step.form(torch_module.TOKENS_PER_CHUNK)
     found = {
         f"torch {use}": algorithm
@@ -98,7 +102,9 @@ def emitted(step: ScanStep, triton: bool) -> dict[str, Algorithm]:
         printed = triton_module.algorithms(step.scan, forms, rows_of(step.scan))
         for use, by_length in printed.items():
             for length, algorithm in by_length.items():
-                found[f"triton {use}, chunks of {length}"] = algorithm
+                for kind, each in alternatives(algorithm):
+                    label = f"triton {use}, chunks of {length}"
+                    found[f"{label}, {kind}" if kind else label] = each
     return found
 
 
@@ -167,7 +173,10 @@ def _scan(
         "algorithms": {
             label: [list(goal) for goal in goals] for label, goals in family.goals.items()
         },
-        "exponents": {label: _exponent(step, each) for label, each in algorithms.items()},
+        "exponents": {
+            label: _exponent(step, each, label.endswith(CHECKED))
+            for label, each in algorithms.items()
+        },
     }
 
 
@@ -232,10 +241,17 @@ def _checked_twice(text: str) -> tuple[str, tuple[str, ...]]:
     return reason, conditions
 
 
-def _exponent(step: ScanStep, algorithm: Algorithm) -> str | None:
-    """The largest exponent that an algorithm forms (None: of any gate), or why it is not safe."""
+def _exponent(step: ScanStep, algorithm: Algorithm, checked: bool) -> str | None:
+    """The largest exponent that an algorithm forms (None: of any gate), or why it is not safe.
+
+    checked: a kernel runs only where half a chunk decays by a certain amount at most. Its factors
+    are formed about the middle, so that bound spread over the tokens of a half is as good as one
+    of each token.
+    """
     length = max(each.chunk for each in algorithm.kernels)
     bound = next((each.bound for each in step.certificates if each.chunk == length), None)
+    if checked:
+        bound = 2 * REACH / length
     bounds = {"gK": bound, "gV": bound}
     try:
         largest = check_exponents(certificate(algorithm, bounds, MAGNITUDE))

@@ -199,12 +199,24 @@ class _Walk:
         array = run.arrays[name]
         held = run.ensure(array, self.chunks)
         if array.per is Per.CHUNK:
-            held[:, :, c] = self.laid(value, array.axes)
+            place, tile = held[:, :, c], self.laid(value, array.axes)
         elif C == 1:
-            held[:, c] = self.laid(value, array.axes)
+            place, tile = held[:, c], self.laid(value, array.axes)
         else:
+            place = held[:, c * C : c * C + self.valid].transpose(1, 2)
             tile = self.laid(value, ("i", *array.axes))[:, :, : self.valid]
-            held[:, c * C : c * C + self.valid] = tile.transpose(1, 2)
+        counts = self.counts().reshape(run.B, run.H, *[1] * (tile.dim() - 2))
+        place.copy_(torch.where(counts, tile, place))
+
+    def counts(self) -> Tensor:
+        """The sequences and heads whose chunk the kernel computes [B, H]."""
+        run, guard = self.run, self.kernel.guard
+        every = torch.ones(run.B, run.H, dtype=torch.bool)
+        if guard is None:
+            return every
+        for name in guard.arrays:
+            every &= run.memory[name][:, :, self.c].ge(float(guard.least)).all(-1)
+        return every if guard.met else ~every
 
     def laid(self, value: Value, dims: Dims) -> Tensor:
         """The value as [B, H, *dims], broadcast where it lacks one of them."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fractions import Fraction
 from typing import Literal
 
 from eosc.algebra.scalar import S
@@ -303,6 +304,18 @@ class Carried:
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """Which chunks a kernel computes: those whose entries of `arrays` are all at least `least`.
+
+    arrays: with one row of entries for each chunk. met: False for the other chunks instead.
+    """
+
+    arrays: tuple[str, ...]
+    least: Fraction
+    met: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Kernel:
     """One launch: for each sequence, head (and segment) walk the chunks in `direction`.
 
@@ -312,6 +325,7 @@ class Kernel:
         left out when each sequence is one segment. An array per segment has then one entry a
         sequence: the start state of its only segment is its initial state.
     parallel: whether nothing is carried, so that each chunk may have a program of its own.
+    guard: which chunks a parallel kernel computes; None is all.
     """
 
     name: str
@@ -323,6 +337,7 @@ class Kernel:
     segmented: bool = False
     parallel: bool = False
     doc: str = ""
+    guard: Guard | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,9 @@ def _kernel(kernel: Kernel) -> Iterator[str]:
     only = ", only where there are several segments" if kernel.segmented else ""
     blocks = f", blocks of {'/'.join(kernel.blocked)}" if kernel.blocked else ""
     yield f"  kernel {kernel.name}: {kernel.doc}{only}{blocks}"
+    if kernel.guard is not None:
+        order = ">=" if kernel.guard.met else "not >="
+        yield f"    of chunks where {', '.join(kernel.guard.arrays)} {order} {kernel.guard.least}"
     for each in kernel.carried:
         start = each.initial if each.initial is not None else each.start
         end = f" -> {each.final}" if each.final is not None else ""

@@ -16,6 +16,7 @@ from eosc.lowering.family import AnyScan
 KERNELS = (
     "forward",
     "outputs",
+    "outputs_mild",
     "segment_ends",
     "states",
     "segment_ends_adjoint",
@@ -25,6 +26,9 @@ KERNELS = (
     "solve_adjoint",
     "gradients_value",
     "gradients_whole",
+    "gradients_mild",
+    "gradients_mild_value",
+    "gradients_mild_whole",
     "step",
 )
 
@@ -104,7 +108,7 @@ def _rows(structure: str) -> tuple[Row, ...]:
         if pairwise:
             add(kernel, 2, 128, 64, 128, 8, 3)
         else:
-            add(kernel, 2, 128, 64, 64, 4, 2)
+            add(kernel, 2, 128, 64, 64, 4, 3)
         add(kernel, 2, 256, 64, 32, 4, 2)
         add(kernel, 4, 128, 32, 32, 4, 2)
     if pairwise:
@@ -112,14 +116,20 @@ def _rows(structure: str) -> tuple[Row, ...]:
         add("forward", 2, 256, 64, 32, 4, 1)
         add("forward", 4, 128, 32, 32, 4, 1)
     else:
-        add("outputs", 2, 128, 64, 64, 4, 1)
-        add("outputs", 2, 256, 32, 32, 8, 1)
-        add("outputs", 4, 128, 32, 32, 4, 1)
-        add("gradients_value", 2, 128, 64, 64, 4, 1)
-        add("gradients_value", 2, 256, 32, 32, 8, 1)
-        add("gradients_value", 4, 128, 32, 32, 8, 1)
-        add("gradients_whole", 2, 128, 64, 128, 8, 1)
-        add("gradients_whole", 4, 128, 32, 128, 8, 1)
+        for mild in ("", "_mild"):
+            wide = 128 if mild else 64
+            add(f"outputs{mild}", 2, 128, 64, wide, 4, 1)
+            add(f"outputs{mild}", 2, 256, 32, 32, 8, 1)
+            add(f"outputs{mild}", 4, 128, 32, 32, 4, 1)
+            add(f"gradients{mild}_value", 2, 128, 64, wide, 4, 1)
+            add(f"gradients{mild}_value", 2, 256, 32, 32, 8, 1)
+            add(f"gradients{mild}_value", 4, 128, 32, 32, 8, 1)
+            add(f"gradients{mild}_whole", 2, 128, 64, 128, 8, 1)
+            add(f"gradients{mild}_whole", 4, 128, 32, 128, 8, 1)
+        add("gradients_mild", 2, 32, 64, 32, 8, 1)
+        add("gradients_mild", 2, 128, 64, 64, 4, 1)
+        add("gradients_mild", 2, 256, 32, 32, 8, 1)
+        add("gradients_mild", 4, 128, 32, 32, 8, 1)
     add("gradients", 2, 64, 64, 64 if pairwise else 32, 4 if pairwise else 8, 1)
     add("gradients", 2, 128, 64, 128 if pairwise else 32, 8, 1)
     add("gradients", 2, 256, 32, 32 if pairwise else 16, 8, 1)

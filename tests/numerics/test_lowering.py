@@ -77,6 +77,8 @@ def inputs_of(scan: Scan, T: int, gates: str) -> dict[str, torch.Tensor]:
             x = -torch.nn.functional.softplus(-x) * (20.0 if gates == "strong" else 0.3)
             if gates == "resets":
                 x = torch.where(torch.rand(x.shape, generator=generator) < 0.2, -torch.inf, x)
+            if gates == "turns" and each.per is Per.TOKEN:
+                x[:, 16:32, 0] = -30.0
         found[each.name] = x
     found["initial_state"] = torch.randn(B, H, K, V, generator=generator, dtype=torch.float64)
     found["dy"] = torch.randn(B, T, H, V, generator=generator, dtype=torch.float64)

@@ -72,6 +72,16 @@ def test_key_decay() -> None:
     )
 
 
+def test_chunks_of_both_kinds() -> None:
+    """The second chunk of the first head is too strong for the form about the middle."""
+    check(
+        {"decays": "K", "T": 40, "gates": "turns", "segment": 32},
+        {"decays": "0KV", "T": 40, "gates": "turns", "inclusive": False},
+        {"decays": "V", "T": 40, "gates": "turns", "cuts": [0, 0, 20, 40]},
+        {"decays": "K", "T": 40, "gates": "turns", "dtype": "fp16"},
+    )
+
+
 def test_both_axes() -> None:
     check({"decays": "0KV", "T": 17, "inclusive": False}, {"decays": "V", "T": 33, "segment": 16})
 

@@ -32,11 +32,12 @@ from eosc.ir.nodes import (
     Value,
     walk,
 )
+from eosc.lowering.guarded import SUFFIX
 
 LOCALS = (
     "tl triton torch cu T H N C DT FT PRECISION EXACT VARLEN SPLIT SEGMENT SEGMENTS STEPS BLOCK "
     "program block h n segment slot batch first left last token valid rest start c step chunks "
-    "first_chunk index indices entry inside row count state added run"
+    "first_chunk least lowest index indices entry inside row count state added run"
 ).split()
 
 RUNNING = (
@@ -50,7 +51,7 @@ RUNNING = (
 )
 
 # Launches over chunks whose blocks are programs all the same: what they share is made quickly.
-SHARED_OUT = ("gradients",)
+SHARED_OUT = ("gradients", f"gradients{SUFFIX}")
 
 UNSPECIALISED = ("T", "SEGMENT", "SEGMENTS", "N", "STEPS")
 
@@ -190,7 +191,9 @@ class KernelPrinter:
     def _arrays(self) -> tuple[Array, ...]:
         """The arrays that the kernel is passed: read first, then written."""
         found: dict[str, None] = {}
-        body = self.kernel.body
+        body, guard = self.kernel.body, self.kernel.guard
+        if guard is not None:
+            found.update((name, None) for name in guard.arrays)
         for each in body:
             found.update((v.array, None) for v in walk(each.value) if isinstance(v, Load))
         for carried in self.kernel.carried:
@@ -222,6 +225,7 @@ class KernelPrinter:
     def print(self) -> Printed:
         """The kernel's text."""
         self._locate()
+        self._guard()
         self._pointers()
         for carried in self.kernel.carried:
             self._begin(carried)
@@ -273,6 +277,25 @@ class KernelPrinter:
         if chunked and not self.kernel.parallel:
             call = self.tiles.call("_first_chunk", "cu", "n", "T", "C", "VARLEN")
             self._line(f"first_chunk = {call} + segment * (SEGMENT // C)")
+
+    def _guard(self) -> None:
+        """Leave the chunk to another kernel where it is not of the kind that this one computes."""
+        guard = self.kernel.guard
+        if guard is None:
+            return
+        row = self.tiles.call("_row", "slot", "h", "H")
+        texts = []
+        for name in guard.arrays:
+            (axis,) = self.namer.arrays[name].axes
+            size = self.frame.size[axis]
+            place = f"{self.pointers[name]} + {row} * {size}"
+            texts.append(self.tiles.call("_lowest", place, size))
+        text = texts[0]
+        for each in texts[1:]:
+            text = f"tl.minimum({text}, {each})"
+        self._line(f"lowest = {text}", "decay of half a chunk")
+        self._line(f"if lowest {'<' if guard.met else '>='} least:")
+        self._line("return", "another kernel computes this chunk", indent=2)
 
     def _pointers(self) -> None:
         """Move each pointer to the program's sequence and head."""
@@ -426,6 +449,8 @@ class KernelPrinter:
             running = [
                 Parameter(name, False, text) for name, _, text in RUNNING if name not in unused
             ]
+            if self.kernel.guard is not None:
+                running.append(Parameter("least", False, "least"))
         constants: list[Parameter] = []
         for axis in self.axes:
             size, block = self.frame.size[axis], self.frame.block[axis]

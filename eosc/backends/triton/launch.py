@@ -89,6 +89,9 @@ class _Launch:
             elif launch.segmented:
                 self.line("if run.split:")
                 self._launch(n, launch, 2)
+            elif launch.guard is not None and launch.guard.met:
+                self.line("if least <= 1.0:")
+                self._launch(n, launch, 2)
             else:
                 self._launch(n, launch, 1)
         results = [self._result(each) for each in self.algorithm.outputs]
@@ -125,6 +128,9 @@ class _Launch:
         light = ", 16 // warps" if power_of(walker) == "_padded" else ""
         whole = "" if self.scans else ", divisible=False"
         self.line(f"run = _Layout({lead}, H, cu_seqlens, {blocks}{light}{whole})")
+        guards = [each.guard for each in self.algorithm.kernels if each.guard is not None]
+        if guards:
+            self.line(f"least = _least({float(guards[0].least)!r}, dtype)")
 
     @property
     def walker(self) -> Kernel:

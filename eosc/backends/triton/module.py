@@ -14,6 +14,7 @@ from eosc.backends.triton.split import split
 from eosc.backends.triton.step import print_step
 from eosc.ir.nodes import Algorithm
 from eosc.lowering.family import AnyScan, family
+from eosc.lowering.guarded import guardable, guarded
 from eosc.lowering.parts import Form
 from eosc.lowering.scan import Scan
 from eosc.schedule.program import ScanStep
@@ -46,8 +47,12 @@ def algorithms(
         main = lower(scan, next(iter(forms.values()))).launches[-1].name
         lengths = sorted({row.chunk for row in listed if row.kernel == main})
         found[use] = {length: lower(scan, forms[length]) for length in lengths}
-        if isinstance(scan, Scan) and scan.vector:
-            found[use] = {length: split(each, scan) for length, each in found[use].items()}
+        if not isinstance(scan, Scan) or not scan.vector:
+            continue
+        for length, each in found[use].items():
+            if guardable(scan, forms[length]):
+                each = guarded(scan, each, lower(scan, Form(length, length)))
+            found[use][length] = split(each, scan)
     return found
 
 

@@ -96,6 +96,17 @@ def _head(pointer, batch, h, batch_stride, head_stride, group):
 
 
 @triton.jit
+def _lowest(pointer, SIZE: tl.constexpr):
+    """The least of some numbers of at most 1."""
+    entry = tl.arange(0, 128)
+    lowest = tl.full([128], 1.0, tl.float32)
+    for first in range(0, SIZE, 128):
+        inside = first + entry < SIZE
+        lowest = tl.minimum(lowest, tl.load(pointer + first + entry, mask=inside, other=1.0))
+    return tl.min(lowest, 0)
+
+
+@triton.jit
 def _coarse(g, EXACT: tl.constexpr):
     """G in multiples of 2^-9, which sum without rounding over a chunk (150 * C * 512 < 2^24).
 
@@ -343,6 +354,14 @@ def _types(dtype: torch.dtype, device: torch.device):
     }
     DT, FT, exact = names[dtype]
     return DT, FT, exact or device.type == "cpu"
+
+
+def _least(least: float, dtype: torch.dtype) -> float:
+    """The decay of half a chunk from which on the chunk is formed about its middle.
+
+    Never in fp16: the factors of that form leave its range, and bf16 has it with fewer digits.
+    """
+    return 2.0 if dtype == torch.float16 else least
 
 
 def _gradient(like: torch.Tensor, heads: int) -> torch.Tensor:
