@@ -115,6 +115,7 @@ def _ops(scans: dict[str, Any]) -> Iterator[Case]:
             yield replace(short, K=16, V=200, segment=256)
             yield replace(short, K=16, V=72, dtype="fp32")
             yield replace(short, T=300, K=200, V=136, gates="mixed")
+            yield replace(short, T=300, K=24, V=24)
 
 
 def _of_structure(plain: Case) -> Iterator[Case]:
@@ -172,6 +173,7 @@ def _memory(scans: dict[str, Any], layers: list[str], guarded: bool) -> Iterator
             yield replace(run, K=16, V=53)
             yield replace(step, K=16, V=53)
             yield replace(run, K=200, V=136)
+            yield replace(run, K=24, V=24)
             yield replace(run, B=2, cuts=(), states=False)
             yield replace(step, dtype="fp32", K=61, V=53)
             yield replace(step, K=600, V=520)

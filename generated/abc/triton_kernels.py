@@ -11,19 +11,19 @@ import triton.language as tl
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
     ('segment_ends', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('segment_ends', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('segment_ends', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('segment_ends', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('segment_ends', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('states', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('states', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('states', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('segment_ends_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('segment_ends_adjoint', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('segment_ends_adjoint', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('segment_ends_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('segment_ends_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('outputs', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
@@ -34,6 +34,18 @@ _TABLE = (
     ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
     ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+    ('outputs_mild', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
+    ('outputs_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('outputs_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
+    ('gradients_mild_value', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
+    ('gradients_mild_value', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('gradients_mild_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
+    ('gradients_mild_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
+    ('gradients_mild_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+    ('gradients_mild', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
+    ('gradients_mild', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
+    ('gradients_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('gradients_mild', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients', '', 2, 64, 64, 64, 32, 8, 1, 'ieee'),
     ('gradients', '', 2, 128, 128, 64, 32, 8, 1, 'ieee'),
     ('gradients', '', 2, 256, 256, 32, 16, 8, 1, 'ieee'),
@@ -120,6 +132,26 @@ def _row(index, h, H):
 def _head(pointer, batch, h, batch_stride, head_stride, group):
     """Where the tokens of a head begin; `group` heads read the same."""
     return pointer + batch.to(tl.int64) * batch_stride + (h // group).to(tl.int64) * head_stride
+
+
+@triton.jit
+def _lowest(pointer, SIZE: tl.constexpr):
+    """The least of some numbers of at most 1."""
+    entry = tl.arange(0, 128)
+    lowest = tl.full([128], 1.0, tl.float32)
+    for first in range(0, SIZE, 128):
+        inside = first + entry < SIZE
+        lowest = tl.minimum(lowest, tl.load(pointer + first + entry, mask=inside, other=1.0))
+    return tl.min(lowest, 0)
+
+
+@triton.jit
+def _between(low, high):
+    """[t, r]: 1 where low[t] < r <= high[t], -1 where high[t] < r <= low[t], else 0."""
+    r = tl.arange(0, low.shape[0])[None, :]
+    ahead = (r > low[:, None]) & (r <= high[:, None])
+    back = (r > high[:, None]) & (r <= low[:, None])
+    return tl.where(ahead, 1.0, 0.0) - tl.where(back, 1.0, 0.0)
 
 
 @triton.jit
@@ -272,6 +304,14 @@ def _types(dtype: torch.dtype, device: torch.device):
     return DT, FT, exact or device.type == "cpu"
 
 
+def _least(least: float, dtype: torch.dtype) -> float:
+    """The decay of half a chunk from which on the chunk is formed about its middle.
+
+    Never in fp16: the factors of that form leave its range, and bf16 has it with fewer digits.
+    """
+    return 2.0 if dtype == torch.float16 else least
+
+
 def _gradient(like: torch.Tensor, heads: int) -> torch.Tensor:
     """Room for the gradient of each head; in fp32 where heads share an operand."""
     B, T, h, *axes = like.shape
@@ -372,11 +412,11 @@ def _mk_segment_scan_kernel(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_states_kernel(
-    k_ptr, s_raw_ptr, z_ptr, z_before_ptr, start_state_ptr, h_2_ptr, final_state_ptr, cu, T, H,
-    SEGMENT, SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, s_raw_ptr_b,
-    s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
-    z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr, z_before_ptr_h,
-    z_before_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
+    k_ptr, s_raw_ptr, z_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr,
+    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
+    z_before_ptr_h, z_before_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
     BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
@@ -417,11 +457,79 @@ def _mk_states_kernel(
         load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
         map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
         gV = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
-        decay = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_3 = decay[None, :] * M  # [BLOCK_K, BLOCK_S]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+        tl.store(first_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_V_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+        tl.store(second_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_V_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_3 = decay_3[None, :] * M  # [BLOCK_K, BLOCK_S]
         sums = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        map_4 = decay_2 * x  # [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_4 = decay_4 * x  # [C, BLOCK_S]
+        dot = tl.dot(tl.trans(e.to(DT)), map_4.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_S]
+        M_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_S]
+        M = M_next
+    if final_state_ptr is not None:
+        if last:
+            tl.store(final_state_ptr + _row(n, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _mk_states_kernel_c64(
+    k_ptr, s_raw_ptr, z_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr,
+    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
+    z_before_ptr_h, z_before_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'the memory before each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(S, BLOCK_S)  # of S
+    program = program // tl.cdiv(S, BLOCK_S)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+    if start_state_ptr is not None:
+        M = tl.load(start_state_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_S]
+    else:
+        M = tl.full([BLOCK_K, BLOCK_S], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+        s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+        load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+        z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+        load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+        x = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # input [C, BLOCK_S]  # line 12
+        z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+        load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+        map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+        gV = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+        tl.store(first_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_V_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+        tl.store(second_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_V_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_3 = decay_3[None, :] * M  # [BLOCK_K, BLOCK_S]
+        sums = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_4 = decay_4 * x  # [C, BLOCK_S]
         dot = tl.dot(tl.trans(e.to(DT)), map_4.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_S]
         M_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_S]
         M = M_next
@@ -431,15 +539,15 @@ def _mk_states_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _mk_outputs_kernel(
-    q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS, q_ptr_b,
+def _mk_outputs_mild_kernel(
+    first_V_ptr, second_V_ptr, z_before_ptr, z_ptr, q_ptr, h_2_ptr, k_ptr, s_raw_ptr, y_ptr, cu,
+    T, H, N, STEPS, least, z_before_ptr_b, z_before_ptr_t: tl.constexpr, z_before_ptr_h,
+    z_before_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, q_ptr_b,
     q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
-    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
-    z_before_ptr_h, z_before_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -449,6 +557,139 @@ def _mk_outputs_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+    dot = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block32 [C, C]
+    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, S, BLOCK_S):
+        at_S = block + tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        load = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+        load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+        map_2 = load.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+        gV = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+        load_3 = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+        x = tl.exp(load_3.to(tl.float32) - load_2.to(tl.float32))  # input [C, BLOCK_S]  # line 12
+        sums = _local(_between(token, token // 32 * 32 + 15), gV, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_S]
+        decay = tl.exp2(sums * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_S]
+        x_mid = decay * x  # x about the middle of the chunk [C, BLOCK_S]
+        y_base = tl.dot(A_base.to(FT), x_mid.to(FT), input_precision=PRECISION)  # what those pairs read [C, BLOCK_S]
+        sums_2 = _local(_between(token // 32 * 32 + 15, token), gV, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_S]
+        decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_S]
+        decay_3 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+        map_3 = decay_3[None, :] * dot_2  # [C, BLOCK_S]
+        map_4 = map_3 + y_base  # [C, BLOCK_S]
+        y_new = decay_2 * map_4  # inside the chunk, and from the memory before it [C, BLOCK_S]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mk_outputs_mild_kernel_c64(
+    first_V_ptr, second_V_ptr, z_before_ptr, z_ptr, q_ptr, h_2_ptr, k_ptr, s_raw_ptr, y_ptr, cu,
+    T, H, N, STEPS, least, z_before_ptr_b, z_before_ptr_t: tl.constexpr, z_before_ptr_h,
+    z_before_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, q_ptr_b,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+    dot = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block64 [C, C]
+    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, S, BLOCK_S):
+        at_S = block + tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        load = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+        load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+        map_2 = load.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+        gV = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+        load_3 = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+        x = tl.exp(load_3.to(tl.float32) - load_2.to(tl.float32))  # input [C, BLOCK_S]  # line 12
+        sums = _local(_between(token, token // 64 * 64 + 31), gV, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_S]
+        decay = tl.exp2(sums * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_S]
+        x_mid = decay * x  # x about the middle of the chunk [C, BLOCK_S]
+        y_base = tl.dot(A_base.to(FT), x_mid.to(FT), input_precision=PRECISION)  # what those pairs read [C, BLOCK_S]
+        sums_2 = _local(_between(token // 64 * 64 + 31, token), gV, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_S]
+        decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_S]
+        decay_3 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+        map_3 = decay_3[None, :] * dot_2  # [C, BLOCK_S]
+        map_4 = map_3 + y_base  # [C, BLOCK_S]
+        y_new = decay_2 * map_4  # inside the chunk, and from the memory before it [C, BLOCK_S]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mk_outputs_kernel(
+    first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, h_2_ptr, y_ptr, cu,
+    T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr,
+    s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b,
+    z_before_ptr_t: tl.constexpr, z_before_ptr_h, z_before_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
@@ -524,14 +765,14 @@ def _mk_outputs_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_outputs_kernel_c64(
-    q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS, q_ptr_b,
-    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
-    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
-    z_before_ptr_h, z_before_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, h_2_ptr, y_ptr, cu,
+    T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr,
+    s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b,
+    z_before_ptr_t: tl.constexpr, z_before_ptr_h, z_before_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -541,6 +782,9 @@ def _mk_outputs_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
@@ -623,11 +867,11 @@ def _mk_outputs_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_states_kernel_c32(
-    k_ptr, s_raw_ptr, z_ptr, z_before_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT,
-    SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, s_raw_ptr_b,
-    s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
-    z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr, z_before_ptr_h,
-    z_before_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
+    k_ptr, s_raw_ptr, z_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr,
+    cu, T, H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
+    z_before_ptr_h, z_before_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
     BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
@@ -668,23 +912,27 @@ def _mk_states_kernel_c32(
         load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
         map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
         gV = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
-        decay = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_3 = decay[None, :] * M  # [BLOCK_K, BLOCK_S]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+        tl.store(first_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_V_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+        tl.store(second_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_V_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_3 = decay_3[None, :] * M  # [BLOCK_K, BLOCK_S]
         sums = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        map_4 = decay_2 * x  # [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_4 = decay_4 * x  # [C, BLOCK_S]
         dot = tl.dot(tl.trans(e.to(DT)), map_4.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_S]
         M_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_S]
         M = M_next
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _mk_states_kernel_c64(
-    k_ptr, s_raw_ptr, z_ptr, z_before_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT,
-    SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, s_raw_ptr_b,
-    s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
-    z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr, z_before_ptr_h,
-    z_before_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
+def _mk_states_kernel_c64_2(
+    k_ptr, s_raw_ptr, z_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr,
+    cu, T, H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
+    z_before_ptr_h, z_before_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
     BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
@@ -725,11 +973,15 @@ def _mk_states_kernel_c64(
         load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
         map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
         gV = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
-        decay = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_3 = decay[None, :] * M  # [BLOCK_K, BLOCK_S]
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+        tl.store(first_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_V_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+        tl.store(second_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_V_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_3 = decay_3[None, :] * M  # [BLOCK_K, BLOCK_S]
         sums = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        map_4 = decay_2 * x  # [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_4 = decay_4 * x  # [C, BLOCK_S]
         dot = tl.dot(tl.trans(e.to(DT)), map_4.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_S]
         M_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_S]
         M = M_next
@@ -874,14 +1126,258 @@ def _mk_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mk_gradients_mild_kernel(
+    first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr,
+    l_ptr, d_q_ptr, d_k_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least,
+    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
+    z_before_ptr_h, z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
+    d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr,
+    d_k_ptr_h, d_s_raw_ptr_b, d_s_raw_ptr_t: tl.constexpr, d_s_raw_ptr_h, d_z_before_ptr_b,
+    d_z_before_ptr_t: tl.constexpr, d_z_before_ptr_h, d_z_ptr_b, d_z_ptr_t: tl.constexpr,
+    d_z_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_S = tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_s_raw_ptr = _head(d_s_raw_ptr, batch, h, d_s_raw_ptr_b, d_s_raw_ptr_h, 1)
+    d_z_before_ptr = _head(d_z_before_ptr, batch, h, d_z_before_ptr_b, d_z_before_ptr_h, 1)
+    d_z_ptr = _head(d_z_ptr, batch, h, d_z_ptr_b, d_z_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+    load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+    x = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # input [C, BLOCK_S]  # line 12
+    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+    load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+    map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+    gV = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+    sums = _local(_between(token, token // 32 * 32 + 15), gV, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_S]
+    x_mid = decay * x  # x about the middle of the chunk [C, BLOCK_S]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token), gV, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_S]
+    dy_mid = decay_2 * dy_2.to(tl.float32)  # dy about the middle of the chunk [C, BLOCK_S]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+    decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
+    map_4 = decay_3[None, :] * map_3  # [BLOCK_K, BLOCK_S]
+    sum_1 = tl.sum(map_4, 0)  # [BLOCK_S]
+    decay_4 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+    map_5 = decay_4[None, :] * dy_mid  # [C, BLOCK_S]
+    ds_out = tl.dot(map_5.to(FT), tl.trans(M.to(FT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
+    decay_5 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+    map_6 = decay_5[None, :] * x_mid  # [C, BLOCK_S]
+    de_out = tl.dot(map_6.to(FT), tl.trans(L.to(FT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
+    dot = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+    dx_out = decay_5[None, :] * dot  # through L [C, BLOCK_S]
+    map_7 = x_mid * dx_out  # [C, BLOCK_S]
+    sum_2 = tl.sum(map_7, 0)  # [BLOCK_S]
+    dot_2 = tl.dot(dy_mid.to(FT), tl.trans(x_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
+    dot_3 = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    Bt_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # pairs with j <= i in block32 [C, C]
+    dot_4 = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    ds_base = tl.dot(B_base.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total = tl.fma(ds_base, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de_base = tl.dot(Bt_base.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_S], 1.0, tl.float32), dx_out)  # [C, BLOCK_S]
+    dot_5 = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_5, 0.0)  # pairs with j <= i in block32 [C, C]
+    dot_6 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+    map_8 = decay_4[None, :] * dot_6  # [C, BLOCK_S]
+    map_9 = dy_mid * map_8  # [C, BLOCK_S]
+    dot_7 = tl.dot(A_base.to(FT), x_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+    map_10 = dy_mid.to(FT).to(tl.float32) * dot_7  # [C, BLOCK_S]
+    total_4 = tl.fma(map_10, tl.full([C, BLOCK_S], 1.0, tl.float32), map_9)  # [C, BLOCK_S]
+    map_11 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_S]
+    inside_V_2 = total_4 - map_11  # [C, BLOCK_S]
+    dx = decay * total_3  # gradient of x [C, BLOCK_S]
+    d_s_raw_new = tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * dx  # gradient of s_raw [C, BLOCK_S]
+    d_s_raw_ptr_c = d_s_raw_ptr + start * d_s_raw_ptr_t  # first token of the chunk
+    tl.store(d_s_raw_ptr_c + (token * d_s_raw_ptr_t)[:, None] + at_S[None, :], d_s_raw_new.to(d_s_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+    map_12 = inside_V_2 - map_7  # [C, BLOCK_S]
+    terms = map_12  # [C, BLOCK_S]
+    inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+    dgV_4 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
+    dgV = dgV_4 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+    d_z_before_ptr_c = d_z_before_ptr + start * d_z_before_ptr_t  # first token of the chunk
+    tl.store(d_z_before_ptr_c + (token * d_z_before_ptr_t)[:, None] + at_S[None, :], dgV.to(d_z_before_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+    map_13 = -tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * dx  # [C, BLOCK_S]
+    d_z_new = map_13 + -dgV  # gradient of z [C, BLOCK_S]
+    d_z_ptr_c = d_z_ptr + start * d_z_ptr_t  # first token of the chunk
+    tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mk_gradients_mild_kernel_c64(
+    first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr,
+    l_ptr, d_q_ptr, d_k_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least,
+    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
+    z_before_ptr_h, z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
+    d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr,
+    d_k_ptr_h, d_s_raw_ptr_b, d_s_raw_ptr_t: tl.constexpr, d_s_raw_ptr_h, d_z_before_ptr_b,
+    d_z_before_ptr_t: tl.constexpr, d_z_before_ptr_h, d_z_ptr_b, d_z_ptr_t: tl.constexpr,
+    d_z_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_S = tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_s_raw_ptr = _head(d_s_raw_ptr, batch, h, d_s_raw_ptr_b, d_s_raw_ptr_h, 1)
+    d_z_before_ptr = _head(d_z_before_ptr, batch, h, d_z_before_ptr_b, d_z_before_ptr_h, 1)
+    d_z_ptr = _head(d_z_ptr, batch, h, d_z_ptr_b, d_z_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+    load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+    x = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # input [C, BLOCK_S]  # line 12
+    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+    load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+    map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+    gV = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+    sums = _local(_between(token, token // 64 * 64 + 31), gV, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_S]
+    x_mid = decay * x  # x about the middle of the chunk [C, BLOCK_S]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token), gV, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_S]
+    dy_mid = decay_2 * dy_2.to(tl.float32)  # dy about the middle of the chunk [C, BLOCK_S]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+    decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
+    map_4 = decay_3[None, :] * map_3  # [BLOCK_K, BLOCK_S]
+    sum_1 = tl.sum(map_4, 0)  # [BLOCK_S]
+    decay_4 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+    map_5 = decay_4[None, :] * dy_mid  # [C, BLOCK_S]
+    ds_out = tl.dot(map_5.to(FT), tl.trans(M.to(FT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
+    decay_5 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+    map_6 = decay_5[None, :] * x_mid  # [C, BLOCK_S]
+    de_out = tl.dot(map_6.to(FT), tl.trans(L.to(FT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
+    dot = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+    dx_out = decay_5[None, :] * dot  # through L [C, BLOCK_S]
+    map_7 = x_mid * dx_out  # [C, BLOCK_S]
+    sum_2 = tl.sum(map_7, 0)  # [BLOCK_S]
+    dot_2 = tl.dot(dy_mid.to(FT), tl.trans(x_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
+    dot_3 = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    Bt_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # pairs with j <= i in block64 [C, C]
+    dot_4 = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    ds_base = tl.dot(B_base.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total = tl.fma(ds_base, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de_base = tl.dot(Bt_base.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_S], 1.0, tl.float32), dx_out)  # [C, BLOCK_S]
+    dot_5 = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_5, 0.0)  # pairs with j <= i in block64 [C, C]
+    dot_6 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+    map_8 = decay_4[None, :] * dot_6  # [C, BLOCK_S]
+    map_9 = dy_mid * map_8  # [C, BLOCK_S]
+    dot_7 = tl.dot(A_base.to(FT), x_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+    map_10 = dy_mid.to(FT).to(tl.float32) * dot_7  # [C, BLOCK_S]
+    total_4 = tl.fma(map_10, tl.full([C, BLOCK_S], 1.0, tl.float32), map_9)  # [C, BLOCK_S]
+    map_11 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_S]
+    inside_V_2 = total_4 - map_11  # [C, BLOCK_S]
+    dx = decay * total_3  # gradient of x [C, BLOCK_S]
+    d_s_raw_new = tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * dx  # gradient of s_raw [C, BLOCK_S]
+    d_s_raw_ptr_c = d_s_raw_ptr + start * d_s_raw_ptr_t  # first token of the chunk
+    tl.store(d_s_raw_ptr_c + (token * d_s_raw_ptr_t)[:, None] + at_S[None, :], d_s_raw_new.to(d_s_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+    map_12 = inside_V_2 - map_7  # [C, BLOCK_S]
+    terms = map_12  # [C, BLOCK_S]
+    inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+    dgV_4 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
+    dgV = dgV_4 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+    d_z_before_ptr_c = d_z_before_ptr + start * d_z_before_ptr_t  # first token of the chunk
+    tl.store(d_z_before_ptr_c + (token * d_z_before_ptr_t)[:, None] + at_S[None, :], dgV.to(d_z_before_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+    map_13 = -tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * dx  # [C, BLOCK_S]
+    d_z_new = map_13 + -dgV  # gradient of z [C, BLOCK_S]
+    d_z_ptr_c = d_z_ptr + start * d_z_ptr_t  # first token of the chunk
+    tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_gradients_value_kernel(
-    q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr, l_ptr, d_s_raw_ptr,
-    d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
-    q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, s_raw_ptr_b,
-    s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
-    z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr, z_before_ptr_h,
-    z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_s_raw_ptr_b,
-    d_s_raw_ptr_t: tl.constexpr, d_s_raw_ptr_h, d_z_before_ptr_b,
+    first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr,
+    l_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least, q_ptr_b,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
+    z_before_ptr_h, z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
+    d_s_raw_ptr_b, d_s_raw_ptr_t: tl.constexpr, d_s_raw_ptr_h, d_z_before_ptr_b,
     d_z_before_ptr_t: tl.constexpr, d_z_before_ptr_h, d_z_ptr_b, d_z_ptr_t: tl.constexpr,
     d_z_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
@@ -895,6 +1391,9 @@ def _mk_gradients_value_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
@@ -1045,13 +1544,13 @@ def _mk_gradients_value_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_gradients_value_kernel_c64(
-    q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr, l_ptr, d_s_raw_ptr,
-    d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
-    q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, s_raw_ptr_b,
-    s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
-    z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr, z_before_ptr_h,
-    z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_s_raw_ptr_b,
-    d_s_raw_ptr_t: tl.constexpr, d_s_raw_ptr_h, d_z_before_ptr_b,
+    first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr,
+    l_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least, q_ptr_b,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
+    z_before_ptr_h, z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
+    d_s_raw_ptr_b, d_s_raw_ptr_t: tl.constexpr, d_s_raw_ptr_h, d_z_before_ptr_b,
     d_z_before_ptr_t: tl.constexpr, d_z_before_ptr_h, d_z_ptr_b, d_z_ptr_t: tl.constexpr,
     d_z_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
@@ -1065,6 +1564,9 @@ def _mk_gradients_value_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
@@ -1230,15 +1732,16 @@ def _mk_gradients_value_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_gradients_kernel(
-    q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr, l_ptr, d_q_ptr, d_k_ptr, cu,
-    T, H, N, STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr,
-    s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b,
-    z_before_ptr_t: tl.constexpr, z_before_ptr_h, z_before_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h,
-    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr,
+    l_ptr, d_q_ptr, d_k_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
+    q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, s_raw_ptr_b,
+    s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
+    z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr, z_before_ptr_h,
+    z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b,
+    d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_k, d_q'
     program = tl.program_id(0)
@@ -1252,6 +1755,9 @@ def _mk_gradients_kernel(
     in_K = at_K < K
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
@@ -1359,15 +1865,16 @@ def _mk_gradients_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_gradients_kernel_c64(
-    q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr, l_ptr, d_q_ptr, d_k_ptr, cu,
-    T, H, N, STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr,
-    s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b,
-    z_before_ptr_t: tl.constexpr, z_before_ptr_h, z_before_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h,
-    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr,
+    l_ptr, d_q_ptr, d_k_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
+    q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, s_raw_ptr_b,
+    s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
+    z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr, z_before_ptr_h,
+    z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b,
+    d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_k, d_q'
     program = tl.program_id(0)
@@ -1381,6 +1888,9 @@ def _mk_gradients_kernel_c64(
     in_K = at_K < K
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
@@ -1634,13 +2144,14 @@ def _mv_segment_scan_kernel(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_states_kernel(
-    s_raw_ptr, z_ptr, v_ptr, z_before_ptr, start_state_ptr, h_2_ptr, final_state_ptr, cu, T, H,
-    SEGMENT, SEGMENTS, N, STEPS, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h,
-    s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
-    z_before_ptr_h, z_before_ptr_g, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    s_raw_ptr, z_ptr, v_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
+    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, s_raw_ptr_b,
+    s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
+    z_ptr_h, z_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_before_ptr_b,
+    z_before_ptr_t: tl.constexpr, z_before_ptr_h, z_before_ptr_g, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1679,11 +2190,80 @@ def _mv_states_kernel(
         load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
         map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
         gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_3 = decay[:, None] * M  # [BLOCK_S, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_K_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_3 = decay_3[:, None] * M  # [BLOCK_S, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        map_4 = decay_2 * e  # [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_4 = decay_4 * e  # [C, BLOCK_S]
+        dot = tl.dot(tl.trans(map_4.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_S, BLOCK_V]
+        M_next = map_3 + dot  # decay, and write [BLOCK_S, BLOCK_V]
+        M = M_next
+    if final_state_ptr is not None:
+        if last:
+            tl.store(final_state_ptr + _row(n, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _mv_states_kernel_c64(
+    s_raw_ptr, z_ptr, v_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
+    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, s_raw_ptr_b,
+    s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
+    z_ptr_h, z_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_before_ptr_b,
+    z_before_ptr_t: tl.constexpr, z_before_ptr_h, z_before_ptr_g, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'the memory before each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(S, BLOCK_S)  # of S
+    program = program // tl.cdiv(S, BLOCK_S)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+    if start_state_ptr is not None:
+        M = tl.load(start_state_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_S, BLOCK_V]
+    else:
+        M = tl.full([BLOCK_S, BLOCK_V], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
+        s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+        load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+        z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+        load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+        e = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # expand [C, BLOCK_S]  # line 12
+        v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+        z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+        load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+        map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+        gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_K_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_3 = decay_3[:, None] * M  # [BLOCK_S, BLOCK_V]
+        sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_4 = decay_4 * e  # [C, BLOCK_S]
         dot = tl.dot(tl.trans(map_4.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_S, BLOCK_V]
         M_next = map_3 + dot  # decay, and write [BLOCK_S, BLOCK_V]
         M = M_next
@@ -1693,12 +2273,12 @@ def _mv_states_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _mv_outputs_kernel(
-    part_ptr, s_raw_ptr, z_ptr, z_before_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS,
-    part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, s_raw_ptr_b,
-    s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
-    z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr, z_before_ptr_h,
-    z_before_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b,
+def _mv_outputs_mild_kernel(
+    first_K_ptr, second_K_ptr, z_before_ptr, z_ptr, part_ptr, h_2_ptr, s_raw_ptr, v_ptr, y_ptr,
+    cu, T, H, N, STEPS, least, z_before_ptr_b, z_before_ptr_t: tl.constexpr, z_before_ptr_h,
+    z_before_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, part_ptr_b,
+    part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr,
+    s_raw_ptr_h, s_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b,
     y_ptr_t: tl.constexpr, y_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
     BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
@@ -1711,6 +2291,139 @@ def _mv_outputs_kernel(
     token = tl.arange(0, C)
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+    load = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+    map_2 = load.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+    gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_S]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_S]
+    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+    e = tl.exp(load_3.to(tl.float32) - load_2.to(tl.float32))  # expand [C, BLOCK_S]  # line 12
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_S]
+    e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_S]
+    dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block32 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+    map_3 = decay_3[None, :] * s_mid  # [C, BLOCK_S]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+        dot_2 = tl.dot(map_3.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_3 = tl.dot(A_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mv_outputs_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, z_before_ptr, z_ptr, part_ptr, h_2_ptr, s_raw_ptr, v_ptr, y_ptr,
+    cu, T, H, N, STEPS, least, z_before_ptr_b, z_before_ptr_t: tl.constexpr, z_before_ptr_h,
+    z_before_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, part_ptr_b,
+    part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr,
+    s_raw_ptr_h, s_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_S = tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+    load = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+    map_2 = load.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+    gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_S]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_S]
+    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+    e = tl.exp(load_3.to(tl.float32) - load_2.to(tl.float32))  # expand [C, BLOCK_S]  # line 12
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_S]
+    e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_S]
+    dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block64 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+    map_3 = decay_3[None, :] * s_mid  # [C, BLOCK_S]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+        dot_2 = tl.dot(map_3.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_3 = tl.dot(A_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mv_outputs_kernel(
+    first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, z_before_ptr, v_ptr, h_2_ptr, y_ptr,
+    cu, T, H, N, STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g,
+    s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
+    z_before_ptr_h, z_before_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_S = tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
     z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
@@ -1786,11 +2499,11 @@ def _mv_outputs_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_outputs_kernel_c64(
-    part_ptr, s_raw_ptr, z_ptr, z_before_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS,
-    part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, s_raw_ptr_b,
-    s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
-    z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr, z_before_ptr_h,
-    z_before_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b,
+    first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, z_before_ptr, v_ptr, h_2_ptr, y_ptr,
+    cu, T, H, N, STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g,
+    s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
+    z_before_ptr_h, z_before_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b,
     y_ptr_t: tl.constexpr, y_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
     BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
@@ -1803,6 +2516,9 @@ def _mv_outputs_kernel_c64(
     token = tl.arange(0, C)
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
     z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
@@ -1885,13 +2601,13 @@ def _mv_outputs_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_states_kernel_c32(
-    s_raw_ptr, z_ptr, v_ptr, z_before_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT,
-    SEGMENTS, N, STEPS, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g,
-    z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h,
-    v_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr, z_before_ptr_h, z_before_ptr_g,
-    S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    s_raw_ptr, z_ptr, v_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
+    cu, T, H, SEGMENT, SEGMENTS, N, STEPS, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h,
+    s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
+    z_before_ptr_h, z_before_ptr_g, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1930,25 +2646,29 @@ def _mv_states_kernel_c32(
         load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
         map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
         gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_3 = decay[:, None] * M  # [BLOCK_S, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_K_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_3 = decay_3[:, None] * M  # [BLOCK_S, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        map_4 = decay_2 * e  # [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_4 = decay_4 * e  # [C, BLOCK_S]
         dot = tl.dot(tl.trans(map_4.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_S, BLOCK_V]
         M_next = map_3 + dot  # decay, and write [BLOCK_S, BLOCK_V]
         M = M_next
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _mv_states_kernel_c64(
-    s_raw_ptr, z_ptr, v_ptr, z_before_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT,
-    SEGMENTS, N, STEPS, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g,
-    z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h,
-    v_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr, z_before_ptr_h, z_before_ptr_g,
-    S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+def _mv_states_kernel_c64_2(
+    s_raw_ptr, z_ptr, v_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
+    cu, T, H, SEGMENT, SEGMENTS, N, STEPS, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h,
+    s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
+    z_before_ptr_h, z_before_ptr_g, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1987,11 +2707,15 @@ def _mv_states_kernel_c64(
         load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
         map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
         gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_3 = decay[:, None] * M  # [BLOCK_S, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_K_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_3 = decay_3[:, None] * M  # [BLOCK_S, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        map_4 = decay_2 * e  # [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_4 = decay_4 * e  # [C, BLOCK_S]
         dot = tl.dot(tl.trans(map_4.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_S, BLOCK_V]
         M_next = map_3 + dot  # decay, and write [BLOCK_S, BLOCK_V]
         M = M_next
@@ -2136,14 +2860,242 @@ def _mv_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _mv_gradients_value_kernel(
-    part_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS,
+def _mv_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr, h_2_ptr,
+    l_ptr, d_v_ptr, d_part_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least,
     part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, s_raw_ptr_b,
     s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
-    z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr, z_before_ptr_h,
-    z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    z_ptr_h, z_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_before_ptr_b,
+    z_before_ptr_t: tl.constexpr, z_before_ptr_h, z_before_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
+    d_part_ptr_b, d_part_ptr_t: tl.constexpr, d_part_ptr_h, d_s_raw_ptr_b,
+    d_s_raw_ptr_t: tl.constexpr, d_s_raw_ptr_h, d_z_before_ptr_b,
+    d_z_before_ptr_t: tl.constexpr, d_z_before_ptr_h, d_z_ptr_b, d_z_ptr_t: tl.constexpr,
+    d_z_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_S = tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
+    d_s_raw_ptr = _head(d_s_raw_ptr, batch, h, d_s_raw_ptr_b, d_s_raw_ptr_h, 1)
+    d_z_before_ptr = _head(d_z_before_ptr, batch, h, d_z_before_ptr_b, d_z_before_ptr_h, 1)
+    d_z_ptr = _head(d_z_ptr, batch, h, d_z_ptr_b, d_z_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+    load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+    e = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # expand [C, BLOCK_S]  # line 12
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+    load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+    map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+    gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_S]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_S]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_S]
+    e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_S]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+    decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_S, BLOCK_V]
+    map_4 = decay_3[:, None] * map_3  # [BLOCK_S, BLOCK_V]
+    sum_1 = tl.sum(map_4, 1)  # [BLOCK_S]
+    decay_4 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+    dot = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_S, C]
+    ds_out = decay_4[:, None] * dot  # through M [BLOCK_S, C]
+    decay_5 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
+    de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_S]
+    map_5 = e_mid * de_out  # [C, BLOCK_S]
+    sum_2 = tl.sum(map_5, 0)  # [BLOCK_S]
+    map_6 = decay_5[None, :] * e_mid  # [C, BLOCK_S]
+    dx_out = tl.dot(map_6.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+    dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
+    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_S, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_S, C], 1.0, tl.float32), ds_out)  # [BLOCK_S, C]
+    de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
+    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    ds = tl.trans(decay) * total  # gradient of s [BLOCK_S, C]
+    d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
+    tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], tl.trans(ds).to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+    de = decay_2 * total_2  # gradient of e [C, BLOCK_S]
+    d_s_raw_new = tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * de  # gradient of s_raw [C, BLOCK_S]
+    d_s_raw_ptr_c = d_s_raw_ptr + start * d_s_raw_ptr_t  # first token of the chunk
+    tl.store(d_s_raw_ptr_c + (token * d_s_raw_ptr_t)[:, None] + at_S[None, :], d_s_raw_new.to(d_s_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+    map_7 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_S, C]
+    map_8 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_S]
+    map_9 = map_7 - tl.trans(map_8)  # [BLOCK_S, C]
+    terms = tl.trans(map_9)  # [C, BLOCK_S]
+    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+    dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
+    dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+    d_z_before_ptr_c = d_z_before_ptr + start * d_z_before_ptr_t  # first token of the chunk
+    tl.store(d_z_before_ptr_c + (token * d_z_before_ptr_t)[:, None] + at_S[None, :], dgK.to(d_z_before_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+    map_10 = -tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * de  # [C, BLOCK_S]
+    d_z_new = map_10 + -dgK  # gradient of z [C, BLOCK_S]
+    d_z_ptr_c = d_z_ptr + start * d_z_ptr_t  # first token of the chunk
+    tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mv_gradients_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr, h_2_ptr,
+    l_ptr, d_v_ptr, d_part_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least,
+    part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, s_raw_ptr_b,
+    s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
+    z_ptr_h, z_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_before_ptr_b,
+    z_before_ptr_t: tl.constexpr, z_before_ptr_h, z_before_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
+    d_part_ptr_b, d_part_ptr_t: tl.constexpr, d_part_ptr_h, d_s_raw_ptr_b,
+    d_s_raw_ptr_t: tl.constexpr, d_s_raw_ptr_h, d_z_before_ptr_b,
+    d_z_before_ptr_t: tl.constexpr, d_z_before_ptr_h, d_z_ptr_b, d_z_ptr_t: tl.constexpr,
+    d_z_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_S = tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
+    d_s_raw_ptr = _head(d_s_raw_ptr, batch, h, d_s_raw_ptr_b, d_s_raw_ptr_h, 1)
+    d_z_before_ptr = _head(d_z_before_ptr, batch, h, d_z_before_ptr_b, d_z_before_ptr_h, 1)
+    d_z_ptr = _head(d_z_ptr, batch, h, d_z_ptr_b, d_z_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+    load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+    e = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # expand [C, BLOCK_S]  # line 12
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+    load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+    map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+    gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_S]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_S]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_S]
+    e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_S]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+    decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_S, BLOCK_V]
+    map_4 = decay_3[:, None] * map_3  # [BLOCK_S, BLOCK_V]
+    sum_1 = tl.sum(map_4, 1)  # [BLOCK_S]
+    decay_4 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+    dot = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_S, C]
+    ds_out = decay_4[:, None] * dot  # through M [BLOCK_S, C]
+    decay_5 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
+    de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_S]
+    map_5 = e_mid * de_out  # [C, BLOCK_S]
+    sum_2 = tl.sum(map_5, 0)  # [BLOCK_S]
+    map_6 = decay_5[None, :] * e_mid  # [C, BLOCK_S]
+    dx_out = tl.dot(map_6.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+    dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
+    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_S, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_S, C], 1.0, tl.float32), ds_out)  # [BLOCK_S, C]
+    de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
+    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    ds = tl.trans(decay) * total  # gradient of s [BLOCK_S, C]
+    d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
+    tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], tl.trans(ds).to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+    de = decay_2 * total_2  # gradient of e [C, BLOCK_S]
+    d_s_raw_new = tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * de  # gradient of s_raw [C, BLOCK_S]
+    d_s_raw_ptr_c = d_s_raw_ptr + start * d_s_raw_ptr_t  # first token of the chunk
+    tl.store(d_s_raw_ptr_c + (token * d_s_raw_ptr_t)[:, None] + at_S[None, :], d_s_raw_new.to(d_s_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+    map_7 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_S, C]
+    map_8 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_S]
+    map_9 = map_7 - tl.trans(map_8)  # [BLOCK_S, C]
+    terms = tl.trans(map_9)  # [C, BLOCK_S]
+    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+    dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
+    dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+    d_z_before_ptr_c = d_z_before_ptr + start * d_z_before_ptr_t  # first token of the chunk
+    tl.store(d_z_before_ptr_c + (token * d_z_before_ptr_t)[:, None] + at_S[None, :], dgK.to(d_z_before_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+    map_10 = -tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * de  # [C, BLOCK_S]
+    d_z_new = map_10 + -dgK  # gradient of z [C, BLOCK_S]
+    d_z_ptr_c = d_z_ptr + start * d_z_ptr_t  # first token of the chunk
+    tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mv_gradients_value_kernel(
+    first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, l_ptr, d_v_ptr,
+    cu, T, H, N, STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g,
+    s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
+    z_before_ptr_h, z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
+    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
@@ -2154,6 +3106,9 @@ def _mv_gradients_value_kernel(
     token = tl.arange(0, C)
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
     z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
@@ -2234,13 +3189,13 @@ def _mv_gradients_value_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_gradients_value_kernel_c64(
-    part_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS,
-    part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, s_raw_ptr_b,
-    s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
-    z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr, z_before_ptr_h,
-    z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, l_ptr, d_v_ptr,
+    cu, T, H, N, STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g,
+    s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
+    z_before_ptr_h, z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
+    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
@@ -2251,6 +3206,9 @@ def _mv_gradients_value_kernel_c64(
     token = tl.arange(0, C)
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
     z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
@@ -2339,14 +3297,14 @@ def _mv_gradients_value_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_gradients_kernel(
-    part_ptr, s_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr, h_2_ptr, l_ptr, d_part_ptr,
-    d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, part_ptr_b,
-    part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr,
-    s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
-    z_before_ptr_h, z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
-    d_part_ptr_b, d_part_ptr_t: tl.constexpr, d_part_ptr_h, d_s_raw_ptr_b,
-    d_s_raw_ptr_t: tl.constexpr, d_s_raw_ptr_h, d_z_before_ptr_b,
+    first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr, h_2_ptr,
+    l_ptr, d_part_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least,
+    part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, s_raw_ptr_b,
+    s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
+    z_ptr_h, z_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_before_ptr_b,
+    z_before_ptr_t: tl.constexpr, z_before_ptr_h, z_before_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_part_ptr_b, d_part_ptr_t: tl.constexpr,
+    d_part_ptr_h, d_s_raw_ptr_b, d_s_raw_ptr_t: tl.constexpr, d_s_raw_ptr_h, d_z_before_ptr_b,
     d_z_before_ptr_t: tl.constexpr, d_z_before_ptr_h, d_z_ptr_b, d_z_ptr_t: tl.constexpr,
     d_z_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
@@ -2364,6 +3322,9 @@ def _mv_gradients_kernel(
     in_S = at_S < S
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
     z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
@@ -2530,14 +3491,14 @@ def _mv_gradients_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_gradients_kernel_c64(
-    part_ptr, s_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr, h_2_ptr, l_ptr, d_part_ptr,
-    d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, part_ptr_b,
-    part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr,
-    s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
-    z_before_ptr_h, z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
-    d_part_ptr_b, d_part_ptr_t: tl.constexpr, d_part_ptr_h, d_s_raw_ptr_b,
-    d_s_raw_ptr_t: tl.constexpr, d_s_raw_ptr_h, d_z_before_ptr_b,
+    first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr, h_2_ptr,
+    l_ptr, d_part_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least,
+    part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, s_raw_ptr_b,
+    s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
+    z_ptr_h, z_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_before_ptr_b,
+    z_before_ptr_t: tl.constexpr, z_before_ptr_h, z_before_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_part_ptr_b, d_part_ptr_t: tl.constexpr,
+    d_part_ptr_h, d_s_raw_ptr_b, d_s_raw_ptr_t: tl.constexpr, d_s_raw_ptr_h, d_z_before_ptr_b,
     d_z_before_ptr_t: tl.constexpr, d_z_before_ptr_h, d_z_ptr_b, d_z_ptr_t: tl.constexpr,
     d_z_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
@@ -2555,6 +3516,9 @@ def _mv_gradients_kernel_c64(
     in_S = at_S < S
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
     z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
@@ -2797,7 +3761,7 @@ def mk_forward(
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    'memory before each chunk, then the outputs'
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k = _rows(k)
     s_raw = _rows(s_raw)
     z = _rows(z)
@@ -2813,9 +3777,12 @@ def mk_forward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, S)
     run = _Layout(k, H, cu_seqlens, -(-S // min(block, _power(S))))
+    least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, S), dtype=dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k.device)
+    first_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k.device)
+    second_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k.device)
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k.device)
@@ -2837,25 +3804,38 @@ def mk_forward(
             run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
-    _mk_states_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
-        k, s_raw, z, z_before, start_state, h_2, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        s_raw.stride(0), s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0),
-        z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
-        z_before.stride(2), H // z_before.shape[2], K, _power(K), S, min(block, _power(S)),
-        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+    {32: _mk_states_kernel, 64: _mk_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+        k, s_raw, z, z_before, start_state, h_2, first_V, second_V, final_state, run.cu, run.T,
+        H, run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
+        H // k.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2],
+        z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0),
+        z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K, _power(K), S,
+        min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, S)
+        {32: _mk_outputs_mild_kernel, 64: _mk_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_V, second_V, z_before, z, q, h_2, k, s_raw, y, run.cu, run.T, H, run.N,
+            run.steps, least, z_before.stride(0), z_before.stride(1), z_before.stride(2),
+            H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
+            q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
+            k.stride(2), H // k.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
+            H // s_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), S,
+            min(block, _power(S)), K, _power(K), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = config
     {32: _mk_outputs_kernel, 64: _mk_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        q, k, s_raw, z, z_before, h_2, y, run.cu, run.T, H, run.N, run.steps, q.stride(0),
-        q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2],
-        z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0),
-        z_before.stride(1), z_before.stride(2), H // z_before.shape[2], y.stride(0),
-        y.stride(1), y.stride(2), K, _power(K), S, min(block, _power(S)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        first_V, second_V, q, k, s_raw, z, z_before, h_2, y, run.cu, run.T, H, run.N, run.steps,
+        least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
+        k.stride(2), H // k.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
+        H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
+        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
+        y.stride(0), y.stride(1), y.stride(2), K, _power(K), S, min(block, _power(S)), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2873,7 +3853,7 @@ def mk_backward(
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    'memory before and adjoint after each chunk, then the gradients'
+    'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     k = _rows(k)
     s_raw = _rows(s_raw)
     z = _rows(z)
@@ -2891,6 +3871,7 @@ def mk_backward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, S)
     run = _Layout(k, H, cu_seqlens, -(-S // min(block, _power(S))))
+    least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_s_raw = _gradient(s_raw, H)
     d_z = _gradient(z, H)
@@ -2899,6 +3880,8 @@ def mk_backward(
     d_initial_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k.device)
     l = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k.device)
+    first_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k.device)
+    second_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -2922,13 +3905,13 @@ def mk_backward(
             run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
-    {32: _mk_states_kernel_c32, 64: _mk_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
-        k, s_raw, z, z_before, start_state, h_2, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        s_raw.stride(0), s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0),
-        z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
-        z_before.stride(2), H // z_before.shape[2], K, _power(K), S, min(block, _power(S)),
-        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+    {32: _mk_states_kernel_c32, 64: _mk_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+        k, s_raw, z, z_before, start_state, h_2, first_V, second_V, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
+        H // k.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2],
+        z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0),
+        z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K, _power(K), S,
+        min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2959,30 +3942,50 @@ def mk_backward(
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, S)
+        {32: _mk_gradients_mild_kernel, 64: _mk_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_V, second_V, q, k, s_raw, z, z_before, dy, h_2, l, d_q, d_k, d_s_raw,
+            d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, q.stride(0),
+            q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
+            H // k.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
+            H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
+            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
+            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_q.stride(0),
+            d_q.stride(1), d_q.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2),
+            d_s_raw.stride(0), d_s_raw.stride(1), d_s_raw.stride(2), d_z_before.stride(0),
+            d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0), d_z.stride(1),
+            d_z.stride(2), K, _power(K), S, _power(S), chunk, DT, FT, precision, EXACT,
+            run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, S)
     {32: _mk_gradients_value_kernel, 64: _mk_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        q, k, s_raw, z, z_before, dy, h_2, l, d_s_raw, d_z_before, d_z, run.cu, run.T, H, run.N,
-        run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], s_raw.stride(0), s_raw.stride(1),
-        s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
-        H // z.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-        H // z_before.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        d_s_raw.stride(0), d_s_raw.stride(1), d_s_raw.stride(2), d_z_before.stride(0),
-        d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0), d_z.stride(1), d_z.stride(2),
-        K, _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_V, second_V, q, k, s_raw, z, z_before, dy, h_2, l, d_s_raw, d_z_before, d_z,
+        run.cu, run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2),
+        H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+        s_raw.stride(0), s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0),
+        z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
+        z_before.stride(2), H // z_before.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+        H // dy.shape[2], d_s_raw.stride(0), d_s_raw.stride(1), d_s_raw.stride(2),
+        d_z_before.stride(0), d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0),
+        d_z.stride(1), d_z.stride(2), K, _power(K), S, min(block, _power(S)), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     {32: _mk_gradients_kernel, 64: _mk_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
-        q, k, s_raw, z, z_before, dy, h_2, l, d_q, d_k, run.cu, run.T, H, run.N, run.steps,
-        q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
-        H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_q.stride(0),
-        d_q.stride(1), d_q.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K,
-        min(block, _power(K)), S, _power(S), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_V, second_V, q, k, s_raw, z, z_before, dy, h_2, l, d_q, d_k, run.cu, run.T, H,
+        run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
+        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], s_raw.stride(0),
+        s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1),
+        z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
+        z_before.stride(2), H // z_before.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+        H // dy.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2), d_k.stride(0),
+        d_k.stride(1), d_k.stride(2), K, min(block, _power(K)), S, _power(S), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3034,7 +4037,7 @@ def mv_forward(
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    'memory before each chunk, then the outputs'
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     s_raw = _rows(s_raw)
     z = _rows(z)
     v = _rows(v)
@@ -3050,9 +4053,12 @@ def mv_forward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", s_raw.device, dtype.itemsize, S, V)
     run = _Layout(s_raw, H, cu_seqlens, -(-S // min(block, _power(S))))
+    least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*s_raw.shape[:2], H, V), dtype=dtype, device=s_raw.device)
     final_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=s_raw.device)
     h_2 = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=s_raw.device)
+    first_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=s_raw.device)
+    second_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=s_raw.device)
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=s_raw.device)
@@ -3074,26 +4080,39 @@ def mv_forward(
             run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", s_raw.device, dtype.itemsize, S, V)
-    _mv_states_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
-        s_raw, z, v, z_before, start_state, h_2, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
-        H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
-        z_before.stride(1), z_before.stride(2), H // z_before.shape[2], S,
+    {32: _mv_states_kernel, 64: _mv_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+        s_raw, z, v, z_before, start_state, h_2, first_K, second_K, final_state, run.cu, run.T,
+        H, run.segment, run.segments, run.N, run.steps, s_raw.stride(0), s_raw.stride(1),
+        s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
+        H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2], S,
         min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         run.split,
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("outputs_mild", s_raw.device, dtype.itemsize, S, V)
+        {32: _mv_outputs_mild_kernel, 64: _mv_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, z_before, z, part, h_2, s_raw, v, y, run.cu, run.T, H, run.N,
+            run.steps, least, z_before.stride(0), z_before.stride(1), z_before.stride(2),
+            H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
+            part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], s_raw.stride(0),
+            s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], v.stride(0), v.stride(1),
+            v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _power(S),
+            V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = config
     {32: _mv_outputs_kernel, 64: _mv_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        part, s_raw, z, z_before, v, h_2, y, run.cu, run.T, H, run.N, run.steps, part.stride(0),
-        part.stride(1), part.stride(2), H // part.shape[2], s_raw.stride(0), s_raw.stride(1),
-        s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
-        H // z.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-        H // z_before.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        y.stride(0), y.stride(1), y.stride(2), S, _power(S), V, min(block, _power(V)), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, part, s_raw, z, z_before, v, h_2, y, run.cu, run.T, H, run.N,
+        run.steps, least, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
+        s_raw.stride(0), s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0),
+        z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
+        z_before.stride(2), H // z_before.shape[2], v.stride(0), v.stride(1), v.stride(2),
+        H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _power(S), V,
+        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3111,7 +4130,7 @@ def mv_backward(
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    'memory before and adjoint after each chunk, then the gradients'
+    'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     s_raw = _rows(s_raw)
     z = _rows(z)
     v = _rows(v)
@@ -3129,6 +4148,7 @@ def mv_backward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", s_raw.device, dtype.itemsize, S, V)
     run = _Layout(s_raw, H, cu_seqlens, -(-S // min(block, _power(S))))
+    least = _least(1.2924697071141057e-26, dtype)
     d_s_raw = _gradient(s_raw, H)
     d_z = _gradient(z, H)
     d_v = _gradient(v, H)
@@ -3137,6 +4157,8 @@ def mv_backward(
     d_initial_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=s_raw.device)
     l = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=s_raw.device)
     h_2 = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=s_raw.device)
+    first_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=s_raw.device)
+    second_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=s_raw.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -3160,12 +4182,12 @@ def mv_backward(
             run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", s_raw.device, dtype.itemsize, S, V)
-    {32: _mv_states_kernel_c32, 64: _mv_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
-        s_raw, z, v, z_before, start_state, h_2, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
-        H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
-        z_before.stride(1), z_before.stride(2), H // z_before.shape[2], S,
+    {32: _mv_states_kernel_c32, 64: _mv_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+        s_raw, z, v, z_before, start_state, h_2, first_K, second_K, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, s_raw.stride(0), s_raw.stride(1),
+        s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
+        H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2], S,
         min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         run.split,
         num_warps=warps,
@@ -3199,12 +4221,30 @@ def mv_backward(
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild", s_raw.device, dtype.itemsize, S, V)
+        {32: _mv_gradients_mild_kernel, 64: _mv_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, part, s_raw, z, v, z_before, dy, h_2, l, d_v, d_part, d_s_raw,
+            d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, part.stride(0),
+            part.stride(1), part.stride(2), H // part.shape[2], s_raw.stride(0),
+            s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1),
+            z.stride(2), H // z.shape[2], v.stride(0), v.stride(1), v.stride(2),
+            H // v.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
+            H // z_before.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+            d_v.stride(0), d_v.stride(1), d_v.stride(2), d_part.stride(0), d_part.stride(1),
+            d_part.stride(2), d_s_raw.stride(0), d_s_raw.stride(1), d_s_raw.stride(2),
+            d_z_before.stride(0), d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0),
+            d_z.stride(1), d_z.stride(2), S, _power(S), V, _power(V), chunk, DT, FT, precision,
+            EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = _config("gradients_value", s_raw.device, dtype.itemsize, S, V)
     {32: _mv_gradients_value_kernel, 64: _mv_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        part, s_raw, z, z_before, dy, l, d_v, run.cu, run.T, H, run.N, run.steps,
-        part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], s_raw.stride(0),
-        s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1),
-        z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
+        first_K, second_K, part, s_raw, z, z_before, dy, l, d_v, run.cu, run.T, H, run.N,
+        run.steps, least, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
+        s_raw.stride(0), s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0),
+        z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
         z_before.stride(2), H // z_before.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
         H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), S, _power(S), V,
         min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
@@ -3213,9 +4253,9 @@ def mv_backward(
     )
     _, block, warps, stages, precision = config
     {32: _mv_gradients_kernel, 64: _mv_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // min(block, _power(S))),)](
-        part, s_raw, z, v, z_before, dy, h_2, l, d_part, d_s_raw, d_z_before, d_z, run.cu,
-        run.T, H, run.N, run.steps, part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
+        first_K, second_K, part, s_raw, z, v, z_before, dy, h_2, l, d_part, d_s_raw, d_z_before,
+        d_z, run.cu, run.T, H, run.N, run.steps, least, part.stride(0), part.stride(1),
+        part.stride(2), H // part.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
         H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
         v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
         z_before.stride(1), z_before.stride(2), H // z_before.shape[2], dy.stride(0),

@@ -11,19 +11,19 @@ import triton.language as tl
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
     ('segment_ends', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('segment_ends', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('segment_ends', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('segment_ends', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('segment_ends', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('states', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('states', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('states', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('segment_ends_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('segment_ends_adjoint', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('segment_ends_adjoint', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('segment_ends_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('segment_ends_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('outputs', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
@@ -34,6 +34,18 @@ _TABLE = (
     ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
     ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+    ('outputs_mild', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
+    ('outputs_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('outputs_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
+    ('gradients_mild_value', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
+    ('gradients_mild_value', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('gradients_mild_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
+    ('gradients_mild_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
+    ('gradients_mild_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+    ('gradients_mild', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
+    ('gradients_mild', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
+    ('gradients_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('gradients_mild', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients', '', 2, 64, 64, 64, 32, 8, 1, 'ieee'),
     ('gradients', '', 2, 128, 128, 64, 32, 8, 1, 'ieee'),
     ('gradients', '', 2, 256, 256, 32, 16, 8, 1, 'ieee'),
@@ -120,6 +132,26 @@ def _row(index, h, H):
 def _head(pointer, batch, h, batch_stride, head_stride, group):
     """Where the tokens of a head begin; `group` heads read the same."""
     return pointer + batch.to(tl.int64) * batch_stride + (h // group).to(tl.int64) * head_stride
+
+
+@triton.jit
+def _lowest(pointer, SIZE: tl.constexpr):
+    """The least of some numbers of at most 1."""
+    entry = tl.arange(0, 128)
+    lowest = tl.full([128], 1.0, tl.float32)
+    for first in range(0, SIZE, 128):
+        inside = first + entry < SIZE
+        lowest = tl.minimum(lowest, tl.load(pointer + first + entry, mask=inside, other=1.0))
+    return tl.min(lowest, 0)
+
+
+@triton.jit
+def _between(low, high):
+    """[t, r]: 1 where low[t] < r <= high[t], -1 where high[t] < r <= low[t], else 0."""
+    r = tl.arange(0, low.shape[0])[None, :]
+    ahead = (r > low[:, None]) & (r <= high[:, None])
+    back = (r > high[:, None]) & (r <= low[:, None])
+    return tl.where(ahead, 1.0, 0.0) - tl.where(back, 1.0, 0.0)
 
 
 @triton.jit
@@ -272,6 +304,14 @@ def _types(dtype: torch.dtype, device: torch.device):
     return DT, FT, exact or device.type == "cpu"
 
 
+def _least(least: float, dtype: torch.dtype) -> float:
+    """The decay of half a chunk from which on the chunk is formed about its middle.
+
+    Never in fp16: the factors of that form leave its range, and bf16 has it with fewer digits.
+    """
+    return 2.0 if dtype == torch.float16 else least
+
+
 def _gradient(like: torch.Tensor, heads: int) -> torch.Tensor:
     """Room for the gradient of each head; in fp32 where heads share an operand."""
     B, T, h, *axes = like.shape
@@ -395,13 +435,13 @@ def _m_segment_scan_kernel(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel(
-    k_ptr, v_ptr, zk_ptr, zv_ptr, start_state_ptr, h_2_ptr, final_state_ptr, cu, T, H, SEGMENT,
-    SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, zk_ptr_b, zk_ptr_t: tl.constexpr, zk_ptr_h,
-    zk_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h, zv_ptr_g, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    k_ptr, v_ptr, zk_ptr, zv_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
+    first_V_ptr, second_V_ptr, final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    zk_ptr_b, zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr,
+    zv_ptr_h, zv_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -451,16 +491,112 @@ def _m_states_kernel(
         map_3 = tl.minimum(load_2.to(tl.float32), 0.0) - part_2_3  # [C, BLOCK_V]
         inner_2 = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_V]
         gV = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_V]  # line 10
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        decay_2 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_V]
-        map_4 = decay[:, None] * decay_2[None, :]  # [BLOCK_K, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+        if block == 0:
+            tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+        if block == 0:
+            tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_V]
+        tl.store(first_V_ptr + _row(first_chunk + c, h, H) * (V) + at_V, decay_3.to(first_V_ptr.dtype.element_ty), mask=in_V)
+        decay_4 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_V]
+        tl.store(second_V_ptr + _row(first_chunk + c, h, H) * (V) + at_V, decay_4.to(second_V_ptr.dtype.element_ty), mask=in_V)
+        decay_5 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        decay_6 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_V]
+        map_4 = decay_5[:, None] * decay_6[None, :]  # [BLOCK_K, BLOCK_V]
         map_5 = map_4 * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-        decay_3 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_6 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+        decay_7 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_6 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
         sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_V]
-        decay_4 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_V]
-        map_7 = decay_4 * x.to(tl.float32)  # [C, BLOCK_V]
+        decay_8 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_V]
+        map_7 = decay_8 * x.to(tl.float32)  # [C, BLOCK_V]
+        dot = tl.dot(tl.trans(map_6.to(DT)), map_7.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        M_next = map_5 + dot  # decay, and write [BLOCK_K, BLOCK_V]
+        M = M_next
+    if final_state_ptr is not None:
+        if last:
+            tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _m_states_kernel_c64(
+    k_ptr, v_ptr, zk_ptr, zv_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
+    first_V_ptr, second_V_ptr, final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    zk_ptr_b, zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr,
+    zv_ptr_h, zv_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'the memory before each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(V, BLOCK_V)  # of V
+    program = program // tl.cdiv(V, BLOCK_V)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
+    zv_ptr = _head(zv_ptr, batch, h, zv_ptr_b, zv_ptr_h, zv_ptr_g)
+    if start_state_ptr is not None:
+        M = tl.load(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
+    else:
+        M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+        v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+        zk_ptr_c = zk_ptr + start * zk_ptr_t  # first token of the chunk
+        load = tl.load(zk_ptr_c + (token * zk_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load zk [C, BLOCK_K]
+        part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_1 = 1.0 + part_0
+        part_2 = part_1 == 1.0
+        part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
+        map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [C, BLOCK_K]
+        inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+        gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+        zv_ptr_c = zv_ptr + start * zv_ptr_t  # first token of the chunk
+        load_2 = tl.load(zv_ptr_c + (token * zv_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zv [C, BLOCK_V]
+        part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_2_1 = 1.0 + part_2_0
+        part_2_2 = part_2_1 == 1.0
+        part_2_3 = tl.where(part_2_2, part_2_0, tl.log(part_2_1) * (part_2_0 / tl.where(part_2_2, 1.0, part_2_1 - 1.0)))
+        map_3 = tl.minimum(load_2.to(tl.float32), 0.0) - part_2_3  # [C, BLOCK_V]
+        inner_2 = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_V]
+        gV = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_V]  # line 10
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+        if block == 0:
+            tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+        if block == 0:
+            tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_V]
+        tl.store(first_V_ptr + _row(first_chunk + c, h, H) * (V) + at_V, decay_3.to(first_V_ptr.dtype.element_ty), mask=in_V)
+        decay_4 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_V]
+        tl.store(second_V_ptr + _row(first_chunk + c, h, H) * (V) + at_V, decay_4.to(second_V_ptr.dtype.element_ty), mask=in_V)
+        decay_5 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        decay_6 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_V]
+        map_4 = decay_5[:, None] * decay_6[None, :]  # [BLOCK_K, BLOCK_V]
+        map_5 = map_4 * M  # [BLOCK_K, BLOCK_V]
+        sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+        decay_7 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_6 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
+        sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_V]
+        decay_8 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_V]
+        map_7 = decay_8 * x.to(tl.float32)  # [C, BLOCK_V]
         dot = tl.dot(tl.trans(map_6.to(DT)), map_7.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_5 + dot  # decay, and write [BLOCK_K, BLOCK_V]
         M = M_next
@@ -470,14 +606,15 @@ def _m_states_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_outputs_kernel(
-    q_ptr, k_ptr, zk_ptr, v_ptr, zv_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS, q_ptr_b,
+def _m_outputs_mild_kernel(
+    first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, zv_ptr, zk_ptr, q_ptr, h_2_ptr, k_ptr,
+    v_ptr, y_ptr, cu, T, H, N, STEPS, least, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h,
+    zv_ptr_g, zk_ptr_b, zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, q_ptr_b,
     q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    zk_ptr_b, zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
-    v_ptr_h, v_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h, zv_ptr_g, y_ptr_b,
-    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -487,6 +624,177 @@ def _m_outputs_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K)), _lowest(first_V_ptr + _row(slot, h, H) * V, V)), _lowest(second_V_ptr + _row(slot, h, H) * V, V))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    zv_ptr = _head(zv_ptr, batch, h, zv_ptr_b, zv_ptr_h, zv_ptr_g)
+    zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    zv_ptr_c = zv_ptr + start * zv_ptr_t  # first token of the chunk
+    zk_ptr_c = zk_ptr + start * zk_ptr_t  # first token of the chunk
+    load_2 = tl.load(zk_ptr_c + (token * zk_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load zk [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_2_1 = 1.0 + part_2_0
+    part_2_2 = part_2_1 == 1.0
+    part_2_3 = tl.where(part_2_2, part_2_0, tl.log(part_2_1) * (part_2_0 / tl.where(part_2_2, 1.0, part_2_1 - 1.0)))
+    map_3 = tl.minimum(load_2.to(tl.float32), 0.0) - part_2_3  # [C, BLOCK_K]
+    inner_2 = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 4
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block32 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    decay_6 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+    map_4 = decay_6[None, :] * s_mid  # [C, BLOCK_K]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        load = tl.load(zv_ptr_c + (token * zv_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zv [C, BLOCK_V]
+        part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_1 = 1.0 + part_0
+        part_2 = part_1 == 1.0
+        part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
+        map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [C, BLOCK_V]
+        inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_V]
+        gV = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_V]  # line 10
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+        sums_3 = _local(_between(token, token // 32 * 32 + 15), gV, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_V]
+        decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_V]
+        x_mid = decay_3 * x.to(tl.float32)  # x about the middle of the chunk [C, BLOCK_V]
+        y_base = tl.dot(A_base.to(FT), x_mid.to(FT), input_precision=PRECISION)  # what those pairs read [C, BLOCK_V]
+        sums_4 = _local(_between(token // 32 * 32 + 15, token), gV, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_V]
+        decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_V]
+        decay_5 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_V]
+        dot_2 = tl.dot(map_4.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_5 = decay_5[None, :] * dot_2  # [C, BLOCK_V]
+        map_6 = map_5 + y_base  # [C, BLOCK_V]
+        y_new = decay_4 * map_6  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_outputs_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, zv_ptr, zk_ptr, q_ptr, h_2_ptr, k_ptr,
+    v_ptr, y_ptr, cu, T, H, N, STEPS, least, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h,
+    zv_ptr_g, zk_ptr_b, zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, q_ptr_b,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K)), _lowest(first_V_ptr + _row(slot, h, H) * V, V)), _lowest(second_V_ptr + _row(slot, h, H) * V, V))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    zv_ptr = _head(zv_ptr, batch, h, zv_ptr_b, zv_ptr_h, zv_ptr_g)
+    zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    zv_ptr_c = zv_ptr + start * zv_ptr_t  # first token of the chunk
+    zk_ptr_c = zk_ptr + start * zk_ptr_t  # first token of the chunk
+    load_2 = tl.load(zk_ptr_c + (token * zk_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load zk [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_2_1 = 1.0 + part_2_0
+    part_2_2 = part_2_1 == 1.0
+    part_2_3 = tl.where(part_2_2, part_2_0, tl.log(part_2_1) * (part_2_0 / tl.where(part_2_2, 1.0, part_2_1 - 1.0)))
+    map_3 = tl.minimum(load_2.to(tl.float32), 0.0) - part_2_3  # [C, BLOCK_K]
+    inner_2 = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 4
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block64 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    decay_6 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+    map_4 = decay_6[None, :] * s_mid  # [C, BLOCK_K]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        load = tl.load(zv_ptr_c + (token * zv_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zv [C, BLOCK_V]
+        part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_1 = 1.0 + part_0
+        part_2 = part_1 == 1.0
+        part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
+        map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [C, BLOCK_V]
+        inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_V]
+        gV = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_V]  # line 10
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+        sums_3 = _local(_between(token, token // 64 * 64 + 31), gV, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_V]
+        decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_V]
+        x_mid = decay_3 * x.to(tl.float32)  # x about the middle of the chunk [C, BLOCK_V]
+        y_base = tl.dot(A_base.to(FT), x_mid.to(FT), input_precision=PRECISION)  # what those pairs read [C, BLOCK_V]
+        sums_4 = _local(_between(token // 64 * 64 + 31, token), gV, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_V]
+        decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_V]
+        decay_5 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_V]
+        dot_2 = tl.dot(map_4.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_5 = decay_5[None, :] * dot_2  # [C, BLOCK_V]
+        map_6 = map_5 + y_base  # [C, BLOCK_V]
+        y_new = decay_4 * map_6  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_outputs_kernel(
+    first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, zk_ptr, v_ptr, zv_ptr,
+    h_2_ptr, y_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, zk_ptr_b, zk_ptr_t: tl.constexpr,
+    zk_ptr_h, zk_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, zv_ptr_b,
+    zv_ptr_t: tl.constexpr, zv_ptr_h, zv_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K)), _lowest(first_V_ptr + _row(slot, h, H) * V, V)), _lowest(second_V_ptr + _row(slot, h, H) * V, V))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
@@ -600,13 +908,14 @@ def _m_outputs_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_kernel_c64(
-    q_ptr, k_ptr, zk_ptr, v_ptr, zv_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS, q_ptr_b,
-    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    zk_ptr_b, zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
-    v_ptr_h, v_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h, zv_ptr_g, y_ptr_b,
-    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, zk_ptr, v_ptr, zv_ptr,
+    h_2_ptr, y_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, zk_ptr_b, zk_ptr_t: tl.constexpr,
+    zk_ptr_h, zk_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, zv_ptr_b,
+    zv_ptr_t: tl.constexpr, zv_ptr_h, zv_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -616,6 +925,9 @@ def _m_outputs_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K)), _lowest(first_V_ptr + _row(slot, h, H) * V, V)), _lowest(second_V_ptr + _row(slot, h, H) * V, V))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
@@ -741,11 +1053,12 @@ def _m_outputs_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c32(
-    k_ptr, v_ptr, zk_ptr, zv_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N,
-    STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
-    v_ptr_h, v_ptr_g, zk_ptr_b, zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, zv_ptr_b,
-    zv_ptr_t: tl.constexpr, zv_ptr_h, zv_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    k_ptr, v_ptr, zk_ptr, zv_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
+    first_V_ptr, second_V_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    zk_ptr_b, zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr,
+    zv_ptr_h, zv_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
@@ -796,28 +1109,39 @@ def _m_states_kernel_c32(
         map_3 = tl.minimum(load_2.to(tl.float32), 0.0) - part_2_3  # [C, BLOCK_V]
         inner_2 = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_V]
         gV = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_V]  # line 10
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        decay_2 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_V]
-        map_4 = decay[:, None] * decay_2[None, :]  # [BLOCK_K, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+        if block == 0:
+            tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+        if block == 0:
+            tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_V]
+        tl.store(first_V_ptr + _row(first_chunk + c, h, H) * (V) + at_V, decay_3.to(first_V_ptr.dtype.element_ty), mask=in_V)
+        decay_4 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_V]
+        tl.store(second_V_ptr + _row(first_chunk + c, h, H) * (V) + at_V, decay_4.to(second_V_ptr.dtype.element_ty), mask=in_V)
+        decay_5 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        decay_6 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_V]
+        map_4 = decay_5[:, None] * decay_6[None, :]  # [BLOCK_K, BLOCK_V]
         map_5 = map_4 * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-        decay_3 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_6 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+        decay_7 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_6 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
         sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_V]
-        decay_4 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_V]
-        map_7 = decay_4 * x.to(tl.float32)  # [C, BLOCK_V]
+        decay_8 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_V]
+        map_7 = decay_8 * x.to(tl.float32)  # [C, BLOCK_V]
         dot = tl.dot(tl.trans(map_6.to(DT)), map_7.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_5 + dot  # decay, and write [BLOCK_K, BLOCK_V]
         M = M_next
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _m_states_kernel_c64(
-    k_ptr, v_ptr, zk_ptr, zv_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N,
-    STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
-    v_ptr_h, v_ptr_g, zk_ptr_b, zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, zv_ptr_b,
-    zv_ptr_t: tl.constexpr, zv_ptr_h, zv_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+def _m_states_kernel_c64_2(
+    k_ptr, v_ptr, zk_ptr, zv_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
+    first_V_ptr, second_V_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    zk_ptr_b, zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr,
+    zv_ptr_h, zv_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
@@ -868,16 +1192,26 @@ def _m_states_kernel_c64(
         map_3 = tl.minimum(load_2.to(tl.float32), 0.0) - part_2_3  # [C, BLOCK_V]
         inner_2 = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_V]
         gV = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_V]  # line 10
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        decay_2 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_V]
-        map_4 = decay[:, None] * decay_2[None, :]  # [BLOCK_K, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+        if block == 0:
+            tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+        if block == 0:
+            tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_V]
+        tl.store(first_V_ptr + _row(first_chunk + c, h, H) * (V) + at_V, decay_3.to(first_V_ptr.dtype.element_ty), mask=in_V)
+        decay_4 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_V]
+        tl.store(second_V_ptr + _row(first_chunk + c, h, H) * (V) + at_V, decay_4.to(second_V_ptr.dtype.element_ty), mask=in_V)
+        decay_5 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        decay_6 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_V]
+        map_4 = decay_5[:, None] * decay_6[None, :]  # [BLOCK_K, BLOCK_V]
         map_5 = map_4 * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-        decay_3 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_6 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+        decay_7 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_6 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
         sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_V]
-        decay_4 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_V]
-        map_7 = decay_4 * x.to(tl.float32)  # [C, BLOCK_V]
+        decay_8 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_V]
+        map_7 = decay_8 * x.to(tl.float32)  # [C, BLOCK_V]
         dot = tl.dot(tl.trans(map_6.to(DT)), map_7.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_5 + dot  # decay, and write [BLOCK_K, BLOCK_V]
         M = M_next
@@ -1057,16 +1391,340 @@ def _m_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, v_ptr, zk_ptr, zv_ptr,
+    dy_ptr, h_2_ptr, l_ptr, d_q_ptr, d_k_ptr, d_v_ptr, d_zk_ptr, d_zv_ptr, cu, T, H, N, STEPS,
+    least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, zk_ptr_b,
+    zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h,
+    zv_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b,
+    d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_zk_ptr_b, d_zk_ptr_t: tl.constexpr,
+    d_zk_ptr_h, d_zv_ptr_b, d_zv_ptr_t: tl.constexpr, d_zv_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K)), _lowest(first_V_ptr + _row(slot, h, H) * V, V)), _lowest(second_V_ptr + _row(slot, h, H) * V, V))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
+    zv_ptr = _head(zv_ptr, batch, h, zv_ptr_b, zv_ptr_h, zv_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_zk_ptr = _head(d_zk_ptr, batch, h, d_zk_ptr_b, d_zk_ptr_h, 1)
+    d_zv_ptr = _head(d_zv_ptr, batch, h, d_zv_ptr_b, d_zv_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 4
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+    zk_ptr_c = zk_ptr + start * zk_ptr_t  # first token of the chunk
+    load = tl.load(zk_ptr_c + (token * zk_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load zk [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_1 = 1.0 + part_0
+    part_2 = part_1 == 1.0
+    part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
+    map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+    zv_ptr_c = zv_ptr + start * zv_ptr_t  # first token of the chunk
+    load_2 = tl.load(zv_ptr_c + (token * zv_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zv [C, BLOCK_V]
+    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_2_1 = 1.0 + part_2_0
+    part_2_2 = part_2_1 == 1.0
+    part_2_3 = tl.where(part_2_2, part_2_0, tl.log(part_2_1) * (part_2_0 / tl.where(part_2_2, 1.0, part_2_1 - 1.0)))
+    map_3 = tl.minimum(load_2.to(tl.float32), 0.0) - part_2_3  # [C, BLOCK_V]
+    inner_2 = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_V]
+    gV = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_V]  # line 10
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    sums_3 = _local(_between(token, token // 32 * 32 + 15), gV, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_V]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_V]
+    x_mid = decay_3 * x.to(tl.float32)  # x about the middle of the chunk [C, BLOCK_V]
+    sums_4 = _local(_between(token // 32 * 32 + 15, token), gV, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_V]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_V]
+    dy_mid = decay_4 * dy_2.to(tl.float32)  # dy about the middle of the chunk [C, BLOCK_V]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay_5 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    decay_6 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_V]
+    map_4 = decay_5[:, None] * decay_6[None, :]  # [BLOCK_K, BLOCK_V]
+    map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_6 = map_4 * map_5  # [BLOCK_K, BLOCK_V]
+    sum_1 = tl.sum(map_6, 1)  # [BLOCK_K]
+    sum_3 = tl.sum(map_6, 0)  # [BLOCK_V]
+    decay_7 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+    decay_8 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_V]
+    map_7 = decay_8[None, :] * dy_mid  # [C, BLOCK_V]
+    dot = tl.dot(map_7.to(FT), tl.trans(M.to(FT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    ds_out = decay_7[None, :] * dot  # through M [C, BLOCK_K]
+    decay_9 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+    decay_10 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_V]
+    map_8 = decay_10[None, :] * x_mid  # [C, BLOCK_V]
+    dot_2 = tl.dot(map_8.to(FT), tl.trans(L.to(FT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_9[None, :] * dot_2  # through L [C, BLOCK_K]
+    map_9 = e_mid * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_9, 0)  # [BLOCK_K]
+    map_10 = decay_9[None, :] * e_mid  # [C, BLOCK_K]
+    dot_3 = tl.dot(map_10.to(FT), L.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+    dx_out = decay_10[None, :] * dot_3  # through L [C, BLOCK_V]
+    map_11 = x_mid * dx_out  # [C, BLOCK_V]
+    sum_4 = tl.sum(map_11, 0)  # [BLOCK_V]
+    dot_4 = tl.dot(dy_mid.to(FT), tl.trans(x_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_4, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
+    dot_5 = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    Bt_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_5, 0.0)  # pairs with j <= i in block32 [C, C]
+    dot_6 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    ds_base = tl.dot(B_base.to(FT), e_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total = tl.fma(ds_base, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    de_base = tl.dot(Bt_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    dot_7 = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_7, 0.0)  # pairs with j <= i in block32 [C, C]
+    map_12 = decay_7[None, :] * s_mid  # [C, BLOCK_K]
+    dot_8 = tl.dot(map_12.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+    map_13 = decay_8[None, :] * dot_8  # [C, BLOCK_V]
+    map_14 = dy_mid * map_13  # [C, BLOCK_V]
+    dot_9 = tl.dot(A_base.to(FT), x_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+    map_15 = dy_mid.to(FT).to(tl.float32) * dot_9  # [C, BLOCK_V]
+    total_4 = tl.fma(map_15, tl.full([C, BLOCK_V], 1.0, tl.float32), map_14)  # [C, BLOCK_V]
+    map_16 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_V]
+    inside_V_3 = total_4 - map_16  # [C, BLOCK_V]
+    ds = decay * total  # gradient of s [C, BLOCK_K]
+    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], ds.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de = decay_2 * total_2  # gradient of e [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], de.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dx = decay_3 * total_3  # gradient of x [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    map_17 = s_mid.to(FT).to(tl.float32) * total  # [C, BLOCK_K]
+    map_18 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    map_19 = map_17 - map_18  # [C, BLOCK_K]
+    terms = map_19  # [C, BLOCK_K]
+    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
+    dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    part_32_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_32_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_32_0) / (1.0 + part_32_0)
+    d_zk_new = part_32_1 * dgK  # gradient of zk [C, BLOCK_K]
+    d_zk_ptr_c = d_zk_ptr + start * d_zk_ptr_t  # first token of the chunk
+    tl.store(d_zk_ptr_c + (token * d_zk_ptr_t)[:, None] + at_K[None, :], d_zk_new.to(d_zk_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_20 = inside_V_3 - map_11  # [C, BLOCK_V]
+    terms_2 = map_20  # [C, BLOCK_V]
+    inside_V = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_V]
+    dgV_5 = inside_V + sum_4[None, :]  # [C, BLOCK_V]
+    dgV = dgV_5 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_V]
+    part_36_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_36_1 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_36_0) / (1.0 + part_36_0)
+    d_zv_new = part_36_1 * dgV  # gradient of zv [C, BLOCK_V]
+    d_zv_ptr_c = d_zv_ptr + start * d_zv_ptr_t  # first token of the chunk
+    tl.store(d_zv_ptr_c + (token * d_zv_ptr_t)[:, None] + at_V[None, :], d_zv_new.to(d_zv_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, v_ptr, zk_ptr, zv_ptr,
+    dy_ptr, h_2_ptr, l_ptr, d_q_ptr, d_k_ptr, d_v_ptr, d_zk_ptr, d_zv_ptr, cu, T, H, N, STEPS,
+    least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, zk_ptr_b,
+    zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h,
+    zv_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b,
+    d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_zk_ptr_b, d_zk_ptr_t: tl.constexpr,
+    d_zk_ptr_h, d_zv_ptr_b, d_zv_ptr_t: tl.constexpr, d_zv_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K)), _lowest(first_V_ptr + _row(slot, h, H) * V, V)), _lowest(second_V_ptr + _row(slot, h, H) * V, V))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
+    zv_ptr = _head(zv_ptr, batch, h, zv_ptr_b, zv_ptr_h, zv_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_zk_ptr = _head(d_zk_ptr, batch, h, d_zk_ptr_b, d_zk_ptr_h, 1)
+    d_zv_ptr = _head(d_zv_ptr, batch, h, d_zv_ptr_b, d_zv_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 4
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+    zk_ptr_c = zk_ptr + start * zk_ptr_t  # first token of the chunk
+    load = tl.load(zk_ptr_c + (token * zk_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load zk [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_1 = 1.0 + part_0
+    part_2 = part_1 == 1.0
+    part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
+    map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+    zv_ptr_c = zv_ptr + start * zv_ptr_t  # first token of the chunk
+    load_2 = tl.load(zv_ptr_c + (token * zv_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zv [C, BLOCK_V]
+    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_2_1 = 1.0 + part_2_0
+    part_2_2 = part_2_1 == 1.0
+    part_2_3 = tl.where(part_2_2, part_2_0, tl.log(part_2_1) * (part_2_0 / tl.where(part_2_2, 1.0, part_2_1 - 1.0)))
+    map_3 = tl.minimum(load_2.to(tl.float32), 0.0) - part_2_3  # [C, BLOCK_V]
+    inner_2 = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_V]
+    gV = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_V]  # line 10
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    sums_3 = _local(_between(token, token // 64 * 64 + 31), gV, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_V]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_V]
+    x_mid = decay_3 * x.to(tl.float32)  # x about the middle of the chunk [C, BLOCK_V]
+    sums_4 = _local(_between(token // 64 * 64 + 31, token), gV, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_V]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_V]
+    dy_mid = decay_4 * dy_2.to(tl.float32)  # dy about the middle of the chunk [C, BLOCK_V]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay_5 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    decay_6 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_V]
+    map_4 = decay_5[:, None] * decay_6[None, :]  # [BLOCK_K, BLOCK_V]
+    map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_6 = map_4 * map_5  # [BLOCK_K, BLOCK_V]
+    sum_1 = tl.sum(map_6, 1)  # [BLOCK_K]
+    sum_3 = tl.sum(map_6, 0)  # [BLOCK_V]
+    decay_7 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+    decay_8 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_V]
+    map_7 = decay_8[None, :] * dy_mid  # [C, BLOCK_V]
+    dot = tl.dot(map_7.to(FT), tl.trans(M.to(FT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    ds_out = decay_7[None, :] * dot  # through M [C, BLOCK_K]
+    decay_9 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+    decay_10 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_V]
+    map_8 = decay_10[None, :] * x_mid  # [C, BLOCK_V]
+    dot_2 = tl.dot(map_8.to(FT), tl.trans(L.to(FT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_9[None, :] * dot_2  # through L [C, BLOCK_K]
+    map_9 = e_mid * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_9, 0)  # [BLOCK_K]
+    map_10 = decay_9[None, :] * e_mid  # [C, BLOCK_K]
+    dot_3 = tl.dot(map_10.to(FT), L.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+    dx_out = decay_10[None, :] * dot_3  # through L [C, BLOCK_V]
+    map_11 = x_mid * dx_out  # [C, BLOCK_V]
+    sum_4 = tl.sum(map_11, 0)  # [BLOCK_V]
+    dot_4 = tl.dot(dy_mid.to(FT), tl.trans(x_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_4, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
+    dot_5 = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    Bt_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_5, 0.0)  # pairs with j <= i in block64 [C, C]
+    dot_6 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    ds_base = tl.dot(B_base.to(FT), e_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total = tl.fma(ds_base, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    de_base = tl.dot(Bt_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    dot_7 = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_7, 0.0)  # pairs with j <= i in block64 [C, C]
+    map_12 = decay_7[None, :] * s_mid  # [C, BLOCK_K]
+    dot_8 = tl.dot(map_12.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+    map_13 = decay_8[None, :] * dot_8  # [C, BLOCK_V]
+    map_14 = dy_mid * map_13  # [C, BLOCK_V]
+    dot_9 = tl.dot(A_base.to(FT), x_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+    map_15 = dy_mid.to(FT).to(tl.float32) * dot_9  # [C, BLOCK_V]
+    total_4 = tl.fma(map_15, tl.full([C, BLOCK_V], 1.0, tl.float32), map_14)  # [C, BLOCK_V]
+    map_16 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_V]
+    inside_V_3 = total_4 - map_16  # [C, BLOCK_V]
+    ds = decay * total  # gradient of s [C, BLOCK_K]
+    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], ds.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de = decay_2 * total_2  # gradient of e [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], de.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dx = decay_3 * total_3  # gradient of x [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    map_17 = s_mid.to(FT).to(tl.float32) * total  # [C, BLOCK_K]
+    map_18 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    map_19 = map_17 - map_18  # [C, BLOCK_K]
+    terms = map_19  # [C, BLOCK_K]
+    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
+    dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    part_32_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_32_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_32_0) / (1.0 + part_32_0)
+    d_zk_new = part_32_1 * dgK  # gradient of zk [C, BLOCK_K]
+    d_zk_ptr_c = d_zk_ptr + start * d_zk_ptr_t  # first token of the chunk
+    tl.store(d_zk_ptr_c + (token * d_zk_ptr_t)[:, None] + at_K[None, :], d_zk_new.to(d_zk_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_20 = inside_V_3 - map_11  # [C, BLOCK_V]
+    terms_2 = map_20  # [C, BLOCK_V]
+    inside_V = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_V]
+    dgV_5 = inside_V + sum_4[None, :]  # [C, BLOCK_V]
+    dgV = dgV_5 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_V]
+    part_36_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_36_1 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_36_0) / (1.0 + part_36_0)
+    d_zv_new = part_36_1 * dgV  # gradient of zv [C, BLOCK_V]
+    d_zv_ptr_c = d_zv_ptr + start * d_zv_ptr_t  # first token of the chunk
+    tl.store(d_zv_ptr_c + (token * d_zv_ptr_t)[:, None] + at_V[None, :], d_zv_new.to(d_zv_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_value_kernel(
-    q_ptr, k_ptr, zk_ptr, v_ptr, zv_ptr, dy_ptr, h_2_ptr, l_ptr, d_v_ptr, d_zv_ptr, cu, T, H, N,
-    STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, zk_ptr_b, zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h,
-    zv_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_zv_ptr_b, d_zv_ptr_t: tl.constexpr, d_zv_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, zk_ptr, v_ptr, zv_ptr,
+    dy_ptr, h_2_ptr, l_ptr, d_v_ptr, d_zv_ptr, cu, T, H, N, STEPS, least, q_ptr_b,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    zk_ptr_b, zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h, zv_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
+    d_zv_ptr_b, d_zv_ptr_t: tl.constexpr, d_zv_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v, d_zv'
     program = tl.program_id(0)
@@ -1076,6 +1734,9 @@ def _m_gradients_value_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K)), _lowest(first_V_ptr + _row(slot, h, H) * V, V)), _lowest(second_V_ptr + _row(slot, h, H) * V, V))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
@@ -1275,15 +1936,15 @@ def _m_gradients_value_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_value_kernel_c64(
-    q_ptr, k_ptr, zk_ptr, v_ptr, zv_ptr, dy_ptr, h_2_ptr, l_ptr, d_v_ptr, d_zv_ptr, cu, T, H, N,
-    STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, zk_ptr_b, zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h,
-    zv_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_zv_ptr_b, d_zv_ptr_t: tl.constexpr, d_zv_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, zk_ptr, v_ptr, zv_ptr,
+    dy_ptr, h_2_ptr, l_ptr, d_v_ptr, d_zv_ptr, cu, T, H, N, STEPS, least, q_ptr_b,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    zk_ptr_b, zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h, zv_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
+    d_zv_ptr_b, d_zv_ptr_t: tl.constexpr, d_zv_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v, d_zv'
     program = tl.program_id(0)
@@ -1293,6 +1954,9 @@ def _m_gradients_value_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K)), _lowest(first_V_ptr + _row(slot, h, H) * V, V)), _lowest(second_V_ptr + _row(slot, h, H) * V, V))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
@@ -1514,15 +2178,16 @@ def _m_gradients_value_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_kernel(
-    q_ptr, k_ptr, v_ptr, zk_ptr, zv_ptr, dy_ptr, h_2_ptr, l_ptr, d_q_ptr, d_k_ptr, d_zk_ptr, cu,
-    T, H, N, STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
-    zk_ptr_b, zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr,
-    zv_ptr_h, zv_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b,
-    d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
-    d_zk_ptr_b, d_zk_ptr_t: tl.constexpr, d_zk_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, v_ptr, zk_ptr, zv_ptr,
+    dy_ptr, h_2_ptr, l_ptr, d_q_ptr, d_k_ptr, d_zk_ptr, cu, T, H, N, STEPS, least, q_ptr_b,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, zk_ptr_b, zk_ptr_t: tl.constexpr,
+    zk_ptr_h, zk_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h, zv_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h,
+    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_zk_ptr_b, d_zk_ptr_t: tl.constexpr,
+    d_zk_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_k, d_q, d_zk'
     program = tl.program_id(0)
@@ -1536,6 +2201,9 @@ def _m_gradients_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K)), _lowest(first_V_ptr + _row(slot, h, H) * V, V)), _lowest(second_V_ptr + _row(slot, h, H) * V, V))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
@@ -1751,15 +2419,16 @@ def _m_gradients_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_kernel_c64(
-    q_ptr, k_ptr, v_ptr, zk_ptr, zv_ptr, dy_ptr, h_2_ptr, l_ptr, d_q_ptr, d_k_ptr, d_zk_ptr, cu,
-    T, H, N, STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
-    zk_ptr_b, zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr,
-    zv_ptr_h, zv_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b,
-    d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
-    d_zk_ptr_b, d_zk_ptr_t: tl.constexpr, d_zk_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, v_ptr, zk_ptr, zv_ptr,
+    dy_ptr, h_2_ptr, l_ptr, d_q_ptr, d_k_ptr, d_zk_ptr, cu, T, H, N, STEPS, least, q_ptr_b,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, zk_ptr_b, zk_ptr_t: tl.constexpr,
+    zk_ptr_h, zk_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h, zv_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h,
+    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_zk_ptr_b, d_zk_ptr_t: tl.constexpr,
+    d_zk_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_k, d_q, d_zk'
     program = tl.program_id(0)
@@ -1773,6 +2442,9 @@ def _m_gradients_kernel_c64(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K)), _lowest(first_V_ptr + _row(slot, h, H) * V, V)), _lowest(second_V_ptr + _row(slot, h, H) * V, V))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
@@ -2080,7 +2752,7 @@ def m_forward(
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    'memory before each chunk, then the outputs'
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k = _rows(k)
     v = _rows(v)
     q = _rows(q)
@@ -2096,9 +2768,14 @@ def m_forward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))))
+    least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
+    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    first_V = torch.empty((run.chunks(chunk), H, V), dtype=torch.float32, device=k.device)
+    second_V = torch.empty((run.chunks(chunk), H, V), dtype=torch.float32, device=k.device)
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
@@ -2120,24 +2797,37 @@ def m_forward(
             run.segment, run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
-        k, v, zk, zv, start_state, h_2, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], zk.stride(0), zk.stride(1),
-        zk.stride(2), H // zk.shape[2], zv.stride(0), zv.stride(1), zv.stride(2),
-        H // zv.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
+        k, v, zk, zv, start_state, h_2, first_K, second_K, first_V, second_V, final_state,
+        run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1),
+        k.stride(2), H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+        zk.stride(0), zk.stride(1), zk.stride(2), H // zk.shape[2], zv.stride(0), zv.stride(1),
+        zv.stride(2), H // zv.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_outputs_mild_kernel, 64: _m_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, first_V, second_V, zv, zk, q, h_2, k, v, y, run.cu, run.T, H,
+            run.N, run.steps, least, zv.stride(0), zv.stride(1), zv.stride(2), H // zv.shape[2],
+            zk.stride(0), zk.stride(1), zk.stride(2), H // zk.shape[2], q.stride(0),
+            q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
+            H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+            y.stride(0), y.stride(1), y.stride(2), V, min(block, _power(V)), K, _power(K),
+            chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = config
     {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        q, k, zk, v, zv, h_2, y, run.cu, run.T, H, run.N, run.steps, q.stride(0), q.stride(1),
-        q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        zk.stride(0), zk.stride(1), zk.stride(2), H // zk.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], zv.stride(0), zv.stride(1), zv.stride(2),
-        H // zv.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, first_V, second_V, q, k, zk, v, zv, h_2, y, run.cu, run.T, H, run.N,
+        run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0),
+        k.stride(1), k.stride(2), H // k.shape[2], zk.stride(0), zk.stride(1), zk.stride(2),
+        H // zk.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], zv.stride(0),
+        zv.stride(1), zv.stride(2), H // zv.shape[2], y.stride(0), y.stride(1), y.stride(2), K,
+        _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2155,7 +2845,7 @@ def m_backward(
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    'memory before and adjoint after each chunk, then the gradients'
+    'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     k = _rows(k)
     v = _rows(v)
     q = _rows(q)
@@ -2173,6 +2863,7 @@ def m_backward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))))
+    least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
     d_q = _gradient(q, H)
@@ -2181,6 +2872,10 @@ def m_backward(
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
+    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    first_V = torch.empty((run.chunks(chunk), H, V), dtype=torch.float32, device=k.device)
+    second_V = torch.empty((run.chunks(chunk), H, V), dtype=torch.float32, device=k.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -2204,13 +2899,13 @@ def m_backward(
             run.segment, run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
-        k, v, zk, zv, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], zk.stride(0), zk.stride(1), zk.stride(2),
-        H // zk.shape[2], zv.stride(0), zv.stride(1), zv.stride(2), H // zv.shape[2], K,
-        _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
+        k, v, zk, zv, start_state, h_2, first_K, second_K, first_V, second_V, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
+        H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], zk.stride(0),
+        zk.stride(1), zk.stride(2), H // zk.shape[2], zv.stride(0), zv.stride(1), zv.stride(2),
+        H // zv.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision,
+        EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2241,29 +2936,47 @@ def m_backward(
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, first_V, second_V, q, k, v, zk, zv, dy, h_2, l, d_q, d_k, d_v,
+            d_zk, d_zv, run.cu, run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1),
+            q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
+            H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+            zk.stride(0), zk.stride(1), zk.stride(2), H // zk.shape[2], zv.stride(0),
+            zv.stride(1), zv.stride(2), H // zv.shape[2], dy.stride(0), dy.stride(1),
+            dy.stride(2), H // dy.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2),
+            d_k.stride(0), d_k.stride(1), d_k.stride(2), d_v.stride(0), d_v.stride(1),
+            d_v.stride(2), d_zk.stride(0), d_zk.stride(1), d_zk.stride(2), d_zv.stride(0),
+            d_zv.stride(1), d_zv.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
+            precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, V)
     {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        q, k, zk, v, zv, dy, h_2, l, d_v, d_zv, run.cu, run.T, H, run.N, run.steps, q.stride(0),
-        q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], zk.stride(0), zk.stride(1), zk.stride(2), H // zk.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], zv.stride(0), zv.stride(1),
-        zv.stride(2), H // zv.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), d_zv.stride(0),
-        d_zv.stride(1), d_zv.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        first_K, second_K, first_V, second_V, q, k, zk, v, zv, dy, h_2, l, d_v, d_zv, run.cu,
+        run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2),
+        H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], zk.stride(0),
+        zk.stride(1), zk.stride(2), H // zk.shape[2], v.stride(0), v.stride(1), v.stride(2),
+        H // v.shape[2], zv.stride(0), zv.stride(1), zv.stride(2), H // zv.shape[2],
+        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
+        d_v.stride(1), d_v.stride(2), d_zv.stride(0), d_zv.stride(1), d_zv.stride(2), K,
+        _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
-        q, k, v, zk, zv, dy, h_2, l, d_q, d_k, d_zk, run.cu, run.T, H, run.N, run.steps,
-        q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        zk.stride(0), zk.stride(1), zk.stride(2), H // zk.shape[2], zv.stride(0), zv.stride(1),
-        zv.stride(2), H // zv.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2), d_k.stride(0),
-        d_k.stride(1), d_k.stride(2), d_zk.stride(0), d_zk.stride(1), d_zk.stride(2), K,
-        min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, first_V, second_V, q, k, v, zk, zv, dy, h_2, l, d_q, d_k, d_zk,
+        run.cu, run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2),
+        H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
+        v.stride(1), v.stride(2), H // v.shape[2], zk.stride(0), zk.stride(1), zk.stride(2),
+        H // zk.shape[2], zv.stride(0), zv.stride(1), zv.stride(2), H // zv.shape[2],
+        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_q.stride(0),
+        d_q.stride(1), d_q.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2),
+        d_zk.stride(0), d_zk.stride(1), d_zk.stride(2), K, min(block, _power(K)), V, _power(V),
+        chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )

@@ -108,6 +108,26 @@ def _head(pointer, batch, h, batch_stride, head_stride, group):
 
 
 @triton.jit
+def _lowest(pointer, SIZE: tl.constexpr):
+    """The least of some numbers of at most 1."""
+    entry = tl.arange(0, 128)
+    lowest = tl.full([128], 1.0, tl.float32)
+    for first in range(0, SIZE, 128):
+        inside = first + entry < SIZE
+        lowest = tl.minimum(lowest, tl.load(pointer + first + entry, mask=inside, other=1.0))
+    return tl.min(lowest, 0)
+
+
+@triton.jit
+def _between(low, high):
+    """[t, r]: 1 where low[t] < r <= high[t], -1 where high[t] < r <= low[t], else 0."""
+    r = tl.arange(0, low.shape[0])[None, :]
+    ahead = (r > low[:, None]) & (r <= high[:, None])
+    back = (r > high[:, None]) & (r <= low[:, None])
+    return tl.where(ahead, 1.0, 0.0) - tl.where(back, 1.0, 0.0)
+
+
+@triton.jit
 def _within(low, high):
     """[t, r]: 1 where low[t] < r <= high[t], else 0."""
     r = tl.arange(0, low.shape[0])[None, :]
@@ -279,6 +299,14 @@ def _types(dtype: torch.dtype, device: torch.device):
     return DT, FT, exact or device.type == "cpu"
 
 
+def _least(least: float, dtype: torch.dtype) -> float:
+    """The decay of half a chunk from which on the chunk is formed about its middle.
+
+    Never in fp16: the factors of that form leave its range, and bf16 has it with fewer digits.
+    """
+    return 2.0 if dtype == torch.float16 else least
+
+
 def _gradient(like: torch.Tensor, heads: int) -> torch.Tensor:
     """Room for the gradient of each head; in fp32 where heads share an operand."""
     B, T, h, *axes = like.shape
@@ -293,15 +321,175 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)
 
 
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _m_states_kernel(
+    beta_ptr, k_ptr, v_ptr, log_w_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, z_ptr,
+    first_K_ptr, second_K_ptr, final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
+    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    log_w_ptr_b, log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, P_ptr_b,
+    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
+    z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'the memory before each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(V, BLOCK_V)  # of V
+    program = program // tl.cdiv(V, BLOCK_V)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    log_w_ptr = _head(log_w_ptr, batch, h, log_w_ptr_b, log_w_ptr_h, log_w_ptr_g)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, 1)
+    if initial_state_ptr is not None:
+        M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
+    else:
+        M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        u = tl.load(beta_ptr_c + (token * beta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # where it writes: load beta [C, BLOCK_K]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+        v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+        log_w_ptr_c = log_w_ptr + start * log_w_ptr_t  # first token of the chunk
+        load = tl.load(log_w_ptr_c + (token * log_w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_w [C, BLOCK_K]
+        gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+        P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+        P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
+        Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+        Q_2 = tl.load(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load Q [C, BLOCK_V]
+        dot = tl.dot(P_2.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        z_2 = Q_2.to(tl.float32) + dot  # what the tokens read before they write [C, BLOCK_V]
+        z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+        tl.store(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], z_2.to(z_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+        if block == 0:
+            tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+        if block == 0:
+            tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_2 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
+        sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_3 = decay_4 * u.to(tl.float32)  # [C, BLOCK_K]
+        dot_2 = tl.dot(tl.trans(map_3.to(DT)), z_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_4 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+        dot_3 = tl.dot(tl.trans(map_4.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_5 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
+        M_next = map_2 + map_5  # decay, erase and write [BLOCK_K, BLOCK_V]
+        M = M_next
+    if final_state_ptr is not None:
+        if last:
+            tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _m_states_kernel_c64(
+    beta_ptr, k_ptr, v_ptr, log_w_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, z_ptr,
+    first_K_ptr, second_K_ptr, final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
+    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    log_w_ptr_b, log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, P_ptr_b,
+    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
+    z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'the memory before each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(V, BLOCK_V)  # of V
+    program = program // tl.cdiv(V, BLOCK_V)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    log_w_ptr = _head(log_w_ptr, batch, h, log_w_ptr_b, log_w_ptr_h, log_w_ptr_g)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, 1)
+    if initial_state_ptr is not None:
+        M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
+    else:
+        M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        u = tl.load(beta_ptr_c + (token * beta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # where it writes: load beta [C, BLOCK_K]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+        v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+        log_w_ptr_c = log_w_ptr + start * log_w_ptr_t  # first token of the chunk
+        load = tl.load(log_w_ptr_c + (token * log_w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_w [C, BLOCK_K]
+        gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+        P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+        P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
+        Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+        Q_2 = tl.load(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load Q [C, BLOCK_V]
+        dot = tl.dot(P_2.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        z_2 = Q_2.to(tl.float32) + dot  # what the tokens read before they write [C, BLOCK_V]
+        z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+        tl.store(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], z_2.to(z_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+        if block == 0:
+            tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+        if block == 0:
+            tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_2 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
+        sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_3 = decay_4 * u.to(tl.float32)  # [C, BLOCK_K]
+        dot_2 = tl.dot(tl.trans(map_3.to(DT)), z_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_4 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+        dot_3 = tl.dot(tl.trans(map_4.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_5 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
+        M_next = map_2 + map_5  # decay, erase and write [BLOCK_K, BLOCK_V]
+        M = M_next
+    if final_state_ptr is not None:
+        if last:
+            tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+
+
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_solve_kernel(
-    alpha_ptr, beta_ptr, k_ptr, v_ptr, log_w_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, alpha_ptr_b,
-    alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr,
-    beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_w_ptr_b, log_w_ptr_t: tl.constexpr,
-    log_w_ptr_h, log_w_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b,
-    P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+def _m_solve_mild_kernel(
+    first_K_ptr, second_K_ptr, log_w_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, Q_ptr, P_ptr, cu,
+    T, H, N, STEPS, least, log_w_ptr_b, log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g,
+    alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, beta_ptr_b,
+    beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the erasures of each chunk, solved: what they read of the memory, and of its writes'
@@ -314,6 +502,300 @@ def _m_solve_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_w_ptr = _head(log_w_ptr, batch, h, log_w_ptr_b, log_w_ptr_h, log_w_ptr_g)
+    alpha_ptr = _head(alpha_ptr, batch, h, alpha_ptr_b, alpha_ptr_h, alpha_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    log_w_ptr_c = log_w_ptr + start * log_w_ptr_t  # first token of the chunk
+    load = tl.load(log_w_ptr_c + (token * log_w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_w [C, BLOCK_K]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+    alpha_ptr_c = alpha_ptr + start * alpha_ptr_t  # first token of the chunk
+    w = tl.load(alpha_ptr_c + (token * alpha_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # what an erasure reads: load alpha [C, BLOCK_K]
+    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_2 = decay * w.to(tl.float32)  # [C, BLOCK_K]
+    beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+    u = tl.load(beta_ptr_c + (token * beta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # where it writes: load beta [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_3 = decay_2 * u.to(tl.float32)  # [C, BLOCK_K]
+    dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block32 [C, C]
+    solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+    map_4 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_2.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
+    E_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_2, 0.0)  # pairs with j < i in block32 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+    given = tl.dot(E_base.to(DT), x.to(DT), input_precision=PRECISION)  # what w reads of x [C, BLOCK_V]
+    Q_new = tl.dot(solved.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+    Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+    tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    opening = decay_3 * w.to(tl.float32)  # w from the start of the chunk [C, BLOCK_K]
+    P_new = tl.dot(solved.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+    P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+    tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_solve_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, log_w_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, Q_ptr, P_ptr, cu,
+    T, H, N, STEPS, least, log_w_ptr_b, log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g,
+    alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, beta_ptr_b,
+    beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_w_ptr = _head(log_w_ptr, batch, h, log_w_ptr_b, log_w_ptr_h, log_w_ptr_g)
+    alpha_ptr = _head(alpha_ptr, batch, h, alpha_ptr_b, alpha_ptr_h, alpha_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    log_w_ptr_c = log_w_ptr + start * log_w_ptr_t  # first token of the chunk
+    load = tl.load(log_w_ptr_c + (token * log_w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_w [C, BLOCK_K]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+    alpha_ptr_c = alpha_ptr + start * alpha_ptr_t  # first token of the chunk
+    w = tl.load(alpha_ptr_c + (token * alpha_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # what an erasure reads: load alpha [C, BLOCK_K]
+    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_2 = decay * w.to(tl.float32)  # [C, BLOCK_K]
+    beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+    u = tl.load(beta_ptr_c + (token * beta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # where it writes: load beta [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_3 = decay_2 * u.to(tl.float32)  # [C, BLOCK_K]
+    dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block64 [C, C]
+    solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+    map_4 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_2.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
+    E_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_2, 0.0)  # pairs with j < i in block64 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+    given = tl.dot(E_base.to(DT), x.to(DT), input_precision=PRECISION)  # what w reads of x [C, BLOCK_V]
+    Q_new = tl.dot(solved.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+    Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+    tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    opening = decay_3 * w.to(tl.float32)  # w from the start of the chunk [C, BLOCK_K]
+    P_new = tl.dot(solved.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+    P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+    tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_outputs_mild_kernel(
+    first_K_ptr, second_K_ptr, q_ptr, beta_ptr, k_ptr, log_w_ptr, scale, v_ptr, z_ptr, h_2_ptr,
+    y_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_w_ptr_b, log_w_ptr_t: tl.constexpr,
+    log_w_ptr_h, log_w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    log_w_ptr = _head(log_w_ptr, batch, h, log_w_ptr_b, log_w_ptr_h, log_w_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+    u = tl.load(beta_ptr_c + (token * beta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # where it writes: load beta [C, BLOCK_K]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+    log_w_ptr_c = log_w_ptr + start * log_w_ptr_t  # first token of the chunk
+    load = tl.load(log_w_ptr_c + (token * log_w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_w [C, BLOCK_K]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_2 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_3 = decay_2 * u.to(tl.float32)  # [C, BLOCK_K]
+    dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_4 = dot * scale  # [C, C]
+    Su_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_4, 0.0)  # pairs with j <= i in block32 [C, C]
+    map_5 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_2.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_6 = dot_2 * scale  # [C, C]
+    Se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_6, 0.0)  # pairs with j <= i in block32 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    sums_3 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    map_8 = map_7 * scale  # [C, BLOCK_K]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+        z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+        dot_3 = tl.dot(map_8.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_4 = tl.dot(Su_base.to(DT), z_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        total_1 = dot_3 + dot_4  # [C, BLOCK_V]
+        dot_5 = tl.dot(Se_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        y_new = total_1 + dot_5  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_outputs_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, q_ptr, beta_ptr, k_ptr, log_w_ptr, scale, v_ptr, z_ptr, h_2_ptr,
+    y_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_w_ptr_b, log_w_ptr_t: tl.constexpr,
+    log_w_ptr_h, log_w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    log_w_ptr = _head(log_w_ptr, batch, h, log_w_ptr_b, log_w_ptr_h, log_w_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+    u = tl.load(beta_ptr_c + (token * beta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # where it writes: load beta [C, BLOCK_K]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+    log_w_ptr_c = log_w_ptr + start * log_w_ptr_t  # first token of the chunk
+    load = tl.load(log_w_ptr_c + (token * log_w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_w [C, BLOCK_K]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_2 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_3 = decay_2 * u.to(tl.float32)  # [C, BLOCK_K]
+    dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_4 = dot * scale  # [C, C]
+    Su_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_4, 0.0)  # pairs with j <= i in block64 [C, C]
+    map_5 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_2.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_6 = dot_2 * scale  # [C, C]
+    Se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_6, 0.0)  # pairs with j <= i in block64 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    sums_3 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    map_8 = map_7 * scale  # [C, BLOCK_K]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+        z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+        dot_3 = tl.dot(map_8.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_4 = tl.dot(Su_base.to(DT), z_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        total_1 = dot_3 + dot_4  # [C, BLOCK_V]
+        dot_5 = tl.dot(Se_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        y_new = total_1 + dot_5  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_solve_kernel(
+    first_K_ptr, second_K_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, log_w_ptr, Q_ptr, P_ptr, cu,
+    T, H, N, STEPS, least, alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g,
+    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    log_w_ptr_b, log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     alpha_ptr = _head(alpha_ptr, batch, h, alpha_ptr_b, alpha_ptr_h, alpha_ptr_g)
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
@@ -408,14 +890,15 @@ def _m_solve_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_kernel_c64(
-    alpha_ptr, beta_ptr, k_ptr, v_ptr, log_w_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, alpha_ptr_b,
-    alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr,
-    beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_w_ptr_b, log_w_ptr_t: tl.constexpr,
-    log_w_ptr_h, log_w_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b,
-    P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, log_w_ptr, Q_ptr, P_ptr, cu,
+    T, H, N, STEPS, least, alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g,
+    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    log_w_ptr_b, log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'the erasures of each chunk, solved: what they read of the memory, and of its writes'
     program = tl.program_id(0)
@@ -427,6 +910,9 @@ def _m_solve_kernel_c64(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     alpha_ptr = _head(alpha_ptr, batch, h, alpha_ptr_b, alpha_ptr_h, alpha_ptr_g)
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
@@ -531,90 +1017,17 @@ def _m_solve_kernel_c64(
     tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _m_states_kernel(
-    beta_ptr, k_ptr, v_ptr, log_w_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, z_ptr,
-    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, beta_ptr_b,
-    beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
-    k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_w_ptr_b,
-    log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr,
-    P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, z_ptr_b,
-    z_ptr_t: tl.constexpr, z_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
-):
-    'the memory before each chunk'
-    program = tl.program_id(0)
-    block = program % tl.cdiv(V, BLOCK_V)  # of V
-    program = program // tl.cdiv(V, BLOCK_V)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    log_w_ptr = _head(log_w_ptr, batch, h, log_w_ptr_b, log_w_ptr_h, log_w_ptr_g)
-    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
-    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
-    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, 1)
-    if initial_state_ptr is not None:
-        M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
-    else:
-        M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
-    chunks = tl.cdiv(left, C)
-    for step in range(chunks):
-        c = step
-        rest = left - c * C
-        valid = token < rest
-        start = first + c * C
-        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        u = tl.load(beta_ptr_c + (token * beta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # where it writes: load beta [C, BLOCK_K]
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
-        v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
-        log_w_ptr_c = log_w_ptr + start * log_w_ptr_t  # first token of the chunk
-        load = tl.load(log_w_ptr_c + (token * log_w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_w [C, BLOCK_K]
-        gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
-        P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
-        P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
-        Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
-        Q_2 = tl.load(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load Q [C, BLOCK_V]
-        dot = tl.dot(P_2.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        z_2 = Q_2.to(tl.float32) + dot  # what the tokens read before they write [C, BLOCK_V]
-        z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-        tl.store(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], z_2.to(z_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_2 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
-        sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_3 = decay_2 * u.to(tl.float32)  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_3.to(DT)), z_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_4 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-        dot_3 = tl.dot(tl.trans(map_4.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_5 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
-        M_next = map_2 + map_5  # decay, erase and write [BLOCK_K, BLOCK_V]
-        M = M_next
-    if final_state_ptr is not None:
-        if last:
-            tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-
-
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_kernel(
-    q_ptr, beta_ptr, k_ptr, log_w_ptr, scale, v_ptr, z_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS,
-    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr,
-    beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_w_ptr_b,
-    log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
-    v_ptr_h, v_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, y_ptr_b,
-    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, beta_ptr, k_ptr, log_w_ptr, scale, v_ptr, z_ptr, h_2_ptr,
+    y_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_w_ptr_b, log_w_ptr_t: tl.constexpr,
+    log_w_ptr_h, log_w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -624,6 +1037,9 @@ def _m_outputs_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
@@ -740,14 +1156,15 @@ def _m_outputs_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_kernel_c64(
-    q_ptr, beta_ptr, k_ptr, log_w_ptr, scale, v_ptr, z_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS,
-    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr,
-    beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_w_ptr_b,
-    log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
-    v_ptr_h, v_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, y_ptr_b,
-    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, beta_ptr, k_ptr, log_w_ptr, scale, v_ptr, z_ptr, h_2_ptr,
+    y_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_w_ptr_b, log_w_ptr_t: tl.constexpr,
+    log_w_ptr_h, log_w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -757,6 +1174,9 @@ def _m_outputs_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
@@ -887,15 +1307,15 @@ def _m_outputs_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c32(
-    beta_ptr, k_ptr, v_ptr, log_w_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, z_ptr, cu, T,
-    H, SEGMENT, SEGMENTS, N, STEPS, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h,
-    beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_w_ptr_b, log_w_ptr_t: tl.constexpr,
-    log_w_ptr_h, log_w_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
-    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    beta_ptr, k_ptr, v_ptr, log_w_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, z_ptr,
+    first_K_ptr, second_K_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, beta_ptr_b,
+    beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_w_ptr_b,
+    log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr,
+    P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -943,13 +1363,19 @@ def _m_states_kernel_c32(
         z_2 = Q_2.to(tl.float32) + dot  # what the tokens read before they write [C, BLOCK_V]
         z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
         tl.store(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], z_2.to(z_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_2 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+        if block == 0:
+            tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+        if block == 0:
+            tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_2 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_3 = decay_2 * u.to(tl.float32)  # [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_3 = decay_4 * u.to(tl.float32)  # [C, BLOCK_K]
         dot_2 = tl.dot(tl.trans(map_3.to(DT)), z_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_4 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+        map_4 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
         dot_3 = tl.dot(tl.trans(map_4.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         map_5 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
         M_next = map_2 + map_5  # decay, erase and write [BLOCK_K, BLOCK_V]
@@ -957,16 +1383,16 @@ def _m_states_kernel_c32(
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _m_states_kernel_c64(
-    beta_ptr, k_ptr, v_ptr, log_w_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, z_ptr, cu, T,
-    H, SEGMENT, SEGMENTS, N, STEPS, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h,
-    beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_w_ptr_b, log_w_ptr_t: tl.constexpr,
-    log_w_ptr_h, log_w_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
-    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+def _m_states_kernel_c64_2(
+    beta_ptr, k_ptr, v_ptr, log_w_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, z_ptr,
+    first_K_ptr, second_K_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, beta_ptr_b,
+    beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_w_ptr_b,
+    log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr,
+    P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1014,30 +1440,115 @@ def _m_states_kernel_c64(
         z_2 = Q_2.to(tl.float32) + dot  # what the tokens read before they write [C, BLOCK_V]
         z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
         tl.store(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], z_2.to(z_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_2 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+        if block == 0:
+            tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+        if block == 0:
+            tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_2 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_3 = decay_2 * u.to(tl.float32)  # [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_3 = decay_4 * u.to(tl.float32)  # [C, BLOCK_K]
         dot_2 = tl.dot(tl.trans(map_3.to(DT)), z_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_4 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+        map_4 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
         dot_3 = tl.dot(tl.trans(map_4.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         map_5 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
         M_next = map_2 + map_5  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_solve_adjoint_kernel(
-    q_ptr, alpha_ptr, beta_ptr, log_w_ptr, dy_ptr, scale, Q_adjoint_ptr, P_adjoint_ptr, cu, T,
-    H, N, STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, alpha_ptr_b,
-    alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr,
-    beta_ptr_h, beta_ptr_g, log_w_ptr_b, log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b,
-    Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
-    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _m_states_adjoint_kernel(
+    q_ptr, alpha_ptr, log_w_ptr, dy_ptr, P_adjoint_ptr, Q_adjoint_ptr, scale, d_final_state_ptr,
+    l_ptr, zeta_ptr, d_initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, q_ptr_b,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, alpha_ptr_b, alpha_ptr_t: tl.constexpr,
+    alpha_ptr_h, alpha_ptr_g, log_w_ptr_b, log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, P_adjoint_ptr_b,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, P_adjoint_ptr_g, Q_adjoint_ptr_b,
+    Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, Q_adjoint_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
     V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'the adjoint state after each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(V, BLOCK_V)  # of V
+    program = program // tl.cdiv(V, BLOCK_V)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    alpha_ptr = _head(alpha_ptr, batch, h, alpha_ptr_b, alpha_ptr_h, alpha_ptr_g)
+    log_w_ptr = _head(log_w_ptr, batch, h, log_w_ptr_b, log_w_ptr_h, log_w_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, P_adjoint_ptr_g)
+    Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, Q_adjoint_ptr_g)
+    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, 1)
+    if d_final_state_ptr is not None:
+        L = tl.load(d_final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # adjoint after it [BLOCK_K, BLOCK_V]
+    else:
+        L = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = chunks - 1 - step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(l_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(l_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+        s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+        alpha_ptr_c = alpha_ptr + start * alpha_ptr_t  # first token of the chunk
+        w = tl.load(alpha_ptr_c + (token * alpha_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # what an erasure reads: load alpha [C, BLOCK_K]
+        log_w_ptr_c = log_w_ptr + start * log_w_ptr_t  # first token of the chunk
+        load = tl.load(log_w_ptr_c + (token * log_w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_w [C, BLOCK_K]
+        gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+        dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
+        P_2 = tl.load(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P_adjoint [C, BLOCK_K]
+        Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
+        Q_2 = tl.load(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load Q_adjoint [C, BLOCK_V]
+        dot = tl.dot(P_2.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        zeta_2 = Q_2.to(tl.float32) + dot  # adjoint of z [C, BLOCK_V]
+        zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+        tl.store(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], zeta_2.to(zeta_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_2 = decay[:, None] * L  # [BLOCK_K, BLOCK_V]
+        sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
+        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+        map_3 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+        map_4 = map_3 * scale  # [C, BLOCK_K]
+        dot_2 = tl.dot(tl.trans(map_4.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+        decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+        map_5 = decay_3 * w.to(tl.float32)  # [C, BLOCK_K]
+        dot_3 = tl.dot(tl.trans(map_5.to(DT)), zeta_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_6 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
+        L_next = map_2 + map_6  # decay, erase and write [BLOCK_K, BLOCK_V]
+        L = L_next
+    if d_initial_state_ptr is not None:
+        if (segment == 0):
+            tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_solve_adjoint_mild_kernel(
+    first_K_ptr, second_K_ptr, log_w_ptr, beta_ptr, alpha_ptr, q_ptr, scale, dy_ptr,
+    Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS, least, log_w_ptr_b,
+    log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr,
+    beta_ptr_h, beta_ptr_g, alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g,
+    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h,
+    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -1049,6 +1560,545 @@ def _m_solve_adjoint_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_w_ptr = _head(log_w_ptr, batch, h, log_w_ptr_b, log_w_ptr_h, log_w_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    alpha_ptr = _head(alpha_ptr, batch, h, alpha_ptr_b, alpha_ptr_h, alpha_ptr_g)
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
+    P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    log_w_ptr_c = log_w_ptr + start * log_w_ptr_t  # first token of the chunk
+    load = tl.load(log_w_ptr_c + (token * log_w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_w [C, BLOCK_K]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+    beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+    u = tl.load(beta_ptr_c + (token * beta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # where it writes: load beta [C, BLOCK_K]
+    sums = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle32(j)] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_2 = decay * u.to(tl.float32)  # [C, BLOCK_K]
+    alpha_ptr_c = alpha_ptr + start * alpha_ptr_t  # first token of the chunk
+    w = tl.load(alpha_ptr_c + (token * alpha_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # what an erasure reads: load alpha [C, BLOCK_K]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_3 = decay_2 * w.to(tl.float32)  # [C, BLOCK_K]
+    dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot, 0.0)  # pairs with j < i in block32 [C, C]
+    solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    sums_3 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_4 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_2.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_5 = dot_2 * scale  # [C, C]
+    S_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_5, 0.0)  # pairs with j <= i in block32 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    given = tl.dot(S_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
+    dot_3 = tl.dot(solved.to(DT), given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
+    tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    closing = decay_4 * u.to(tl.float32)  # u to the end of the chunk [C, BLOCK_K]
+    dot_4 = tl.dot(solved.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
+    tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_solve_adjoint_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, log_w_ptr, beta_ptr, alpha_ptr, q_ptr, scale, dy_ptr,
+    Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS, least, log_w_ptr_b,
+    log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr,
+    beta_ptr_h, beta_ptr_g, alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g,
+    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h,
+    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'the transposed systems of each chunk, solved'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_w_ptr = _head(log_w_ptr, batch, h, log_w_ptr_b, log_w_ptr_h, log_w_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    alpha_ptr = _head(alpha_ptr, batch, h, alpha_ptr_b, alpha_ptr_h, alpha_ptr_g)
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
+    P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    log_w_ptr_c = log_w_ptr + start * log_w_ptr_t  # first token of the chunk
+    load = tl.load(log_w_ptr_c + (token * log_w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_w [C, BLOCK_K]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+    beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+    u = tl.load(beta_ptr_c + (token * beta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # where it writes: load beta [C, BLOCK_K]
+    sums = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle64(j)] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_2 = decay * u.to(tl.float32)  # [C, BLOCK_K]
+    alpha_ptr_c = alpha_ptr + start * alpha_ptr_t  # first token of the chunk
+    w = tl.load(alpha_ptr_c + (token * alpha_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # what an erasure reads: load alpha [C, BLOCK_K]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_3 = decay_2 * w.to(tl.float32)  # [C, BLOCK_K]
+    dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot, 0.0)  # pairs with j < i in block64 [C, C]
+    solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    sums_3 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_4 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_2.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_5 = dot_2 * scale  # [C, C]
+    S_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_5, 0.0)  # pairs with j <= i in block64 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    given = tl.dot(S_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
+    dot_3 = tl.dot(solved.to(DT), given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
+    tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    closing = decay_4 * u.to(tl.float32)  # u to the end of the chunk [C, BLOCK_K]
+    dot_4 = tl.dot(solved.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
+    tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, log_w_ptr, dy_ptr,
+    z_ptr, zeta_ptr, h_2_ptr, l_ptr, scale, d_q_ptr, d_beta_ptr, d_alpha_ptr, d_k_ptr, d_v_ptr,
+    d_log_w_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, beta_ptr_b,
+    beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_w_ptr_b,
+    log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
+    d_q_ptr_h, d_beta_ptr_b, d_beta_ptr_t: tl.constexpr, d_beta_ptr_h, d_alpha_ptr_b,
+    d_alpha_ptr_t: tl.constexpr, d_alpha_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_log_w_ptr_b, d_log_w_ptr_t: tl.constexpr,
+    d_log_w_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    alpha_ptr = _head(alpha_ptr, batch, h, alpha_ptr_b, alpha_ptr_h, alpha_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    log_w_ptr = _head(log_w_ptr, batch, h, log_w_ptr_b, log_w_ptr_h, log_w_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+    d_beta_ptr = _head(d_beta_ptr, batch, h, d_beta_ptr_b, d_beta_ptr_h, 1)
+    d_alpha_ptr = _head(d_alpha_ptr, batch, h, d_alpha_ptr_b, d_alpha_ptr_h, 1)
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_log_w_ptr = _head(d_log_w_ptr, batch, h, d_log_w_ptr_b, d_log_w_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    alpha_ptr_c = alpha_ptr + start * alpha_ptr_t  # first token of the chunk
+    w = tl.load(alpha_ptr_c + (token * alpha_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # what an erasure reads: load alpha [C, BLOCK_K]
+    beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+    u = tl.load(beta_ptr_c + (token * beta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # where it writes: load beta [C, BLOCK_K]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+    log_w_ptr_c = log_w_ptr + start * log_w_ptr_t  # first token of the chunk
+    load = tl.load(log_w_ptr_c + (token * log_w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_w [C, BLOCK_K]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_3 = decay[:, None] * map_2  # [BLOCK_K, BLOCK_V]
+    sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
+    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_4 = decay_2 * dot  # [C, BLOCK_K]
+    ds_out = map_4 * scale  # through M [C, BLOCK_K]
+    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
+    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_3 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    du_out = decay_4 * dot_3  # through L [C, BLOCK_K]
+    map_5 = u.to(tl.float32) * du_out  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_5, 0)  # [BLOCK_K]
+    dot_4 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_4 * dot_4  # through L [C, BLOCK_K]
+    map_6 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_6, 0)  # [BLOCK_K]
+    map_7 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+    dx_out = tl.dot(map_7.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+    sums_4 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_8 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_5 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_9 = decay_6 * u.to(tl.float32)  # [C, BLOCK_K]
+    dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_10 = dot_5 * scale  # [C, C]
+    B_su_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_10, 0.0)  # pairs with j <= i in block32 [C, C]
+    R_su_base = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    map_11 = R_su_base * scale  # [C, C]
+    Bt_su_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_11, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_su_base = tl.dot(B_su_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dk_su_base = tl.dot(Bt_su_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_12 = decay_6 * dk_su_base  # [C, BLOCK_K]
+    total = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
+    map_13 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_14 = dot_6 * scale  # [C, C]
+    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_14, 0.0)  # pairs with j <= i in block32 [C, C]
+    R_se_base = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    map_15 = R_se_base * scale  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_15, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_13.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
+    map_16 = decay_5 * total_2  # [C, BLOCK_K]
+    total_3 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_17 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_18 = map_8.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    total_4 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), map_17)  # [C, BLOCK_K]
+    map_19 = map_9.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
+    inside_5 = total_4 - map_19  # [C, BLOCK_K]
+    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_3.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_20 = decay_6 * dk_se_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_21 = map_13.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_6 = inside_5 - map_21  # [C, BLOCK_K]
+    dot_7 = tl.dot(map_13.to(FT), tl.trans(map_8.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_22 = dot_7 * scale  # [C, C]
+    At_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_22, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    dot_8 = tl.dot(At_se_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_6 = tl.fma(dot_8, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    sums_6 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_23 = decay_7 * w.to(tl.float32)  # [C, BLOCK_K]
+    dot_9 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_wu_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_9, 0.0)  # pairs with j < i in block32 [C, C]
+    R_wu_base = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_wu_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), R_wu_base, 0.0)  # pairs with j < i in block32 [C, C]
+    dq_wu_base = tl.dot(B_wu_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dk_wu_base = tl.dot(Bt_wu_base.to(FT), map_23.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_24 = decay_6 * dk_wu_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+    map_25 = map_9.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
+    inside_7 = inside_6 - map_25  # [C, BLOCK_K]
+    d_beta_ptr_c = d_beta_ptr + start * d_beta_ptr_t  # first token of the chunk
+    tl.store(d_beta_ptr_c + (token * d_beta_ptr_t)[:, None] + at_K[None, :], total_7.to(d_beta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dot_10 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_10, 0.0)  # pairs with j < i in block32 [C, C]
+    R_we_base = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block32 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_13.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_8 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
+    map_26 = decay_7 * total_8  # [C, BLOCK_K]
+    total_9 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    d_alpha_ptr_c = d_alpha_ptr + start * d_alpha_ptr_t  # first token of the chunk
+    tl.store(d_alpha_ptr_c + (token * d_alpha_ptr_t)[:, None] + at_K[None, :], total_9.to(d_alpha_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_23.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_27 = decay_6 * dk_we_base  # [C, BLOCK_K]
+    total_10 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+    map_28 = map_13.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_8 = inside_7 - map_28  # [C, BLOCK_K]
+    inside_9 = inside_8 - map_5  # [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_10.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dot_11 = tl.dot(map_13.to(FT), tl.trans(map_23.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_11, 0.0)  # scores of the pairs: pairs with j < i in block32 [C, C]
+    dot_12 = tl.dot(At_we_base.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_11 = tl.fma(dot_12, tl.full([C, BLOCK_V], 1.0, tl.float32), total_6)  # [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_11.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    map_29 = w.to(tl.float32) * dw_out  # [C, BLOCK_K]
+    map_30 = map_23.to(FT).to(tl.float32) * total_8  # [C, BLOCK_K]
+    total_12 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), map_29)  # [C, BLOCK_K]
+    terms = total_12  # [C, BLOCK_K]
+    later = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
+    map_31 = inside_9 - map_6  # [C, BLOCK_K]
+    terms_2 = map_31  # [C, BLOCK_K]
+    inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
+    dgK_14 = later + inside_2  # [C, BLOCK_K]
+    dgK_15 = dgK_14 + sum_3[None, :]  # [C, BLOCK_K]
+    dgK_16 = dgK_15 + sum_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_16 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    d_log_w_ptr_c = d_log_w_ptr + start * d_log_w_ptr_t  # first token of the chunk
+    tl.store(d_log_w_ptr_c + (token * d_log_w_ptr_t)[:, None] + at_K[None, :], dgK.to(d_log_w_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, log_w_ptr, dy_ptr,
+    z_ptr, zeta_ptr, h_2_ptr, l_ptr, scale, d_q_ptr, d_beta_ptr, d_alpha_ptr, d_k_ptr, d_v_ptr,
+    d_log_w_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, beta_ptr_b,
+    beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_w_ptr_b,
+    log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
+    d_q_ptr_h, d_beta_ptr_b, d_beta_ptr_t: tl.constexpr, d_beta_ptr_h, d_alpha_ptr_b,
+    d_alpha_ptr_t: tl.constexpr, d_alpha_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_log_w_ptr_b, d_log_w_ptr_t: tl.constexpr,
+    d_log_w_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    alpha_ptr = _head(alpha_ptr, batch, h, alpha_ptr_b, alpha_ptr_h, alpha_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    log_w_ptr = _head(log_w_ptr, batch, h, log_w_ptr_b, log_w_ptr_h, log_w_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+    d_beta_ptr = _head(d_beta_ptr, batch, h, d_beta_ptr_b, d_beta_ptr_h, 1)
+    d_alpha_ptr = _head(d_alpha_ptr, batch, h, d_alpha_ptr_b, d_alpha_ptr_h, 1)
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_log_w_ptr = _head(d_log_w_ptr, batch, h, d_log_w_ptr_b, d_log_w_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    alpha_ptr_c = alpha_ptr + start * alpha_ptr_t  # first token of the chunk
+    w = tl.load(alpha_ptr_c + (token * alpha_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # what an erasure reads: load alpha [C, BLOCK_K]
+    beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+    u = tl.load(beta_ptr_c + (token * beta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # where it writes: load beta [C, BLOCK_K]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+    log_w_ptr_c = log_w_ptr + start * log_w_ptr_t  # first token of the chunk
+    load = tl.load(log_w_ptr_c + (token * log_w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_w [C, BLOCK_K]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_3 = decay[:, None] * map_2  # [BLOCK_K, BLOCK_V]
+    sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
+    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_4 = decay_2 * dot  # [C, BLOCK_K]
+    ds_out = map_4 * scale  # through M [C, BLOCK_K]
+    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
+    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_3 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    du_out = decay_4 * dot_3  # through L [C, BLOCK_K]
+    map_5 = u.to(tl.float32) * du_out  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_5, 0)  # [BLOCK_K]
+    dot_4 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_4 * dot_4  # through L [C, BLOCK_K]
+    map_6 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_6, 0)  # [BLOCK_K]
+    map_7 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+    dx_out = tl.dot(map_7.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+    sums_4 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_8 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_5 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_9 = decay_6 * u.to(tl.float32)  # [C, BLOCK_K]
+    dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_10 = dot_5 * scale  # [C, C]
+    B_su_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_10, 0.0)  # pairs with j <= i in block64 [C, C]
+    R_su_base = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    map_11 = R_su_base * scale  # [C, C]
+    Bt_su_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_11, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_su_base = tl.dot(B_su_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dk_su_base = tl.dot(Bt_su_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_12 = decay_6 * dk_su_base  # [C, BLOCK_K]
+    total = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
+    map_13 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_14 = dot_6 * scale  # [C, C]
+    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_14, 0.0)  # pairs with j <= i in block64 [C, C]
+    R_se_base = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    map_15 = R_se_base * scale  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_15, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_13.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
+    map_16 = decay_5 * total_2  # [C, BLOCK_K]
+    total_3 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_17 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_18 = map_8.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    total_4 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), map_17)  # [C, BLOCK_K]
+    map_19 = map_9.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
+    inside_5 = total_4 - map_19  # [C, BLOCK_K]
+    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_3.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_20 = decay_6 * dk_se_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_21 = map_13.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_6 = inside_5 - map_21  # [C, BLOCK_K]
+    dot_7 = tl.dot(map_13.to(FT), tl.trans(map_8.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_22 = dot_7 * scale  # [C, C]
+    At_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_22, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    dot_8 = tl.dot(At_se_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_6 = tl.fma(dot_8, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    sums_6 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_23 = decay_7 * w.to(tl.float32)  # [C, BLOCK_K]
+    dot_9 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_wu_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_9, 0.0)  # pairs with j < i in block64 [C, C]
+    R_wu_base = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_wu_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), R_wu_base, 0.0)  # pairs with j < i in block64 [C, C]
+    dq_wu_base = tl.dot(B_wu_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dk_wu_base = tl.dot(Bt_wu_base.to(FT), map_23.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_24 = decay_6 * dk_wu_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+    map_25 = map_9.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
+    inside_7 = inside_6 - map_25  # [C, BLOCK_K]
+    d_beta_ptr_c = d_beta_ptr + start * d_beta_ptr_t  # first token of the chunk
+    tl.store(d_beta_ptr_c + (token * d_beta_ptr_t)[:, None] + at_K[None, :], total_7.to(d_beta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dot_10 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_10, 0.0)  # pairs with j < i in block64 [C, C]
+    R_we_base = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block64 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_13.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_8 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
+    map_26 = decay_7 * total_8  # [C, BLOCK_K]
+    total_9 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    d_alpha_ptr_c = d_alpha_ptr + start * d_alpha_ptr_t  # first token of the chunk
+    tl.store(d_alpha_ptr_c + (token * d_alpha_ptr_t)[:, None] + at_K[None, :], total_9.to(d_alpha_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_23.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_27 = decay_6 * dk_we_base  # [C, BLOCK_K]
+    total_10 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+    map_28 = map_13.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_8 = inside_7 - map_28  # [C, BLOCK_K]
+    inside_9 = inside_8 - map_5  # [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_10.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dot_11 = tl.dot(map_13.to(FT), tl.trans(map_23.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_11, 0.0)  # scores of the pairs: pairs with j < i in block64 [C, C]
+    dot_12 = tl.dot(At_we_base.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_11 = tl.fma(dot_12, tl.full([C, BLOCK_V], 1.0, tl.float32), total_6)  # [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_11.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    map_29 = w.to(tl.float32) * dw_out  # [C, BLOCK_K]
+    map_30 = map_23.to(FT).to(tl.float32) * total_8  # [C, BLOCK_K]
+    total_12 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), map_29)  # [C, BLOCK_K]
+    terms = total_12  # [C, BLOCK_K]
+    later = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
+    map_31 = inside_9 - map_6  # [C, BLOCK_K]
+    terms_2 = map_31  # [C, BLOCK_K]
+    inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
+    dgK_14 = later + inside_2  # [C, BLOCK_K]
+    dgK_15 = dgK_14 + sum_3[None, :]  # [C, BLOCK_K]
+    dgK_16 = dgK_15 + sum_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_16 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    d_log_w_ptr_c = d_log_w_ptr + start * d_log_w_ptr_t  # first token of the chunk
+    tl.store(d_log_w_ptr_c + (token * d_log_w_ptr_t)[:, None] + at_K[None, :], dgK.to(d_log_w_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_solve_adjoint_kernel(
+    first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, beta_ptr, log_w_ptr, dy_ptr, scale,
+    Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr,
+    q_ptr_h, q_ptr_g, alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g,
+    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, log_w_ptr_b,
+    log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h,
+    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'the transposed systems of each chunk, solved'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     alpha_ptr = _head(alpha_ptr, batch, h, alpha_ptr_b, alpha_ptr_h, alpha_ptr_g)
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
@@ -1161,15 +2211,16 @@ def _m_solve_adjoint_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_adjoint_kernel_c64(
-    q_ptr, alpha_ptr, beta_ptr, log_w_ptr, dy_ptr, scale, Q_adjoint_ptr, P_adjoint_ptr, cu, T,
-    H, N, STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, alpha_ptr_b,
-    alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr,
-    beta_ptr_h, beta_ptr_g, log_w_ptr_b, log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b,
-    Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
-    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, beta_ptr, log_w_ptr, dy_ptr, scale,
+    Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr,
+    q_ptr_h, q_ptr_g, alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g,
+    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, log_w_ptr_b,
+    log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h,
+    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -1181,6 +2232,9 @@ def _m_solve_adjoint_kernel_c64(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     alpha_ptr = _head(alpha_ptr, batch, h, alpha_ptr_b, alpha_ptr_h, alpha_ptr_g)
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
@@ -1306,95 +2360,17 @@ def _m_solve_adjoint_kernel_c64(
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_14.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _m_states_adjoint_kernel(
-    q_ptr, alpha_ptr, log_w_ptr, dy_ptr, P_adjoint_ptr, Q_adjoint_ptr, scale, d_final_state_ptr,
-    l_ptr, zeta_ptr, d_initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, q_ptr_b,
-    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, alpha_ptr_b, alpha_ptr_t: tl.constexpr,
-    alpha_ptr_h, alpha_ptr_g, log_w_ptr_b, log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, P_adjoint_ptr_b,
-    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, P_adjoint_ptr_g, Q_adjoint_ptr_b,
-    Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, Q_adjoint_ptr_g, zeta_ptr_b,
-    zeta_ptr_t: tl.constexpr, zeta_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
-):
-    'the adjoint state after each chunk'
-    program = tl.program_id(0)
-    block = program % tl.cdiv(V, BLOCK_V)  # of V
-    program = program // tl.cdiv(V, BLOCK_V)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    alpha_ptr = _head(alpha_ptr, batch, h, alpha_ptr_b, alpha_ptr_h, alpha_ptr_g)
-    log_w_ptr = _head(log_w_ptr, batch, h, log_w_ptr_b, log_w_ptr_h, log_w_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, P_adjoint_ptr_g)
-    Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, Q_adjoint_ptr_g)
-    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, 1)
-    if d_final_state_ptr is not None:
-        L = tl.load(d_final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # adjoint after it [BLOCK_K, BLOCK_V]
-    else:
-        L = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
-    chunks = tl.cdiv(left, C)
-    for step in range(chunks):
-        c = chunks - 1 - step
-        rest = left - c * C
-        valid = token < rest
-        start = first + c * C
-        tl.store(l_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(l_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-        s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-        alpha_ptr_c = alpha_ptr + start * alpha_ptr_t  # first token of the chunk
-        w = tl.load(alpha_ptr_c + (token * alpha_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # what an erasure reads: load alpha [C, BLOCK_K]
-        log_w_ptr_c = log_w_ptr + start * log_w_ptr_t  # first token of the chunk
-        load = tl.load(log_w_ptr_c + (token * log_w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_w [C, BLOCK_K]
-        gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
-        dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
-        P_2 = tl.load(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P_adjoint [C, BLOCK_K]
-        Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
-        Q_2 = tl.load(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load Q_adjoint [C, BLOCK_V]
-        dot = tl.dot(P_2.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        zeta_2 = Q_2.to(tl.float32) + dot  # adjoint of z [C, BLOCK_V]
-        zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-        tl.store(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], zeta_2.to(zeta_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_2 = decay[:, None] * L  # [BLOCK_K, BLOCK_V]
-        sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-        map_3 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-        map_4 = map_3 * scale  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_4.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
-        decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-        map_5 = decay_3 * w.to(tl.float32)  # [C, BLOCK_K]
-        dot_3 = tl.dot(tl.trans(map_5.to(DT)), zeta_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_6 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
-        L_next = map_2 + map_6  # decay, erase and write [BLOCK_K, BLOCK_V]
-        L = L_next
-    if d_initial_state_ptr is not None:
-        if (segment == 0):
-            tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-
-
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_value_kernel(
-    q_ptr, alpha_ptr, k_ptr, log_w_ptr, scale, dy_ptr, zeta_ptr, l_ptr, d_v_ptr, cu, T, H, N,
-    STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, alpha_ptr_b,
-    alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, log_w_ptr_b, log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr,
-    zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, k_ptr, log_w_ptr, scale, dy_ptr, zeta_ptr,
+    l_ptr, d_v_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_w_ptr_b, log_w_ptr_t: tl.constexpr,
+    log_w_ptr_h, log_w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
+    d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
@@ -1404,6 +2380,9 @@ def _m_gradients_value_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     alpha_ptr = _head(alpha_ptr, batch, h, alpha_ptr_b, alpha_ptr_h, alpha_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
@@ -1530,15 +2509,15 @@ def _m_gradients_value_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_value_kernel_c64(
-    q_ptr, alpha_ptr, k_ptr, log_w_ptr, scale, dy_ptr, zeta_ptr, l_ptr, d_v_ptr, cu, T, H, N,
-    STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, alpha_ptr_b,
-    alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, log_w_ptr_b, log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr,
-    zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, k_ptr, log_w_ptr, scale, dy_ptr, zeta_ptr,
+    l_ptr, d_v_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_w_ptr_b, log_w_ptr_t: tl.constexpr,
+    log_w_ptr_h, log_w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
+    d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
@@ -1548,6 +2527,9 @@ def _m_gradients_value_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     alpha_ptr = _head(alpha_ptr, batch, h, alpha_ptr_b, alpha_ptr_h, alpha_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
@@ -1691,20 +2673,21 @@ def _m_gradients_value_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_kernel(
-    q_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, log_w_ptr, dy_ptr, z_ptr, zeta_ptr, h_2_ptr,
-    l_ptr, scale, d_q_ptr, d_beta_ptr, d_alpha_ptr, d_k_ptr, d_log_w_ptr, cu, T, H, N, STEPS,
-    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, alpha_ptr_b, alpha_ptr_t: tl.constexpr,
-    alpha_ptr_h, alpha_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h,
-    v_ptr_g, log_w_ptr_b, log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h,
-    z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b,
-    d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_beta_ptr_b, d_beta_ptr_t: tl.constexpr, d_beta_ptr_h,
-    d_alpha_ptr_b, d_alpha_ptr_t: tl.constexpr, d_alpha_ptr_h, d_k_ptr_b,
-    d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_w_ptr_b, d_log_w_ptr_t: tl.constexpr,
-    d_log_w_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, log_w_ptr, dy_ptr,
+    z_ptr, zeta_ptr, h_2_ptr, l_ptr, scale, d_q_ptr, d_beta_ptr, d_alpha_ptr, d_k_ptr,
+    d_log_w_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, beta_ptr_b,
+    beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_w_ptr_b,
+    log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
+    d_q_ptr_h, d_beta_ptr_b, d_beta_ptr_t: tl.constexpr, d_beta_ptr_h, d_alpha_ptr_b,
+    d_alpha_ptr_t: tl.constexpr, d_alpha_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_log_w_ptr_b, d_log_w_ptr_t: tl.constexpr, d_log_w_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_k, d_q, d_log_w, d_alpha, d_beta'
     program = tl.program_id(0)
@@ -1718,6 +2701,9 @@ def _m_gradients_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     alpha_ptr = _head(alpha_ptr, batch, h, alpha_ptr_b, alpha_ptr_h, alpha_ptr_g)
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
@@ -2106,20 +3092,21 @@ def _m_gradients_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_kernel_c64(
-    q_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, log_w_ptr, dy_ptr, z_ptr, zeta_ptr, h_2_ptr,
-    l_ptr, scale, d_q_ptr, d_beta_ptr, d_alpha_ptr, d_k_ptr, d_log_w_ptr, cu, T, H, N, STEPS,
-    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, alpha_ptr_b, alpha_ptr_t: tl.constexpr,
-    alpha_ptr_h, alpha_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h,
-    v_ptr_g, log_w_ptr_b, log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h,
-    z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b,
-    d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_beta_ptr_b, d_beta_ptr_t: tl.constexpr, d_beta_ptr_h,
-    d_alpha_ptr_b, d_alpha_ptr_t: tl.constexpr, d_alpha_ptr_h, d_k_ptr_b,
-    d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_w_ptr_b, d_log_w_ptr_t: tl.constexpr,
-    d_log_w_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, log_w_ptr, dy_ptr,
+    z_ptr, zeta_ptr, h_2_ptr, l_ptr, scale, d_q_ptr, d_beta_ptr, d_alpha_ptr, d_k_ptr,
+    d_log_w_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, beta_ptr_b,
+    beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_w_ptr_b,
+    log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
+    d_q_ptr_h, d_beta_ptr_b, d_beta_ptr_t: tl.constexpr, d_beta_ptr_h, d_alpha_ptr_b,
+    d_alpha_ptr_t: tl.constexpr, d_alpha_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_log_w_ptr_b, d_log_w_ptr_t: tl.constexpr, d_log_w_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_k, d_q, d_log_w, d_alpha, d_beta'
     program = tl.program_id(0)
@@ -2133,6 +3120,9 @@ def _m_gradients_kernel_c64(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     alpha_ptr = _head(alpha_ptr, batch, h, alpha_ptr_b, alpha_ptr_h, alpha_ptr_g)
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
@@ -2639,7 +3629,7 @@ def m_forward(
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    'a triangular solve in each chunk, memory before each chunk, then the outputs'
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k = _rows(k)
     v = _rows(v)
     q = _rows(q)
@@ -2656,28 +3646,19 @@ def m_forward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
     P = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device)
     Q = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     z = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
-    _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
-    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        alpha, beta, k, v, log_w, Q, P, run.cu, run.T, H, run.N, run.steps, alpha.stride(0),
-        alpha.stride(1), alpha.stride(2), H // alpha.shape[2], beta.stride(0), beta.stride(1),
-        beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        log_w.stride(0), log_w.stride(1), log_w.stride(2), H // log_w.shape[2], Q.stride(0),
-        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
+    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
-        beta, k, v, log_w, P, Q, initial_state, h_2, z, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, beta.stride(0), beta.stride(1),
+    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
+        beta, k, v, log_w, P, Q, initial_state, h_2, z, first_K, second_K, final_state, run.cu,
+        run.T, H, run.segment, run.segments, run.N, run.steps, beta.stride(0), beta.stride(1),
         beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
         H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
         log_w.stride(0), log_w.stride(1), log_w.stride(2), H // log_w.shape[2], P.stride(0),
@@ -2687,15 +3668,55 @@ def m_forward(
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("solve_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_solve_mild_kernel, 64: _m_solve_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, log_w, alpha, beta, k, v, Q, P, run.cu, run.T, H, run.N,
+            run.steps, least, log_w.stride(0), log_w.stride(1), log_w.stride(2),
+            H // log_w.shape[2], alpha.stride(0), alpha.stride(1), alpha.stride(2),
+            H // alpha.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
+            H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1),
+            Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V, _power(V),
+            chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+        _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_outputs_mild_kernel, 64: _m_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, q, beta, k, log_w, scale, v, z, h_2, y, run.cu, run.T, H, run.N,
+            run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
+            beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2], k.stride(0),
+            k.stride(1), k.stride(2), H // k.shape[2], log_w.stride(0), log_w.stride(1),
+            log_w.stride(2), H // log_w.shape[2], v.stride(0), v.stride(1), v.stride(2),
+            H // v.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
+            y.stride(0), y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)),
+            chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+    _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
+    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+        first_K, second_K, alpha, beta, k, v, log_w, Q, P, run.cu, run.T, H, run.N, run.steps,
+        least, alpha.stride(0), alpha.stride(1), alpha.stride(2), H // alpha.shape[2],
+        beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2], k.stride(0),
+        k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1), v.stride(2),
+        H // v.shape[2], log_w.stride(0), log_w.stride(1), log_w.stride(2), H // log_w.shape[2],
+        Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K,
+        _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
+    )
     _, block, warps, stages, precision = config
     {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        q, beta, k, log_w, scale, v, z, h_2, y, run.cu, run.T, H, run.N, run.steps, q.stride(0),
-        q.stride(1), q.stride(2), H // q.shape[2], beta.stride(0), beta.stride(1),
-        beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], log_w.stride(0), log_w.stride(1), log_w.stride(2), H // log_w.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z.stride(0), z.stride(1),
-        z.stride(2), H // z.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, q, beta, k, log_w, scale, v, z, h_2, y, run.cu, run.T, H, run.N,
+        run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
+        beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2], k.stride(0),
+        k.stride(1), k.stride(2), H // k.shape[2], log_w.stride(0), log_w.stride(1),
+        log_w.stride(2), H // log_w.shape[2], v.stride(0), v.stride(1), v.stride(2),
+        H // v.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], y.stride(0),
+        y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2715,7 +3736,7 @@ def m_backward(
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    'memory before and adjoint after each chunk, each from a solve, then the gradients'
+    'memory before and adjoint after each chunk, each from a solve, then the gradients; each chunk in the form that its gate allows'
     k = _rows(k)
     v = _rows(v)
     q = _rows(q)
@@ -2734,6 +3755,7 @@ def m_backward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
     d_q = _gradient(q, H)
@@ -2749,41 +3771,18 @@ def m_backward(
     Q_adjoint = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     zeta = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
-    _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
-    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        alpha, beta, k, v, log_w, Q, P, run.cu, run.T, H, run.N, run.steps, alpha.stride(0),
-        alpha.stride(1), alpha.stride(2), H // alpha.shape[2], beta.stride(0), beta.stride(1),
+    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
+    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
+        beta, k, v, log_w, P, Q, initial_state, h_2, z, first_K, second_K, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, beta.stride(0), beta.stride(1),
         beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
         H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        log_w.stride(0), log_w.stride(1), log_w.stride(2), H // log_w.shape[2], Q.stride(0),
-        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
-    _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
-        beta, k, v, log_w, P, Q, initial_state, h_2, z, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
-        H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], log_w.stride(0), log_w.stride(1),
-        log_w.stride(2), H // log_w.shape[2], P.stride(0), P.stride(1), P.stride(2),
-        H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], z.stride(0),
-        z.stride(1), z.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
-        num_warps=warps,
-        num_stages=stages,
-    )
-    _, block, warps, stages, precision = _config("solve_adjoint", k.device, dtype.itemsize, K, V)
-    {32: _m_solve_adjoint_kernel, 64: _m_solve_adjoint_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        q, alpha, beta, log_w, dy, scale, Q_adjoint, P_adjoint, run.cu, run.T, H, run.N,
-        run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], alpha.stride(0),
-        alpha.stride(1), alpha.stride(2), H // alpha.shape[2], beta.stride(0), beta.stride(1),
-        beta.stride(2), H // beta.shape[2], log_w.stride(0), log_w.stride(1), log_w.stride(2),
-        H // log_w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0),
-        P_adjoint.stride(1), P_adjoint.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        log_w.stride(0), log_w.stride(1), log_w.stride(2), H // log_w.shape[2], P.stride(0),
+        P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
+        H // Q.shape[2], z.stride(0), z.stride(1), z.stride(2), K, _power(K), V,
+        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2801,34 +3800,107 @@ def m_backward(
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("solve_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_solve_mild_kernel, 64: _m_solve_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, log_w, alpha, beta, k, v, Q, P, run.cu, run.T, H, run.N,
+            run.steps, least, log_w.stride(0), log_w.stride(1), log_w.stride(2),
+            H // log_w.shape[2], alpha.stride(0), alpha.stride(1), alpha.stride(2),
+            H // alpha.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
+            H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1),
+            Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V, _power(V),
+            chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+        _, block, warps, stages, precision = _config("solve_adjoint_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_solve_adjoint_mild_kernel, 64: _m_solve_adjoint_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, log_w, beta, alpha, q, scale, dy, Q_adjoint, P_adjoint, run.cu,
+            run.T, H, run.N, run.steps, least, log_w.stride(0), log_w.stride(1),
+            log_w.stride(2), H // log_w.shape[2], beta.stride(0), beta.stride(1),
+            beta.stride(2), H // beta.shape[2], alpha.stride(0), alpha.stride(1),
+            alpha.stride(2), H // alpha.shape[2], q.stride(0), q.stride(1), q.stride(2),
+            H // q.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+            Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0),
+            P_adjoint.stride(1), P_adjoint.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
+            precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+        _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, q, alpha, beta, k, v, log_w, dy, z, zeta, h_2, l, scale, d_q,
+            d_beta, d_alpha, d_k, d_v, d_log_w, run.cu, run.T, H, run.N, run.steps, least,
+            q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], alpha.stride(0),
+            alpha.stride(1), alpha.stride(2), H // alpha.shape[2], beta.stride(0),
+            beta.stride(1), beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1),
+            k.stride(2), H // k.shape[2], v.stride(0), v.stride(1), v.stride(2),
+            H // v.shape[2], log_w.stride(0), log_w.stride(1), log_w.stride(2),
+            H // log_w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+            z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], zeta.stride(0),
+            zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_q.stride(0), d_q.stride(1),
+            d_q.stride(2), d_beta.stride(0), d_beta.stride(1), d_beta.stride(2),
+            d_alpha.stride(0), d_alpha.stride(1), d_alpha.stride(2), d_k.stride(0),
+            d_k.stride(1), d_k.stride(2), d_v.stride(0), d_v.stride(1), d_v.stride(2),
+            d_log_w.stride(0), d_log_w.stride(1), d_log_w.stride(2), K, _power(K), V, _power(V),
+            chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+    _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
+    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+        first_K, second_K, alpha, beta, k, v, log_w, Q, P, run.cu, run.T, H, run.N, run.steps,
+        least, alpha.stride(0), alpha.stride(1), alpha.stride(2), H // alpha.shape[2],
+        beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2], k.stride(0),
+        k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1), v.stride(2),
+        H // v.shape[2], log_w.stride(0), log_w.stride(1), log_w.stride(2), H // log_w.shape[2],
+        Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K,
+        _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
+    )
+    _, block, warps, stages, precision = _config("solve_adjoint", k.device, dtype.itemsize, K, V)
+    {32: _m_solve_adjoint_kernel, 64: _m_solve_adjoint_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+        first_K, second_K, q, alpha, beta, log_w, dy, scale, Q_adjoint, P_adjoint, run.cu,
+        run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2),
+        H // q.shape[2], alpha.stride(0), alpha.stride(1), alpha.stride(2), H // alpha.shape[2],
+        beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2], log_w.stride(0),
+        log_w.stride(1), log_w.stride(2), H // log_w.shape[2], dy.stride(0), dy.stride(1),
+        dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
+        Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K,
+        _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
+    )
     _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, V)
     {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        q, alpha, k, log_w, scale, dy, zeta, l, d_v, run.cu, run.T, H, run.N, run.steps,
-        q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], alpha.stride(0),
-        alpha.stride(1), alpha.stride(2), H // alpha.shape[2], k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], log_w.stride(0), log_w.stride(1), log_w.stride(2),
-        H // log_w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_v.stride(0),
-        d_v.stride(1), d_v.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        first_K, second_K, q, alpha, k, log_w, scale, dy, zeta, l, d_v, run.cu, run.T, H, run.N,
+        run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
+        alpha.stride(0), alpha.stride(1), alpha.stride(2), H // alpha.shape[2], k.stride(0),
+        k.stride(1), k.stride(2), H // k.shape[2], log_w.stride(0), log_w.stride(1),
+        log_w.stride(2), H // log_w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+        H // dy.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
+        d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _power(K), V, min(block, _power(V)),
+        chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
-        q, alpha, beta, k, v, log_w, dy, z, zeta, h_2, l, scale, d_q, d_beta, d_alpha, d_k,
-        d_log_w, run.cu, run.T, H, run.N, run.steps, q.stride(0), q.stride(1), q.stride(2),
-        H // q.shape[2], alpha.stride(0), alpha.stride(1), alpha.stride(2), H // alpha.shape[2],
-        beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], log_w.stride(0), log_w.stride(1), log_w.stride(2), H // log_w.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], z.stride(0), z.stride(1),
-        z.stride(2), H // z.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
-        H // zeta.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2), d_beta.stride(0),
-        d_beta.stride(1), d_beta.stride(2), d_alpha.stride(0), d_alpha.stride(1),
-        d_alpha.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), d_log_w.stride(0),
-        d_log_w.stride(1), d_log_w.stride(2), K, min(block, _power(K)), V, _power(V), chunk, DT,
-        FT, precision, EXACT, run.varlen,
+        first_K, second_K, q, alpha, beta, k, v, log_w, dy, z, zeta, h_2, l, scale, d_q, d_beta,
+        d_alpha, d_k, d_log_w, run.cu, run.T, H, run.N, run.steps, least, q.stride(0),
+        q.stride(1), q.stride(2), H // q.shape[2], alpha.stride(0), alpha.stride(1),
+        alpha.stride(2), H // alpha.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
+        H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
+        v.stride(1), v.stride(2), H // v.shape[2], log_w.stride(0), log_w.stride(1),
+        log_w.stride(2), H // log_w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+        H // dy.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
+        zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_q.stride(0),
+        d_q.stride(1), d_q.stride(2), d_beta.stride(0), d_beta.stride(1), d_beta.stride(2),
+        d_alpha.stride(0), d_alpha.stride(1), d_alpha.stride(2), d_k.stride(0), d_k.stride(1),
+        d_k.stride(2), d_log_w.stride(0), d_log_w.stride(1), d_log_w.stride(2), K,
+        min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )

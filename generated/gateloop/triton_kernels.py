@@ -11,19 +11,19 @@ import triton.language as tl
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
     ('segment_ends', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('segment_ends', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('segment_ends', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('segment_ends', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('segment_ends', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('states', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('states', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('states', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('segment_ends_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('segment_ends_adjoint', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('segment_ends_adjoint', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('segment_ends_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('segment_ends_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('outputs', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
@@ -34,6 +34,18 @@ _TABLE = (
     ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
     ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+    ('outputs_mild', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
+    ('outputs_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('outputs_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
+    ('gradients_mild_value', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
+    ('gradients_mild_value', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('gradients_mild_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
+    ('gradients_mild_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
+    ('gradients_mild_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+    ('gradients_mild', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
+    ('gradients_mild', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
+    ('gradients_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('gradients_mild', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients', '', 2, 64, 64, 64, 32, 8, 1, 'ieee'),
     ('gradients', '', 2, 128, 128, 64, 32, 8, 1, 'ieee'),
     ('gradients', '', 2, 256, 256, 32, 16, 8, 1, 'ieee'),
@@ -120,6 +132,26 @@ def _row(index, h, H):
 def _head(pointer, batch, h, batch_stride, head_stride, group):
     """Where the tokens of a head begin; `group` heads read the same."""
     return pointer + batch.to(tl.int64) * batch_stride + (h // group).to(tl.int64) * head_stride
+
+
+@triton.jit
+def _lowest(pointer, SIZE: tl.constexpr):
+    """The least of some numbers of at most 1."""
+    entry = tl.arange(0, 128)
+    lowest = tl.full([128], 1.0, tl.float32)
+    for first in range(0, SIZE, 128):
+        inside = first + entry < SIZE
+        lowest = tl.minimum(lowest, tl.load(pointer + first + entry, mask=inside, other=1.0))
+    return tl.min(lowest, 0)
+
+
+@triton.jit
+def _between(low, high):
+    """[t, r]: 1 where low[t] < r <= high[t], -1 where high[t] < r <= low[t], else 0."""
+    r = tl.arange(0, low.shape[0])[None, :]
+    ahead = (r > low[:, None]) & (r <= high[:, None])
+    back = (r > high[:, None]) & (r <= low[:, None])
+    return tl.where(ahead, 1.0, 0.0) - tl.where(back, 1.0, 0.0)
 
 
 @triton.jit
@@ -272,6 +304,14 @@ def _types(dtype: torch.dtype, device: torch.device):
     return DT, FT, exact or device.type == "cpu"
 
 
+def _least(least: float, dtype: torch.dtype) -> float:
+    """The decay of half a chunk from which on the chunk is formed about its middle.
+
+    Never in fp16: the factors of that form leave its range, and bf16 has it with fewer digits.
+    """
+    return 2.0 if dtype == torch.float16 else least
+
+
 def _gradient(like: torch.Tensor, heads: int) -> torch.Tensor:
     """Room for the gradient of each head; in fp32 where heads share an operand."""
     B, T, h, *axes = like.shape
@@ -367,13 +407,13 @@ def _m_segment_scan_kernel(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel(
-    expand_ptr, v_ptr, log_keys_ptr, start_state_ptr, h_2_ptr, final_state_ptr, cu, T, H,
-    SEGMENT, SEGMENTS, N, STEPS, expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h,
-    expand_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_keys_ptr_b,
-    log_keys_ptr_t: tl.constexpr, log_keys_ptr_h, log_keys_ptr_g, keys: tl.constexpr,
-    BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    expand_ptr, v_ptr, log_keys_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
+    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, expand_ptr_b,
+    expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, log_keys_ptr_b, log_keys_ptr_t: tl.constexpr, log_keys_ptr_h,
+    log_keys_ptr_g, keys: tl.constexpr, BLOCK_keys: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -407,11 +447,74 @@ def _m_states_kernel(
         log_keys_ptr_c = log_keys_ptr + start * log_keys_ptr_t  # first token of the chunk
         load = tl.load(log_keys_ptr_c + (token * log_keys_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # load log_keys [C, BLOCK_keys]
         gK = tl.maximum(load.to(tl.float32), -128.0)  # log-decay: log2 of the decay [C, BLOCK_keys]  # line 7
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_keys]
-        map_2 = decay[:, None] * M  # [BLOCK_keys, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_keys]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (keys) + at_keys, decay.to(first_K_ptr.dtype.element_ty), mask=in_keys)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_keys]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (keys) + at_keys, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_keys)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_keys]
+        map_2 = decay_3[:, None] * M  # [BLOCK_keys, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_keys]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_keys]
-        map_3 = decay_2 * e.to(tl.float32)  # [C, BLOCK_keys]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_keys]
+        map_3 = decay_4 * e.to(tl.float32)  # [C, BLOCK_keys]
+        dot = tl.dot(tl.trans(map_3.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_keys, BLOCK_V]
+        M_next = map_2 + dot  # decay, and write [BLOCK_keys, BLOCK_V]
+        M = M_next
+    if final_state_ptr is not None:
+        if last:
+            tl.store(final_state_ptr + _row(n, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _m_states_kernel_c64(
+    expand_ptr, v_ptr, log_keys_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
+    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, expand_ptr_b,
+    expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, log_keys_ptr_b, log_keys_ptr_t: tl.constexpr, log_keys_ptr_h,
+    log_keys_ptr_g, keys: tl.constexpr, BLOCK_keys: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'the memory before each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(keys, BLOCK_keys)  # of keys
+    program = program // tl.cdiv(keys, BLOCK_keys)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_keys = block * BLOCK_keys + tl.arange(0, BLOCK_keys)
+    in_keys = at_keys < keys
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
+    if start_state_ptr is not None:
+        M = tl.load(start_state_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_keys, BLOCK_V]
+    else:
+        M = tl.full([BLOCK_keys, BLOCK_V], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_keys[:, None] & in_V[None, :])
+        expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
+        e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 5
+        v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+        log_keys_ptr_c = log_keys_ptr + start * log_keys_ptr_t  # first token of the chunk
+        load = tl.load(log_keys_ptr_c + (token * log_keys_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # load log_keys [C, BLOCK_keys]
+        gK = tl.maximum(load.to(tl.float32), -128.0)  # log-decay: log2 of the decay [C, BLOCK_keys]  # line 7
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_keys]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (keys) + at_keys, decay.to(first_K_ptr.dtype.element_ty), mask=in_keys)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_keys]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (keys) + at_keys, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_keys)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_keys]
+        map_2 = decay_3[:, None] * M  # [BLOCK_keys, BLOCK_V]
+        sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_keys]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_keys]
+        map_3 = decay_4 * e.to(tl.float32)  # [C, BLOCK_keys]
         dot = tl.dot(tl.trans(map_3.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_keys, BLOCK_V]
         M_next = map_2 + dot  # decay, and write [BLOCK_keys, BLOCK_V]
         M = M_next
@@ -421,10 +524,130 @@ def _m_states_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_outputs_mild_kernel(
+    first_K_ptr, second_K_ptr, log_keys_ptr, shrink_ptr, h_2_ptr, expand_ptr, v_ptr, y_ptr, cu,
+    T, H, N, STEPS, least, log_keys_ptr_b, log_keys_ptr_t: tl.constexpr, log_keys_ptr_h,
+    log_keys_ptr_g, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g,
+    expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    keys: tl.constexpr, BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_keys = tl.arange(0, BLOCK_keys)
+    in_keys = at_keys < keys
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * keys, keys), _lowest(second_K_ptr + _row(slot, h, H) * keys, keys))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
+    shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
+    expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    log_keys_ptr_c = log_keys_ptr + start * log_keys_ptr_t  # first token of the chunk
+    load = tl.load(log_keys_ptr_c + (token * log_keys_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # load log_keys [C, BLOCK_keys]
+    gK = tl.maximum(load.to(tl.float32), -128.0)  # log-decay: log2 of the decay [C, BLOCK_keys]  # line 7
+    shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
+    s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]  # line 4
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_keys]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_keys]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_keys]
+    expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
+    e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 5
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle32(i)] [C, BLOCK_keys]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_keys]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_keys]
+    dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block32 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_keys]
+    map_2 = decay_3[None, :] * s_mid  # [C, BLOCK_keys]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # memory before the chunk: load h [BLOCK_keys, BLOCK_V]
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+        dot_2 = tl.dot(map_2.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_3 = tl.dot(A_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_outputs_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, log_keys_ptr, shrink_ptr, h_2_ptr, expand_ptr, v_ptr, y_ptr, cu,
+    T, H, N, STEPS, least, log_keys_ptr_b, log_keys_ptr_t: tl.constexpr, log_keys_ptr_h,
+    log_keys_ptr_g, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g,
+    expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    keys: tl.constexpr, BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_keys = tl.arange(0, BLOCK_keys)
+    in_keys = at_keys < keys
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * keys, keys), _lowest(second_K_ptr + _row(slot, h, H) * keys, keys))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
+    shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
+    expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    log_keys_ptr_c = log_keys_ptr + start * log_keys_ptr_t  # first token of the chunk
+    load = tl.load(log_keys_ptr_c + (token * log_keys_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # load log_keys [C, BLOCK_keys]
+    gK = tl.maximum(load.to(tl.float32), -128.0)  # log-decay: log2 of the decay [C, BLOCK_keys]  # line 7
+    shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
+    s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]  # line 4
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_keys]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_keys]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_keys]
+    expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
+    e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 5
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle64(i)] [C, BLOCK_keys]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_keys]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_keys]
+    dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block64 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_keys]
+    map_2 = decay_3[None, :] * s_mid  # [C, BLOCK_keys]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # memory before the chunk: load h [BLOCK_keys, BLOCK_V]
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+        dot_2 = tl.dot(map_2.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_3 = tl.dot(A_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_kernel(
-    shrink_ptr, expand_ptr, log_keys_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS,
-    shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g, expand_ptr_b,
-    expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, log_keys_ptr_b,
+    first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, log_keys_ptr, v_ptr, h_2_ptr, y_ptr, cu,
+    T, H, N, STEPS, least, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g,
+    expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, log_keys_ptr_b,
     log_keys_ptr_t: tl.constexpr, log_keys_ptr_h, log_keys_ptr_g, v_ptr_b,
     v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
     keys: tl.constexpr, BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
@@ -439,6 +662,9 @@ def _m_outputs_kernel(
     token = tl.arange(0, C)
     at_keys = tl.arange(0, BLOCK_keys)
     in_keys = at_keys < keys
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * keys, keys), _lowest(second_K_ptr + _row(slot, h, H) * keys, keys))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
     expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
     log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
@@ -508,9 +734,9 @@ def _m_outputs_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_kernel_c64(
-    shrink_ptr, expand_ptr, log_keys_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS,
-    shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g, expand_ptr_b,
-    expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, log_keys_ptr_b,
+    first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, log_keys_ptr, v_ptr, h_2_ptr, y_ptr, cu,
+    T, H, N, STEPS, least, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g,
+    expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, log_keys_ptr_b,
     log_keys_ptr_t: tl.constexpr, log_keys_ptr_h, log_keys_ptr_g, v_ptr_b,
     v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
     keys: tl.constexpr, BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
@@ -525,6 +751,9 @@ def _m_outputs_kernel_c64(
     token = tl.arange(0, C)
     at_keys = tl.arange(0, BLOCK_keys)
     in_keys = at_keys < keys
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * keys, keys), _lowest(second_K_ptr + _row(slot, h, H) * keys, keys))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
     expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
     log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
@@ -601,12 +830,13 @@ def _m_outputs_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c32(
-    expand_ptr, v_ptr, log_keys_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N,
-    STEPS, expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_keys_ptr_b, log_keys_ptr_t: tl.constexpr,
-    log_keys_ptr_h, log_keys_ptr_g, keys: tl.constexpr, BLOCK_keys: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    expand_ptr, v_ptr, log_keys_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T,
+    H, SEGMENT, SEGMENTS, N, STEPS, expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h,
+    expand_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_keys_ptr_b,
+    log_keys_ptr_t: tl.constexpr, log_keys_ptr_h, log_keys_ptr_g, keys: tl.constexpr,
+    BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -640,24 +870,29 @@ def _m_states_kernel_c32(
         log_keys_ptr_c = log_keys_ptr + start * log_keys_ptr_t  # first token of the chunk
         load = tl.load(log_keys_ptr_c + (token * log_keys_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # load log_keys [C, BLOCK_keys]
         gK = tl.maximum(load.to(tl.float32), -128.0)  # log-decay: log2 of the decay [C, BLOCK_keys]  # line 7
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_keys]
-        map_2 = decay[:, None] * M  # [BLOCK_keys, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_keys]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (keys) + at_keys, decay.to(first_K_ptr.dtype.element_ty), mask=in_keys)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_keys]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (keys) + at_keys, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_keys)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_keys]
+        map_2 = decay_3[:, None] * M  # [BLOCK_keys, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_keys]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_keys]
-        map_3 = decay_2 * e.to(tl.float32)  # [C, BLOCK_keys]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_keys]
+        map_3 = decay_4 * e.to(tl.float32)  # [C, BLOCK_keys]
         dot = tl.dot(tl.trans(map_3.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_keys, BLOCK_V]
         M_next = map_2 + dot  # decay, and write [BLOCK_keys, BLOCK_V]
         M = M_next
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _m_states_kernel_c64(
-    expand_ptr, v_ptr, log_keys_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N,
-    STEPS, expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_keys_ptr_b, log_keys_ptr_t: tl.constexpr,
-    log_keys_ptr_h, log_keys_ptr_g, keys: tl.constexpr, BLOCK_keys: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+def _m_states_kernel_c64_2(
+    expand_ptr, v_ptr, log_keys_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T,
+    H, SEGMENT, SEGMENTS, N, STEPS, expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h,
+    expand_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_keys_ptr_b,
+    log_keys_ptr_t: tl.constexpr, log_keys_ptr_h, log_keys_ptr_g, keys: tl.constexpr,
+    BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -691,11 +926,15 @@ def _m_states_kernel_c64(
         log_keys_ptr_c = log_keys_ptr + start * log_keys_ptr_t  # first token of the chunk
         load = tl.load(log_keys_ptr_c + (token * log_keys_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # load log_keys [C, BLOCK_keys]
         gK = tl.maximum(load.to(tl.float32), -128.0)  # log-decay: log2 of the decay [C, BLOCK_keys]  # line 7
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_keys]
-        map_2 = decay[:, None] * M  # [BLOCK_keys, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_keys]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (keys) + at_keys, decay.to(first_K_ptr.dtype.element_ty), mask=in_keys)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_keys]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (keys) + at_keys, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_keys)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_keys]
+        map_2 = decay_3[:, None] * M  # [BLOCK_keys, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_keys]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_keys]
-        map_3 = decay_2 * e.to(tl.float32)  # [C, BLOCK_keys]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_keys]
+        map_3 = decay_4 * e.to(tl.float32)  # [C, BLOCK_keys]
         dot = tl.dot(tl.trans(map_3.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_keys, BLOCK_V]
         M_next = map_2 + dot  # decay, and write [BLOCK_keys, BLOCK_V]
         M = M_next
@@ -831,10 +1070,214 @@ def _m_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_gradients_value_kernel(
-    shrink_ptr, expand_ptr, log_keys_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS,
+def _m_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, v_ptr, log_keys_ptr, dy_ptr, h_2_ptr,
+    l_ptr, d_v_ptr, d_shrink_ptr, d_expand_ptr, d_log_keys_ptr, cu, T, H, N, STEPS, least,
     shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g, expand_ptr_b,
-    expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, log_keys_ptr_b,
+    expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, log_keys_ptr_b, log_keys_ptr_t: tl.constexpr, log_keys_ptr_h,
+    log_keys_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b,
+    d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_shrink_ptr_b, d_shrink_ptr_t: tl.constexpr,
+    d_shrink_ptr_h, d_expand_ptr_b, d_expand_ptr_t: tl.constexpr, d_expand_ptr_h,
+    d_log_keys_ptr_b, d_log_keys_ptr_t: tl.constexpr, d_log_keys_ptr_h, keys: tl.constexpr,
+    BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_keys = tl.arange(0, BLOCK_keys)
+    in_keys = at_keys < keys
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * keys, keys), _lowest(second_K_ptr + _row(slot, h, H) * keys, keys))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
+    expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_shrink_ptr = _head(d_shrink_ptr, batch, h, d_shrink_ptr_b, d_shrink_ptr_h, 1)
+    d_expand_ptr = _head(d_expand_ptr, batch, h, d_expand_ptr_b, d_expand_ptr_h, 1)
+    d_log_keys_ptr = _head(d_log_keys_ptr, batch, h, d_log_keys_ptr_b, d_log_keys_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
+    s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]  # line 4
+    expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
+    e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 5
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+    log_keys_ptr_c = log_keys_ptr + start * log_keys_ptr_t  # first token of the chunk
+    load = tl.load(log_keys_ptr_c + (token * log_keys_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # load log_keys [C, BLOCK_keys]
+    gK = tl.maximum(load.to(tl.float32), -128.0)  # log-decay: log2 of the decay [C, BLOCK_keys]  # line 7
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_keys]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_keys]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_keys]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle32(i)] [C, BLOCK_keys]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_keys]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_keys]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # memory before the chunk: load h [BLOCK_keys, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # adjoint after the chunk: load l [BLOCK_keys, BLOCK_V]
+    decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_keys]
+    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_keys, BLOCK_V]
+    map_3 = decay_3[:, None] * map_2  # [BLOCK_keys, BLOCK_V]
+    sum_1 = tl.sum(map_3, 1)  # [BLOCK_keys]
+    decay_4 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_keys]
+    dot = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_keys, C]
+    ds_out = decay_4[:, None] * dot  # through M [BLOCK_keys, C]
+    decay_5 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_keys]
+    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_keys]
+    de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_keys]
+    map_4 = e_mid * de_out  # [C, BLOCK_keys]
+    sum_2 = tl.sum(map_4, 0)  # [BLOCK_keys]
+    map_5 = decay_5[None, :] * e_mid  # [C, BLOCK_keys]
+    dx_out = tl.dot(map_5.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+    dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
+    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_keys, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_keys, C], 1.0, tl.float32), ds_out)  # [BLOCK_keys, C]
+    de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_keys]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_keys], 1.0, tl.float32), de_out)  # [C, BLOCK_keys]
+    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    ds = tl.trans(decay) * total  # gradient of s [BLOCK_keys, C]
+    d_shrink_ptr_c = d_shrink_ptr + start * d_shrink_ptr_t  # first token of the chunk
+    tl.store(d_shrink_ptr_c + (token * d_shrink_ptr_t)[:, None] + at_keys[None, :], tl.trans(ds).to(d_shrink_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
+    de = decay_2 * total_2  # gradient of e [C, BLOCK_keys]
+    d_expand_ptr_c = d_expand_ptr + start * d_expand_ptr_t  # first token of the chunk
+    tl.store(d_expand_ptr_c + (token * d_expand_ptr_t)[:, None] + at_keys[None, :], de.to(d_expand_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
+    map_6 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_keys, C]
+    map_7 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_keys]
+    map_8 = map_6 - tl.trans(map_7)  # [BLOCK_keys, C]
+    terms = tl.trans(map_8)  # [C, BLOCK_keys]
+    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_keys]
+    dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_keys]
+    dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_keys]
+    d_log_keys_ptr_c = d_log_keys_ptr + start * d_log_keys_ptr_t  # first token of the chunk
+    tl.store(d_log_keys_ptr_c + (token * d_log_keys_ptr_t)[:, None] + at_keys[None, :], dgK.to(d_log_keys_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, v_ptr, log_keys_ptr, dy_ptr, h_2_ptr,
+    l_ptr, d_v_ptr, d_shrink_ptr, d_expand_ptr, d_log_keys_ptr, cu, T, H, N, STEPS, least,
+    shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g, expand_ptr_b,
+    expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, log_keys_ptr_b, log_keys_ptr_t: tl.constexpr, log_keys_ptr_h,
+    log_keys_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b,
+    d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_shrink_ptr_b, d_shrink_ptr_t: tl.constexpr,
+    d_shrink_ptr_h, d_expand_ptr_b, d_expand_ptr_t: tl.constexpr, d_expand_ptr_h,
+    d_log_keys_ptr_b, d_log_keys_ptr_t: tl.constexpr, d_log_keys_ptr_h, keys: tl.constexpr,
+    BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_keys = tl.arange(0, BLOCK_keys)
+    in_keys = at_keys < keys
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * keys, keys), _lowest(second_K_ptr + _row(slot, h, H) * keys, keys))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
+    expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_shrink_ptr = _head(d_shrink_ptr, batch, h, d_shrink_ptr_b, d_shrink_ptr_h, 1)
+    d_expand_ptr = _head(d_expand_ptr, batch, h, d_expand_ptr_b, d_expand_ptr_h, 1)
+    d_log_keys_ptr = _head(d_log_keys_ptr, batch, h, d_log_keys_ptr_b, d_log_keys_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
+    s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]  # line 4
+    expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
+    e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 5
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+    log_keys_ptr_c = log_keys_ptr + start * log_keys_ptr_t  # first token of the chunk
+    load = tl.load(log_keys_ptr_c + (token * log_keys_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # load log_keys [C, BLOCK_keys]
+    gK = tl.maximum(load.to(tl.float32), -128.0)  # log-decay: log2 of the decay [C, BLOCK_keys]  # line 7
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_keys]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_keys]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_keys]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle64(i)] [C, BLOCK_keys]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_keys]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_keys]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # memory before the chunk: load h [BLOCK_keys, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # adjoint after the chunk: load l [BLOCK_keys, BLOCK_V]
+    decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_keys]
+    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_keys, BLOCK_V]
+    map_3 = decay_3[:, None] * map_2  # [BLOCK_keys, BLOCK_V]
+    sum_1 = tl.sum(map_3, 1)  # [BLOCK_keys]
+    decay_4 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_keys]
+    dot = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_keys, C]
+    ds_out = decay_4[:, None] * dot  # through M [BLOCK_keys, C]
+    decay_5 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_keys]
+    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_keys]
+    de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_keys]
+    map_4 = e_mid * de_out  # [C, BLOCK_keys]
+    sum_2 = tl.sum(map_4, 0)  # [BLOCK_keys]
+    map_5 = decay_5[None, :] * e_mid  # [C, BLOCK_keys]
+    dx_out = tl.dot(map_5.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+    dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
+    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_keys, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_keys, C], 1.0, tl.float32), ds_out)  # [BLOCK_keys, C]
+    de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_keys]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_keys], 1.0, tl.float32), de_out)  # [C, BLOCK_keys]
+    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    ds = tl.trans(decay) * total  # gradient of s [BLOCK_keys, C]
+    d_shrink_ptr_c = d_shrink_ptr + start * d_shrink_ptr_t  # first token of the chunk
+    tl.store(d_shrink_ptr_c + (token * d_shrink_ptr_t)[:, None] + at_keys[None, :], tl.trans(ds).to(d_shrink_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
+    de = decay_2 * total_2  # gradient of e [C, BLOCK_keys]
+    d_expand_ptr_c = d_expand_ptr + start * d_expand_ptr_t  # first token of the chunk
+    tl.store(d_expand_ptr_c + (token * d_expand_ptr_t)[:, None] + at_keys[None, :], de.to(d_expand_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
+    map_6 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_keys, C]
+    map_7 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_keys]
+    map_8 = map_6 - tl.trans(map_7)  # [BLOCK_keys, C]
+    terms = tl.trans(map_8)  # [C, BLOCK_keys]
+    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_keys]
+    dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_keys]
+    dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_keys]
+    d_log_keys_ptr_c = d_log_keys_ptr + start * d_log_keys_ptr_t  # first token of the chunk
+    tl.store(d_log_keys_ptr_c + (token * d_log_keys_ptr_t)[:, None] + at_keys[None, :], dgK.to(d_log_keys_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_value_kernel(
+    first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, log_keys_ptr, dy_ptr, l_ptr, d_v_ptr, cu,
+    T, H, N, STEPS, least, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g,
+    expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, log_keys_ptr_b,
     log_keys_ptr_t: tl.constexpr, log_keys_ptr_h, log_keys_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
     keys: tl.constexpr, BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
@@ -849,6 +1292,9 @@ def _m_gradients_value_kernel(
     token = tl.arange(0, C)
     at_keys = tl.arange(0, BLOCK_keys)
     in_keys = at_keys < keys
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * keys, keys), _lowest(second_K_ptr + _row(slot, h, H) * keys, keys))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
     expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
     log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
@@ -923,9 +1369,9 @@ def _m_gradients_value_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_value_kernel_c64(
-    shrink_ptr, expand_ptr, log_keys_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS,
-    shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g, expand_ptr_b,
-    expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, log_keys_ptr_b,
+    first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, log_keys_ptr, dy_ptr, l_ptr, d_v_ptr, cu,
+    T, H, N, STEPS, least, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g,
+    expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, log_keys_ptr_b,
     log_keys_ptr_t: tl.constexpr, log_keys_ptr_h, log_keys_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
     keys: tl.constexpr, BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
@@ -940,6 +1386,9 @@ def _m_gradients_value_kernel_c64(
     token = tl.arange(0, C)
     at_keys = tl.arange(0, BLOCK_keys)
     in_keys = at_keys < keys
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * keys, keys), _lowest(second_K_ptr + _row(slot, h, H) * keys, keys))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
     expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
     log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
@@ -1022,17 +1471,17 @@ def _m_gradients_value_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_kernel(
-    shrink_ptr, expand_ptr, v_ptr, log_keys_ptr, dy_ptr, h_2_ptr, l_ptr, d_shrink_ptr,
-    d_expand_ptr, d_log_keys_ptr, cu, T, H, N, STEPS, shrink_ptr_b, shrink_ptr_t: tl.constexpr,
-    shrink_ptr_h, shrink_ptr_g, expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h,
-    expand_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_keys_ptr_b,
-    log_keys_ptr_t: tl.constexpr, log_keys_ptr_h, log_keys_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_shrink_ptr_b, d_shrink_ptr_t: tl.constexpr,
-    d_shrink_ptr_h, d_expand_ptr_b, d_expand_ptr_t: tl.constexpr, d_expand_ptr_h,
-    d_log_keys_ptr_b, d_log_keys_ptr_t: tl.constexpr, d_log_keys_ptr_h, keys: tl.constexpr,
-    BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, v_ptr, log_keys_ptr, dy_ptr, h_2_ptr,
+    l_ptr, d_shrink_ptr, d_expand_ptr, d_log_keys_ptr, cu, T, H, N, STEPS, least, shrink_ptr_b,
+    shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g, expand_ptr_b,
+    expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, log_keys_ptr_b, log_keys_ptr_t: tl.constexpr, log_keys_ptr_h,
+    log_keys_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_shrink_ptr_b,
+    d_shrink_ptr_t: tl.constexpr, d_shrink_ptr_h, d_expand_ptr_b, d_expand_ptr_t: tl.constexpr,
+    d_expand_ptr_h, d_log_keys_ptr_b, d_log_keys_ptr_t: tl.constexpr, d_log_keys_ptr_h,
+    keys: tl.constexpr, BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_shrink, d_expand, d_log_keys'
     program = tl.program_id(0)
@@ -1046,6 +1495,9 @@ def _m_gradients_kernel(
     in_keys = at_keys < keys
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * keys, keys), _lowest(second_K_ptr + _row(slot, h, H) * keys, keys))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
     expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
@@ -1201,17 +1653,17 @@ def _m_gradients_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_kernel_c64(
-    shrink_ptr, expand_ptr, v_ptr, log_keys_ptr, dy_ptr, h_2_ptr, l_ptr, d_shrink_ptr,
-    d_expand_ptr, d_log_keys_ptr, cu, T, H, N, STEPS, shrink_ptr_b, shrink_ptr_t: tl.constexpr,
-    shrink_ptr_h, shrink_ptr_g, expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h,
-    expand_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_keys_ptr_b,
-    log_keys_ptr_t: tl.constexpr, log_keys_ptr_h, log_keys_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_shrink_ptr_b, d_shrink_ptr_t: tl.constexpr,
-    d_shrink_ptr_h, d_expand_ptr_b, d_expand_ptr_t: tl.constexpr, d_expand_ptr_h,
-    d_log_keys_ptr_b, d_log_keys_ptr_t: tl.constexpr, d_log_keys_ptr_h, keys: tl.constexpr,
-    BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, v_ptr, log_keys_ptr, dy_ptr, h_2_ptr,
+    l_ptr, d_shrink_ptr, d_expand_ptr, d_log_keys_ptr, cu, T, H, N, STEPS, least, shrink_ptr_b,
+    shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g, expand_ptr_b,
+    expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, log_keys_ptr_b, log_keys_ptr_t: tl.constexpr, log_keys_ptr_h,
+    log_keys_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_shrink_ptr_b,
+    d_shrink_ptr_t: tl.constexpr, d_shrink_ptr_h, d_expand_ptr_b, d_expand_ptr_t: tl.constexpr,
+    d_expand_ptr_h, d_log_keys_ptr_b, d_log_keys_ptr_t: tl.constexpr, d_log_keys_ptr_h,
+    keys: tl.constexpr, BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_shrink, d_expand, d_log_keys'
     program = tl.program_id(0)
@@ -1225,6 +1677,9 @@ def _m_gradients_kernel_c64(
     in_keys = at_keys < keys
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * keys, keys), _lowest(second_K_ptr + _row(slot, h, H) * keys, keys))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
     expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
@@ -1451,7 +1906,7 @@ def m_forward(
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    'memory before each chunk, then the outputs'
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     shrink = _rows(shrink)
     expand = _rows(expand)
     v = _rows(v)
@@ -1466,9 +1921,12 @@ def m_forward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", shrink.device, dtype.itemsize, keys, V)
     run = _Layout(shrink, H, cu_seqlens, -(-keys // min(block, _power(keys))))
+    least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*shrink.shape[:2], H, V), dtype=dtype, device=shrink.device)
     final_state = torch.empty((run.N, H, keys, V), dtype=torch.float32, device=shrink.device)
     h_2 = torch.empty((run.chunks(chunk), H, keys, V), dtype=dtype, device=shrink.device)
+    first_K = torch.empty((run.chunks(chunk), H, keys), dtype=torch.float32, device=shrink.device)
+    second_K = torch.empty((run.chunks(chunk), H, keys), dtype=torch.float32, device=shrink.device)
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, keys, V), dtype=torch.float32, device=shrink.device)
@@ -1489,25 +1947,38 @@ def m_forward(
             run.segments, keys, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", shrink.device, dtype.itemsize, keys, V)
-    _m_states_kernel[(run.slots * H * -(-keys // min(block, _power(keys))),)](
-        expand, v, log_keys, start_state, h_2, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
-        H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        log_keys.stride(0), log_keys.stride(1), log_keys.stride(2), H // log_keys.shape[2],
-        keys, min(block, _power(keys)), V, _power(V), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-keys // min(block, _power(keys))),)](
+        expand, v, log_keys, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, expand.stride(0), expand.stride(1),
+        expand.stride(2), H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2),
+        H // v.shape[2], log_keys.stride(0), log_keys.stride(1), log_keys.stride(2),
+        H // log_keys.shape[2], keys, min(block, _power(keys)), V, _power(V), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("outputs_mild", shrink.device, dtype.itemsize, keys, V)
+        {32: _m_outputs_mild_kernel, 64: _m_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, log_keys, shrink, h_2, expand, v, y, run.cu, run.T, H, run.N,
+            run.steps, least, log_keys.stride(0), log_keys.stride(1), log_keys.stride(2),
+            H // log_keys.shape[2], shrink.stride(0), shrink.stride(1), shrink.stride(2),
+            H // shrink.shape[2], expand.stride(0), expand.stride(1), expand.stride(2),
+            H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+            y.stride(0), y.stride(1), y.stride(2), keys, _power(keys), V, min(block, _power(V)),
+            chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = config
     {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        shrink, expand, log_keys, v, h_2, y, run.cu, run.T, H, run.N, run.steps,
-        shrink.stride(0), shrink.stride(1), shrink.stride(2), H // shrink.shape[2],
-        expand.stride(0), expand.stride(1), expand.stride(2), H // expand.shape[2],
-        log_keys.stride(0), log_keys.stride(1), log_keys.stride(2), H // log_keys.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1),
-        y.stride(2), keys, _power(keys), V, min(block, _power(V)), chunk, DT, FT, precision,
-        EXACT, run.varlen,
+        first_K, second_K, shrink, expand, log_keys, v, h_2, y, run.cu, run.T, H, run.N,
+        run.steps, least, shrink.stride(0), shrink.stride(1), shrink.stride(2),
+        H // shrink.shape[2], expand.stride(0), expand.stride(1), expand.stride(2),
+        H // expand.shape[2], log_keys.stride(0), log_keys.stride(1), log_keys.stride(2),
+        H // log_keys.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+        y.stride(0), y.stride(1), y.stride(2), keys, _power(keys), V, min(block, _power(V)),
+        chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1524,7 +1995,7 @@ def m_backward(
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    'memory before and adjoint after each chunk, then the gradients'
+    'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     shrink = _rows(shrink)
     expand = _rows(expand)
     v = _rows(v)
@@ -1541,6 +2012,7 @@ def m_backward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", shrink.device, dtype.itemsize, keys, V)
     run = _Layout(shrink, H, cu_seqlens, -(-keys // min(block, _power(keys))))
+    least = _least(1.2924697071141057e-26, dtype)
     d_shrink = _gradient(shrink, H)
     d_expand = _gradient(expand, H)
     d_v = _gradient(v, H)
@@ -1548,6 +2020,8 @@ def m_backward(
     d_initial_state = torch.empty((run.N, H, keys, V), dtype=torch.float32, device=shrink.device)
     l = torch.empty((run.chunks(chunk), H, keys, V), dtype=dtype, device=shrink.device)
     h_2 = torch.empty((run.chunks(chunk), H, keys, V), dtype=dtype, device=shrink.device)
+    first_K = torch.empty((run.chunks(chunk), H, keys), dtype=torch.float32, device=shrink.device)
+    second_K = torch.empty((run.chunks(chunk), H, keys), dtype=torch.float32, device=shrink.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -1570,9 +2044,9 @@ def m_backward(
             run.segments, keys, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", shrink.device, dtype.itemsize, keys, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-keys // min(block, _power(keys))),)](
-        expand, v, log_keys, start_state, h_2, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
+    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-keys // min(block, _power(keys))),)](
+        expand, v, log_keys, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
+        run.segments, run.N, run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
         H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
         log_keys.stride(0), log_keys.stride(1), log_keys.stride(2), H // log_keys.shape[2],
         keys, min(block, _power(keys)), V, _power(V), chunk, DT, FT, precision, EXACT,
@@ -1607,30 +2081,47 @@ def m_backward(
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild", shrink.device, dtype.itemsize, keys, V)
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, shrink, expand, v, log_keys, dy, h_2, l, d_v, d_shrink, d_expand,
+            d_log_keys, run.cu, run.T, H, run.N, run.steps, least, shrink.stride(0),
+            shrink.stride(1), shrink.stride(2), H // shrink.shape[2], expand.stride(0),
+            expand.stride(1), expand.stride(2), H // expand.shape[2], v.stride(0), v.stride(1),
+            v.stride(2), H // v.shape[2], log_keys.stride(0), log_keys.stride(1),
+            log_keys.stride(2), H // log_keys.shape[2], dy.stride(0), dy.stride(1),
+            dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2),
+            d_shrink.stride(0), d_shrink.stride(1), d_shrink.stride(2), d_expand.stride(0),
+            d_expand.stride(1), d_expand.stride(2), d_log_keys.stride(0), d_log_keys.stride(1),
+            d_log_keys.stride(2), keys, _power(keys), V, _power(V), chunk, DT, FT, precision,
+            EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = _config("gradients_value", shrink.device, dtype.itemsize, keys, V)
     {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        shrink, expand, log_keys, dy, l, d_v, run.cu, run.T, H, run.N, run.steps,
-        shrink.stride(0), shrink.stride(1), shrink.stride(2), H // shrink.shape[2],
-        expand.stride(0), expand.stride(1), expand.stride(2), H // expand.shape[2],
-        log_keys.stride(0), log_keys.stride(1), log_keys.stride(2), H // log_keys.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
-        d_v.stride(1), d_v.stride(2), keys, _power(keys), V, min(block, _power(V)), chunk, DT,
-        FT, precision, EXACT, run.varlen,
+        first_K, second_K, shrink, expand, log_keys, dy, l, d_v, run.cu, run.T, H, run.N,
+        run.steps, least, shrink.stride(0), shrink.stride(1), shrink.stride(2),
+        H // shrink.shape[2], expand.stride(0), expand.stride(1), expand.stride(2),
+        H // expand.shape[2], log_keys.stride(0), log_keys.stride(1), log_keys.stride(2),
+        H // log_keys.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        d_v.stride(0), d_v.stride(1), d_v.stride(2), keys, _power(keys), V,
+        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-keys // min(block, _power(keys))),)](
-        shrink, expand, v, log_keys, dy, h_2, l, d_shrink, d_expand, d_log_keys, run.cu, run.T,
-        H, run.N, run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
-        H // shrink.shape[2], expand.stride(0), expand.stride(1), expand.stride(2),
-        H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        log_keys.stride(0), log_keys.stride(1), log_keys.stride(2), H // log_keys.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_shrink.stride(0),
-        d_shrink.stride(1), d_shrink.stride(2), d_expand.stride(0), d_expand.stride(1),
-        d_expand.stride(2), d_log_keys.stride(0), d_log_keys.stride(1), d_log_keys.stride(2),
-        keys, min(block, _power(keys)), V, _power(V), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        first_K, second_K, shrink, expand, v, log_keys, dy, h_2, l, d_shrink, d_expand,
+        d_log_keys, run.cu, run.T, H, run.N, run.steps, least, shrink.stride(0),
+        shrink.stride(1), shrink.stride(2), H // shrink.shape[2], expand.stride(0),
+        expand.stride(1), expand.stride(2), H // expand.shape[2], v.stride(0), v.stride(1),
+        v.stride(2), H // v.shape[2], log_keys.stride(0), log_keys.stride(1),
+        log_keys.stride(2), H // log_keys.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+        H // dy.shape[2], d_shrink.stride(0), d_shrink.stride(1), d_shrink.stride(2),
+        d_expand.stride(0), d_expand.stride(1), d_expand.stride(2), d_log_keys.stride(0),
+        d_log_keys.stride(1), d_log_keys.stride(2), keys, min(block, _power(keys)), V,
+        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )

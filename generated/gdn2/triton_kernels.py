@@ -108,6 +108,26 @@ def _head(pointer, batch, h, batch_stride, head_stride, group):
 
 
 @triton.jit
+def _lowest(pointer, SIZE: tl.constexpr):
+    """The least of some numbers of at most 1."""
+    entry = tl.arange(0, 128)
+    lowest = tl.full([128], 1.0, tl.float32)
+    for first in range(0, SIZE, 128):
+        inside = first + entry < SIZE
+        lowest = tl.minimum(lowest, tl.load(pointer + first + entry, mask=inside, other=1.0))
+    return tl.min(lowest, 0)
+
+
+@triton.jit
+def _between(low, high):
+    """[t, r]: 1 where low[t] < r <= high[t], -1 where high[t] < r <= low[t], else 0."""
+    r = tl.arange(0, low.shape[0])[None, :]
+    ahead = (r > low[:, None]) & (r <= high[:, None])
+    back = (r > high[:, None]) & (r <= low[:, None])
+    return tl.where(ahead, 1.0, 0.0) - tl.where(back, 1.0, 0.0)
+
+
+@triton.jit
 def _within(low, high):
     """[t, r]: 1 where low[t] < r <= high[t], else 0."""
     r = tl.arange(0, low.shape[0])[None, :]
@@ -279,6 +299,14 @@ def _types(dtype: torch.dtype, device: torch.device):
     return DT, FT, exact or device.type == "cpu"
 
 
+def _least(least: float, dtype: torch.dtype) -> float:
+    """The decay of half a chunk from which on the chunk is formed about its middle.
+
+    Never in fp16: the factors of that form leave its range, and bf16 has it with fewer digits.
+    """
+    return 2.0 if dtype == torch.float16 else least
+
+
 def _gradient(like: torch.Tensor, heads: int) -> torch.Tensor:
     """Room for the gradient of each head; in fp32 where heads share an operand."""
     B, T, h, *axes = like.shape
@@ -293,13 +321,153 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)
 
 
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _m_states_kernel(
+    k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, first_K_ptr,
+    second_K_ptr, final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'the memory before each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(V, BLOCK_V)  # of V
+    program = program // tl.cdiv(V, BLOCK_V)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
+    if initial_state_ptr is not None:
+        M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
+    else:
+        M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 9
+        log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+        gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+        P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+        P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
+        Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+        Q_2 = tl.load(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load Q [C, BLOCK_V]
+        dot = tl.dot(P_2.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        n_3 = Q_2.to(tl.float32) - dot  # what the tokens add, less what they erase [C, BLOCK_V]
+        n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
+        tl.store(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], n_3.to(n_2_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+        if block == 0:
+            tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+        if block == 0:
+            tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_2 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
+        sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_3 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+        dot_2 = tl.dot(tl.trans(map_3.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        M_next = map_2 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
+        M = M_next
+    if final_state_ptr is not None:
+        if last:
+            tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _m_states_kernel_c64(
+    k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, first_K_ptr,
+    second_K_ptr, final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'the memory before each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(V, BLOCK_V)  # of V
+    program = program // tl.cdiv(V, BLOCK_V)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
+    if initial_state_ptr is not None:
+        M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
+    else:
+        M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 9
+        log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+        gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+        P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+        P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
+        Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+        Q_2 = tl.load(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load Q [C, BLOCK_V]
+        dot = tl.dot(P_2.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        n_3 = Q_2.to(tl.float32) - dot  # what the tokens add, less what they erase [C, BLOCK_V]
+        n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
+        tl.store(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], n_3.to(n_2_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+        if block == 0:
+            tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+        if block == 0:
+            tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_2 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
+        sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_3 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+        dot_2 = tl.dot(tl.trans(map_3.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        M_next = map_2 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
+        M = M_next
+    if final_state_ptr is not None:
+        if last:
+            tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+
+
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_solve_kernel(
-    k_ptr, b_ptr, log_a_ptr, v_ptr, w_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, k_ptr_b,
+def _m_solve_mild_kernel(
+    first_K_ptr, second_K_ptr, log_a_ptr, k_ptr, b_ptr, v_ptr, w_ptr, Q_ptr, P_ptr, cu, T, H, N,
+    STEPS, least, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g,
-    Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h,
+    w_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h,
     K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
     EXACT: tl.constexpr, VARLEN: tl.constexpr,
@@ -314,6 +482,267 @@ def _m_solve_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
+    load_3 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    w_2 = load_2.to(tl.float32) * (load_3.to(tl.float32) * tl.exp(load))  # what an erasure reads [C, BLOCK_K]
+    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_2 = decay * w_2  # [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_3 = decay_2 * load_2.to(tl.float32)  # [C, BLOCK_K]
+    dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block32 [C, C]
+    solved = _inverse_of_unit(A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    load_4 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
+    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+    load_5 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w [C, BLOCK_V]
+    x = load_4.to(tl.float32) * load_5.to(tl.float32)  # input [C, BLOCK_V]  # line 10
+    Q_new = tl.dot(solved.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+    Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+    tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    opening = decay_3 * w_2  # w from the start of the chunk [C, BLOCK_K]
+    P_new = tl.dot(solved.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+    P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+    tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_solve_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, log_a_ptr, k_ptr, b_ptr, v_ptr, w_ptr, Q_ptr, P_ptr, cu, T, H, N,
+    STEPS, least, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h,
+    w_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
+    load_3 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    w_2 = load_2.to(tl.float32) * (load_3.to(tl.float32) * tl.exp(load))  # what an erasure reads [C, BLOCK_K]
+    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_2 = decay * w_2  # [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_3 = decay_2 * load_2.to(tl.float32)  # [C, BLOCK_K]
+    dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block64 [C, C]
+    solved = _inverse_of_unit(A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    load_4 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
+    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+    load_5 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w [C, BLOCK_V]
+    x = load_4.to(tl.float32) * load_5.to(tl.float32)  # input [C, BLOCK_V]  # line 10
+    Q_new = tl.dot(solved.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+    Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+    tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    opening = decay_3 * w_2  # w from the start of the chunk [C, BLOCK_K]
+    P_new = tl.dot(solved.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+    P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+    tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_outputs_mild_kernel(
+    first_K_ptr, second_K_ptr, log_a_ptr, q_ptr, h_2_ptr, k_ptr, scale, n_2_ptr, y_ptr, cu, T,
+    H, N, STEPS, least, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g,
+    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_2 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 9
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_3 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_4 = dot * scale  # [C, C]
+    Se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_4, 0.0)  # pairs with j <= i in block32 [C, C]
+    n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
+    sums_3 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    map_5 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    map_6 = map_5 * scale  # [C, BLOCK_K]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+        n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
+        dot_2 = tl.dot(map_6.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_3 = tl.dot(Se_base.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_outputs_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, log_a_ptr, q_ptr, h_2_ptr, k_ptr, scale, n_2_ptr, y_ptr, cu, T,
+    H, N, STEPS, least, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g,
+    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_2 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 9
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_3 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_4 = dot * scale  # [C, C]
+    Se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_4, 0.0)  # pairs with j <= i in block64 [C, C]
+    n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
+    sums_3 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    map_5 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    map_6 = map_5 * scale  # [C, BLOCK_K]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+        n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
+        dot_2 = tl.dot(map_6.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_3 = tl.dot(Se_base.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_solve_kernel(
+    first_K_ptr, second_K_ptr, k_ptr, b_ptr, log_a_ptr, v_ptr, w_ptr, Q_ptr, P_ptr, cu, T, H, N,
+    STEPS, least, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b,
+    b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b,
+    w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b,
+    P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
@@ -390,14 +819,14 @@ def _m_solve_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_kernel_c64(
-    k_ptr, b_ptr, log_a_ptr, v_ptr, w_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g,
-    Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, k_ptr, b_ptr, log_a_ptr, v_ptr, w_ptr, Q_ptr, P_ptr, cu, T, H, N,
+    STEPS, least, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b,
+    b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b,
+    w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b,
+    P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the erasures of each chunk, solved: what they read of the memory, and of its writes'
     program = tl.program_id(0)
@@ -409,6 +838,9 @@ def _m_solve_kernel_c64(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
@@ -491,78 +923,15 @@ def _m_solve_kernel_c64(
     tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _m_states_kernel(
-    k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, final_state_ptr, cu, T,
-    H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, P_ptr_b,
-    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
-    n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
-):
-    'the memory before each chunk'
-    program = tl.program_id(0)
-    block = program % tl.cdiv(V, BLOCK_V)  # of V
-    program = program // tl.cdiv(V, BLOCK_V)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
-    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
-    n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
-    if initial_state_ptr is not None:
-        M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
-    else:
-        M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
-    chunks = tl.cdiv(left, C)
-    for step in range(chunks):
-        c = step
-        rest = left - c * C
-        valid = token < rest
-        start = first + c * C
-        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 9
-        log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
-        gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-        P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
-        P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
-        Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
-        Q_2 = tl.load(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load Q [C, BLOCK_V]
-        dot = tl.dot(P_2.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        n_3 = Q_2.to(tl.float32) - dot  # what the tokens add, less what they erase [C, BLOCK_V]
-        n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
-        tl.store(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], n_3.to(n_2_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_2 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
-        sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_3 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_3.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        M_next = map_2 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
-        M = M_next
-    if final_state_ptr is not None:
-        if last:
-            tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-
-
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_kernel(
-    q_ptr, k_ptr, log_a_ptr, scale, n_2_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS, q_ptr_b,
-    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, n_2_ptr_b,
-    n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, scale, n_2_ptr, h_2_ptr, y_ptr, cu, T,
+    H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -572,6 +941,9 @@ def _m_outputs_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
@@ -653,13 +1025,13 @@ def _m_outputs_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_kernel_c64(
-    q_ptr, k_ptr, log_a_ptr, scale, n_2_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS, q_ptr_b,
-    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, n_2_ptr_b,
-    n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, scale, n_2_ptr, h_2_ptr, y_ptr, cu, T,
+    H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -669,6 +1041,9 @@ def _m_outputs_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
@@ -759,12 +1134,12 @@ def _m_outputs_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c32(
-    k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H, SEGMENT,
-    SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr,
-    P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, n_2_ptr_b,
-    n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, first_K_ptr,
+    second_K_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, P_ptr_b,
+    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
+    n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
@@ -807,24 +1182,30 @@ def _m_states_kernel_c32(
         n_3 = Q_2.to(tl.float32) - dot  # what the tokens add, less what they erase [C, BLOCK_V]
         n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
         tl.store(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], n_3.to(n_2_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_2 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+        if block == 0:
+            tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+        if block == 0:
+            tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_2 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_3 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_3 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
         dot_2 = tl.dot(tl.trans(map_3.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_2 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _m_states_kernel_c64(
-    k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H, SEGMENT,
-    SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr,
-    P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, n_2_ptr_b,
-    n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+def _m_states_kernel_c64_2(
+    k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, first_K_ptr,
+    second_K_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, P_ptr_b,
+    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
+    n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
@@ -867,27 +1248,116 @@ def _m_states_kernel_c64(
         n_3 = Q_2.to(tl.float32) - dot  # what the tokens add, less what they erase [C, BLOCK_V]
         n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
         tl.store(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], n_3.to(n_2_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_2 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+        if block == 0:
+            tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+        if block == 0:
+            tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_2 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_3 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_3 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
         dot_2 = tl.dot(tl.trans(map_3.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_2 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_solve_adjoint_kernel(
-    q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, scale, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N,
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _m_states_adjoint_kernel(
+    q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, P_adjoint_ptr, Q_adjoint_ptr, scale,
+    d_final_state_ptr, l_ptr, zeta_ptr, d_initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N,
     STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
     k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, log_a_ptr_b,
     log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h,
-    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h,
+    P_adjoint_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h,
+    Q_adjoint_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'the adjoint state after each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(V, BLOCK_V)  # of V
+    program = program // tl.cdiv(V, BLOCK_V)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, P_adjoint_ptr_g)
+    Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, Q_adjoint_ptr_g)
+    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, 1)
+    if d_final_state_ptr is not None:
+        L = tl.load(d_final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # adjoint after it [BLOCK_K, BLOCK_V]
+    else:
+        L = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = chunks - 1 - step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(l_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(l_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+        s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
+        load_2 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+        log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+        load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+        w_2 = load.to(tl.float32) * (load_2.to(tl.float32) * tl.exp(load_3))  # what an erasure reads [C, BLOCK_K]
+        gK = tl.maximum(load_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+        dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
+        P_2 = tl.load(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P_adjoint [C, BLOCK_K]
+        Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
+        Q_2 = tl.load(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load Q_adjoint [C, BLOCK_V]
+        dot = tl.dot(P_2.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        zeta_2 = Q_2.to(tl.float32) + dot  # adjoint of z [C, BLOCK_V]
+        zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+        tl.store(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], zeta_2.to(zeta_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_2 = decay[:, None] * L  # [BLOCK_K, BLOCK_V]
+        sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
+        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+        map_3 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+        map_4 = map_3 * scale  # [C, BLOCK_K]
+        dot_2 = tl.dot(tl.trans(map_4.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+        decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+        map_5 = decay_3 * w_2  # [C, BLOCK_K]
+        dot_3 = tl.dot(tl.trans(map_5.to(DT)), zeta_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_6 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
+        L_next = map_2 + map_6  # decay, erase and write [BLOCK_K, BLOCK_V]
+        L = L_next
+    if d_initial_state_ptr is not None:
+        if (segment == 0):
+            tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_solve_adjoint_mild_kernel(
+    first_K_ptr, second_K_ptr, log_a_ptr, k_ptr, b_ptr, q_ptr, scale, dy_ptr, Q_adjoint_ptr,
+    P_adjoint_ptr, cu, T, H, N, STEPS, least, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b,
+    b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b,
+    Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -899,6 +1369,477 @@ def _m_solve_adjoint_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
+    P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 9
+    sums = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle32(j)] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_2 = decay * e.to(tl.float32)  # [C, BLOCK_K]
+    b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
+    load_2 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    w_2 = e.to(tl.float32) * (load_2.to(tl.float32) * tl.exp(load))  # what an erasure reads [C, BLOCK_K]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_3 = decay_2 * w_2  # [C, BLOCK_K]
+    dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot, 0.0)  # pairs with j < i in block32 [C, C]
+    solved = _inverse_of_unit(A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
+    sums_3 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_4 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_2.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_5 = dot_2 * scale  # [C, C]
+    S_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_5, 0.0)  # pairs with j <= i in block32 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    given = tl.dot(S_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
+    dot_3 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
+    tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    closing = decay_4 * e.to(tl.float32)  # u to the end of the chunk [C, BLOCK_K]
+    dot_4 = tl.dot(solved.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
+    tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_solve_adjoint_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, log_a_ptr, k_ptr, b_ptr, q_ptr, scale, dy_ptr, Q_adjoint_ptr,
+    P_adjoint_ptr, cu, T, H, N, STEPS, least, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b,
+    b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b,
+    Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the transposed systems of each chunk, solved'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
+    P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 9
+    sums = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle64(j)] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_2 = decay * e.to(tl.float32)  # [C, BLOCK_K]
+    b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
+    load_2 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    w_2 = e.to(tl.float32) * (load_2.to(tl.float32) * tl.exp(load))  # what an erasure reads [C, BLOCK_K]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_3 = decay_2 * w_2  # [C, BLOCK_K]
+    dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot, 0.0)  # pairs with j < i in block64 [C, C]
+    solved = _inverse_of_unit(A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
+    sums_3 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_4 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_2.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_5 = dot_2 * scale  # [C, C]
+    S_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_5, 0.0)  # pairs with j <= i in block64 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    given = tl.dot(S_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
+    dot_3 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
+    tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    closing = decay_4 * e.to(tl.float32)  # u to the end of the chunk [C, BLOCK_K]
+    dot_4 = tl.dot(solved.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
+    tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
+    v_ptr, h_2_ptr, l_ptr, scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
+    T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
+    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
+    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b,
+    w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
+    d_w_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_b_ptr_b,
+    d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
+    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
+    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+    d_b_ptr = _head(d_b_ptr, batch, h, d_b_ptr_b, d_b_ptr_h, 1)
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
+    load_2 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+    w_2 = load.to(tl.float32) * (load_2.to(tl.float32) * tl.exp(load_3))  # what an erasure reads [C, BLOCK_K]
+    gK = tl.maximum(load_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
+    n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+    load_4 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w [C, BLOCK_V]
+    d_v_new = load_4.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of v [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    load_5 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
+    d_w_new = load_5.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of w [C, BLOCK_V]
+    d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
+    tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_3 = decay[:, None] * map_2  # [BLOCK_K, BLOCK_V]
+    sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
+    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_4 = decay_2 * dot  # [C, BLOCK_K]
+    ds_out = map_4 * scale  # through M [C, BLOCK_K]
+    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
+    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_4 * dot_3  # through L [C, BLOCK_K]
+    map_5 = load.to(tl.float32) * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+    sums_4 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_6 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_5 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_7 = decay_6 * load.to(tl.float32)  # [C, BLOCK_K]
+    dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_8 = dot_4 * scale  # [C, C]
+    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_8, 0.0)  # pairs with j <= i in block32 [C, C]
+    R_se_base = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    map_9 = R_se_base * scale  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_9, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_10 = decay_5 * dq_se_base  # [C, BLOCK_K]
+    total = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_11 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_12 = map_6.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
+    total_2 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), map_11)  # [C, BLOCK_K]
+    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_13 = decay_6 * dk_se_base  # [C, BLOCK_K]
+    total_3 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_14 = map_7.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_3 = total_2 - map_14  # [C, BLOCK_K]
+    sums_6 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_15 = decay_7 * w_2  # [C, BLOCK_K]
+    dot_5 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_5, 0.0)  # pairs with j < i in block32 [C, C]
+    R_we_base = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block32 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_16 = decay_7 * dq_we_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    d_b_new = load.to(tl.float32) * tl.exp(load_3) * total_4  # gradient of b [C, BLOCK_K]
+    d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
+    tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], d_b_new.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_15.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_17 = decay_6 * dk_we_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+    map_18 = map_7.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_4 = inside_3 - map_18  # [C, BLOCK_K]
+    map_19 = load_2.to(tl.float32) * tl.exp(load_3) * total_4  # [C, BLOCK_K]
+    total_6 = tl.fma(total_5, tl.full([C, BLOCK_K], 1.0, tl.float32), map_19)  # [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_6.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_20 = w_2 * dw_out  # [C, BLOCK_K]
+    map_21 = map_15.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), map_20)  # [C, BLOCK_K]
+    terms = total_7  # [C, BLOCK_K]
+    later = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
+    map_22 = inside_4 - map_5  # [C, BLOCK_K]
+    terms_2 = map_22  # [C, BLOCK_K]
+    inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
+    dgK_6 = later + inside_2  # [C, BLOCK_K]
+    dgK_7 = dgK_6 + sum_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_7 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    map_23 = load.to(tl.float32) * load_2.to(tl.float32) * tl.exp(load_3) * total_4  # [C, BLOCK_K]
+    d_log_a_new = map_23 + dgK  # gradient of log_a [C, BLOCK_K]
+    d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
+    tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
+    v_ptr, h_2_ptr, l_ptr, scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
+    T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
+    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
+    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b,
+    w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
+    d_w_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_b_ptr_b,
+    d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
+    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
+    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+    d_b_ptr = _head(d_b_ptr, batch, h, d_b_ptr_b, d_b_ptr_h, 1)
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
+    load_2 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+    w_2 = load.to(tl.float32) * (load_2.to(tl.float32) * tl.exp(load_3))  # what an erasure reads [C, BLOCK_K]
+    gK = tl.maximum(load_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
+    n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+    load_4 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w [C, BLOCK_V]
+    d_v_new = load_4.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of v [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    load_5 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
+    d_w_new = load_5.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of w [C, BLOCK_V]
+    d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
+    tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_3 = decay[:, None] * map_2  # [BLOCK_K, BLOCK_V]
+    sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
+    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_4 = decay_2 * dot  # [C, BLOCK_K]
+    ds_out = map_4 * scale  # through M [C, BLOCK_K]
+    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
+    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_4 * dot_3  # through L [C, BLOCK_K]
+    map_5 = load.to(tl.float32) * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+    sums_4 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_6 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_5 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_7 = decay_6 * load.to(tl.float32)  # [C, BLOCK_K]
+    dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_8 = dot_4 * scale  # [C, C]
+    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_8, 0.0)  # pairs with j <= i in block64 [C, C]
+    R_se_base = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    map_9 = R_se_base * scale  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_9, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_10 = decay_5 * dq_se_base  # [C, BLOCK_K]
+    total = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_11 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_12 = map_6.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
+    total_2 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), map_11)  # [C, BLOCK_K]
+    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_13 = decay_6 * dk_se_base  # [C, BLOCK_K]
+    total_3 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_14 = map_7.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_3 = total_2 - map_14  # [C, BLOCK_K]
+    sums_6 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_15 = decay_7 * w_2  # [C, BLOCK_K]
+    dot_5 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_5, 0.0)  # pairs with j < i in block64 [C, C]
+    R_we_base = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block64 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_16 = decay_7 * dq_we_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    d_b_new = load.to(tl.float32) * tl.exp(load_3) * total_4  # gradient of b [C, BLOCK_K]
+    d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
+    tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], d_b_new.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_15.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_17 = decay_6 * dk_we_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+    map_18 = map_7.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_4 = inside_3 - map_18  # [C, BLOCK_K]
+    map_19 = load_2.to(tl.float32) * tl.exp(load_3) * total_4  # [C, BLOCK_K]
+    total_6 = tl.fma(total_5, tl.full([C, BLOCK_K], 1.0, tl.float32), map_19)  # [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_6.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_20 = w_2 * dw_out  # [C, BLOCK_K]
+    map_21 = map_15.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), map_20)  # [C, BLOCK_K]
+    terms = total_7  # [C, BLOCK_K]
+    later = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
+    map_22 = inside_4 - map_5  # [C, BLOCK_K]
+    terms_2 = map_22  # [C, BLOCK_K]
+    inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
+    dgK_6 = later + inside_2  # [C, BLOCK_K]
+    dgK_7 = dgK_6 + sum_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_7 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    map_23 = load.to(tl.float32) * load_2.to(tl.float32) * tl.exp(load_3) * total_4  # [C, BLOCK_K]
+    d_log_a_new = map_23 + dgK  # gradient of log_a [C, BLOCK_K]
+    d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
+    tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_solve_adjoint_kernel(
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, scale, Q_adjoint_ptr,
+    P_adjoint_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h,
+    b_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr,
+    Q_adjoint_ptr_h, P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the transposed systems of each chunk, solved'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
@@ -1012,15 +1953,15 @@ def _m_solve_adjoint_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_adjoint_kernel_c64(
-    q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, scale, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N,
-    STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h,
-    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, scale, Q_adjoint_ptr,
+    P_adjoint_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h,
+    b_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr,
+    Q_adjoint_ptr_h, P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -1032,6 +1973,9 @@ def _m_solve_adjoint_kernel_c64(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
@@ -1158,105 +2102,23 @@ def _m_solve_adjoint_kernel_c64(
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_14.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _m_states_adjoint_kernel(
-    q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, P_adjoint_ptr, Q_adjoint_ptr, scale,
-    d_final_state_ptr, l_ptr, zeta_ptr, d_initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N,
-    STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h,
-    P_adjoint_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h,
-    Q_adjoint_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
-):
-    'the adjoint state after each chunk'
-    program = tl.program_id(0)
-    block = program % tl.cdiv(V, BLOCK_V)  # of V
-    program = program // tl.cdiv(V, BLOCK_V)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, P_adjoint_ptr_g)
-    Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, Q_adjoint_ptr_g)
-    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, 1)
-    if d_final_state_ptr is not None:
-        L = tl.load(d_final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # adjoint after it [BLOCK_K, BLOCK_V]
-    else:
-        L = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
-    chunks = tl.cdiv(left, C)
-    for step in range(chunks):
-        c = chunks - 1 - step
-        rest = left - c * C
-        valid = token < rest
-        start = first + c * C
-        tl.store(l_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(l_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-        s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
-        load_2 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-        log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
-        w_2 = load.to(tl.float32) * (load_2.to(tl.float32) * tl.exp(load_3))  # what an erasure reads [C, BLOCK_K]
-        gK = tl.maximum(load_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-        dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
-        P_2 = tl.load(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P_adjoint [C, BLOCK_K]
-        Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
-        Q_2 = tl.load(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load Q_adjoint [C, BLOCK_V]
-        dot = tl.dot(P_2.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        zeta_2 = Q_2.to(tl.float32) + dot  # adjoint of z [C, BLOCK_V]
-        zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-        tl.store(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], zeta_2.to(zeta_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_2 = decay[:, None] * L  # [BLOCK_K, BLOCK_V]
-        sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-        map_3 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-        map_4 = map_3 * scale  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_4.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
-        decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-        map_5 = decay_3 * w_2  # [C, BLOCK_K]
-        dot_3 = tl.dot(tl.trans(map_5.to(DT)), zeta_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_6 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
-        L_next = map_2 + map_6  # decay, erase and write [BLOCK_K, BLOCK_V]
-        L = L_next
-    if d_initial_state_ptr is not None:
-        if (segment == 0):
-            tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-
-
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_kernel(
-    q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr, v_ptr, h_2_ptr, l_ptr,
-    scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS,
-    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
-    k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
-    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h,
-    w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr, d_w_ptr_h,
-    d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_b_ptr_b, d_b_ptr_t: tl.constexpr,
-    d_b_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b,
-    d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
+    v_ptr, h_2_ptr, l_ptr, scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
+    T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
+    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
+    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b,
+    w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
+    d_w_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_b_ptr_b,
+    d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_k, d_w, d_v, d_q, d_log_a, d_b'
     program = tl.program_id(0)
@@ -1270,6 +2132,9 @@ def _m_gradients_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
@@ -1550,20 +2415,21 @@ def _m_gradients_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_kernel_c64(
-    q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr, v_ptr, h_2_ptr, l_ptr,
-    scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS,
-    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
-    k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
-    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h,
-    w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr, d_w_ptr_h,
-    d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_b_ptr_b, d_b_ptr_t: tl.constexpr,
-    d_b_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b,
-    d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
+    v_ptr, h_2_ptr, l_ptr, scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
+    T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
+    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
+    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b,
+    w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
+    d_w_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_b_ptr_b,
+    d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_k, d_w, d_v, d_q, d_log_a, d_b'
     program = tl.program_id(0)
@@ -1577,6 +2443,9 @@ def _m_gradients_kernel_c64(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
@@ -1957,7 +2826,7 @@ def m_forward(
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    'a triangular solve in each chunk, memory before each chunk, then the outputs'
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k = _rows(k)
     w = _rows(w)
     v = _rows(v)
@@ -1974,42 +2843,71 @@ def m_forward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
     P = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device)
     Q = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     n_2 = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
-    _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
-    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        k, b, log_a, v, w, Q, P, run.cu, run.T, H, run.N, run.steps, k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], b.stride(0), b.stride(1), b.stride(2), H // b.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), w.stride(1), w.stride(2),
-        H // w.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
-        P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
+    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
+        k, log_a, P, Q, initial_state, h_2, n_2, first_K, second_K, final_state, run.cu, run.T,
+        H, run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
+        H // k.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
+        P.stride(0), P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1),
+        Q.stride(2), H // Q.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K),
+        V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
-    _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
-        k, log_a, P, Q, initial_state, h_2, n_2, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], P.stride(0),
-        P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-        H // Q.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("solve_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_solve_mild_kernel, 64: _m_solve_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, log_a, k, b, v, w, Q, P, run.cu, run.T, H, run.N, run.steps,
+            least, log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
+            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], b.stride(0), b.stride(1),
+            b.stride(2), H // b.shape[2], v.stride(0), v.stride(1), v.stride(2),
+            H // v.shape[2], w.stride(0), w.stride(1), w.stride(2), H // w.shape[2],
+            Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K,
+            _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+        _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_outputs_mild_kernel, 64: _m_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, log_a, q, h_2, k, scale, n_2, y, run.cu, run.T, H, run.N,
+            run.steps, least, log_a.stride(0), log_a.stride(1), log_a.stride(2),
+            H // log_a.shape[2], q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
+            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], n_2.stride(0),
+            n_2.stride(1), n_2.stride(2), H // n_2.shape[2], y.stride(0), y.stride(1),
+            y.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision,
+            EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+    _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
+    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+        first_K, second_K, k, b, log_a, v, w, Q, P, run.cu, run.T, H, run.N, run.steps, least,
+        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], b.stride(0), b.stride(1),
+        b.stride(2), H // b.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
+        H // log_a.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+        w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], Q.stride(0), Q.stride(1),
+        Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        q, k, log_a, scale, n_2, h_2, y, run.cu, run.T, H, run.N, run.steps, q.stride(0),
-        q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-        n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2], y.stride(0),
-        y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        first_K, second_K, q, k, log_a, scale, n_2, h_2, y, run.cu, run.T, H, run.N, run.steps,
+        least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
+        k.stride(2), H // k.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
+        H // log_a.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2],
+        y.stride(0), y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2029,7 +2927,7 @@ def m_backward(
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    'memory before and adjoint after each chunk, each from a solve, then the gradients'
+    'memory before and adjoint after each chunk, each from a solve, then the gradients; each chunk in the form that its gate allows'
     k = _rows(k)
     w = _rows(w)
     v = _rows(v)
@@ -2048,6 +2946,7 @@ def m_backward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_w = _gradient(w, H)
     d_v = _gradient(v, H)
@@ -2063,37 +2962,16 @@ def m_backward(
     Q_adjoint = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     zeta = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
-    _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
-    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        k, b, log_a, v, w, Q, P, run.cu, run.T, H, run.N, run.steps, k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], b.stride(0), b.stride(1), b.stride(2), H // b.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), w.stride(1), w.stride(2),
-        H // w.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
-        P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
+    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
-        k, log_a, P, Q, initial_state, h_2, n_2, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], P.stride(0),
-        P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-        H // Q.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        num_warps=warps,
-        num_stages=stages,
-    )
-    _, block, warps, stages, precision = _config("solve_adjoint", k.device, dtype.itemsize, K, V)
-    {32: _m_solve_adjoint_kernel, 64: _m_solve_adjoint_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        q, k, b, log_a, dy, scale, Q_adjoint, P_adjoint, run.cu, run.T, H, run.N, run.steps,
-        q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], b.stride(0), b.stride(1), b.stride(2), H // b.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
-        Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K,
-        _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
+        k, log_a, P, Q, initial_state, h_2, n_2, first_K, second_K, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
+        H // k.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
+        P.stride(0), P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1),
+        Q.stride(2), H // Q.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K),
+        V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2112,21 +2990,91 @@ def m_backward(
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("solve_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_solve_mild_kernel, 64: _m_solve_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, log_a, k, b, v, w, Q, P, run.cu, run.T, H, run.N, run.steps,
+            least, log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
+            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], b.stride(0), b.stride(1),
+            b.stride(2), H // b.shape[2], v.stride(0), v.stride(1), v.stride(2),
+            H // v.shape[2], w.stride(0), w.stride(1), w.stride(2), H // w.shape[2],
+            Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K,
+            _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+        _, block, warps, stages, precision = _config("solve_adjoint_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_solve_adjoint_mild_kernel, 64: _m_solve_adjoint_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, log_a, k, b, q, scale, dy, Q_adjoint, P_adjoint, run.cu, run.T,
+            H, run.N, run.steps, least, log_a.stride(0), log_a.stride(1), log_a.stride(2),
+            H // log_a.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+            b.stride(0), b.stride(1), b.stride(2), H // b.shape[2], q.stride(0), q.stride(1),
+            q.stride(2), H // q.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+            H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2),
+            P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K, _power(K), V,
+            _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+        _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, q, k, b, log_a, dy, n_2, zeta, w, v, h_2, l, scale, d_v, d_w,
+            d_q, d_b, d_k, d_log_a, run.cu, run.T, H, run.N, run.steps, least, q.stride(0),
+            q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
+            H // k.shape[2], b.stride(0), b.stride(1), b.stride(2), H // b.shape[2],
+            log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
+            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], n_2.stride(0),
+            n_2.stride(1), n_2.stride(2), H // n_2.shape[2], zeta.stride(0), zeta.stride(1),
+            zeta.stride(2), H // zeta.shape[2], w.stride(0), w.stride(1), w.stride(2),
+            H // w.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+            d_v.stride(0), d_v.stride(1), d_v.stride(2), d_w.stride(0), d_w.stride(1),
+            d_w.stride(2), d_q.stride(0), d_q.stride(1), d_q.stride(2), d_b.stride(0),
+            d_b.stride(1), d_b.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2),
+            d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), K, _power(K), V, _power(V),
+            chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+    _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
+    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+        first_K, second_K, k, b, log_a, v, w, Q, P, run.cu, run.T, H, run.N, run.steps, least,
+        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], b.stride(0), b.stride(1),
+        b.stride(2), H // b.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
+        H // log_a.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+        w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], Q.stride(0), Q.stride(1),
+        Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk,
+        DT, FT, precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
+    )
+    _, block, warps, stages, precision = _config("solve_adjoint", k.device, dtype.itemsize, K, V)
+    {32: _m_solve_adjoint_kernel, 64: _m_solve_adjoint_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+        first_K, second_K, q, k, b, log_a, dy, scale, Q_adjoint, P_adjoint, run.cu, run.T, H,
+        run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
+        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], b.stride(0), b.stride(1),
+        b.stride(2), H // b.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
+        H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0),
+        P_adjoint.stride(1), P_adjoint.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
+        precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
+    )
     _, block, warps, stages, precision = config
     {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
-        q, k, b, log_a, dy, n_2, zeta, w, v, h_2, l, scale, d_v, d_w, d_q, d_b, d_k, d_log_a,
-        run.cu, run.T, H, run.N, run.steps, q.stride(0), q.stride(1), q.stride(2),
-        H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], b.stride(0),
-        b.stride(1), b.stride(2), H // b.shape[2], log_a.stride(0), log_a.stride(1),
-        log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2],
-        zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2], w.stride(0),
-        w.stride(1), w.stride(2), H // w.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), d_w.stride(0),
-        d_w.stride(1), d_w.stride(2), d_q.stride(0), d_q.stride(1), d_q.stride(2),
-        d_b.stride(0), d_b.stride(1), d_b.stride(2), d_k.stride(0), d_k.stride(1),
-        d_k.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), K,
-        min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, q, k, b, log_a, dy, n_2, zeta, w, v, h_2, l, scale, d_v, d_w, d_q,
+        d_b, d_k, d_log_a, run.cu, run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1),
+        q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+        b.stride(0), b.stride(1), b.stride(2), H // b.shape[2], log_a.stride(0),
+        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1),
+        dy.stride(2), H // dy.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2),
+        H // n_2.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
+        w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], v.stride(0), v.stride(1),
+        v.stride(2), H // v.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2),
+        d_w.stride(0), d_w.stride(1), d_w.stride(2), d_q.stride(0), d_q.stride(1),
+        d_q.stride(2), d_b.stride(0), d_b.stride(1), d_b.stride(2), d_k.stride(0),
+        d_k.stride(1), d_k.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2),
+        K, min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )

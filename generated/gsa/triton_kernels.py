@@ -11,19 +11,19 @@ import triton.language as tl
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
     ('segment_ends', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('segment_ends', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('segment_ends', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('segment_ends', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('segment_ends', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('states', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('states', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('states', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('segment_ends_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('segment_ends_adjoint', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('segment_ends_adjoint', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('segment_ends_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('segment_ends_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('outputs', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
@@ -34,6 +34,18 @@ _TABLE = (
     ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
     ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+    ('outputs_mild', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
+    ('outputs_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('outputs_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
+    ('gradients_mild_value', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
+    ('gradients_mild_value', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('gradients_mild_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
+    ('gradients_mild_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
+    ('gradients_mild_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+    ('gradients_mild', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
+    ('gradients_mild', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
+    ('gradients_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('gradients_mild', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients', '', 2, 64, 64, 64, 32, 8, 1, 'ieee'),
     ('gradients', '', 2, 128, 128, 64, 32, 8, 1, 'ieee'),
     ('gradients', '', 2, 256, 256, 32, 16, 8, 1, 'ieee'),
@@ -120,6 +132,26 @@ def _row(index, h, H):
 def _head(pointer, batch, h, batch_stride, head_stride, group):
     """Where the tokens of a head begin; `group` heads read the same."""
     return pointer + batch.to(tl.int64) * batch_stride + (h // group).to(tl.int64) * head_stride
+
+
+@triton.jit
+def _lowest(pointer, SIZE: tl.constexpr):
+    """The least of some numbers of at most 1."""
+    entry = tl.arange(0, 128)
+    lowest = tl.full([128], 1.0, tl.float32)
+    for first in range(0, SIZE, 128):
+        inside = first + entry < SIZE
+        lowest = tl.minimum(lowest, tl.load(pointer + first + entry, mask=inside, other=1.0))
+    return tl.min(lowest, 0)
+
+
+@triton.jit
+def _between(low, high):
+    """[t, r]: 1 where low[t] < r <= high[t], -1 where high[t] < r <= low[t], else 0."""
+    r = tl.arange(0, low.shape[0])[None, :]
+    ahead = (r > low[:, None]) & (r <= high[:, None])
+    back = (r > high[:, None]) & (r <= low[:, None])
+    return tl.where(ahead, 1.0, 0.0) - tl.where(back, 1.0, 0.0)
 
 
 @triton.jit
@@ -272,6 +304,14 @@ def _types(dtype: torch.dtype, device: torch.device):
     return DT, FT, exact or device.type == "cpu"
 
 
+def _least(least: float, dtype: torch.dtype) -> float:
+    """The decay of half a chunk from which on the chunk is formed about its middle.
+
+    Never in fp16: the factors of that form leave its range, and bf16 has it with fewer digits.
+    """
+    return 2.0 if dtype == torch.float16 else least
+
+
 def _gradient(like: torch.Tensor, heads: int) -> torch.Tensor:
     """Room for the gradient of each head; in fp32 where heads share an operand."""
     B, T, h, *axes = like.shape
@@ -366,11 +406,11 @@ def _mk_segment_scan_kernel(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_states_kernel(
-    k_ptr, e_ptr, log_a_ptr, start_state_ptr, h_2_ptr, final_state_ptr, cu, T, H, SEGMENT,
-    SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b,
-    e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
-    log_a_ptr_h, log_a_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
-    BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    k_ptr, e_ptr, log_a_ptr, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr,
+    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
@@ -405,11 +445,73 @@ def _mk_states_kernel(
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
         load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
         gV = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-        decay = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_2 = decay[None, :] * M  # [BLOCK_K, BLOCK_S]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+        tl.store(first_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_V_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+        tl.store(second_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_V_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_2 = decay_3[None, :] * M  # [BLOCK_K, BLOCK_S]
         sums = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        map_3 = decay_2 * x.to(tl.float32)  # [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_3 = decay_4 * x.to(tl.float32)  # [C, BLOCK_S]
+        dot = tl.dot(tl.trans(e_2.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_S]
+        M_next = map_2 + dot  # decay, and write [BLOCK_K, BLOCK_S]
+        M = M_next
+    if final_state_ptr is not None:
+        if last:
+            tl.store(final_state_ptr + _row(n, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _mk_states_kernel_c64(
+    k_ptr, e_ptr, log_a_ptr, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr,
+    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'the memory before each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(S, BLOCK_S)  # of S
+    program = program // tl.cdiv(S, BLOCK_S)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    if start_state_ptr is not None:
+        M = tl.load(start_state_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_S]
+    else:
+        M = tl.full([BLOCK_K, BLOCK_S], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        e_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+        e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+        x = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # input: load e [C, BLOCK_S]  # line 8
+        log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+        gV = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+        tl.store(first_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_V_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+        tl.store(second_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_V_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_2 = decay_3[None, :] * M  # [BLOCK_K, BLOCK_S]
+        sums = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_3 = decay_4 * x.to(tl.float32)  # [C, BLOCK_S]
         dot = tl.dot(tl.trans(e_2.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_S]
         M_next = map_2 + dot  # decay, and write [BLOCK_K, BLOCK_S]
         M = M_next
@@ -419,14 +521,14 @@ def _mk_states_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _mk_outputs_kernel(
-    q_ptr, k_ptr, e_ptr, log_a_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS, q_ptr_b,
+def _mk_outputs_mild_kernel(
+    first_V_ptr, second_V_ptr, log_a_ptr, q_ptr, h_2_ptr, k_ptr, e_ptr, y_ptr, cu, T, H, N,
+    STEPS, least, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, q_ptr_b,
     q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
-    log_a_ptr_h, log_a_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    S: tl.constexpr, BLOCK_S: tl.constexpr, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -436,6 +538,127 @@ def _mk_outputs_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+    dot = tl.dot(s.to(DT), tl.trans(e_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block32 [C, C]
+    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, S, BLOCK_S):
+        at_S = block + tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+        gV = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+        x = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # input: load e [C, BLOCK_S]  # line 8
+        sums = _local(_between(token, token // 32 * 32 + 15), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle32(i)] [C, BLOCK_S]
+        decay = tl.exp2(sums * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_S]
+        x_mid = decay * x.to(tl.float32)  # x about the middle of the chunk [C, BLOCK_S]
+        y_base = tl.dot(A_base.to(FT), x_mid.to(FT), input_precision=PRECISION)  # what those pairs read [C, BLOCK_S]
+        sums_2 = _local(_between(token // 32 * 32 + 15, token), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_S]
+        decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_S]
+        decay_3 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+        map_2 = decay_3[None, :] * dot_2  # [C, BLOCK_S]
+        map_3 = map_2 + y_base  # [C, BLOCK_S]
+        y_new = decay_2 * map_3  # inside the chunk, and from the memory before it [C, BLOCK_S]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mk_outputs_mild_kernel_c64(
+    first_V_ptr, second_V_ptr, log_a_ptr, q_ptr, h_2_ptr, k_ptr, e_ptr, y_ptr, cu, T, H, N,
+    STEPS, least, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, q_ptr_b,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    S: tl.constexpr, BLOCK_S: tl.constexpr, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+    dot = tl.dot(s.to(DT), tl.trans(e_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block64 [C, C]
+    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, S, BLOCK_S):
+        at_S = block + tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+        gV = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+        x = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # input: load e [C, BLOCK_S]  # line 8
+        sums = _local(_between(token, token // 64 * 64 + 31), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle64(i)] [C, BLOCK_S]
+        decay = tl.exp2(sums * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_S]
+        x_mid = decay * x.to(tl.float32)  # x about the middle of the chunk [C, BLOCK_S]
+        y_base = tl.dot(A_base.to(FT), x_mid.to(FT), input_precision=PRECISION)  # what those pairs read [C, BLOCK_S]
+        sums_2 = _local(_between(token // 64 * 64 + 31, token), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_S]
+        decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_S]
+        decay_3 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+        map_2 = decay_3[None, :] * dot_2  # [C, BLOCK_S]
+        map_3 = map_2 + y_base  # [C, BLOCK_S]
+        y_new = decay_2 * map_3  # inside the chunk, and from the memory before it [C, BLOCK_S]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mk_outputs_kernel(
+    first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, h_2_ptr, y_ptr, cu, T, H, N,
+    STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g,
+    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
@@ -506,13 +729,13 @@ def _mk_outputs_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_outputs_kernel_c64(
-    q_ptr, k_ptr, e_ptr, log_a_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS, q_ptr_b,
-    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
-    log_a_ptr_h, log_a_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, h_2_ptr, y_ptr, cu, T, H, N,
+    STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g,
+    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -522,6 +745,9 @@ def _mk_outputs_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
@@ -599,12 +825,12 @@ def _mk_outputs_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_states_kernel_c32(
-    k_ptr, e_ptr, log_a_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
-    e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    k_ptr, e_ptr, log_a_ptr, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b,
+    e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -638,24 +864,28 @@ def _mk_states_kernel_c32(
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
         load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
         gV = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-        decay = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_2 = decay[None, :] * M  # [BLOCK_K, BLOCK_S]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+        tl.store(first_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_V_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+        tl.store(second_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_V_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_2 = decay_3[None, :] * M  # [BLOCK_K, BLOCK_S]
         sums = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        map_3 = decay_2 * x.to(tl.float32)  # [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_3 = decay_4 * x.to(tl.float32)  # [C, BLOCK_S]
         dot = tl.dot(tl.trans(e_2.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_S]
         M_next = map_2 + dot  # decay, and write [BLOCK_K, BLOCK_S]
         M = M_next
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _mk_states_kernel_c64(
-    k_ptr, e_ptr, log_a_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
-    e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+def _mk_states_kernel_c64_2(
+    k_ptr, e_ptr, log_a_ptr, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b,
+    e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -689,11 +919,15 @@ def _mk_states_kernel_c64(
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
         load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
         gV = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-        decay = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_2 = decay[None, :] * M  # [BLOCK_K, BLOCK_S]
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+        tl.store(first_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_V_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+        tl.store(second_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_V_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_2 = decay_3[None, :] * M  # [BLOCK_K, BLOCK_S]
         sums = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        map_3 = decay_2 * x.to(tl.float32)  # [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_3 = decay_4 * x.to(tl.float32)  # [C, BLOCK_S]
         dot = tl.dot(tl.trans(e_2.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_S]
         M_next = map_2 + dot  # decay, and write [BLOCK_K, BLOCK_S]
         M = M_next
@@ -828,15 +1062,234 @@ def _mk_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _mk_gradients_value_kernel(
-    q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_e_ptr, d_log_a_ptr, cu, T, H, N,
-    STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, d_e_ptr_b, d_e_ptr_t: tl.constexpr, d_e_ptr_h, d_log_a_ptr_b,
-    d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+def _mk_gradients_mild_kernel(
+    first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_q_ptr,
+    d_k_ptr, d_e_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr,
+    q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b,
+    e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b,
+    d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_e_ptr_b, d_e_ptr_t: tl.constexpr, d_e_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
+    d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_S = tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_e_ptr = _head(d_e_ptr, batch, h, d_e_ptr_b, d_e_ptr_h, 1)
+    d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+    x = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # input: load e [C, BLOCK_S]  # line 8
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+    gV = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+    sums = _local(_between(token, token // 32 * 32 + 15), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle32(i)] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_S]
+    x_mid = decay * x.to(tl.float32)  # x about the middle of the chunk [C, BLOCK_S]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_S]
+    dy_mid = decay_2 * dy_2.to(tl.float32)  # dy about the middle of the chunk [C, BLOCK_S]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+    decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
+    map_3 = decay_3[None, :] * map_2  # [BLOCK_K, BLOCK_S]
+    sum_1 = tl.sum(map_3, 0)  # [BLOCK_S]
+    decay_4 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+    map_4 = decay_4[None, :] * dy_mid  # [C, BLOCK_S]
+    ds_out = tl.dot(map_4.to(FT), tl.trans(M.to(FT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
+    decay_5 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+    map_5 = decay_5[None, :] * x_mid  # [C, BLOCK_S]
+    de_out = tl.dot(map_5.to(FT), tl.trans(L.to(FT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
+    dot = tl.dot(e_2.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+    dx_out = decay_5[None, :] * dot  # through L [C, BLOCK_S]
+    map_6 = x_mid * dx_out  # [C, BLOCK_S]
+    sum_2 = tl.sum(map_6, 0)  # [BLOCK_S]
+    dot_2 = tl.dot(dy_mid.to(FT), tl.trans(x_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
+    dot_3 = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    Bt_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # pairs with j <= i in block32 [C, C]
+    dot_4 = tl.dot(e_2.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    ds_base = tl.dot(B_base.to(DT), e_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total = tl.fma(ds_base, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de_base = tl.dot(Bt_base.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_S], 1.0, tl.float32), dx_out)  # [C, BLOCK_S]
+    dot_5 = tl.dot(s.to(DT), tl.trans(e_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_5, 0.0)  # pairs with j <= i in block32 [C, C]
+    dot_6 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+    map_7 = decay_4[None, :] * dot_6  # [C, BLOCK_S]
+    map_8 = dy_mid * map_7  # [C, BLOCK_S]
+    dot_7 = tl.dot(A_base.to(FT), x_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+    map_9 = dy_mid.to(FT).to(tl.float32) * dot_7  # [C, BLOCK_S]
+    total_4 = tl.fma(map_9, tl.full([C, BLOCK_S], 1.0, tl.float32), map_8)  # [C, BLOCK_S]
+    map_10 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_S]
+    inside_V_2 = total_4 - map_10  # [C, BLOCK_S]
+    dx = decay * total_3  # gradient of x [C, BLOCK_S]
+    d_e_ptr_c = d_e_ptr + start * d_e_ptr_t  # first token of the chunk
+    tl.store(d_e_ptr_c + (token * d_e_ptr_t)[:, None] + at_S[None, :], dx.to(d_e_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+    map_11 = inside_V_2 - map_6  # [C, BLOCK_S]
+    terms = map_11  # [C, BLOCK_S]
+    inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+    dgV_4 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
+    dgV = dgV_4 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+    d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
+    tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgV.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mk_gradients_mild_kernel_c64(
+    first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_q_ptr,
+    d_k_ptr, d_e_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr,
+    q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b,
+    e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b,
+    d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_e_ptr_b, d_e_ptr_t: tl.constexpr, d_e_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
+    d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_S = tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_e_ptr = _head(d_e_ptr, batch, h, d_e_ptr_b, d_e_ptr_h, 1)
+    d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+    x = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # input: load e [C, BLOCK_S]  # line 8
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+    gV = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+    sums = _local(_between(token, token // 64 * 64 + 31), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle64(i)] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_S]
+    x_mid = decay * x.to(tl.float32)  # x about the middle of the chunk [C, BLOCK_S]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_S]
+    dy_mid = decay_2 * dy_2.to(tl.float32)  # dy about the middle of the chunk [C, BLOCK_S]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+    decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
+    map_3 = decay_3[None, :] * map_2  # [BLOCK_K, BLOCK_S]
+    sum_1 = tl.sum(map_3, 0)  # [BLOCK_S]
+    decay_4 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+    map_4 = decay_4[None, :] * dy_mid  # [C, BLOCK_S]
+    ds_out = tl.dot(map_4.to(FT), tl.trans(M.to(FT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
+    decay_5 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+    map_5 = decay_5[None, :] * x_mid  # [C, BLOCK_S]
+    de_out = tl.dot(map_5.to(FT), tl.trans(L.to(FT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
+    dot = tl.dot(e_2.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+    dx_out = decay_5[None, :] * dot  # through L [C, BLOCK_S]
+    map_6 = x_mid * dx_out  # [C, BLOCK_S]
+    sum_2 = tl.sum(map_6, 0)  # [BLOCK_S]
+    dot_2 = tl.dot(dy_mid.to(FT), tl.trans(x_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
+    dot_3 = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    Bt_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # pairs with j <= i in block64 [C, C]
+    dot_4 = tl.dot(e_2.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    ds_base = tl.dot(B_base.to(DT), e_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total = tl.fma(ds_base, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de_base = tl.dot(Bt_base.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_S], 1.0, tl.float32), dx_out)  # [C, BLOCK_S]
+    dot_5 = tl.dot(s.to(DT), tl.trans(e_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_5, 0.0)  # pairs with j <= i in block64 [C, C]
+    dot_6 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+    map_7 = decay_4[None, :] * dot_6  # [C, BLOCK_S]
+    map_8 = dy_mid * map_7  # [C, BLOCK_S]
+    dot_7 = tl.dot(A_base.to(FT), x_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+    map_9 = dy_mid.to(FT).to(tl.float32) * dot_7  # [C, BLOCK_S]
+    total_4 = tl.fma(map_9, tl.full([C, BLOCK_S], 1.0, tl.float32), map_8)  # [C, BLOCK_S]
+    map_10 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_S]
+    inside_V_2 = total_4 - map_10  # [C, BLOCK_S]
+    dx = decay * total_3  # gradient of x [C, BLOCK_S]
+    d_e_ptr_c = d_e_ptr + start * d_e_ptr_t  # first token of the chunk
+    tl.store(d_e_ptr_c + (token * d_e_ptr_t)[:, None] + at_S[None, :], dx.to(d_e_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+    map_11 = inside_V_2 - map_6  # [C, BLOCK_S]
+    terms = map_11  # [C, BLOCK_S]
+    inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+    dgV_4 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
+    dgV = dgV_4 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+    d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
+    tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgV.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mk_gradients_value_kernel(
+    first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_e_ptr,
+    d_log_a_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
+    e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_e_ptr_b, d_e_ptr_t: tl.constexpr, d_e_ptr_h,
+    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_e, d_log_a'
     program = tl.program_id(0)
@@ -846,6 +1299,9 @@ def _mk_gradients_value_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
@@ -985,14 +1441,15 @@ def _mk_gradients_value_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_gradients_value_kernel_c64(
-    q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_e_ptr, d_log_a_ptr, cu, T, H, N,
-    STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, d_e_ptr_b, d_e_ptr_t: tl.constexpr, d_e_ptr_h, d_log_a_ptr_b,
-    d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_e_ptr,
+    d_log_a_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
+    e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_e_ptr_b, d_e_ptr_t: tl.constexpr, d_e_ptr_h,
+    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_e, d_log_a'
     program = tl.program_id(0)
@@ -1002,6 +1459,9 @@ def _mk_gradients_value_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
@@ -1156,13 +1616,13 @@ def _mk_gradients_value_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_gradients_kernel(
-    q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_q_ptr, d_k_ptr, cu, T, H, N,
-    STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b,
-    d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
-    BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_q_ptr,
+    d_k_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
+    e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h,
+    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_k, d_q'
@@ -1177,6 +1637,9 @@ def _mk_gradients_kernel(
     in_K = at_K < K
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
@@ -1276,13 +1739,13 @@ def _mk_gradients_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_gradients_kernel_c64(
-    q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_q_ptr, d_k_ptr, cu, T, H, N,
-    STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b,
-    d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
-    BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_q_ptr,
+    d_k_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
+    e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h,
+    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_k, d_q'
@@ -1297,6 +1760,9 @@ def _mk_gradients_kernel_c64(
     in_K = at_K < K
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
@@ -1531,11 +1997,11 @@ def _mv_segment_scan_kernel(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_states_kernel(
-    e_ptr, v_ptr, log_a_ptr, start_state_ptr, h_2_ptr, final_state_ptr, cu, T, H, SEGMENT,
-    SEGMENTS, N, STEPS, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
-    log_a_ptr_h, log_a_ptr_g, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    e_ptr, v_ptr, log_a_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
+    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, e_ptr_b, e_ptr_t: tl.constexpr,
+    e_ptr_h, e_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, S: tl.constexpr, BLOCK_S: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
@@ -1570,11 +2036,73 @@ def _mv_states_kernel(
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
         load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
         gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_2 = decay[:, None] * M  # [BLOCK_S, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_K_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_2 = decay_3[:, None] * M  # [BLOCK_S, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        map_3 = decay_2 * e_2.to(tl.float32)  # [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_3 = decay_4 * e_2.to(tl.float32)  # [C, BLOCK_S]
+        dot = tl.dot(tl.trans(map_3.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_S, BLOCK_V]
+        M_next = map_2 + dot  # decay, and write [BLOCK_S, BLOCK_V]
+        M = M_next
+    if final_state_ptr is not None:
+        if last:
+            tl.store(final_state_ptr + _row(n, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _mv_states_kernel_c64(
+    e_ptr, v_ptr, log_a_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
+    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, e_ptr_b, e_ptr_t: tl.constexpr,
+    e_ptr_h, e_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, S: tl.constexpr, BLOCK_S: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'the memory before each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(S, BLOCK_S)  # of S
+    program = program // tl.cdiv(S, BLOCK_S)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    if start_state_ptr is not None:
+        M = tl.load(start_state_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_S, BLOCK_V]
+    else:
+        M = tl.full([BLOCK_S, BLOCK_V], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
+        e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+        e_2 = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # expand: load e [C, BLOCK_S]  # line 8
+        v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+        log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+        gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_K_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_2 = decay_3[:, None] * M  # [BLOCK_S, BLOCK_V]
+        sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_3 = decay_4 * e_2.to(tl.float32)  # [C, BLOCK_S]
         dot = tl.dot(tl.trans(map_3.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_S, BLOCK_V]
         M_next = map_2 + dot  # decay, and write [BLOCK_S, BLOCK_V]
         M = M_next
@@ -1584,12 +2112,12 @@ def _mv_states_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _mv_outputs_kernel(
-    part_ptr, e_ptr, log_a_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS, part_ptr_b,
+def _mv_outputs_mild_kernel(
+    first_K_ptr, second_K_ptr, log_a_ptr, part_ptr, h_2_ptr, e_ptr, v_ptr, y_ptr, cu, T, H, N,
+    STEPS, least, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, part_ptr_b,
     part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
-    e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
-    S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    e_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr,
+    y_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
     EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
@@ -1601,6 +2129,127 @@ def _mv_outputs_kernel(
     token = tl.arange(0, C)
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_S]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_S]
+    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+    e_2 = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # expand: load e [C, BLOCK_S]  # line 8
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle32(i)] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_S]
+    e_mid = decay_2 * e_2.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_S]
+    dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block32 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+    map_2 = decay_3[None, :] * s_mid  # [C, BLOCK_S]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+        dot_2 = tl.dot(map_2.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_3 = tl.dot(A_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mv_outputs_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, log_a_ptr, part_ptr, h_2_ptr, e_ptr, v_ptr, y_ptr, cu, T, H, N,
+    STEPS, least, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, part_ptr_b,
+    part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
+    e_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr,
+    y_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_S = tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_S]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_S]
+    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+    e_2 = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # expand: load e [C, BLOCK_S]  # line 8
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle64(i)] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_S]
+    e_mid = decay_2 * e_2.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_S]
+    dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block64 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+    map_2 = decay_3[None, :] * s_mid  # [C, BLOCK_S]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+        dot_2 = tl.dot(map_2.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_3 = tl.dot(A_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mv_outputs_kernel(
+    first_K_ptr, second_K_ptr, part_ptr, e_ptr, log_a_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N,
+    STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b,
+    e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_S = tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
@@ -1670,13 +2319,13 @@ def _mv_outputs_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_outputs_kernel_c64(
-    part_ptr, e_ptr, log_a_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS, part_ptr_b,
-    part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
-    e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
-    S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, part_ptr, e_ptr, log_a_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N,
+    STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b,
+    e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -1686,6 +2335,9 @@ def _mv_outputs_kernel_c64(
     token = tl.arange(0, C)
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
@@ -1762,12 +2414,12 @@ def _mv_outputs_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_states_kernel_c32(
-    e_ptr, v_ptr, log_a_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
-    e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h,
-    v_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, S: tl.constexpr,
-    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    e_ptr, v_ptr, log_a_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1801,24 +2453,28 @@ def _mv_states_kernel_c32(
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
         load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
         gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_2 = decay[:, None] * M  # [BLOCK_S, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_K_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_2 = decay_3[:, None] * M  # [BLOCK_S, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        map_3 = decay_2 * e_2.to(tl.float32)  # [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_3 = decay_4 * e_2.to(tl.float32)  # [C, BLOCK_S]
         dot = tl.dot(tl.trans(map_3.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_S, BLOCK_V]
         M_next = map_2 + dot  # decay, and write [BLOCK_S, BLOCK_V]
         M = M_next
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _mv_states_kernel_c64(
-    e_ptr, v_ptr, log_a_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
-    e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h,
-    v_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, S: tl.constexpr,
-    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+def _mv_states_kernel_c64_2(
+    e_ptr, v_ptr, log_a_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1852,11 +2508,15 @@ def _mv_states_kernel_c64(
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
         load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
         gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_2 = decay[:, None] * M  # [BLOCK_S, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_K_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_2 = decay_3[:, None] * M  # [BLOCK_S, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        map_3 = decay_2 * e_2.to(tl.float32)  # [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_3 = decay_4 * e_2.to(tl.float32)  # [C, BLOCK_S]
         dot = tl.dot(tl.trans(map_3.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_S, BLOCK_V]
         M_next = map_2 + dot  # decay, and write [BLOCK_S, BLOCK_V]
         M = M_next
@@ -1991,14 +2651,216 @@ def _mv_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _mv_gradients_value_kernel(
-    part_ptr, e_ptr, log_a_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS, part_ptr_b,
+def _mv_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, part_ptr, e_ptr, v_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr,
+    d_v_ptr, d_part_ptr, d_e_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, part_ptr_b,
     part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
-    e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
-    S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    e_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_part_ptr_b,
+    d_part_ptr_t: tl.constexpr, d_part_ptr_h, d_e_ptr_b, d_e_ptr_t: tl.constexpr, d_e_ptr_h,
+    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_S = tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
+    d_e_ptr = _head(d_e_ptr, batch, h, d_e_ptr_b, d_e_ptr_h, 1)
+    d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+    e_2 = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # expand: load e [C, BLOCK_S]  # line 8
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_S]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_S]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle32(i)] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_S]
+    e_mid = decay_2 * e_2.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_S]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+    decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_S, BLOCK_V]
+    map_3 = decay_3[:, None] * map_2  # [BLOCK_S, BLOCK_V]
+    sum_1 = tl.sum(map_3, 1)  # [BLOCK_S]
+    decay_4 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+    dot = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_S, C]
+    ds_out = decay_4[:, None] * dot  # through M [BLOCK_S, C]
+    decay_5 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
+    de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_S]
+    map_4 = e_mid * de_out  # [C, BLOCK_S]
+    sum_2 = tl.sum(map_4, 0)  # [BLOCK_S]
+    map_5 = decay_5[None, :] * e_mid  # [C, BLOCK_S]
+    dx_out = tl.dot(map_5.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+    dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
+    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_S, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_S, C], 1.0, tl.float32), ds_out)  # [BLOCK_S, C]
+    de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
+    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    ds = tl.trans(decay) * total  # gradient of s [BLOCK_S, C]
+    d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
+    tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], tl.trans(ds).to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+    de = decay_2 * total_2  # gradient of e [C, BLOCK_S]
+    d_e_ptr_c = d_e_ptr + start * d_e_ptr_t  # first token of the chunk
+    tl.store(d_e_ptr_c + (token * d_e_ptr_t)[:, None] + at_S[None, :], de.to(d_e_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+    map_6 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_S, C]
+    map_7 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_S]
+    map_8 = map_6 - tl.trans(map_7)  # [BLOCK_S, C]
+    terms = tl.trans(map_8)  # [C, BLOCK_S]
+    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+    dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
+    dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+    d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
+    tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgK.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mv_gradients_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, part_ptr, e_ptr, v_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr,
+    d_v_ptr, d_part_ptr, d_e_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, part_ptr_b,
+    part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
+    e_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_part_ptr_b,
+    d_part_ptr_t: tl.constexpr, d_part_ptr_h, d_e_ptr_b, d_e_ptr_t: tl.constexpr, d_e_ptr_h,
+    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_S = tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
+    d_e_ptr = _head(d_e_ptr, batch, h, d_e_ptr_b, d_e_ptr_h, 1)
+    d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+    e_2 = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # expand: load e [C, BLOCK_S]  # line 8
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_S]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_S]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle64(i)] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_S]
+    e_mid = decay_2 * e_2.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_S]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+    decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_S, BLOCK_V]
+    map_3 = decay_3[:, None] * map_2  # [BLOCK_S, BLOCK_V]
+    sum_1 = tl.sum(map_3, 1)  # [BLOCK_S]
+    decay_4 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+    dot = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_S, C]
+    ds_out = decay_4[:, None] * dot  # through M [BLOCK_S, C]
+    decay_5 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
+    de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_S]
+    map_4 = e_mid * de_out  # [C, BLOCK_S]
+    sum_2 = tl.sum(map_4, 0)  # [BLOCK_S]
+    map_5 = decay_5[None, :] * e_mid  # [C, BLOCK_S]
+    dx_out = tl.dot(map_5.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+    dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
+    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_S, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_S, C], 1.0, tl.float32), ds_out)  # [BLOCK_S, C]
+    de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
+    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    ds = tl.trans(decay) * total  # gradient of s [BLOCK_S, C]
+    d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
+    tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], tl.trans(ds).to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+    de = decay_2 * total_2  # gradient of e [C, BLOCK_S]
+    d_e_ptr_c = d_e_ptr + start * d_e_ptr_t  # first token of the chunk
+    tl.store(d_e_ptr_c + (token * d_e_ptr_t)[:, None] + at_S[None, :], de.to(d_e_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+    map_6 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_S, C]
+    map_7 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_S]
+    map_8 = map_6 - tl.trans(map_7)  # [BLOCK_S, C]
+    terms = tl.trans(map_8)  # [C, BLOCK_S]
+    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+    dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
+    dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+    d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
+    tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgK.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mv_gradients_value_kernel(
+    first_K_ptr, second_K_ptr, part_ptr, e_ptr, log_a_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N,
+    STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b,
+    e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b,
+    d_v_ptr_t: tl.constexpr, d_v_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
@@ -2008,6 +2870,9 @@ def _mv_gradients_value_kernel(
     token = tl.arange(0, C)
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
@@ -2082,13 +2947,13 @@ def _mv_gradients_value_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_gradients_value_kernel_c64(
-    part_ptr, e_ptr, log_a_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS, part_ptr_b,
-    part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
-    e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
-    S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, part_ptr, e_ptr, log_a_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N,
+    STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b,
+    e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b,
+    d_v_ptr_t: tl.constexpr, d_v_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
@@ -2098,6 +2963,9 @@ def _mv_gradients_value_kernel_c64(
     token = tl.arange(0, C)
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
@@ -2180,14 +3048,15 @@ def _mv_gradients_value_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_gradients_kernel(
-    part_ptr, e_ptr, v_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_part_ptr, d_e_ptr, d_log_a_ptr,
-    cu, T, H, N, STEPS, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b,
-    e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_part_ptr_b, d_part_ptr_t: tl.constexpr,
-    d_part_ptr_h, d_e_ptr_b, d_e_ptr_t: tl.constexpr, d_e_ptr_h, d_log_a_ptr_b,
-    d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    first_K_ptr, second_K_ptr, part_ptr, e_ptr, v_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr,
+    d_part_ptr, d_e_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, part_ptr_b,
+    part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
+    e_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_part_ptr_b, d_part_ptr_t: tl.constexpr, d_part_ptr_h, d_e_ptr_b,
+    d_e_ptr_t: tl.constexpr, d_e_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
+    d_log_a_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_e, d_part, d_log_a'
@@ -2202,6 +3071,9 @@ def _mv_gradients_kernel(
     in_S = at_S < S
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
@@ -2357,14 +3229,15 @@ def _mv_gradients_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_gradients_kernel_c64(
-    part_ptr, e_ptr, v_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_part_ptr, d_e_ptr, d_log_a_ptr,
-    cu, T, H, N, STEPS, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b,
-    e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_part_ptr_b, d_part_ptr_t: tl.constexpr,
-    d_part_ptr_h, d_e_ptr_b, d_e_ptr_t: tl.constexpr, d_e_ptr_h, d_log_a_ptr_b,
-    d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    first_K_ptr, second_K_ptr, part_ptr, e_ptr, v_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr,
+    d_part_ptr, d_e_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, part_ptr_b,
+    part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
+    e_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_part_ptr_b, d_part_ptr_t: tl.constexpr, d_part_ptr_h, d_e_ptr_b,
+    d_e_ptr_t: tl.constexpr, d_e_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
+    d_log_a_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_e, d_part, d_log_a'
@@ -2379,6 +3252,9 @@ def _mv_gradients_kernel_c64(
     in_S = at_S < S
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
@@ -2685,12 +3561,12 @@ def _mk_layer_segment_scan_kernel(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_layer_states_kernel(
-    k_raw_ptr, a_raw_ptr, tau, start_state_ptr, h_2_ptr, final_state_ptr, cu, T, H, SEGMENT,
-    SEGMENTS, N, STEPS, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g,
-    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    k_raw_ptr, a_raw_ptr, tau, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr,
+    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
+    a_raw_ptr_h, a_raw_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -2732,11 +3608,82 @@ def _mk_layer_states_kernel(
         map_2 = (tl.minimum(load_2.to(tl.float32), 0.0) - part_3_3) * (1.0 / tau)  # [C, BLOCK_S]
         inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
         gV = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-        decay = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_3 = decay[None, :] * M  # [BLOCK_K, BLOCK_S]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+        tl.store(first_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_V_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+        tl.store(second_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_V_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_3 = decay_3[None, :] * M  # [BLOCK_K, BLOCK_S]
         sums = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        map_4 = decay_2 * x  # [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_4 = decay_4 * x  # [C, BLOCK_S]
+        inner_2 = tl.where(valid[:, None], e, 0.0)  # [C, BLOCK_K]
+        dot = tl.dot(tl.trans(inner_2.to(DT)), map_4.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_S]
+        M_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_S]
+        M = M_next
+    if final_state_ptr is not None:
+        if last:
+            tl.store(final_state_ptr + _row(n, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _mk_layer_states_kernel_c64(
+    k_raw_ptr, a_raw_ptr, tau, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr,
+    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
+    a_raw_ptr_h, a_raw_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'the memory before each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(S, BLOCK_S)  # of S
+    program = program // tl.cdiv(S, BLOCK_S)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    if start_state_ptr is not None:
+        M = tl.load(start_state_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_S]
+    else:
+        M = tl.full([BLOCK_K, BLOCK_S], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
+        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+        load = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        e = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # expand [C, BLOCK_K]  # line 6
+        a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+        load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+        part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_2_1 = tl.log(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+        x = 1.0 - tl.exp(1.0 / tau * part_2_1)  # input [C, BLOCK_S]  # line 8
+        part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_3_1 = 1.0 + part_3_0
+        part_3_2 = part_3_1 == 1.0
+        part_3_3 = tl.where(part_3_2, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_2, 1.0, part_3_1 - 1.0)))
+        map_2 = (tl.minimum(load_2.to(tl.float32), 0.0) - part_3_3) * (1.0 / tau)  # [C, BLOCK_S]
+        inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+        gV = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+        tl.store(first_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_V_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+        tl.store(second_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_V_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_3 = decay_3[None, :] * M  # [BLOCK_K, BLOCK_S]
+        sums = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_4 = decay_4 * x  # [C, BLOCK_S]
         inner_2 = tl.where(valid[:, None], e, 0.0)  # [C, BLOCK_K]
         dot = tl.dot(tl.trans(inner_2.to(DT)), map_4.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_S]
         M_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_S]
@@ -2747,13 +3694,14 @@ def _mk_layer_states_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _mk_layer_outputs_kernel(
-    q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, h_2_ptr, y_ptr, cu, T, H, N, STEPS, q_raw_ptr_b,
-    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
-    k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
-    y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+def _mk_layer_outputs_mild_kernel(
+    first_V_ptr, second_V_ptr, a_raw_ptr, tau, q_raw_ptr, h_2_ptr, k_raw_ptr, y_ptr, cu, T, H,
+    N, STEPS, least, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
+    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr,
+    y_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -2763,6 +3711,151 @@ def _mk_layer_outputs_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    s = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))  # shrink [C, BLOCK_K]  # line 5
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    e = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))  # expand [C, BLOCK_K]  # line 6
+    inner_2 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner_2.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block32 [C, C]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, S, BLOCK_S):
+        at_S = block + tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+        part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_1 = 1.0 + part_0
+        part_2 = part_1 == 1.0
+        part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
+        map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_3) * (1.0 / tau)  # [C, BLOCK_S]
+        inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+        gV = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+        part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_4_1 = tl.log(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
+        x = 1.0 - tl.exp(1.0 / tau * part_4_1)  # input [C, BLOCK_S]  # line 8
+        sums = _local(_between(token, token // 32 * 32 + 15), gV, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_S]
+        decay = tl.exp2(sums * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_S]
+        x_mid = decay * x  # x about the middle of the chunk [C, BLOCK_S]
+        inner_3 = tl.where(valid[None, :], A_base, 0.0)  # [C, C]
+        y_base = tl.dot(inner_3.to(FT), x_mid.to(FT), input_precision=PRECISION)  # what those pairs read [C, BLOCK_S]
+        sums_2 = _local(_between(token // 32 * 32 + 15, token), gV, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_S]
+        decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_S]
+        decay_3 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+        map_3 = decay_3[None, :] * dot_2  # [C, BLOCK_S]
+        map_4 = map_3 + y_base  # [C, BLOCK_S]
+        y_new = decay_2 * map_4  # inside the chunk, and from the memory before it [C, BLOCK_S]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mk_layer_outputs_mild_kernel_c64(
+    first_V_ptr, second_V_ptr, a_raw_ptr, tau, q_raw_ptr, h_2_ptr, k_raw_ptr, y_ptr, cu, T, H,
+    N, STEPS, least, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
+    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr,
+    y_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    s = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))  # shrink [C, BLOCK_K]  # line 5
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    e = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))  # expand [C, BLOCK_K]  # line 6
+    inner_2 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner_2.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block64 [C, C]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, S, BLOCK_S):
+        at_S = block + tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+        part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_1 = 1.0 + part_0
+        part_2 = part_1 == 1.0
+        part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
+        map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_3) * (1.0 / tau)  # [C, BLOCK_S]
+        inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+        gV = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+        part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_4_1 = tl.log(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
+        x = 1.0 - tl.exp(1.0 / tau * part_4_1)  # input [C, BLOCK_S]  # line 8
+        sums = _local(_between(token, token // 64 * 64 + 31), gV, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_S]
+        decay = tl.exp2(sums * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_S]
+        x_mid = decay * x  # x about the middle of the chunk [C, BLOCK_S]
+        inner_3 = tl.where(valid[None, :], A_base, 0.0)  # [C, C]
+        y_base = tl.dot(inner_3.to(FT), x_mid.to(FT), input_precision=PRECISION)  # what those pairs read [C, BLOCK_S]
+        sums_2 = _local(_between(token // 64 * 64 + 31, token), gV, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_S]
+        decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_S]
+        decay_3 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+        map_3 = decay_3[None, :] * dot_2  # [C, BLOCK_S]
+        map_4 = map_3 + y_base  # [C, BLOCK_S]
+        y_new = decay_2 * map_4  # inside the chunk, and from the memory before it [C, BLOCK_S]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mk_layer_outputs_kernel(
+    first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, h_2_ptr, y_ptr, cu, T, H,
+    N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
+    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr,
+    y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
     k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
@@ -2851,12 +3944,13 @@ def _mk_layer_outputs_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_layer_outputs_kernel_c64(
-    q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, h_2_ptr, y_ptr, cu, T, H, N, STEPS, q_raw_ptr_b,
-    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
-    k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
-    y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, h_2_ptr, y_ptr, cu, T, H,
+    N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
+    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr,
+    y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -2866,6 +3960,9 @@ def _mk_layer_outputs_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
     k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
@@ -2962,11 +4059,12 @@ def _mk_layer_outputs_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_layer_states_kernel_c32(
-    k_raw_ptr, a_raw_ptr, tau, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
-    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    k_raw_ptr, a_raw_ptr, tau, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h,
+    k_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -3008,11 +4106,15 @@ def _mk_layer_states_kernel_c32(
         map_2 = (tl.minimum(load_2.to(tl.float32), 0.0) - part_3_3) * (1.0 / tau)  # [C, BLOCK_S]
         inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
         gV = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-        decay = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_3 = decay[None, :] * M  # [BLOCK_K, BLOCK_S]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+        tl.store(first_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_V_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+        tl.store(second_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_V_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_3 = decay_3[None, :] * M  # [BLOCK_K, BLOCK_S]
         sums = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        map_4 = decay_2 * x  # [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_4 = decay_4 * x  # [C, BLOCK_S]
         inner_2 = tl.where(valid[:, None], e, 0.0)  # [C, BLOCK_K]
         dot = tl.dot(tl.trans(inner_2.to(DT)), map_4.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_S]
         M_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_S]
@@ -3020,12 +4122,13 @@ def _mk_layer_states_kernel_c32(
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _mk_layer_states_kernel_c64(
-    k_raw_ptr, a_raw_ptr, tau, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
-    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+def _mk_layer_states_kernel_c64_2(
+    k_raw_ptr, a_raw_ptr, tau, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h,
+    k_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -3067,11 +4170,15 @@ def _mk_layer_states_kernel_c64(
         map_2 = (tl.minimum(load_2.to(tl.float32), 0.0) - part_3_3) * (1.0 / tau)  # [C, BLOCK_S]
         inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
         gV = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-        decay = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_3 = decay[None, :] * M  # [BLOCK_K, BLOCK_S]
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+        tl.store(first_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_V_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+        tl.store(second_V_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_V_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_3 = decay_3[None, :] * M  # [BLOCK_K, BLOCK_S]
         sums = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        map_4 = decay_2 * x  # [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_4 = decay_4 * x  # [C, BLOCK_S]
         inner_2 = tl.where(valid[:, None], e, 0.0)  # [C, BLOCK_K]
         dot = tl.dot(tl.trans(inner_2.to(DT)), map_4.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_S]
         M_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_S]
@@ -3223,15 +4330,299 @@ def _mk_layer_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _mk_layer_gradients_value_kernel(
-    q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr, d_a_raw_ptr, cu, T, H, N,
-    STEPS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b,
-    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
-    a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
-    d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr,
+def _mk_layer_gradients_mild_kernel(
+    first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr,
+    d_q_raw_ptr, d_k_raw_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
+    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
+    k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_raw_ptr_b,
+    d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr,
+    d_k_raw_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
     VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_S = tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
+    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
+    d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+    load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    e = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))  # expand [C, BLOCK_K]  # line 6
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+    part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_3_1 = tl.log(tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+    x = 1.0 - tl.exp(1.0 / tau * part_3_1)  # input [C, BLOCK_S]  # line 8
+    part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_4_1 = 1.0 + part_4_0
+    part_4_2 = part_4_1 == 1.0
+    part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
+    map_2 = (tl.minimum(load_3.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+    gV = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+    sums = _local(_between(token, token // 32 * 32 + 15), gV, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_S]
+    x_mid = decay * x  # x about the middle of the chunk [C, BLOCK_S]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token), gV, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_S]
+    dy_mid = decay_2 * dy_2.to(tl.float32)  # dy about the middle of the chunk [C, BLOCK_S]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+    decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
+    map_4 = decay_3[None, :] * map_3  # [BLOCK_K, BLOCK_S]
+    sum_1 = tl.sum(map_4, 0)  # [BLOCK_S]
+    decay_4 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+    map_5 = decay_4[None, :] * dy_mid  # [C, BLOCK_S]
+    ds_out = tl.dot(map_5.to(FT), tl.trans(M.to(FT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
+    decay_5 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+    map_6 = decay_5[None, :] * x_mid  # [C, BLOCK_S]
+    de_out = tl.dot(map_6.to(FT), tl.trans(L.to(FT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
+    dot = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+    dx_out = decay_5[None, :] * dot  # through L [C, BLOCK_S]
+    map_7 = x_mid * dx_out  # [C, BLOCK_S]
+    inner_2 = tl.where(valid[:, None], map_7, 0.0)  # [C, BLOCK_S]
+    sum_2 = tl.sum(inner_2, 0)  # [BLOCK_S]
+    dot_2 = tl.dot(dy_mid.to(FT), tl.trans(x_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
+    dot_3 = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    Bt_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # pairs with j <= i in block32 [C, C]
+    inner_3 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+    dot_4 = tl.dot(inner_3.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    inner_4 = tl.where(valid[None, :], B_base, 0.0)  # [C, C]
+    ds_base = tl.dot(inner_4.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total = tl.fma(ds_base, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    part_13_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_13_1 = 1.0 + part_13_0
+    part_13_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_13_0) / part_13_1)
+    part_13_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_13_0) / part_13_1 * (1.0 + part_13_2)
+    d_q_raw_new = part_13_3 * total  # gradient of q_raw [C, BLOCK_K]
+    d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
+    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de_base = tl.dot(Bt_base.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    part_14_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_14_1 = 1.0 + part_14_0
+    part_14_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_14_0) / part_14_1)
+    part_14_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_14_0) / part_14_1 * (1.0 + part_14_2)
+    d_k_raw_new = part_14_3 * total_2  # gradient of k_raw [C, BLOCK_K]
+    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
+    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_S], 1.0, tl.float32), dx_out)  # [C, BLOCK_S]
+    inner_5 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
+    dot_5 = tl.dot(inner_5.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_5, 0.0)  # pairs with j <= i in block32 [C, C]
+    dot_6 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+    map_8 = decay_4[None, :] * dot_6  # [C, BLOCK_S]
+    map_9 = dy_mid * map_8  # [C, BLOCK_S]
+    inner_6 = tl.where(valid[None, :], A_base, 0.0)  # [C, C]
+    dot_7 = tl.dot(inner_6.to(FT), x_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+    map_10 = dy_mid.to(FT).to(tl.float32) * dot_7  # [C, BLOCK_S]
+    total_4 = tl.fma(map_10, tl.full([C, BLOCK_S], 1.0, tl.float32), map_9)  # [C, BLOCK_S]
+    map_11 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_S]
+    inside_V_2 = total_4 - map_11  # [C, BLOCK_S]
+    dx = decay * total_3  # gradient of x [C, BLOCK_S]
+    map_12 = inside_V_2 - map_7  # [C, BLOCK_S]
+    inner_7 = tl.where(valid[:, None], map_12, 0.0)  # [C, BLOCK_S]
+    terms = inner_7  # [C, BLOCK_S]
+    inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+    dgV_4 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
+    dgV = dgV_4 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+    part_24_0 = 1.0 / tau
+    part_24_1 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_24_2 = 1.0 + part_24_1
+    part_24_3 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_24_1) / part_24_2
+    part_24_4 = part_24_3 * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_24_1) / part_24_2)
+    map_13 = -(part_24_0 * tl.exp((part_24_0 - 1.0) * tl.log(part_24_3))) * part_24_4 * dx  # [C, BLOCK_S]
+    part_25_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_25_1 = tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_25_0) / (1.0 + part_25_0)
+    map_14 = 1.0 / tau * part_25_1 * dgV  # [C, BLOCK_S]
+    d_a_raw_new = map_13 + map_14  # gradient of a_raw [C, BLOCK_S]
+    d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
+    tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mk_layer_gradients_mild_kernel_c64(
+    first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr,
+    d_q_raw_ptr, d_k_raw_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
+    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
+    k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_raw_ptr_b,
+    d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr,
+    d_k_raw_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_S = tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
+    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
+    d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+    load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    e = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))  # expand [C, BLOCK_K]  # line 6
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+    part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_3_1 = tl.log(tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+    x = 1.0 - tl.exp(1.0 / tau * part_3_1)  # input [C, BLOCK_S]  # line 8
+    part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_4_1 = 1.0 + part_4_0
+    part_4_2 = part_4_1 == 1.0
+    part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
+    map_2 = (tl.minimum(load_3.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+    gV = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+    sums = _local(_between(token, token // 64 * 64 + 31), gV, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_S]
+    x_mid = decay * x  # x about the middle of the chunk [C, BLOCK_S]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token), gV, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_S]
+    dy_mid = decay_2 * dy_2.to(tl.float32)  # dy about the middle of the chunk [C, BLOCK_S]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+    decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
+    map_4 = decay_3[None, :] * map_3  # [BLOCK_K, BLOCK_S]
+    sum_1 = tl.sum(map_4, 0)  # [BLOCK_S]
+    decay_4 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+    map_5 = decay_4[None, :] * dy_mid  # [C, BLOCK_S]
+    ds_out = tl.dot(map_5.to(FT), tl.trans(M.to(FT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
+    decay_5 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+    map_6 = decay_5[None, :] * x_mid  # [C, BLOCK_S]
+    de_out = tl.dot(map_6.to(FT), tl.trans(L.to(FT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
+    dot = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+    dx_out = decay_5[None, :] * dot  # through L [C, BLOCK_S]
+    map_7 = x_mid * dx_out  # [C, BLOCK_S]
+    inner_2 = tl.where(valid[:, None], map_7, 0.0)  # [C, BLOCK_S]
+    sum_2 = tl.sum(inner_2, 0)  # [BLOCK_S]
+    dot_2 = tl.dot(dy_mid.to(FT), tl.trans(x_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
+    dot_3 = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    Bt_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # pairs with j <= i in block64 [C, C]
+    inner_3 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+    dot_4 = tl.dot(inner_3.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    inner_4 = tl.where(valid[None, :], B_base, 0.0)  # [C, C]
+    ds_base = tl.dot(inner_4.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total = tl.fma(ds_base, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    part_13_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_13_1 = 1.0 + part_13_0
+    part_13_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_13_0) / part_13_1)
+    part_13_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_13_0) / part_13_1 * (1.0 + part_13_2)
+    d_q_raw_new = part_13_3 * total  # gradient of q_raw [C, BLOCK_K]
+    d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
+    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de_base = tl.dot(Bt_base.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    part_14_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_14_1 = 1.0 + part_14_0
+    part_14_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_14_0) / part_14_1)
+    part_14_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_14_0) / part_14_1 * (1.0 + part_14_2)
+    d_k_raw_new = part_14_3 * total_2  # gradient of k_raw [C, BLOCK_K]
+    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
+    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_S], 1.0, tl.float32), dx_out)  # [C, BLOCK_S]
+    inner_5 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
+    dot_5 = tl.dot(inner_5.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_5, 0.0)  # pairs with j <= i in block64 [C, C]
+    dot_6 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+    map_8 = decay_4[None, :] * dot_6  # [C, BLOCK_S]
+    map_9 = dy_mid * map_8  # [C, BLOCK_S]
+    inner_6 = tl.where(valid[None, :], A_base, 0.0)  # [C, C]
+    dot_7 = tl.dot(inner_6.to(FT), x_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+    map_10 = dy_mid.to(FT).to(tl.float32) * dot_7  # [C, BLOCK_S]
+    total_4 = tl.fma(map_10, tl.full([C, BLOCK_S], 1.0, tl.float32), map_9)  # [C, BLOCK_S]
+    map_11 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_S]
+    inside_V_2 = total_4 - map_11  # [C, BLOCK_S]
+    dx = decay * total_3  # gradient of x [C, BLOCK_S]
+    map_12 = inside_V_2 - map_7  # [C, BLOCK_S]
+    inner_7 = tl.where(valid[:, None], map_12, 0.0)  # [C, BLOCK_S]
+    terms = inner_7  # [C, BLOCK_S]
+    inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+    dgV_4 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
+    dgV = dgV_4 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+    part_24_0 = 1.0 / tau
+    part_24_1 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_24_2 = 1.0 + part_24_1
+    part_24_3 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_24_1) / part_24_2
+    part_24_4 = part_24_3 * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_24_1) / part_24_2)
+    map_13 = -(part_24_0 * tl.exp((part_24_0 - 1.0) * tl.log(part_24_3))) * part_24_4 * dx  # [C, BLOCK_S]
+    part_25_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_25_1 = tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_25_0) / (1.0 + part_25_0)
+    map_14 = 1.0 / tau * part_25_1 * dgV  # [C, BLOCK_S]
+    d_a_raw_new = map_13 + map_14  # gradient of a_raw [C, BLOCK_S]
+    d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
+    tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mk_layer_gradients_value_kernel(
+    first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr,
+    d_a_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h,
+    q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_a_raw'
     program = tl.program_id(0)
@@ -3241,6 +4632,9 @@ def _mk_layer_gradients_value_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
     k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
@@ -3411,14 +4805,14 @@ def _mk_layer_gradients_value_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_layer_gradients_value_kernel_c64(
-    q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr, d_a_raw_ptr, cu, T, H, N,
-    STEPS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b,
-    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
-    a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
-    d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr,
+    d_a_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h,
+    q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_a_raw'
     program = tl.program_id(0)
@@ -3428,6 +4822,9 @@ def _mk_layer_gradients_value_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
     k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
@@ -3614,12 +5011,12 @@ def _mk_layer_gradients_value_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_layer_gradients_kernel(
-    q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr, d_q_raw_ptr, d_k_raw_ptr, cu,
-    T, H, N, STEPS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
-    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h,
-    d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, K: tl.constexpr,
+    first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr,
+    d_q_raw_ptr, d_k_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr,
+    q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr,
+    d_q_raw_ptr_h, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
     VARLEN: tl.constexpr,
@@ -3636,6 +5033,9 @@ def _mk_layer_gradients_kernel(
     in_K = at_K < K
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
     k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
@@ -3759,12 +5159,12 @@ def _mk_layer_gradients_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_layer_gradients_kernel_c64(
-    q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr, d_q_raw_ptr, d_k_raw_ptr, cu,
-    T, H, N, STEPS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
-    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h,
-    d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, K: tl.constexpr,
+    first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr,
+    d_q_raw_ptr, d_k_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr,
+    q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr,
+    d_q_raw_ptr_h, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
     VARLEN: tl.constexpr,
@@ -3781,6 +5181,9 @@ def _mk_layer_gradients_kernel_c64(
     in_K = at_K < K
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
     k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
@@ -4059,12 +5462,12 @@ def _mv_layer_segment_scan_kernel(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_layer_states_kernel(
-    a_raw_ptr, tau, v_raw_ptr, start_state_ptr, h_2_ptr, final_state_ptr, cu, T, H, SEGMENT,
-    SEGMENTS, N, STEPS, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
-    v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, S: tl.constexpr,
-    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    a_raw_ptr, tau, v_raw_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
+    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
+    v_raw_ptr_h, v_raw_ptr_g, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -4106,11 +5509,82 @@ def _mv_layer_states_kernel(
         map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
         inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
         gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_3 = decay[:, None] * M  # [BLOCK_S, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_K_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_3 = decay_3[:, None] * M  # [BLOCK_S, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        map_4 = decay_2 * e  # [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_4 = decay_4 * e  # [C, BLOCK_S]
+        inner_2 = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_S]
+        dot = tl.dot(tl.trans(inner_2.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_S, BLOCK_V]
+        M_next = map_3 + dot  # decay, and write [BLOCK_S, BLOCK_V]
+        M = M_next
+    if final_state_ptr is not None:
+        if last:
+            tl.store(final_state_ptr + _row(n, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _mv_layer_states_kernel_c64(
+    a_raw_ptr, tau, v_raw_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
+    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
+    v_raw_ptr_h, v_raw_ptr_g, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'the memory before each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(S, BLOCK_S)  # of S
+    program = program // tl.cdiv(S, BLOCK_S)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    if start_state_ptr is not None:
+        M = tl.load(start_state_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_S, BLOCK_V]
+    else:
+        M = tl.full([BLOCK_S, BLOCK_V], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
+        a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+        load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_2_1 = tl.log(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+        e = 1.0 - tl.exp(1.0 / tau * part_2_1)  # expand [C, BLOCK_S]  # line 8
+        v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+        load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+        part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        x = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))  # input [C, BLOCK_V]  # line 7
+        part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_4_1 = 1.0 + part_4_0
+        part_4_2 = part_4_1 == 1.0
+        part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
+        map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
+        inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+        gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_K_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_3 = decay_3[:, None] * M  # [BLOCK_S, BLOCK_V]
+        sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_4 = decay_4 * e  # [C, BLOCK_S]
         inner_2 = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_S]
         dot = tl.dot(tl.trans(inner_2.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_S, BLOCK_V]
         M_next = map_3 + dot  # decay, and write [BLOCK_S, BLOCK_V]
@@ -4121,13 +5595,14 @@ def _mv_layer_states_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _mv_layer_outputs_kernel(
-    part_ptr, a_raw_ptr, tau, v_raw_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS, part_ptr_b,
-    part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
-    a_raw_ptr_h, a_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g,
-    y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+def _mv_layer_outputs_mild_kernel(
+    first_K_ptr, second_K_ptr, a_raw_ptr, tau, part_ptr, h_2_ptr, v_raw_ptr, y_ptr, cu, T, H, N,
+    STEPS, least, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, part_ptr_b,
+    part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
+    v_raw_ptr_h, v_raw_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -4137,6 +5612,145 @@ def _mv_layer_outputs_kernel(
     token = tl.arange(0, C)
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_2_1 = 1.0 + part_2_0
+    part_2_2 = part_2_1 == 1.0
+    part_2_3 = tl.where(part_2_2, part_2_0, tl.log(part_2_1) * (part_2_0 / tl.where(part_2_2, 1.0, part_2_1 - 1.0)))
+    map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_2_3) * (1.0 / tau)  # [C, BLOCK_S]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_S]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_S]
+    part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_4_1 = tl.log(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
+    e = 1.0 - tl.exp(1.0 / tau * part_4_1)  # expand [C, BLOCK_S]  # line 8
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_S]
+    e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_S]
+    dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block32 [C, C]
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+    map_3 = decay_3[None, :] * s_mid  # [C, BLOCK_S]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+        load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+        part_6_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        x = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))  # input [C, BLOCK_V]  # line 7
+        dot_2 = tl.dot(map_3.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        inner_2 = tl.where(valid[None, :], A_base, 0.0)  # [C, C]
+        dot_3 = tl.dot(inner_2.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mv_layer_outputs_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, a_raw_ptr, tau, part_ptr, h_2_ptr, v_raw_ptr, y_ptr, cu, T, H, N,
+    STEPS, least, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, part_ptr_b,
+    part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
+    v_raw_ptr_h, v_raw_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_S = tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_2_1 = 1.0 + part_2_0
+    part_2_2 = part_2_1 == 1.0
+    part_2_3 = tl.where(part_2_2, part_2_0, tl.log(part_2_1) * (part_2_0 / tl.where(part_2_2, 1.0, part_2_1 - 1.0)))
+    map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_2_3) * (1.0 / tau)  # [C, BLOCK_S]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_S]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_S]
+    part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_4_1 = tl.log(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
+    e = 1.0 - tl.exp(1.0 / tau * part_4_1)  # expand [C, BLOCK_S]  # line 8
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_S]
+    e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_S]
+    dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block64 [C, C]
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+    map_3 = decay_3[None, :] * s_mid  # [C, BLOCK_S]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+        load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+        part_6_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        x = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))  # input [C, BLOCK_V]  # line 7
+        dot_2 = tl.dot(map_3.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        inner_2 = tl.where(valid[None, :], A_base, 0.0)  # [C, C]
+        dot_3 = tl.dot(inner_2.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mv_layer_outputs_kernel(
+    first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, v_raw_ptr, h_2_ptr, y_ptr, cu, T, H, N,
+    STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
+    v_raw_ptr_h, v_raw_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_S = tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
@@ -4217,12 +5831,13 @@ def _mv_layer_outputs_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_layer_outputs_kernel_c64(
-    part_ptr, a_raw_ptr, tau, v_raw_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS, part_ptr_b,
-    part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
-    a_raw_ptr_h, a_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g,
-    y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, v_raw_ptr, h_2_ptr, y_ptr, cu, T, H, N,
+    STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
+    v_raw_ptr_h, v_raw_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -4232,6 +5847,9 @@ def _mv_layer_outputs_kernel_c64(
     token = tl.arange(0, C)
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
@@ -4319,11 +5937,12 @@ def _mv_layer_outputs_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_layer_states_kernel_c32(
-    a_raw_ptr, tau, v_raw_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
-    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, v_raw_ptr_b,
-    v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, S: tl.constexpr, BLOCK_S: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    a_raw_ptr, tau, v_raw_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h,
+    a_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g,
+    S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -4365,11 +5984,15 @@ def _mv_layer_states_kernel_c32(
         map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
         inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
         gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_3 = decay[:, None] * M  # [BLOCK_S, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_K_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_3 = decay_3[:, None] * M  # [BLOCK_S, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        map_4 = decay_2 * e  # [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_4 = decay_4 * e  # [C, BLOCK_S]
         inner_2 = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_S]
         dot = tl.dot(tl.trans(inner_2.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_S, BLOCK_V]
         M_next = map_3 + dot  # decay, and write [BLOCK_S, BLOCK_V]
@@ -4377,12 +6000,13 @@ def _mv_layer_states_kernel_c32(
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _mv_layer_states_kernel_c64(
-    a_raw_ptr, tau, v_raw_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
-    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, v_raw_ptr_b,
-    v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, S: tl.constexpr, BLOCK_S: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+def _mv_layer_states_kernel_c64_2(
+    a_raw_ptr, tau, v_raw_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h,
+    a_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g,
+    S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -4424,11 +6048,15 @@ def _mv_layer_states_kernel_c64(
         map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
         inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
         gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_3 = decay[:, None] * M  # [BLOCK_S, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay.to(first_K_ptr.dtype.element_ty), mask=in_S)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (S) + at_S, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_S)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_3 = decay_3[:, None] * M  # [BLOCK_S, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        map_4 = decay_2 * e  # [C, BLOCK_S]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+        map_4 = decay_4 * e  # [C, BLOCK_S]
         inner_2 = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_S]
         dot = tl.dot(tl.trans(inner_2.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_S, BLOCK_V]
         M_next = map_3 + dot  # decay, and write [BLOCK_S, BLOCK_V]
@@ -4576,15 +6204,261 @@ def _mv_layer_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _mv_layer_gradients_value_kernel(
-    part_ptr, a_raw_ptr, tau, dy_ptr, l_ptr, v_raw_ptr, d_v_raw_ptr, cu, T, H, N, STEPS,
-    part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g,
-    d_v_raw_ptr_b, d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, S: tl.constexpr,
+def _mv_layer_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, v_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
+    d_v_raw_ptr, d_part_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, part_ptr_b,
+    part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
+    a_raw_ptr_h, a_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_raw_ptr_b,
+    d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, d_part_ptr_b, d_part_ptr_t: tl.constexpr,
+    d_part_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, S: tl.constexpr,
     BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
     VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_S = tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+    d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
+    d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_2_1 = tl.log(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+    e = 1.0 - tl.exp(1.0 / tau * part_2_1)  # expand [C, BLOCK_S]  # line 8
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    x = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))  # input [C, BLOCK_V]  # line 7
+    part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_4_1 = 1.0 + part_4_0
+    part_4_2 = part_4_1 == 1.0
+    part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
+    map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_S]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_S]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_S]
+    e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_S]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+    decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_S, BLOCK_V]
+    map_4 = decay_3[:, None] * map_3  # [BLOCK_S, BLOCK_V]
+    sum_1 = tl.sum(map_4, 1)  # [BLOCK_S]
+    decay_4 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+    dot = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_S, C]
+    ds_out = decay_4[:, None] * dot  # through M [BLOCK_S, C]
+    decay_5 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
+    de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_S]
+    map_5 = e_mid * de_out  # [C, BLOCK_S]
+    inner_2 = tl.where(valid[:, None], map_5, 0.0)  # [C, BLOCK_S]
+    sum_2 = tl.sum(inner_2, 0)  # [BLOCK_S]
+    map_6 = decay_5[None, :] * e_mid  # [C, BLOCK_S]
+    dx_out = tl.dot(map_6.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+    dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
+    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    inner_3 = tl.where(valid[:, None], B_base, 0.0)  # [C, C]
+    ds_base = tl.dot(tl.trans(e_mid.to(FT)), inner_3.to(FT), input_precision=PRECISION)  # [BLOCK_S, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_S, C], 1.0, tl.float32), ds_out)  # [BLOCK_S, C]
+    de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
+    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    part_13_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_13_1 = 1.0 + part_13_0
+    part_13_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_13_0) / part_13_1)
+    part_13_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_13_0) / part_13_1 * (1.0 + part_13_2)
+    d_v_raw_new = part_13_3 * total_3  # gradient of v_raw [C, BLOCK_V]
+    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
+    tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    ds = tl.trans(decay) * total  # gradient of s [BLOCK_S, C]
+    d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
+    tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], tl.trans(ds).to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+    de = decay_2 * total_2  # gradient of e [C, BLOCK_S]
+    map_7 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_S, C]
+    map_8 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_S]
+    map_9 = map_7 - tl.trans(map_8)  # [BLOCK_S, C]
+    inner_4 = tl.where(valid[None, :], map_9, 0.0)  # [BLOCK_S, C]
+    terms = tl.trans(inner_4)  # [C, BLOCK_S]
+    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+    dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
+    dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+    part_21_0 = 1.0 / tau
+    part_21_1 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_21_2 = 1.0 + part_21_1
+    part_21_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_21_1) / part_21_2
+    part_21_4 = part_21_3 * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_21_1) / part_21_2)
+    map_10 = -(part_21_0 * tl.exp((part_21_0 - 1.0) * tl.log(part_21_3))) * part_21_4 * de  # [C, BLOCK_S]
+    part_22_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_22_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / (1.0 + part_22_0)
+    map_11 = 1.0 / tau * part_22_1 * dgK  # [C, BLOCK_S]
+    d_a_raw_new = map_10 + map_11  # gradient of a_raw [C, BLOCK_S]
+    d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
+    tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mv_layer_gradients_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, v_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
+    d_v_raw_ptr, d_part_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, part_ptr_b,
+    part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
+    a_raw_ptr_h, a_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_raw_ptr_b,
+    d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, d_part_ptr_b, d_part_ptr_t: tl.constexpr,
+    d_part_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_S = tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+    d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
+    d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_2_1 = tl.log(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+    e = 1.0 - tl.exp(1.0 / tau * part_2_1)  # expand [C, BLOCK_S]  # line 8
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    x = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))  # input [C, BLOCK_V]  # line 7
+    part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_4_1 = 1.0 + part_4_0
+    part_4_2 = part_4_1 == 1.0
+    part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
+    map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_S]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_S]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_S]
+    e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_S]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+    decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_S, BLOCK_V]
+    map_4 = decay_3[:, None] * map_3  # [BLOCK_S, BLOCK_V]
+    sum_1 = tl.sum(map_4, 1)  # [BLOCK_S]
+    decay_4 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+    dot = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_S, C]
+    ds_out = decay_4[:, None] * dot  # through M [BLOCK_S, C]
+    decay_5 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
+    de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_S]
+    map_5 = e_mid * de_out  # [C, BLOCK_S]
+    inner_2 = tl.where(valid[:, None], map_5, 0.0)  # [C, BLOCK_S]
+    sum_2 = tl.sum(inner_2, 0)  # [BLOCK_S]
+    map_6 = decay_5[None, :] * e_mid  # [C, BLOCK_S]
+    dx_out = tl.dot(map_6.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+    dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
+    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    inner_3 = tl.where(valid[:, None], B_base, 0.0)  # [C, C]
+    ds_base = tl.dot(tl.trans(e_mid.to(FT)), inner_3.to(FT), input_precision=PRECISION)  # [BLOCK_S, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_S, C], 1.0, tl.float32), ds_out)  # [BLOCK_S, C]
+    de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
+    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    part_13_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_13_1 = 1.0 + part_13_0
+    part_13_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_13_0) / part_13_1)
+    part_13_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_13_0) / part_13_1 * (1.0 + part_13_2)
+    d_v_raw_new = part_13_3 * total_3  # gradient of v_raw [C, BLOCK_V]
+    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
+    tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    ds = tl.trans(decay) * total  # gradient of s [BLOCK_S, C]
+    d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
+    tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], tl.trans(ds).to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+    de = decay_2 * total_2  # gradient of e [C, BLOCK_S]
+    map_7 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_S, C]
+    map_8 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_S]
+    map_9 = map_7 - tl.trans(map_8)  # [BLOCK_S, C]
+    inner_4 = tl.where(valid[None, :], map_9, 0.0)  # [BLOCK_S, C]
+    terms = tl.trans(inner_4)  # [C, BLOCK_S]
+    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+    dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
+    dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+    part_21_0 = 1.0 / tau
+    part_21_1 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_21_2 = 1.0 + part_21_1
+    part_21_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_21_1) / part_21_2
+    part_21_4 = part_21_3 * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_21_1) / part_21_2)
+    map_10 = -(part_21_0 * tl.exp((part_21_0 - 1.0) * tl.log(part_21_3))) * part_21_4 * de  # [C, BLOCK_S]
+    part_22_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_22_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / (1.0 + part_22_0)
+    map_11 = 1.0 / tau * part_22_1 * dgK  # [C, BLOCK_S]
+    d_a_raw_new = map_10 + map_11  # gradient of a_raw [C, BLOCK_S]
+    d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
+    tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mv_layer_gradients_value_kernel(
+    first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, dy_ptr, l_ptr, v_raw_ptr, d_v_raw_ptr,
+    cu, T, H, N, STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
+    v_raw_ptr_h, v_raw_ptr_g, d_v_raw_ptr_b, d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h,
+    S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v_raw'
     program = tl.program_id(0)
@@ -4594,6 +6468,9 @@ def _mv_layer_gradients_value_kernel(
     token = tl.arange(0, C)
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
@@ -4683,14 +6560,14 @@ def _mv_layer_gradients_value_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_layer_gradients_value_kernel_c64(
-    part_ptr, a_raw_ptr, tau, dy_ptr, l_ptr, v_raw_ptr, d_v_raw_ptr, cu, T, H, N, STEPS,
-    part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g,
-    d_v_raw_ptr_b, d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, S: tl.constexpr,
-    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, dy_ptr, l_ptr, v_raw_ptr, d_v_raw_ptr,
+    cu, T, H, N, STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
+    v_raw_ptr_h, v_raw_ptr_g, d_v_raw_ptr_b, d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h,
+    S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v_raw'
     program = tl.program_id(0)
@@ -4700,6 +6577,9 @@ def _mv_layer_gradients_value_kernel_c64(
     token = tl.arange(0, C)
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
@@ -4797,14 +6677,15 @@ def _mv_layer_gradients_value_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_layer_gradients_kernel(
-    part_ptr, a_raw_ptr, tau, v_raw_ptr, dy_ptr, h_2_ptr, l_ptr, d_part_ptr, d_a_raw_ptr, cu, T,
-    H, N, STEPS, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
-    v_raw_ptr_h, v_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
-    d_part_ptr_b, d_part_ptr_t: tl.constexpr, d_part_ptr_h, d_a_raw_ptr_b,
-    d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, v_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
+    d_part_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr,
+    part_ptr_h, part_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
+    v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_part_ptr_b, d_part_ptr_t: tl.constexpr,
+    d_part_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_a_raw, d_part'
     program = tl.program_id(0)
@@ -4818,6 +6699,9 @@ def _mv_layer_gradients_kernel(
     in_S = at_S < S
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
@@ -4993,14 +6877,15 @@ def _mv_layer_gradients_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_layer_gradients_kernel_c64(
-    part_ptr, a_raw_ptr, tau, v_raw_ptr, dy_ptr, h_2_ptr, l_ptr, d_part_ptr, d_a_raw_ptr, cu, T,
-    H, N, STEPS, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
-    v_raw_ptr_h, v_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
-    d_part_ptr_b, d_part_ptr_t: tl.constexpr, d_part_ptr_h, d_a_raw_ptr_b,
-    d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, v_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
+    d_part_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr,
+    part_ptr_h, part_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
+    v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_part_ptr_b, d_part_ptr_t: tl.constexpr,
+    d_part_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_a_raw, d_part'
     program = tl.program_id(0)
@@ -5014,6 +6899,9 @@ def _mv_layer_gradients_kernel_c64(
     in_S = at_S < S
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
@@ -5267,7 +7155,7 @@ def mk_forward(
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    'memory before each chunk, then the outputs'
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k = _rows(k)
     e = _rows(e)
     q = _rows(q)
@@ -5282,9 +7170,12 @@ def mk_forward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, S)
     run = _Layout(k, H, cu_seqlens, -(-S // min(block, _power(S))))
+    least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, S), dtype=dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k.device)
+    first_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k.device)
+    second_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k.device)
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k.device)
@@ -5305,23 +7196,35 @@ def mk_forward(
             run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
-    _mk_states_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
-        k, e, log_a, start_state, h_2, final_state, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], e.stride(0),
-        e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0), log_a.stride(1),
-        log_a.stride(2), H // log_a.shape[2], K, _power(K), S, min(block, _power(S)), chunk, DT,
-        FT, precision, EXACT, run.varlen, run.split,
+    {32: _mk_states_kernel, 64: _mk_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+        k, e, log_a, start_state, h_2, first_V, second_V, final_state, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
+        H // k.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
+        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _power(K), S,
+        min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, S)
+        {32: _mk_outputs_mild_kernel, 64: _mk_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_V, second_V, log_a, q, h_2, k, e, y, run.cu, run.T, H, run.N, run.steps,
+            least, log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
+            q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
+            k.stride(2), H // k.shape[2], e.stride(0), e.stride(1), e.stride(2),
+            H // e.shape[2], y.stride(0), y.stride(1), y.stride(2), S, min(block, _power(S)), K,
+            _power(K), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = config
     {32: _mk_outputs_kernel, 64: _mk_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        q, k, e, log_a, h_2, y, run.cu, run.T, H, run.N, run.steps, q.stride(0), q.stride(1),
-        q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        e.stride(0), e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], y.stride(0), y.stride(1),
-        y.stride(2), K, _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        first_V, second_V, q, k, e, log_a, h_2, y, run.cu, run.T, H, run.N, run.steps, least,
+        q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
+        k.stride(2), H // k.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
+        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], y.stride(0),
+        y.stride(1), y.stride(2), K, _power(K), S, min(block, _power(S)), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -5338,7 +7241,7 @@ def mk_backward(
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    'memory before and adjoint after each chunk, then the gradients'
+    'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     k = _rows(k)
     e = _rows(e)
     q = _rows(q)
@@ -5355,6 +7258,7 @@ def mk_backward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, S)
     run = _Layout(k, H, cu_seqlens, -(-S // min(block, _power(S))))
+    least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_e = _gradient(e, H)
     d_q = _gradient(q, H)
@@ -5362,6 +7266,8 @@ def mk_backward(
     d_initial_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k.device)
     l = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k.device)
+    first_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k.device)
+    second_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -5384,12 +7290,12 @@ def mk_backward(
             run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
-    {32: _mk_states_kernel_c32, 64: _mk_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
-        k, e, log_a, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], e.stride(0),
-        e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0), log_a.stride(1),
-        log_a.stride(2), H // log_a.shape[2], K, _power(K), S, min(block, _power(S)), chunk, DT,
-        FT, precision, EXACT, run.varlen, run.split,
+    {32: _mk_states_kernel_c32, 64: _mk_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+        k, e, log_a, start_state, h_2, first_V, second_V, run.cu, run.T, H, run.segment,
+        run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+        e.stride(0), e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0),
+        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _power(K), S,
+        min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -5418,27 +7324,42 @@ def mk_backward(
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, S)
+        {32: _mk_gradients_mild_kernel, 64: _mk_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_V, second_V, q, k, e, log_a, dy, h_2, l, d_q, d_k, d_e, d_log_a, run.cu,
+            run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2),
+            H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+            e.stride(0), e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0),
+            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1),
+            dy.stride(2), H // dy.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2),
+            d_k.stride(0), d_k.stride(1), d_k.stride(2), d_e.stride(0), d_e.stride(1),
+            d_e.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), K,
+            _power(K), S, _power(S), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, S)
     {32: _mk_gradients_value_kernel, 64: _mk_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        q, k, e, log_a, dy, h_2, l, d_e, d_log_a, run.cu, run.T, H, run.N, run.steps,
-        q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], d_e.stride(0), d_e.stride(1),
-        d_e.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), K, _power(K), S,
-        min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_V, second_V, q, k, e, log_a, dy, h_2, l, d_e, d_log_a, run.cu, run.T, H, run.N,
+        run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0),
+        k.stride(1), k.stride(2), H // k.shape[2], e.stride(0), e.stride(1), e.stride(2),
+        H // e.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
+        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_e.stride(0),
+        d_e.stride(1), d_e.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2),
+        K, _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     {32: _mk_gradients_kernel, 64: _mk_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
-        q, k, e, log_a, dy, h_2, l, d_q, d_k, run.cu, run.T, H, run.N, run.steps, q.stride(0),
-        q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], d_q.stride(0), d_q.stride(1),
-        d_q.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K, min(block, _power(K)), S,
-        _power(S), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_V, second_V, q, k, e, log_a, dy, h_2, l, d_q, d_k, run.cu, run.T, H, run.N,
+        run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0),
+        k.stride(1), k.stride(2), H // k.shape[2], e.stride(0), e.stride(1), e.stride(2),
+        H // e.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
+        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_q.stride(0),
+        d_q.stride(1), d_q.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K,
+        min(block, _power(K)), S, _power(S), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -5486,7 +7407,7 @@ def mv_forward(
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    'memory before each chunk, then the outputs'
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     e = _rows(e)
     v = _rows(v)
     part = _rows(part)
@@ -5501,9 +7422,12 @@ def mv_forward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", e.device, dtype.itemsize, S, V)
     run = _Layout(e, H, cu_seqlens, -(-S // min(block, _power(S))))
+    least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*e.shape[:2], H, V), dtype=dtype, device=e.device)
     final_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=e.device)
     h_2 = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=e.device)
+    first_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=e.device)
+    second_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=e.device)
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=e.device)
@@ -5524,23 +7448,36 @@ def mv_forward(
             run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", e.device, dtype.itemsize, S, V)
-    _mv_states_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
-        e, v, log_a, start_state, h_2, final_state, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, e.stride(0), e.stride(1), e.stride(2), H // e.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], log_a.stride(0), log_a.stride(1),
-        log_a.stride(2), H // log_a.shape[2], S, min(block, _power(S)), V, _power(V), chunk, DT,
-        FT, precision, EXACT, run.varlen, run.split,
+    {32: _mv_states_kernel, 64: _mv_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+        e, v, log_a, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, e.stride(0), e.stride(1), e.stride(2),
+        H // e.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], S,
+        min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.split,
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("outputs_mild", e.device, dtype.itemsize, S, V)
+        {32: _mv_outputs_mild_kernel, 64: _mv_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, log_a, part, h_2, e, v, y, run.cu, run.T, H, run.N, run.steps,
+            least, log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
+            part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], e.stride(0),
+            e.stride(1), e.stride(2), H // e.shape[2], v.stride(0), v.stride(1), v.stride(2),
+            H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _power(S), V,
+            min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = config
     {32: _mv_outputs_kernel, 64: _mv_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        part, e, log_a, v, h_2, y, run.cu, run.T, H, run.N, run.steps, part.stride(0),
-        part.stride(1), part.stride(2), H // part.shape[2], e.stride(0), e.stride(1),
-        e.stride(2), H // e.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        y.stride(0), y.stride(1), y.stride(2), S, _power(S), V, min(block, _power(V)), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, part, e, log_a, v, h_2, y, run.cu, run.T, H, run.N, run.steps, least,
+        part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], e.stride(0),
+        e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0), log_a.stride(1),
+        log_a.stride(2), H // log_a.shape[2], v.stride(0), v.stride(1), v.stride(2),
+        H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _power(S), V,
+        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -5557,7 +7494,7 @@ def mv_backward(
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    'memory before and adjoint after each chunk, then the gradients'
+    'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     e = _rows(e)
     v = _rows(v)
     part = _rows(part)
@@ -5574,6 +7511,7 @@ def mv_backward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", e.device, dtype.itemsize, S, V)
     run = _Layout(e, H, cu_seqlens, -(-S // min(block, _power(S))))
+    least = _least(1.2924697071141057e-26, dtype)
     d_e = _gradient(e, H)
     d_v = _gradient(v, H)
     d_part = _gradient(part, H)
@@ -5581,6 +7519,8 @@ def mv_backward(
     d_initial_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=e.device)
     l = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=e.device)
     h_2 = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=e.device)
+    first_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=e.device)
+    second_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=e.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -5603,12 +7543,12 @@ def mv_backward(
             run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", e.device, dtype.itemsize, S, V)
-    {32: _mv_states_kernel_c32, 64: _mv_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
-        e, v, log_a, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, e.stride(0), e.stride(1), e.stride(2), H // e.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], log_a.stride(0), log_a.stride(1),
-        log_a.stride(2), H // log_a.shape[2], S, min(block, _power(S)), V, _power(V), chunk, DT,
-        FT, precision, EXACT, run.varlen, run.split,
+    {32: _mv_states_kernel_c32, 64: _mv_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+        e, v, log_a, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
+        run.segments, run.N, run.steps, e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
+        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], log_a.stride(0),
+        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], S, min(block, _power(S)), V,
+        _power(V), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -5639,27 +7579,42 @@ def mv_backward(
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild", e.device, dtype.itemsize, S, V)
+        {32: _mv_gradients_mild_kernel, 64: _mv_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, part, e, v, log_a, dy, h_2, l, d_v, d_part, d_e, d_log_a, run.cu,
+            run.T, H, run.N, run.steps, least, part.stride(0), part.stride(1), part.stride(2),
+            H // part.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
+            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], log_a.stride(0),
+            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1),
+            dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2),
+            d_part.stride(0), d_part.stride(1), d_part.stride(2), d_e.stride(0), d_e.stride(1),
+            d_e.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), S,
+            _power(S), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = _config("gradients_value", e.device, dtype.itemsize, S, V)
     {32: _mv_gradients_value_kernel, 64: _mv_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        part, e, log_a, dy, l, d_v, run.cu, run.T, H, run.N, run.steps, part.stride(0),
-        part.stride(1), part.stride(2), H // part.shape[2], e.stride(0), e.stride(1),
-        e.stride(2), H // e.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        d_v.stride(0), d_v.stride(1), d_v.stride(2), S, _power(S), V, min(block, _power(V)),
-        chunk, DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, part, e, log_a, dy, l, d_v, run.cu, run.T, H, run.N, run.steps,
+        least, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], e.stride(0),
+        e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0), log_a.stride(1),
+        log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+        H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), S, _power(S), V,
+        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     {32: _mv_gradients_kernel, 64: _mv_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // min(block, _power(S))),)](
-        part, e, v, log_a, dy, h_2, l, d_part, d_e, d_log_a, run.cu, run.T, H, run.N, run.steps,
-        part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], e.stride(0),
-        e.stride(1), e.stride(2), H // e.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_part.stride(0),
-        d_part.stride(1), d_part.stride(2), d_e.stride(0), d_e.stride(1), d_e.stride(2),
-        d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), S, min(block, _power(S)), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, part, e, v, log_a, dy, h_2, l, d_part, d_e, d_log_a, run.cu, run.T,
+        H, run.N, run.steps, least, part.stride(0), part.stride(1), part.stride(2),
+        H // part.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2], v.stride(0),
+        v.stride(1), v.stride(2), H // v.shape[2], log_a.stride(0), log_a.stride(1),
+        log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+        H // dy.shape[2], d_part.stride(0), d_part.stride(1), d_part.stride(2), d_e.stride(0),
+        d_e.stride(1), d_e.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2),
+        S, min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -5707,7 +7662,7 @@ def mk_layer_forward(
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    'memory before each chunk, then the outputs'
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k_raw = _rows(k_raw)
     a_raw = _rows(a_raw)
     q_raw = _rows(q_raw)
@@ -5721,9 +7676,12 @@ def mk_layer_forward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k_raw.device, dtype.itemsize, K, S)
     run = _Layout(k_raw, H, cu_seqlens, -(-S // min(block, _power(S))))
+    least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k_raw.shape[:2], H, S), dtype=dtype, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k_raw.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k_raw.device)
+    first_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k_raw.device)
+    second_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k_raw.device)
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k_raw.device)
@@ -5743,22 +7701,35 @@ def mk_layer_forward(
             run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, S)
-    _mk_layer_states_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
-        k_raw, a_raw, tau, start_state, h_2, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+    {32: _mk_layer_states_kernel, 64: _mk_layer_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+        k_raw, a_raw, tau, start_state, h_2, first_V, second_V, final_state, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
+        k_raw.stride(2), H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], K, _power(K), S, min(block, _power(S)), chunk, DT, FT, precision,
         EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("outputs_mild", k_raw.device, dtype.itemsize, K, S)
+        {32: _mk_layer_outputs_mild_kernel, 64: _mk_layer_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_V, second_V, a_raw, tau, q_raw, h_2, k_raw, y, run.cu, run.T, H, run.N,
+            run.steps, least, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+            H // a_raw.shape[2], q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
+            H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
+            H // k_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), S,
+            min(block, _power(S)), K, _power(K), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = config
     {32: _mk_layer_outputs_kernel, 64: _mk_layer_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        q_raw, k_raw, a_raw, tau, h_2, y, run.cu, run.T, H, run.N, run.steps, q_raw.stride(0),
-        q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), S,
-        min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_V, second_V, q_raw, k_raw, a_raw, tau, h_2, y, run.cu, run.T, H, run.N, run.steps,
+        least, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2],
+        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], a_raw.stride(0),
+        a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], y.stride(0), y.stride(1),
+        y.stride(2), K, _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -5775,7 +7746,7 @@ def mk_layer_backward(
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    'memory before and adjoint after each chunk, then the gradients'
+    'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     k_raw = _rows(k_raw)
     a_raw = _rows(a_raw)
     q_raw = _rows(q_raw)
@@ -5791,12 +7762,15 @@ def mk_layer_backward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k_raw.device, dtype.itemsize, K, S)
     run = _Layout(k_raw, H, cu_seqlens, -(-S // min(block, _power(S))))
+    least = _least(1.2924697071141057e-26, dtype)
     d_k_raw = _gradient(k_raw, H)
     d_a_raw = _gradient(a_raw, H)
     d_q_raw = _gradient(q_raw, H)
     d_initial_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k_raw.device)
     l = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k_raw.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k_raw.device)
+    first_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k_raw.device)
+    second_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k_raw.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -5818,11 +7792,12 @@ def mk_layer_backward(
             run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, S)
-    {32: _mk_layer_states_kernel_c32, 64: _mk_layer_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
-        k_raw, a_raw, tau, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
-        a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], K, _power(K), S,
-        min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+    {32: _mk_layer_states_kernel_c32, 64: _mk_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+        k_raw, a_raw, tau, start_state, h_2, first_V, second_V, run.cu, run.T, H, run.segment,
+        run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
+        H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        H // a_raw.shape[2], K, _power(K), S, min(block, _power(S)), chunk, DT, FT, precision,
+        EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -5853,26 +7828,43 @@ def mk_layer_backward(
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild", k_raw.device, dtype.itemsize, K, S)
+        {32: _mk_layer_gradients_mild_kernel, 64: _mk_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_V, second_V, q_raw, k_raw, a_raw, tau, dy, h_2, l, d_q_raw, d_k_raw, d_a_raw,
+            run.cu, run.T, H, run.N, run.steps, least, q_raw.stride(0), q_raw.stride(1),
+            q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
+            k_raw.stride(2), H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1),
+            a_raw.stride(2), H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+            H // dy.shape[2], d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2),
+            d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2), d_a_raw.stride(0),
+            d_a_raw.stride(1), d_a_raw.stride(2), K, _power(K), S, _power(S), chunk, DT, FT,
+            precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = _config("gradients_value", k_raw.device, dtype.itemsize, K, S)
     {32: _mk_layer_gradients_value_kernel, 64: _mk_layer_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        q_raw, k_raw, a_raw, tau, dy, h_2, l, d_a_raw, run.cu, run.T, H, run.N, run.steps,
-        q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0),
-        k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1),
-        a_raw.stride(2), H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, _power(K),
-        S, min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_V, second_V, q_raw, k_raw, a_raw, tau, dy, h_2, l, d_a_raw, run.cu, run.T, H,
+        run.N, run.steps, least, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
+        H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
+        H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, _power(K), S,
+        min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     {32: _mk_layer_gradients_kernel, 64: _mk_layer_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
-        q_raw, k_raw, a_raw, tau, dy, h_2, l, d_q_raw, d_k_raw, run.cu, run.T, H, run.N,
-        run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2],
-        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], a_raw.stride(0),
-        a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2),
-        d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2), K, min(block, _power(K)), S,
-        _power(S), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_V, second_V, q_raw, k_raw, a_raw, tau, dy, h_2, l, d_q_raw, d_k_raw, run.cu,
+        run.T, H, run.N, run.steps, least, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
+        H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
+        H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2), d_k_raw.stride(0),
+        d_k_raw.stride(1), d_k_raw.stride(2), K, min(block, _power(K)), S, _power(S), chunk, DT,
+        FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -5919,7 +7911,7 @@ def mv_layer_forward(
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    'memory before each chunk, then the outputs'
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     a_raw = _rows(a_raw)
     v_raw = _rows(v_raw)
     part = _rows(part)
@@ -5933,9 +7925,12 @@ def mv_layer_forward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", a_raw.device, dtype.itemsize, S, V)
     run = _Layout(a_raw, H, cu_seqlens, -(-S // min(block, _power(S))))
+    least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*a_raw.shape[:2], H, V), dtype=dtype, device=a_raw.device)
     final_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=a_raw.device)
     h_2 = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=a_raw.device)
+    first_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=a_raw.device)
+    second_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=a_raw.device)
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=a_raw.device)
@@ -5955,22 +7950,35 @@ def mv_layer_forward(
             run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", a_raw.device, dtype.itemsize, S, V)
-    _mv_layer_states_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
-        a_raw, tau, v_raw, start_state, h_2, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
+    {32: _mv_layer_states_kernel, 64: _mv_layer_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+        a_raw, tau, v_raw, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, a_raw.stride(0), a_raw.stride(1),
+        a_raw.stride(2), H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
         H // v_raw.shape[2], S, min(block, _power(S)), V, _power(V), chunk, DT, FT, precision,
         EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("outputs_mild", a_raw.device, dtype.itemsize, S, V)
+        {32: _mv_layer_outputs_mild_kernel, 64: _mv_layer_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, a_raw, tau, part, h_2, v_raw, y, run.cu, run.T, H, run.N,
+            run.steps, least, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+            H // a_raw.shape[2], part.stride(0), part.stride(1), part.stride(2),
+            H // part.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
+            H // v_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _power(S), V,
+            min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = config
     {32: _mv_layer_outputs_kernel, 64: _mv_layer_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        part, a_raw, tau, v_raw, h_2, y, run.cu, run.T, H, run.N, run.steps, part.stride(0),
-        part.stride(1), part.stride(2), H // part.shape[2], a_raw.stride(0), a_raw.stride(1),
-        a_raw.stride(2), H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
-        H // v_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _power(S), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, part, a_raw, tau, v_raw, h_2, y, run.cu, run.T, H, run.N, run.steps,
+        least, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
+        a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], v_raw.stride(0),
+        v_raw.stride(1), v_raw.stride(2), H // v_raw.shape[2], y.stride(0), y.stride(1),
+        y.stride(2), S, _power(S), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -5987,7 +7995,7 @@ def mv_layer_backward(
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    'memory before and adjoint after each chunk, then the gradients'
+    'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     a_raw = _rows(a_raw)
     v_raw = _rows(v_raw)
     part = _rows(part)
@@ -6003,12 +8011,15 @@ def mv_layer_backward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", a_raw.device, dtype.itemsize, S, V)
     run = _Layout(a_raw, H, cu_seqlens, -(-S // min(block, _power(S))))
+    least = _least(1.2924697071141057e-26, dtype)
     d_a_raw = _gradient(a_raw, H)
     d_v_raw = _gradient(v_raw, H)
     d_part = _gradient(part, H)
     d_initial_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=a_raw.device)
     l = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=a_raw.device)
     h_2 = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=a_raw.device)
+    first_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=a_raw.device)
+    second_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=a_raw.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -6030,12 +8041,12 @@ def mv_layer_backward(
             run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", a_raw.device, dtype.itemsize, S, V)
-    {32: _mv_layer_states_kernel_c32, 64: _mv_layer_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
-        a_raw, tau, v_raw, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
-        v_raw.stride(0), v_raw.stride(1), v_raw.stride(2), H // v_raw.shape[2], S,
-        min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+    {32: _mv_layer_states_kernel_c32, 64: _mv_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+        a_raw, tau, v_raw, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
+        run.segments, run.N, run.steps, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
+        H // v_raw.shape[2], S, min(block, _power(S)), V, _power(V), chunk, DT, FT, precision,
+        EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -6066,26 +8077,43 @@ def mv_layer_backward(
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild", a_raw.device, dtype.itemsize, S, V)
+        {32: _mv_layer_gradients_mild_kernel, 64: _mv_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, part, a_raw, tau, v_raw, dy, h_2, l, d_v_raw, d_part, d_a_raw,
+            run.cu, run.T, H, run.N, run.steps, least, part.stride(0), part.stride(1),
+            part.stride(2), H // part.shape[2], a_raw.stride(0), a_raw.stride(1),
+            a_raw.stride(2), H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1),
+            v_raw.stride(2), H // v_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+            H // dy.shape[2], d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2),
+            d_part.stride(0), d_part.stride(1), d_part.stride(2), d_a_raw.stride(0),
+            d_a_raw.stride(1), d_a_raw.stride(2), S, _power(S), V, _power(V), chunk, DT, FT,
+            precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = _config("gradients_value", a_raw.device, dtype.itemsize, S, V)
     {32: _mv_layer_gradients_value_kernel, 64: _mv_layer_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        part, a_raw, tau, dy, l, v_raw, d_v_raw, run.cu, run.T, H, run.N, run.steps,
-        part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], a_raw.stride(0),
-        a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
-        H // v_raw.shape[2], d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2), S,
-        _power(S), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, part, a_raw, tau, dy, l, v_raw, d_v_raw, run.cu, run.T, H, run.N,
+        run.steps, least, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
+        a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], dy.stride(0),
+        dy.stride(1), dy.stride(2), H // dy.shape[2], v_raw.stride(0), v_raw.stride(1),
+        v_raw.stride(2), H // v_raw.shape[2], d_v_raw.stride(0), d_v_raw.stride(1),
+        d_v_raw.stride(2), S, _power(S), V, min(block, _power(V)), chunk, DT, FT, precision,
+        EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     {32: _mv_layer_gradients_kernel, 64: _mv_layer_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // min(block, _power(S))),)](
-        part, a_raw, tau, v_raw, dy, h_2, l, d_part, d_a_raw, run.cu, run.T, H, run.N,
-        run.steps, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
-        a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], v_raw.stride(0),
-        v_raw.stride(1), v_raw.stride(2), H // v_raw.shape[2], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], d_part.stride(0), d_part.stride(1), d_part.stride(2),
-        d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), S, min(block, _power(S)), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, part, a_raw, tau, v_raw, dy, h_2, l, d_part, d_a_raw, run.cu, run.T,
+        H, run.N, run.steps, least, part.stride(0), part.stride(1), part.stride(2),
+        H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
+        H // v_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        d_part.stride(0), d_part.stride(1), d_part.stride(2), d_a_raw.stride(0),
+        d_a_raw.stride(1), d_a_raw.stride(2), S, min(block, _power(S)), V, _power(V), chunk, DT,
+        FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )

@@ -11,19 +11,19 @@ import triton.language as tl
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
     ('segment_ends', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('segment_ends', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('segment_ends', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('segment_ends', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('segment_ends', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('states', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('states', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('states', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('segment_ends_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('segment_ends_adjoint', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('segment_ends_adjoint', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('segment_ends_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('segment_ends_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('outputs', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
@@ -34,6 +34,18 @@ _TABLE = (
     ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
     ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+    ('outputs_mild', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
+    ('outputs_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('outputs_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
+    ('gradients_mild_value', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
+    ('gradients_mild_value', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('gradients_mild_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
+    ('gradients_mild_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
+    ('gradients_mild_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+    ('gradients_mild', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
+    ('gradients_mild', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
+    ('gradients_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('gradients_mild', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients', '', 2, 64, 64, 64, 32, 8, 1, 'ieee'),
     ('gradients', '', 2, 128, 128, 64, 32, 8, 1, 'ieee'),
     ('gradients', '', 2, 256, 256, 32, 16, 8, 1, 'ieee'),
@@ -120,6 +132,26 @@ def _row(index, h, H):
 def _head(pointer, batch, h, batch_stride, head_stride, group):
     """Where the tokens of a head begin; `group` heads read the same."""
     return pointer + batch.to(tl.int64) * batch_stride + (h // group).to(tl.int64) * head_stride
+
+
+@triton.jit
+def _lowest(pointer, SIZE: tl.constexpr):
+    """The least of some numbers of at most 1."""
+    entry = tl.arange(0, 128)
+    lowest = tl.full([128], 1.0, tl.float32)
+    for first in range(0, SIZE, 128):
+        inside = first + entry < SIZE
+        lowest = tl.minimum(lowest, tl.load(pointer + first + entry, mask=inside, other=1.0))
+    return tl.min(lowest, 0)
+
+
+@triton.jit
+def _between(low, high):
+    """[t, r]: 1 where low[t] < r <= high[t], -1 where high[t] < r <= low[t], else 0."""
+    r = tl.arange(0, low.shape[0])[None, :]
+    ahead = (r > low[:, None]) & (r <= high[:, None])
+    back = (r > high[:, None]) & (r <= low[:, None])
+    return tl.where(ahead, 1.0, 0.0) - tl.where(back, 1.0, 0.0)
 
 
 @triton.jit
@@ -272,6 +304,14 @@ def _types(dtype: torch.dtype, device: torch.device):
     return DT, FT, exact or device.type == "cpu"
 
 
+def _least(least: float, dtype: torch.dtype) -> float:
+    """The decay of half a chunk from which on the chunk is formed about its middle.
+
+    Never in fp16: the factors of that form leave its range, and bf16 has it with fewer digits.
+    """
+    return 2.0 if dtype == torch.float16 else least
+
+
 def _gradient(like: torch.Tensor, heads: int) -> torch.Tensor:
     """Room for the gradient of each head; in fp32 where heads share an operand."""
     B, T, h, *axes = like.shape
@@ -367,11 +407,12 @@ def _m_segment_scan_kernel(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel(
-    log_a_ptr, v_ptr, start_state_ptr, h_2_ptr, final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N,
-    STEPS, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    log_a_ptr, v_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, final_state_ptr, cu,
+    T, H, SEGMENT, SEGMENTS, N, STEPS, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h,
+    log_a_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -407,11 +448,75 @@ def _m_states_kernel(
         v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
         x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
         gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_2 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_2 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_3 = decay_2 * e  # [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_3 = decay_4 * e  # [C, BLOCK_K]
+        dot = tl.dot(tl.trans(map_3.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        M_next = map_2 + dot  # decay, and write [BLOCK_K, BLOCK_V]
+        M = M_next
+    if final_state_ptr is not None:
+        if last:
+            tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _m_states_kernel_c64(
+    log_a_ptr, v_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, final_state_ptr, cu,
+    T, H, SEGMENT, SEGMENTS, N, STEPS, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h,
+    log_a_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'the memory before each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    if start_state_ptr is not None:
+        M = tl.load(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
+    else:
+        M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+        part_0 = tl.minimum(tl.maximum(load, -1.0), 1.0)
+        part_1 = tl.exp(part_0)
+        part_2 = part_1 == 1.0
+        part_3 = tl.where(part_2, load, (part_1 - 1.0) * (part_0 / tl.log(tl.where(part_2, 2.0, part_1))))
+        e = -tl.where(tl.abs(load) < 1.0, part_3, tl.exp(load) - 1.0)  # expand [C, BLOCK_K]  # line 8
+        v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+        gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_2 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
+        sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_3 = decay_4 * e  # [C, BLOCK_K]
         dot = tl.dot(tl.trans(map_3.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_2 + dot  # decay, and write [BLOCK_K, BLOCK_V]
         M = M_next
@@ -421,12 +526,12 @@ def _m_states_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_outputs_kernel(
-    q_ptr, log_a_ptr, v_ptr, h_2_ptr, scale, y_ptr, cu, T, H, N, STEPS, q_ptr_b,
-    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
-    log_a_ptr_h, log_a_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b,
-    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+def _m_outputs_mild_kernel(
+    first_K_ptr, second_K_ptr, log_a_ptr, q_ptr, h_2_ptr, v_ptr, scale, y_ptr, cu, T, H, N,
+    STEPS, least, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, q_ptr_b,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
@@ -437,6 +542,132 @@ def _m_outputs_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    part_2_0 = tl.minimum(tl.maximum(load, -1.0), 1.0)
+    part_2_1 = tl.exp(part_2_0)
+    part_2_2 = part_2_1 == 1.0
+    part_2_3 = (part_2_1 - 1.0) * (part_2_0 / tl.log(tl.where(part_2_2, 2.0, part_2_1)))
+    part_2_4 = tl.where(tl.abs(load) < 1.0, tl.where(part_2_2, load, part_2_3), tl.exp(load) - 1.0)
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle32(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
+    e_mid = decay_2 * -part_2_4  # e about the middle of the chunk [C, BLOCK_K]
+    dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block32 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+    map_2 = decay_3[None, :] * s_mid  # [C, BLOCK_K]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+        dot_2 = tl.dot(map_2.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_3 = tl.dot(A_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_3 = dot_2 + dot_3  # [C, BLOCK_V]
+        y_new = map_3 * scale  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_outputs_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, log_a_ptr, q_ptr, h_2_ptr, v_ptr, scale, y_ptr, cu, T, H, N,
+    STEPS, least, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, q_ptr_b,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    part_2_0 = tl.minimum(tl.maximum(load, -1.0), 1.0)
+    part_2_1 = tl.exp(part_2_0)
+    part_2_2 = part_2_1 == 1.0
+    part_2_3 = (part_2_1 - 1.0) * (part_2_0 / tl.log(tl.where(part_2_2, 2.0, part_2_1)))
+    part_2_4 = tl.where(tl.abs(load) < 1.0, tl.where(part_2_2, load, part_2_3), tl.exp(load) - 1.0)
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle64(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
+    e_mid = decay_2 * -part_2_4  # e about the middle of the chunk [C, BLOCK_K]
+    dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block64 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+    map_2 = decay_3[None, :] * s_mid  # [C, BLOCK_K]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+        dot_2 = tl.dot(map_2.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_3 = tl.dot(A_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_3 = dot_2 + dot_3  # [C, BLOCK_V]
+        y_new = map_3 * scale  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_outputs_kernel(
+    first_K_ptr, second_K_ptr, q_ptr, log_a_ptr, v_ptr, h_2_ptr, scale, y_ptr, cu, T, H, N,
+    STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
@@ -510,12 +741,13 @@ def _m_outputs_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_kernel_c64(
-    q_ptr, log_a_ptr, v_ptr, h_2_ptr, scale, y_ptr, cu, T, H, N, STEPS, q_ptr_b,
-    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
-    log_a_ptr_h, log_a_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b,
-    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, log_a_ptr, v_ptr, h_2_ptr, scale, y_ptr, cu, T, H, N,
+    STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -525,6 +757,9 @@ def _m_outputs_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
@@ -605,9 +840,9 @@ def _m_outputs_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c32(
-    log_a_ptr, v_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    log_a_ptr, v_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T, H, SEGMENT,
+    SEGMENTS, N, STEPS, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
     V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
@@ -645,21 +880,25 @@ def _m_states_kernel_c32(
         v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
         x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
         gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_2 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_2 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_3 = decay_2 * e  # [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_3 = decay_4 * e  # [C, BLOCK_K]
         dot = tl.dot(tl.trans(map_3.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_2 + dot  # decay, and write [BLOCK_K, BLOCK_V]
         M = M_next
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _m_states_kernel_c64(
-    log_a_ptr, v_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
+def _m_states_kernel_c64_2(
+    log_a_ptr, v_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T, H, SEGMENT,
+    SEGMENTS, N, STEPS, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
     V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
@@ -697,11 +936,15 @@ def _m_states_kernel_c64(
         v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
         x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
         gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_2 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_2 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_3 = decay_2 * e  # [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_3 = decay_4 * e  # [C, BLOCK_K]
         dot = tl.dot(tl.trans(map_3.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_2 + dot  # decay, and write [BLOCK_K, BLOCK_V]
         M = M_next
@@ -838,13 +1081,220 @@ def _m_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, q_ptr, log_a_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr, scale, d_v_ptr,
+    d_q_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
+    q_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h,
+    dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
+    d_q_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+    d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+    part_0 = tl.minimum(tl.maximum(load, -1.0), 1.0)
+    part_1 = tl.exp(part_0)
+    part_2 = part_1 == 1.0
+    part_3 = tl.where(part_2, load, (part_1 - 1.0) * (part_0 / tl.log(tl.where(part_2, 2.0, part_1))))
+    e = -tl.where(tl.abs(load) < 1.0, part_3, tl.exp(load) - 1.0)  # expand [C, BLOCK_K]  # line 8
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle32(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_K]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_3 = decay_3[:, None] * map_2  # [BLOCK_K, BLOCK_V]
+    sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
+    decay_4 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+    map_4 = decay_4 * scale  # [BLOCK_K]
+    dot = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_K, C]
+    ds_out = map_4[:, None] * dot  # through M [BLOCK_K, C]
+    decay_5 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_K]
+    map_5 = e_mid * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+    map_6 = decay_5[None, :] * e_mid  # [C, BLOCK_K]
+    dx_out = tl.dot(map_6.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+    dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_7 = dot_3 * scale  # [C, C]
+    B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_7, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
+    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_8 = dot_4 * scale  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_8, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_K, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
+    de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    ds = tl.trans(decay) * total  # gradient of s [BLOCK_K, C]
+    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], tl.trans(ds).to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de = decay_2 * total_2  # gradient of e [C, BLOCK_K]
+    map_9 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
+    map_10 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    map_11 = map_9 - tl.trans(map_10)  # [BLOCK_K, C]
+    terms = tl.trans(map_11)  # [C, BLOCK_K]
+    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
+    dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    map_12 = -tl.exp(load) * de  # [C, BLOCK_K]
+    d_log_a_new = map_12 + dgK  # gradient of log_a [C, BLOCK_K]
+    d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
+    tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, q_ptr, log_a_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr, scale, d_v_ptr,
+    d_q_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
+    q_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h,
+    dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
+    d_q_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+    d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+    part_0 = tl.minimum(tl.maximum(load, -1.0), 1.0)
+    part_1 = tl.exp(part_0)
+    part_2 = part_1 == 1.0
+    part_3 = tl.where(part_2, load, (part_1 - 1.0) * (part_0 / tl.log(tl.where(part_2, 2.0, part_1))))
+    e = -tl.where(tl.abs(load) < 1.0, part_3, tl.exp(load) - 1.0)  # expand [C, BLOCK_K]  # line 8
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle64(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_K]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_3 = decay_3[:, None] * map_2  # [BLOCK_K, BLOCK_V]
+    sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
+    decay_4 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+    map_4 = decay_4 * scale  # [BLOCK_K]
+    dot = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_K, C]
+    ds_out = map_4[:, None] * dot  # through M [BLOCK_K, C]
+    decay_5 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_K]
+    map_5 = e_mid * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+    map_6 = decay_5[None, :] * e_mid  # [C, BLOCK_K]
+    dx_out = tl.dot(map_6.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+    dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_7 = dot_3 * scale  # [C, C]
+    B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_7, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
+    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_8 = dot_4 * scale  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_8, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_K, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
+    de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    ds = tl.trans(decay) * total  # gradient of s [BLOCK_K, C]
+    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], tl.trans(ds).to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de = decay_2 * total_2  # gradient of e [C, BLOCK_K]
+    map_9 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
+    map_10 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    map_11 = map_9 - tl.trans(map_10)  # [BLOCK_K, C]
+    terms = tl.trans(map_11)  # [C, BLOCK_K]
+    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
+    dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    map_12 = -tl.exp(load) * de  # [C, BLOCK_K]
+    d_log_a_new = map_12 + dgK  # gradient of log_a [C, BLOCK_K]
+    d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
+    tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_value_kernel(
-    q_ptr, log_a_ptr, scale, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS, q_ptr_b,
-    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
-    log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, log_a_ptr, scale, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N,
+    STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
@@ -854,6 +1304,9 @@ def _m_gradients_value_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
@@ -937,12 +1390,13 @@ def _m_gradients_value_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_value_kernel_c64(
-    q_ptr, log_a_ptr, scale, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS, q_ptr_b,
-    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
-    log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, log_a_ptr, scale, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N,
+    STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
@@ -952,6 +1406,9 @@ def _m_gradients_value_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
@@ -1044,13 +1501,13 @@ def _m_gradients_value_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_kernel(
-    q_ptr, log_a_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr, scale, d_q_ptr, d_log_a_ptr, cu, T, H, N,
-    STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
-    v_ptr_h, v_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b,
-    d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
-    d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, log_a_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr, scale, d_q_ptr,
+    d_log_a_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h,
+    dy_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_log_a_ptr_b,
+    d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_log_a, d_q'
@@ -1065,6 +1522,9 @@ def _m_gradients_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
@@ -1226,13 +1686,13 @@ def _m_gradients_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_kernel_c64(
-    q_ptr, log_a_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr, scale, d_q_ptr, d_log_a_ptr, cu, T, H, N,
-    STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
-    v_ptr_h, v_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b,
-    d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
-    d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, log_a_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr, scale, d_q_ptr,
+    d_log_a_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h,
+    dy_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_log_a_ptr_b,
+    d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_log_a, d_q'
@@ -1247,6 +1707,9 @@ def _m_gradients_kernel_c64(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
@@ -1560,10 +2023,11 @@ def _m_layer_segment_scan_kernel(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel(
-    lower, a_raw_ptr, v_ptr, start_state_ptr, h_2_ptr, final_state_ptr, cu, T, H, SEGMENT,
-    SEGMENTS, N, STEPS, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
-    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    lower, a_raw_ptr, v_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
+    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
@@ -1605,11 +2069,80 @@ def _m_layer_states_kernel(
         map_2 = tl.where(lower > 0.0, tl.log(lower + part_2_2), tl.minimum(load.to(tl.float32), 0.0) - part_2_4)  # [C, BLOCK_K]
         inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
         gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_3 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_3 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_4 = decay_2 * e  # [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_4 = decay_4 * e  # [C, BLOCK_K]
+        dot = tl.dot(tl.trans(map_4.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        M_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_V]
+        M = M_next
+    if final_state_ptr is not None:
+        if last:
+            tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _m_layer_states_kernel_c64(
+    lower, a_raw_ptr, v_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
+    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'the memory before each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    if start_state_ptr is not None:
+        M = tl.load(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
+    else:
+        M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+        load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+        part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_1 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0) * (1.0 - lower)
+        e = 1.0 - (lower + part_1)  # expand [C, BLOCK_K]  # line 8
+        v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_2_1 = 1.0 + part_2_0
+        part_2_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1 * (1.0 - lower)
+        part_2_3 = part_2_1 == 1.0
+        part_2_4 = tl.where(part_2_3, part_2_0, tl.log(part_2_1) * (part_2_0 / tl.where(part_2_3, 1.0, part_2_1 - 1.0)))
+        map_2 = tl.where(lower > 0.0, tl.log(lower + part_2_2), tl.minimum(load.to(tl.float32), 0.0) - part_2_4)  # [C, BLOCK_K]
+        inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+        gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_3 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
+        sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_4 = decay_4 * e  # [C, BLOCK_K]
         dot = tl.dot(tl.trans(map_4.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_V]
         M = M_next
@@ -1619,13 +2152,14 @@ def _m_layer_states_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_outputs_kernel(
-    q_raw_ptr, lower, a_raw_ptr, v_ptr, h_2_ptr, scale, y_ptr, cu, T, H, N, STEPS, q_raw_ptr_b,
-    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
-    a_raw_ptr_h, a_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b,
-    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+def _m_layer_outputs_mild_kernel(
+    first_K_ptr, second_K_ptr, lower, a_raw_ptr, q_raw_ptr, h_2_ptr, v_ptr, scale, y_ptr, cu, T,
+    H, N, STEPS, least, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
+    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -1635,6 +2169,149 @@ def _m_layer_outputs_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_1 = 1.0 + part_0
+    part_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / part_1 * (1.0 - lower)
+    part_3 = part_1 == 1.0
+    part_4 = tl.where(part_3, part_0, tl.log(part_1) * (part_0 / tl.where(part_3, 1.0, part_1 - 1.0)))
+    map_2 = tl.where(lower > 0.0, tl.log(lower + part_2), tl.minimum(load.to(tl.float32), 0.0) - part_4)  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    s = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))  # shrink [C, BLOCK_K]  # line 5
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    s_mid = decay * s  # s about the middle of the chunk [C, BLOCK_K]
+    part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_4_1 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0) * (1.0 - lower)
+    e = 1.0 - (lower + part_4_1)  # expand [C, BLOCK_K]  # line 8
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], s_mid, 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner_2.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block32 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+    map_3 = decay_3[None, :] * s_mid  # [C, BLOCK_K]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+        dot_2 = tl.dot(map_3.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_3 = tl.dot(A_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_4 = dot_2 + dot_3  # [C, BLOCK_V]
+        y_new = map_4 * scale  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_outputs_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, lower, a_raw_ptr, q_raw_ptr, h_2_ptr, v_ptr, scale, y_ptr, cu, T,
+    H, N, STEPS, least, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
+    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_1 = 1.0 + part_0
+    part_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / part_1 * (1.0 - lower)
+    part_3 = part_1 == 1.0
+    part_4 = tl.where(part_3, part_0, tl.log(part_1) * (part_0 / tl.where(part_3, 1.0, part_1 - 1.0)))
+    map_2 = tl.where(lower > 0.0, tl.log(lower + part_2), tl.minimum(load.to(tl.float32), 0.0) - part_4)  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    s = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))  # shrink [C, BLOCK_K]  # line 5
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    s_mid = decay * s  # s about the middle of the chunk [C, BLOCK_K]
+    part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_4_1 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0) * (1.0 - lower)
+    e = 1.0 - (lower + part_4_1)  # expand [C, BLOCK_K]  # line 8
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], s_mid, 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner_2.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block64 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+    map_3 = decay_3[None, :] * s_mid  # [C, BLOCK_K]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+        dot_2 = tl.dot(map_3.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_3 = tl.dot(A_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_4 = dot_2 + dot_3  # [C, BLOCK_V]
+        y_new = map_4 * scale  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_outputs_kernel(
+    first_K_ptr, second_K_ptr, q_raw_ptr, lower, a_raw_ptr, v_ptr, h_2_ptr, scale, y_ptr, cu, T,
+    H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
@@ -1721,12 +2398,13 @@ def _m_layer_outputs_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_outputs_kernel_c64(
-    q_raw_ptr, lower, a_raw_ptr, v_ptr, h_2_ptr, scale, y_ptr, cu, T, H, N, STEPS, q_raw_ptr_b,
-    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
-    a_raw_ptr_h, a_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b,
-    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_raw_ptr, lower, a_raw_ptr, v_ptr, h_2_ptr, scale, y_ptr, cu, T,
+    H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -1736,6 +2414,9 @@ def _m_layer_outputs_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
@@ -1830,11 +2511,12 @@ def _m_layer_outputs_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c32(
-    lower, a_raw_ptr, v_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
-    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    lower, a_raw_ptr, v_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h,
+    a_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1875,23 +2557,28 @@ def _m_layer_states_kernel_c32(
         map_2 = tl.where(lower > 0.0, tl.log(lower + part_2_2), tl.minimum(load.to(tl.float32), 0.0) - part_2_4)  # [C, BLOCK_K]
         inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
         gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_3 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_3 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_4 = decay_2 * e  # [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_4 = decay_4 * e  # [C, BLOCK_K]
         dot = tl.dot(tl.trans(map_4.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_V]
         M = M_next
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _m_layer_states_kernel_c64(
-    lower, a_raw_ptr, v_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
-    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+def _m_layer_states_kernel_c64_2(
+    lower, a_raw_ptr, v_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h,
+    a_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1932,11 +2619,15 @@ def _m_layer_states_kernel_c64(
         map_2 = tl.where(lower > 0.0, tl.log(lower + part_2_2), tl.minimum(load.to(tl.float32), 0.0) - part_2_4)  # [C, BLOCK_K]
         inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
         gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_3 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_3 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_4 = decay_2 * e  # [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_4 = decay_4 * e  # [C, BLOCK_K]
         dot = tl.dot(tl.trans(map_4.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_V]
         M = M_next
@@ -2091,13 +2782,270 @@ def _m_layer_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_gradients_value_kernel(
-    q_raw_ptr, lower, a_raw_ptr, scale, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS, q_raw_ptr_b,
+def _m_layer_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, q_raw_ptr, lower, a_raw_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr,
+    scale, d_v_ptr, d_q_raw_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
     q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
-    a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    a_raw_ptr_h, a_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
+    d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_a_raw_ptr_b,
+    d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
+    d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+    load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_2_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * (1.0 - lower)
+    e = 1.0 - (lower + part_2_1)  # expand [C, BLOCK_K]  # line 8
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_3_1 = 1.0 + part_3_0
+    part_3_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / part_3_1 * (1.0 - lower)
+    part_3_3 = part_3_1 == 1.0
+    part_3_4 = tl.where(part_3_3, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_3, 1.0, part_3_1 - 1.0)))
+    map_2 = tl.where(lower > 0.0, tl.log(lower + part_3_2), tl.minimum(load_2.to(tl.float32), 0.0) - part_3_4)  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    s_mid = decay * s  # s about the middle of the chunk [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_K]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_4 = decay_3[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+    sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
+    decay_4 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+    map_5 = decay_4 * scale  # [BLOCK_K]
+    dot = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_K, C]
+    ds_out = map_5[:, None] * dot  # through M [BLOCK_K, C]
+    decay_5 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_K]
+    map_6 = e_mid * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_6, 0)  # [BLOCK_K]
+    map_7 = decay_5[None, :] * e_mid  # [C, BLOCK_K]
+    dx_out = tl.dot(map_7.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+    dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_8 = dot_3 * scale  # [C, C]
+    B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_8, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
+    inner_2 = tl.where(in_K[None, :], e_mid.to(FT), 0.0)  # [C, BLOCK_K]
+    dot_4 = tl.dot(inner_2, tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_9 = dot_4 * scale  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_9, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_K, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
+    de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    ds = tl.trans(decay) * total  # gradient of s [BLOCK_K, C]
+    part_16_0 = tl.exp(-tl.abs(tl.trans(load.to(tl.float32))))
+    part_16_1 = 1.0 + part_16_0
+    part_16_2 = tl.where(tl.trans(load.to(tl.float32)) >= 0.0, 1.0, part_16_0) / part_16_1
+    part_16_3 = tl.where(-tl.trans(load.to(tl.float32)) >= 0.0, 1.0, part_16_0) / part_16_1
+    d_q_raw_new = part_16_2 * (1.0 + tl.trans(load.to(tl.float32)) * part_16_3) * ds  # gradient of q_raw [BLOCK_K, C]
+    d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
+    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], tl.trans(d_q_raw_new).to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de = decay_2 * total_2  # gradient of e [C, BLOCK_K]
+    map_10 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
+    map_11 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    map_12 = map_10 - tl.trans(map_11)  # [BLOCK_K, C]
+    terms = tl.trans(map_12)  # [C, BLOCK_K]
+    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
+    dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    part_23_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_23_1 = 1.0 + part_23_0
+    part_23_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1 * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1)
+    map_13 = -(1.0 - lower) * part_23_2 * de  # [C, BLOCK_K]
+    part_24_0 = lower > 0.0
+    part_24_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_24_2 = 1.0 + part_24_1
+    part_24_3 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_24_1) / part_24_2
+    part_24_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_24_1) / part_24_2
+    part_24_5 = 1.0 - lower
+    part_24_6 = 1.0 / (lower + part_24_4 * part_24_5) * part_24_5 * (part_24_4 * part_24_3)
+    part_24_7 = tl.where(part_24_0, 0.0, part_24_3) + tl.where(part_24_0, part_24_6, 0.0)
+    map_14 = part_24_7 * dgK  # [C, BLOCK_K]
+    d_a_raw_new = map_13 + map_14  # gradient of a_raw [C, BLOCK_K]
+    d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
+    tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_gradients_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, q_raw_ptr, lower, a_raw_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr,
+    scale, d_v_ptr, d_q_raw_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
+    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
+    a_raw_ptr_h, a_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
+    d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_a_raw_ptr_b,
+    d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
+    d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+    load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_2_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * (1.0 - lower)
+    e = 1.0 - (lower + part_2_1)  # expand [C, BLOCK_K]  # line 8
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_3_1 = 1.0 + part_3_0
+    part_3_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / part_3_1 * (1.0 - lower)
+    part_3_3 = part_3_1 == 1.0
+    part_3_4 = tl.where(part_3_3, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_3, 1.0, part_3_1 - 1.0)))
+    map_2 = tl.where(lower > 0.0, tl.log(lower + part_3_2), tl.minimum(load_2.to(tl.float32), 0.0) - part_3_4)  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    s_mid = decay * s  # s about the middle of the chunk [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_K]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_4 = decay_3[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+    sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
+    decay_4 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+    map_5 = decay_4 * scale  # [BLOCK_K]
+    dot = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_K, C]
+    ds_out = map_5[:, None] * dot  # through M [BLOCK_K, C]
+    decay_5 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_K]
+    map_6 = e_mid * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_6, 0)  # [BLOCK_K]
+    map_7 = decay_5[None, :] * e_mid  # [C, BLOCK_K]
+    dx_out = tl.dot(map_7.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+    dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_8 = dot_3 * scale  # [C, C]
+    B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_8, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
+    inner_2 = tl.where(in_K[None, :], e_mid.to(FT), 0.0)  # [C, BLOCK_K]
+    dot_4 = tl.dot(inner_2, tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_9 = dot_4 * scale  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_9, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_K, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
+    de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    ds = tl.trans(decay) * total  # gradient of s [BLOCK_K, C]
+    part_16_0 = tl.exp(-tl.abs(tl.trans(load.to(tl.float32))))
+    part_16_1 = 1.0 + part_16_0
+    part_16_2 = tl.where(tl.trans(load.to(tl.float32)) >= 0.0, 1.0, part_16_0) / part_16_1
+    part_16_3 = tl.where(-tl.trans(load.to(tl.float32)) >= 0.0, 1.0, part_16_0) / part_16_1
+    d_q_raw_new = part_16_2 * (1.0 + tl.trans(load.to(tl.float32)) * part_16_3) * ds  # gradient of q_raw [BLOCK_K, C]
+    d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
+    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], tl.trans(d_q_raw_new).to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de = decay_2 * total_2  # gradient of e [C, BLOCK_K]
+    map_10 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
+    map_11 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    map_12 = map_10 - tl.trans(map_11)  # [BLOCK_K, C]
+    terms = tl.trans(map_12)  # [C, BLOCK_K]
+    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
+    dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    part_23_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_23_1 = 1.0 + part_23_0
+    part_23_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1 * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1)
+    map_13 = -(1.0 - lower) * part_23_2 * de  # [C, BLOCK_K]
+    part_24_0 = lower > 0.0
+    part_24_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_24_2 = 1.0 + part_24_1
+    part_24_3 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_24_1) / part_24_2
+    part_24_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_24_1) / part_24_2
+    part_24_5 = 1.0 - lower
+    part_24_6 = 1.0 / (lower + part_24_4 * part_24_5) * part_24_5 * (part_24_4 * part_24_3)
+    part_24_7 = tl.where(part_24_0, 0.0, part_24_3) + tl.where(part_24_0, part_24_6, 0.0)
+    map_14 = part_24_7 * dgK  # [C, BLOCK_K]
+    d_a_raw_new = map_13 + map_14  # gradient of a_raw [C, BLOCK_K]
+    d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
+    tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_gradients_value_kernel(
+    first_K_ptr, second_K_ptr, q_raw_ptr, lower, a_raw_ptr, scale, dy_ptr, l_ptr, d_v_ptr, cu,
+    T, H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
@@ -2107,6 +3055,9 @@ def _m_layer_gradients_value_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
@@ -2203,12 +3154,13 @@ def _m_layer_gradients_value_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_value_kernel_c64(
-    q_raw_ptr, lower, a_raw_ptr, scale, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS, q_raw_ptr_b,
-    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
-    a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_raw_ptr, lower, a_raw_ptr, scale, dy_ptr, l_ptr, d_v_ptr, cu,
+    T, H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
@@ -2218,6 +3170,9 @@ def _m_layer_gradients_value_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
@@ -2324,14 +3279,15 @@ def _m_layer_gradients_value_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_kernel(
-    q_raw_ptr, lower, a_raw_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr, scale, d_q_raw_ptr, d_a_raw_ptr,
-    cu, T, H, N, STEPS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
-    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h,
-    dy_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_a_raw_ptr_b,
-    d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_raw_ptr, lower, a_raw_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr,
+    scale, d_q_raw_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
+    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
+    a_raw_ptr_h, a_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr,
+    d_q_raw_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_a_raw, d_q_raw'
     program = tl.program_id(0)
@@ -2345,6 +3301,9 @@ def _m_layer_gradients_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
@@ -2530,14 +3489,15 @@ def _m_layer_gradients_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_kernel_c64(
-    q_raw_ptr, lower, a_raw_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr, scale, d_q_raw_ptr, d_a_raw_ptr,
-    cu, T, H, N, STEPS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
-    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h,
-    dy_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_a_raw_ptr_b,
-    d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_raw_ptr, lower, a_raw_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr,
+    scale, d_q_raw_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
+    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
+    a_raw_ptr_h, a_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr,
+    d_q_raw_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_a_raw, d_q_raw'
     program = tl.program_id(0)
@@ -2551,6 +3511,9 @@ def _m_layer_gradients_kernel_c64(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
@@ -2817,7 +3780,7 @@ def m_forward(
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    'memory before each chunk, then the outputs'
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     log_a = _rows(log_a)
     v = _rows(v)
     q = _rows(q)
@@ -2831,9 +3794,12 @@ def m_forward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", log_a.device, dtype.itemsize, K, V)
     run = _Layout(log_a, H, cu_seqlens, -(-K // min(block, _power(K))))
+    least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*log_a.shape[:2], H, V), dtype=dtype, device=log_a.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=log_a.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=log_a.device)
+    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=log_a.device)
+    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=log_a.device)
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=log_a.device)
@@ -2853,21 +3819,32 @@ def m_forward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", log_a.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
-        log_a, v, start_state, h_2, final_state, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], K,
-        min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
+        log_a, v, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, log_a.stride(0), log_a.stride(1),
+        log_a.stride(2), H // log_a.shape[2], v.stride(0), v.stride(1), v.stride(2),
+        H // v.shape[2], K, min(block, _power(K)), V, _power(V), chunk, DT, FT, precision,
+        EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("outputs_mild", log_a.device, dtype.itemsize, K, V)
+        {32: _m_outputs_mild_kernel, 64: _m_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, log_a, q, h_2, v, scale, y, run.cu, run.T, H, run.N, run.steps,
+            least, log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
+            q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], v.stride(0), v.stride(1),
+            v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K),
+            V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = config
     {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        q, log_a, v, h_2, scale, y, run.cu, run.T, H, run.N, run.steps, q.stride(0),
-        q.stride(1), q.stride(2), H // q.shape[2], log_a.stride(0), log_a.stride(1),
-        log_a.stride(2), H // log_a.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), V,
+        first_K, second_K, q, log_a, v, h_2, scale, y, run.cu, run.T, H, run.N, run.steps,
+        least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], log_a.stride(0),
+        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], v.stride(0), v.stride(1),
+        v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), V,
         min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
@@ -2885,7 +3862,7 @@ def m_backward(
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    'memory before and adjoint after each chunk, then the gradients'
+    'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     log_a = _rows(log_a)
     v = _rows(v)
     q = _rows(q)
@@ -2901,12 +3878,15 @@ def m_backward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", log_a.device, dtype.itemsize, K, V)
     run = _Layout(log_a, H, cu_seqlens, -(-K // min(block, _power(K))))
+    least = _least(1.2924697071141057e-26, dtype)
     d_log_a = _gradient(log_a, H)
     d_v = _gradient(v, H)
     d_q = _gradient(q, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=log_a.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=log_a.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=log_a.device)
+    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=log_a.device)
+    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=log_a.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -2928,11 +3908,12 @@ def m_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", log_a.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
-        log_a, v, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], K, min(block, _power(K)), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
+        log_a, v, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
+        run.segments, run.N, run.steps, log_a.stride(0), log_a.stride(1), log_a.stride(2),
+        H // log_a.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], K,
+        min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2961,22 +3942,36 @@ def m_backward(
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild", log_a.device, dtype.itemsize, K, V)
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, q, log_a, v, dy, h_2, l, scale, d_v, d_q, d_log_a, run.cu, run.T,
+            H, run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
+            log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], v.stride(0),
+            v.stride(1), v.stride(2), H // v.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+            H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), d_q.stride(0),
+            d_q.stride(1), d_q.stride(2), d_log_a.stride(0), d_log_a.stride(1),
+            d_log_a.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT,
+            run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = _config("gradients_value", log_a.device, dtype.itemsize, K, V)
     {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        q, log_a, scale, dy, l, d_v, run.cu, run.T, H, run.N, run.steps, q.stride(0),
-        q.stride(1), q.stride(2), H // q.shape[2], log_a.stride(0), log_a.stride(1),
-        log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, q, log_a, scale, dy, l, d_v, run.cu, run.T, H, run.N, run.steps,
+        least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], log_a.stride(0),
+        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1),
+        dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K,
+        _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
-        q, log_a, v, dy, h_2, l, scale, d_q, d_log_a, run.cu, run.T, H, run.N, run.steps,
-        q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+        first_K, second_K, q, log_a, v, dy, h_2, l, scale, d_q, d_log_a, run.cu, run.T, H,
+        run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
+        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], v.stride(0),
+        v.stride(1), v.stride(2), H // v.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
         H // dy.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2), d_log_a.stride(0),
         d_log_a.stride(1), d_log_a.stride(2), K, min(block, _power(K)), V, _power(V), chunk, DT,
         FT, precision, EXACT, run.varlen,
@@ -3027,7 +4022,7 @@ def m_layer_forward(
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    'memory before each chunk, then the outputs'
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     a_raw = _rows(a_raw)
     v = _rows(v)
     q_raw = _rows(q_raw)
@@ -3041,9 +4036,12 @@ def m_layer_forward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", a_raw.device, dtype.itemsize, K, V)
     run = _Layout(a_raw, H, cu_seqlens, -(-K // min(block, _power(K))))
+    least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*a_raw.shape[:2], H, V), dtype=dtype, device=a_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=a_raw.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=a_raw.device)
+    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=a_raw.device)
+    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=a_raw.device)
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=a_raw.device)
@@ -3063,22 +4061,35 @@ def m_layer_forward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", a_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
-        lower, a_raw, v, start_state, h_2, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], K,
-        min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+    {32: _m_layer_states_kernel, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
+        lower, a_raw, v, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, a_raw.stride(0), a_raw.stride(1),
+        a_raw.stride(2), H // a_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
+        H // v.shape[2], K, min(block, _power(K)), V, _power(V), chunk, DT, FT, precision,
+        EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("outputs_mild", a_raw.device, dtype.itemsize, K, V)
+        {32: _m_layer_outputs_mild_kernel, 64: _m_layer_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, lower, a_raw, q_raw, h_2, v, scale, y, run.cu, run.T, H, run.N,
+            run.steps, least, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+            H // a_raw.shape[2], q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
+            H // q_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+            y.stride(0), y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)),
+            chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = config
     {32: _m_layer_outputs_kernel, 64: _m_layer_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        q_raw, lower, a_raw, v, h_2, scale, y, run.cu, run.T, H, run.N, run.steps,
-        q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], a_raw.stride(0),
-        a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, q_raw, lower, a_raw, v, h_2, scale, y, run.cu, run.T, H, run.N,
+        run.steps, least, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
+        H // q_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        H // a_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+        y.stride(0), y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3096,7 +4107,7 @@ def m_layer_backward(
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    'memory before and adjoint after each chunk, then the gradients'
+    'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     a_raw = _rows(a_raw)
     v = _rows(v)
     q_raw = _rows(q_raw)
@@ -3112,12 +4123,15 @@ def m_layer_backward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", a_raw.device, dtype.itemsize, K, V)
     run = _Layout(a_raw, H, cu_seqlens, -(-K // min(block, _power(K))))
+    least = _least(1.2924697071141057e-26, dtype)
     d_a_raw = _gradient(a_raw, H)
     d_v = _gradient(v, H)
     d_q_raw = _gradient(q_raw, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=a_raw.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=a_raw.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=a_raw.device)
+    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=a_raw.device)
+    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=a_raw.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -3139,11 +4153,12 @@ def m_layer_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", a_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
-        lower, a_raw, v, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], K, min(block, _power(K)), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
+        lower, a_raw, v, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
+        run.segments, run.N, run.steps, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        H // a_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], K,
+        min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3174,25 +4189,41 @@ def m_layer_backward(
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild", a_raw.device, dtype.itemsize, K, V)
+        {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, q_raw, lower, a_raw, v, dy, h_2, l, scale, d_v, d_q_raw, d_a_raw,
+            run.cu, run.T, H, run.N, run.steps, least, q_raw.stride(0), q_raw.stride(1),
+            q_raw.stride(2), H // q_raw.shape[2], a_raw.stride(0), a_raw.stride(1),
+            a_raw.stride(2), H // a_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
+            H // v.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+            d_v.stride(0), d_v.stride(1), d_v.stride(2), d_q_raw.stride(0), d_q_raw.stride(1),
+            d_q_raw.stride(2), d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K,
+            _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = _config("gradients_value", a_raw.device, dtype.itemsize, K, V)
     {32: _m_layer_gradients_value_kernel, 64: _m_layer_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        q_raw, lower, a_raw, scale, dy, l, d_v, run.cu, run.T, H, run.N, run.steps,
-        q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], a_raw.stride(0),
-        a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K,
-        _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, q_raw, lower, a_raw, scale, dy, l, d_v, run.cu, run.T, H, run.N,
+        run.steps, least, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
+        H // q_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _power(K), V, min(block, _power(V)),
+        chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
-        q_raw, lower, a_raw, v, dy, h_2, l, scale, d_q_raw, d_a_raw, run.cu, run.T, H, run.N,
-        run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2],
-        a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2),
-        d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, min(block, _power(K)), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, q_raw, lower, a_raw, v, dy, h_2, l, scale, d_q_raw, d_a_raw, run.cu,
+        run.T, H, run.N, run.steps, least, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
+        H // q_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        H // a_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_q_raw.stride(0),
+        d_q_raw.stride(1), d_q_raw.stride(2), d_a_raw.stride(0), d_a_raw.stride(1),
+        d_a_raw.stride(2), K, min(block, _power(K)), V, _power(V), chunk, DT, FT, precision,
+        EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )

@@ -11,19 +11,19 @@ import triton.language as tl
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
     ('segment_ends', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('segment_ends', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('segment_ends', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('segment_ends', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('segment_ends', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('states', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('states', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('states', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('segment_ends_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('segment_ends_adjoint', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('segment_ends_adjoint', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('segment_ends_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('segment_ends_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
-    ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('outputs', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
@@ -34,6 +34,18 @@ _TABLE = (
     ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
     ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+    ('outputs_mild', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
+    ('outputs_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('outputs_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
+    ('gradients_mild_value', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
+    ('gradients_mild_value', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('gradients_mild_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
+    ('gradients_mild_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
+    ('gradients_mild_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+    ('gradients_mild', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
+    ('gradients_mild', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
+    ('gradients_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('gradients_mild', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients', '', 2, 64, 64, 64, 32, 8, 1, 'ieee'),
     ('gradients', '', 2, 128, 128, 64, 32, 8, 1, 'ieee'),
     ('gradients', '', 2, 256, 256, 32, 16, 8, 1, 'ieee'),
@@ -120,6 +132,26 @@ def _row(index, h, H):
 def _head(pointer, batch, h, batch_stride, head_stride, group):
     """Where the tokens of a head begin; `group` heads read the same."""
     return pointer + batch.to(tl.int64) * batch_stride + (h // group).to(tl.int64) * head_stride
+
+
+@triton.jit
+def _lowest(pointer, SIZE: tl.constexpr):
+    """The least of some numbers of at most 1."""
+    entry = tl.arange(0, 128)
+    lowest = tl.full([128], 1.0, tl.float32)
+    for first in range(0, SIZE, 128):
+        inside = first + entry < SIZE
+        lowest = tl.minimum(lowest, tl.load(pointer + first + entry, mask=inside, other=1.0))
+    return tl.min(lowest, 0)
+
+
+@triton.jit
+def _between(low, high):
+    """[t, r]: 1 where low[t] < r <= high[t], -1 where high[t] < r <= low[t], else 0."""
+    r = tl.arange(0, low.shape[0])[None, :]
+    ahead = (r > low[:, None]) & (r <= high[:, None])
+    back = (r > high[:, None]) & (r <= low[:, None])
+    return tl.where(ahead, 1.0, 0.0) - tl.where(back, 1.0, 0.0)
 
 
 @triton.jit
@@ -280,6 +312,14 @@ def _types(dtype: torch.dtype, device: torch.device):
     return DT, FT, exact or device.type == "cpu"
 
 
+def _least(least: float, dtype: torch.dtype) -> float:
+    """The decay of half a chunk from which on the chunk is formed about its middle.
+
+    Never in fp16: the factors of that form leave its range, and bf16 has it with fewer digits.
+    """
+    return 2.0 if dtype == torch.float16 else least
+
+
 def _gradient(like: torch.Tensor, heads: int) -> torch.Tensor:
     """Room for the gradient of each head; in fp32 where heads share an operand."""
     B, T, h, *axes = like.shape
@@ -376,12 +416,12 @@ def _m_segment_scan_kernel(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel(
-    k_ptr, v_ptr, w_ptr, start_state_ptr, h_2_ptr, final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
-    v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    k_ptr, v_ptr, w_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, final_state_ptr,
+    cu, T, H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h,
+    w_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -417,11 +457,75 @@ def _m_states_kernel(
         map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
         inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
         gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_3 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_3 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_4 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_4 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+        dot = tl.dot(tl.trans(map_4.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        M_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_V]
+        M = M_next
+    if final_state_ptr is not None:
+        if last:
+            tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _m_states_kernel_c64(
+    k_ptr, v_ptr, w_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, final_state_ptr,
+    cu, T, H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h,
+    w_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'the memory before each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+    if start_state_ptr is not None:
+        M = tl.load(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
+    else:
+        M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+        v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+        w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+        load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
+        map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+        inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+        gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_3 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
+        sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_4 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
         dot = tl.dot(tl.trans(map_4.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_V]
         M = M_next
@@ -431,13 +535,14 @@ def _m_states_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_outputs_kernel(
-    r_ptr, k_ptr, w_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS, r_ptr_b,
-    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h,
-    v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+def _m_outputs_mild_kernel(
+    first_K_ptr, second_K_ptr, w_ptr, r_ptr, h_2_ptr, k_ptr, v_ptr, y_ptr, cu, T, H, N, STEPS,
+    least, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, r_ptr_b, r_ptr_t: tl.constexpr,
+    r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -447,6 +552,131 @@ def _m_outputs_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+    load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block32 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+    map_3 = decay_3[None, :] * s_mid  # [C, BLOCK_K]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+        dot_2 = tl.dot(map_3.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_3 = tl.dot(A_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_outputs_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, w_ptr, r_ptr, h_2_ptr, k_ptr, v_ptr, y_ptr, cu, T, H, N, STEPS,
+    least, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, r_ptr_b, r_ptr_t: tl.constexpr,
+    r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+    load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block64 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+    map_3 = decay_3[None, :] * s_mid  # [C, BLOCK_K]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+        dot_2 = tl.dot(map_3.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_3 = tl.dot(A_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_outputs_kernel(
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS,
+    least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
@@ -516,12 +746,13 @@ def _m_outputs_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_kernel_c64(
-    r_ptr, k_ptr, w_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS, r_ptr_b,
-    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h,
-    v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS,
+    least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -531,6 +762,9 @@ def _m_outputs_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
@@ -607,12 +841,12 @@ def _m_outputs_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c32(
-    k_ptr, v_ptr, w_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h,
-    v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    k_ptr, v_ptr, w_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T, H, SEGMENT,
+    SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -648,24 +882,28 @@ def _m_states_kernel_c32(
         map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
         inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
         gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_3 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_3 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_4 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_4 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
         dot = tl.dot(tl.trans(map_4.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_V]
         M = M_next
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _m_states_kernel_c64(
-    k_ptr, v_ptr, w_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h,
-    v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+def _m_states_kernel_c64_2(
+    k_ptr, v_ptr, w_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T, H, SEGMENT,
+    SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -701,11 +939,15 @@ def _m_states_kernel_c64(
         map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
         inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
         gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_3 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_3 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_4 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_4 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
         dot = tl.dot(tl.trans(map_4.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_V]
         M = M_next
@@ -844,14 +1086,224 @@ def _m_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, d_w_ptr,
+    d_v_ptr, d_r_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr,
+    r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
+    d_w_ptr_h, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_r_ptr_b,
+    d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+    load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_4 = decay_3[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+    sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
+    decay_4 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+    dot = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_K, C]
+    ds_out = decay_4[:, None] * dot  # through M [BLOCK_K, C]
+    decay_5 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_K]
+    map_5 = e_mid * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+    map_6 = decay_5[None, :] * e_mid  # [C, BLOCK_K]
+    dx_out = tl.dot(map_6.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+    dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j < i in block32 [C, C]
+    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j < i in block32 [C, C]
+    ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_K, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
+    de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_7 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
+    terms = tl.trans(map_7)  # [C, BLOCK_K]
+    running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
+    map_8 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    terms_2 = map_8  # [C, BLOCK_K]
+    running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
+    inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
+    dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    d_w_new = -tl.exp(load.to(tl.float32)) * dgK  # gradient of w [C, BLOCK_K]
+    d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
+    tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_K[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    ds = tl.trans(decay) * total  # gradient of s [BLOCK_K, C]
+    d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
+    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], tl.trans(ds).to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de = decay_2 * total_2  # gradient of e [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], de.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, d_w_ptr,
+    d_v_ptr, d_r_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr,
+    r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
+    d_w_ptr_h, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_r_ptr_b,
+    d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+    load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_4 = decay_3[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+    sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
+    decay_4 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+    dot = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_K, C]
+    ds_out = decay_4[:, None] * dot  # through M [BLOCK_K, C]
+    decay_5 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_K]
+    map_5 = e_mid * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+    map_6 = decay_5[None, :] * e_mid  # [C, BLOCK_K]
+    dx_out = tl.dot(map_6.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+    dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j < i in block64 [C, C]
+    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j < i in block64 [C, C]
+    ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_K, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
+    de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_7 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
+    terms = tl.trans(map_7)  # [C, BLOCK_K]
+    running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
+    map_8 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    terms_2 = map_8  # [C, BLOCK_K]
+    running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
+    inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
+    dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    d_w_new = -tl.exp(load.to(tl.float32)) * dgK  # gradient of w [C, BLOCK_K]
+    d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
+    tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_K[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    ds = tl.trans(decay) * total  # gradient of s [BLOCK_K, C]
+    d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
+    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], tl.trans(ds).to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de = decay_2 * total_2  # gradient of e [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], de.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_value_kernel(
-    r_ptr, k_ptr, w_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS, r_ptr_b,
-    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS,
+    least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
@@ -861,6 +1313,9 @@ def _m_gradients_value_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
@@ -935,13 +1390,13 @@ def _m_gradients_value_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_value_kernel_c64(
-    r_ptr, k_ptr, w_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS, r_ptr_b,
-    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS,
+    least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
@@ -951,6 +1406,9 @@ def _m_gradients_value_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
@@ -1033,15 +1491,15 @@ def _m_gradients_value_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_kernel(
-    r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, d_r_ptr, d_w_ptr, d_k_ptr, cu, T, H, N,
-    STEPS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b,
-    w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h,
-    dy_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
-    d_w_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, d_r_ptr,
+    d_w_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
+    r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h,
+    d_w_ptr_b, d_w_ptr_t: tl.constexpr, d_w_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr,
+    d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_k, d_r, d_w'
     program = tl.program_id(0)
@@ -1055,6 +1513,9 @@ def _m_gradients_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
@@ -1206,15 +1667,15 @@ def _m_gradients_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_kernel_c64(
-    r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, d_r_ptr, d_w_ptr, d_k_ptr, cu, T, H, N,
-    STEPS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b,
-    w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h,
-    dy_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
-    d_w_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, d_r_ptr,
+    d_w_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
+    r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h,
+    d_w_ptr_b, d_w_ptr_t: tl.constexpr, d_w_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr,
+    d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_k, d_r, d_w'
     program = tl.program_id(0)
@@ -1228,6 +1689,9 @@ def _m_gradients_kernel_c64(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
@@ -1526,12 +1990,13 @@ def _m_layer_segment_scan_kernel(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel(
-    k_ptr, v_ptr, w0_ptr, w_raw_ptr, start_state_ptr, h_2_ptr, final_state_ptr, cu, T, H,
-    SEGMENT, SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
-    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    k_ptr, v_ptr, w0_ptr, w_raw_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
+    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g,
+    w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1569,11 +2034,78 @@ def _m_layer_states_kernel(
         map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
         inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
         gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_3 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_3 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_4 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_4 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+        dot = tl.dot(tl.trans(map_4.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        M_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_V]
+        M = M_next
+    if final_state_ptr is not None:
+        if last:
+            tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _m_layer_states_kernel_c64(
+    k_ptr, v_ptr, w0_ptr, w_raw_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
+    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g,
+    w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'the memory before each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    if start_state_ptr is not None:
+        M = tl.load(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
+    else:
+        M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
+    load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+        v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+        w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+        load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+        map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
+        inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+        gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_3 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
+        sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_4 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
         dot = tl.dot(tl.trans(map_4.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_V]
         M = M_next
@@ -1583,14 +2115,14 @@ def _m_layer_states_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_outputs_kernel(
-    r_ptr, k_ptr, w0_ptr, w_raw_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS, r_ptr_b,
-    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    w0_ptr_h, w0_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g,
-    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+def _m_layer_outputs_mild_kernel(
+    first_K_ptr, second_K_ptr, w0_ptr, w_raw_ptr, r_ptr, h_2_ptr, k_ptr, v_ptr, y_ptr, cu, T, H,
+    N, STEPS, least, w0_ptr_h, w0_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h,
+    w_raw_ptr_g, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -1600,6 +2132,136 @@ def _m_layer_outputs_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+    rest = left
+    valid = token < rest
+    start = first
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block32 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+    map_3 = decay_3[None, :] * s_mid  # [C, BLOCK_K]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+        dot_2 = tl.dot(map_3.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_3 = tl.dot(A_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_outputs_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, w0_ptr, w_raw_ptr, r_ptr, h_2_ptr, k_ptr, v_ptr, y_ptr, cu, T, H,
+    N, STEPS, least, w0_ptr_h, w0_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h,
+    w_raw_ptr_g, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+    rest = left
+    valid = token < rest
+    start = first
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block64 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+    map_3 = decay_3[None, :] * s_mid  # [C, BLOCK_K]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+        dot_2 = tl.dot(map_3.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_3 = tl.dot(A_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_outputs_kernel(
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w0_ptr, w_raw_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H,
+    N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
@@ -1671,13 +2333,14 @@ def _m_layer_outputs_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_outputs_kernel_c64(
-    r_ptr, k_ptr, w0_ptr, w_raw_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS, r_ptr_b,
-    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    w0_ptr_h, w0_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g,
-    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w0_ptr, w_raw_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H,
+    N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -1687,6 +2350,9 @@ def _m_layer_outputs_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
@@ -1765,12 +2431,12 @@ def _m_layer_outputs_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c32(
-    k_ptr, v_ptr, w0_ptr, w_raw_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N,
-    STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
-    v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h,
-    w_raw_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    k_ptr, v_ptr, w0_ptr, w_raw_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T,
+    H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1808,24 +2474,28 @@ def _m_layer_states_kernel_c32(
         map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
         inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
         gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_3 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_3 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_4 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_4 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
         dot = tl.dot(tl.trans(map_4.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_V]
         M = M_next
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _m_layer_states_kernel_c64(
-    k_ptr, v_ptr, w0_ptr, w_raw_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N,
-    STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
-    v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h,
-    w_raw_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+def _m_layer_states_kernel_c64_2(
+    k_ptr, v_ptr, w0_ptr, w_raw_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T,
+    H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1863,11 +2533,15 @@ def _m_layer_states_kernel_c64(
         map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
         inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
         gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_3 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+        tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+        tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_3 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_4 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_4 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
         dot = tl.dot(tl.trans(map_4.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_V]
         M = M_next
@@ -2010,14 +2684,235 @@ def _m_layer_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_gradients_value_kernel(
-    r_ptr, k_ptr, w0_ptr, w_raw_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS, r_ptr_b,
+def _m_layer_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w0_ptr, w_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
+    d_w_raw_ptr, d_w0_ptr, d_v_ptr, d_r_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b,
     r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    w0_ptr_h, w0_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
-    d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, d_v_ptr_b,
+    d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h,
+    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+    rest = left
+    valid = token < rest
+    start = first
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_4 = decay_3[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+    sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
+    decay_4 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+    dot = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_K, C]
+    ds_out = decay_4[:, None] * dot  # through M [BLOCK_K, C]
+    decay_5 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_K]
+    map_5 = e_mid * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+    map_6 = decay_5[None, :] * e_mid  # [C, BLOCK_K]
+    dx_out = tl.dot(map_6.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+    dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j < i in block32 [C, C]
+    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j < i in block32 [C, C]
+    ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_K, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
+    de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_7 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
+    terms = tl.trans(map_7)  # [C, BLOCK_K]
+    running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
+    map_8 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    terms_2 = map_8  # [C, BLOCK_K]
+    running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
+    inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
+    dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    map_9 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32)) * dgK  # [C, BLOCK_K]
+    inner_2 = tl.where(valid[:, None], map_9, 0.0)  # [C, BLOCK_K]
+    sum_3 = tl.sum(inner_2, 0)  # [BLOCK_K]
+    d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
+    tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], map_9.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_3.to(d_w0_ptr.dtype.element_ty), mask=in_K)
+    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    ds = tl.trans(decay) * total  # gradient of s [BLOCK_K, C]
+    d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
+    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], tl.trans(ds).to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de = decay_2 * total_2  # gradient of e [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], de.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_gradients_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w0_ptr, w_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
+    d_w_raw_ptr, d_w0_ptr, d_v_ptr, d_r_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b,
+    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, d_v_ptr_b,
+    d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h,
+    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+    rest = left
+    valid = token < rest
+    start = first
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_4 = decay_3[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+    sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
+    decay_4 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+    dot = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_K, C]
+    ds_out = decay_4[:, None] * dot  # through M [BLOCK_K, C]
+    decay_5 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_K]
+    map_5 = e_mid * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+    map_6 = decay_5[None, :] * e_mid  # [C, BLOCK_K]
+    dx_out = tl.dot(map_6.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+    dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j < i in block64 [C, C]
+    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j < i in block64 [C, C]
+    ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_K, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
+    de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_7 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
+    terms = tl.trans(map_7)  # [C, BLOCK_K]
+    running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
+    map_8 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    terms_2 = map_8  # [C, BLOCK_K]
+    running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
+    inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
+    dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    map_9 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32)) * dgK  # [C, BLOCK_K]
+    inner_2 = tl.where(valid[:, None], map_9, 0.0)  # [C, BLOCK_K]
+    sum_3 = tl.sum(inner_2, 0)  # [BLOCK_K]
+    d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
+    tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], map_9.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_3.to(d_w0_ptr.dtype.element_ty), mask=in_K)
+    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    ds = tl.trans(decay) * total  # gradient of s [BLOCK_K, C]
+    d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
+    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], tl.trans(ds).to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de = decay_2 * total_2  # gradient of e [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], de.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_gradients_value_kernel(
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w0_ptr, w_raw_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T,
+    H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
@@ -2027,6 +2922,9 @@ def _m_layer_gradients_value_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
@@ -2103,13 +3001,14 @@ def _m_layer_gradients_value_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_value_kernel_c64(
-    r_ptr, k_ptr, w0_ptr, w_raw_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS, r_ptr_b,
-    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    w0_ptr_h, w0_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
-    d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w0_ptr, w_raw_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T,
+    H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
@@ -2119,6 +3018,9 @@ def _m_layer_gradients_value_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
@@ -2203,16 +3105,16 @@ def _m_layer_gradients_value_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_kernel(
-    r_ptr, k_ptr, v_ptr, w0_ptr, w_raw_ptr, dy_ptr, h_2_ptr, l_ptr, d_r_ptr, d_w_raw_ptr,
-    d_k_ptr, d_w0_ptr, cu, T, H, N, STEPS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h,
-    v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h,
-    w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_r_ptr_b,
-    d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr,
-    d_w_raw_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w0_ptr, w_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
+    d_r_ptr, d_w_raw_ptr, d_k_ptr, d_w0_ptr, cu, T, H, N, STEPS, least, r_ptr_b,
+    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_w_raw_ptr_b,
+    d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_k, d_r, d_w0, d_w_raw'
     program = tl.program_id(0)
@@ -2226,6 +3128,9 @@ def _m_layer_gradients_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
@@ -2382,16 +3287,16 @@ def _m_layer_gradients_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_kernel_c64(
-    r_ptr, k_ptr, v_ptr, w0_ptr, w_raw_ptr, dy_ptr, h_2_ptr, l_ptr, d_r_ptr, d_w_raw_ptr,
-    d_k_ptr, d_w0_ptr, cu, T, H, N, STEPS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h,
-    v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h,
-    w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_r_ptr_b,
-    d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr,
-    d_w_raw_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w0_ptr, w_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
+    d_r_ptr, d_w_raw_ptr, d_k_ptr, d_w0_ptr, cu, T, H, N, STEPS, least, r_ptr_b,
+    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_w_raw_ptr_b,
+    d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_k, d_r, d_w0, d_w_raw'
     program = tl.program_id(0)
@@ -2405,6 +3310,9 @@ def _m_layer_gradients_kernel_c64(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
@@ -2634,7 +3542,7 @@ def m_forward(
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    'memory before each chunk, then the outputs'
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k = _rows(k)
     v = _rows(v)
     r = _rows(r)
@@ -2649,9 +3557,12 @@ def m_forward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-K // min(block, _power(K))))
+    least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
+    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
@@ -2671,22 +3582,35 @@ def m_forward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
-        k, v, w, start_state, h_2, final_state, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), w.stride(1), w.stride(2),
-        H // w.shape[2], K, min(block, _power(K)), V, _power(V), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
+        k, v, w, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
+        H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w.stride(0),
+        w.stride(1), w.stride(2), H // w.shape[2], K, min(block, _power(K)), V, _power(V),
+        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_outputs_mild_kernel, 64: _m_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, w, r, h_2, k, v, y, run.cu, run.T, H, run.N, run.steps, least,
+            w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], r.stride(0), r.stride(1),
+            r.stride(2), H // r.shape[2], k.stride(0), k.stride(1), k.stride(2),
+            H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+            y.stride(0), y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)),
+            chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = config
     {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        r, k, w, v, h_2, y, run.cu, run.T, H, run.N, run.steps, r.stride(0), r.stride(1),
-        r.stride(2), H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, r, k, w, v, h_2, y, run.cu, run.T, H, run.N, run.steps, least,
+        r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0), k.stride(1),
+        k.stride(2), H // k.shape[2], w.stride(0), w.stride(1), w.stride(2), H // w.shape[2],
+        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1),
+        y.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2703,7 +3627,7 @@ def m_backward(
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    'memory before and adjoint after each chunk, then the gradients'
+    'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     k = _rows(k)
     v = _rows(v)
     r = _rows(r)
@@ -2720,6 +3644,7 @@ def m_backward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-K // min(block, _power(K))))
+    least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
     d_r = _gradient(r, H)
@@ -2727,6 +3652,8 @@ def m_backward(
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
+    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -2748,12 +3675,12 @@ def m_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
-        k, v, w, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), w.stride(1), w.stride(2),
-        H // w.shape[2], K, min(block, _power(K)), V, _power(V), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
+        k, v, w, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
+        run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), w.stride(1),
+        w.stride(2), H // w.shape[2], K, min(block, _power(K)), V, _power(V), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2782,25 +3709,42 @@ def m_backward(
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, r, k, v, w, dy, h_2, l, d_w, d_v, d_r, d_k, run.cu, run.T, H,
+            run.N, run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
+            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
+            v.stride(2), H // v.shape[2], w.stride(0), w.stride(1), w.stride(2),
+            H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+            d_w.stride(0), d_w.stride(1), d_w.stride(2), d_v.stride(0), d_v.stride(1),
+            d_v.stride(2), d_r.stride(0), d_r.stride(1), d_r.stride(2), d_k.stride(0),
+            d_k.stride(1), d_k.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision,
+            EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, V)
     {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        r, k, w, dy, l, d_v, run.cu, run.T, H, run.N, run.steps, r.stride(0), r.stride(1),
-        r.stride(2), H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K,
-        _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, r, k, w, dy, l, d_v, run.cu, run.T, H, run.N, run.steps, least,
+        r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0), k.stride(1),
+        k.stride(2), H // k.shape[2], w.stride(0), w.stride(1), w.stride(2), H // w.shape[2],
+        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
+        d_v.stride(1), d_v.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
-        r, k, v, w, dy, h_2, l, d_r, d_w, d_k, run.cu, run.T, H, run.N, run.steps, r.stride(0),
-        r.stride(1), r.stride(2), H // r.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w.stride(0),
-        w.stride(1), w.stride(2), H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_r.stride(0), d_r.stride(1), d_r.stride(2), d_w.stride(0),
-        d_w.stride(1), d_w.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K,
-        min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, r, k, v, w, dy, h_2, l, d_r, d_w, d_k, run.cu, run.T, H, run.N,
+        run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0),
+        k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1), v.stride(2),
+        H // v.shape[2], w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], dy.stride(0),
+        dy.stride(1), dy.stride(2), H // dy.shape[2], d_r.stride(0), d_r.stride(1),
+        d_r.stride(2), d_w.stride(0), d_w.stride(1), d_w.stride(2), d_k.stride(0),
+        d_k.stride(1), d_k.stride(2), K, min(block, _power(K)), V, _power(V), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2849,7 +3793,7 @@ def m_layer_forward(
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    'memory before each chunk, then the outputs'
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k = _rows(k)
     v = _rows(v)
     r = _rows(r)
@@ -2865,9 +3809,12 @@ def m_layer_forward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-K // min(block, _power(K))))
+    least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
+    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
@@ -2888,23 +3835,36 @@ def m_layer_forward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    _m_layer_states_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
-        k, v, w0, w_raw, start_state, h_2, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0), H // w0.shape[0],
-        w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], K,
-        min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+    {32: _m_layer_states_kernel, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
+        k, v, w0, w_raw, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
+        H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0),
+        H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
+        H // w_raw.shape[2], K, min(block, _power(K)), V, _power(V), chunk, DT, FT, precision,
+        EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_layer_outputs_mild_kernel, 64: _m_layer_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, w0, w_raw, r, h_2, k, v, y, run.cu, run.T, H, run.N, run.steps,
+            least, w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1),
+            w_raw.stride(2), H // w_raw.shape[2], r.stride(0), r.stride(1), r.stride(2),
+            H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1),
+            y.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision,
+            EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = config
     {32: _m_layer_outputs_kernel, 64: _m_layer_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        r, k, w0, w_raw, v, h_2, y, run.cu, run.T, H, run.N, run.steps, r.stride(0),
-        r.stride(1), r.stride(2), H // r.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1),
-        w_raw.stride(2), H // w_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), V,
+        first_K, second_K, r, k, w0, w_raw, v, h_2, y, run.cu, run.T, H, run.N, run.steps,
+        least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0), k.stride(1),
+        k.stride(2), H // k.shape[2], w0.stride(0), H // w0.shape[0], w_raw.stride(0),
+        w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], v.stride(0), v.stride(1),
+        v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), V,
         min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
@@ -2923,7 +3883,7 @@ def m_layer_backward(
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    'memory before and adjoint after each chunk, then the gradients'
+    'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     k = _rows(k)
     v = _rows(v)
     r = _rows(r)
@@ -2941,6 +3901,7 @@ def m_layer_backward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-K // min(block, _power(K))))
+    least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
     d_r = _gradient(r, H)
@@ -2949,6 +3910,8 @@ def m_layer_backward(
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
+    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -2971,10 +3934,10 @@ def m_layer_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
-        k, v, w0, w_raw, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0), H // w0.shape[0],
+    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
+        k, v, w0, w_raw, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
+        run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0), H // w0.shape[0],
         w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], K,
         min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         run.split,
@@ -3008,27 +3971,44 @@ def m_layer_backward(
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, r, k, v, w0, w_raw, dy, h_2, l, d_w_raw, d_w0, d_v, d_r, d_k,
+            run.cu, run.T, H, run.N, run.steps, least, r.stride(0), r.stride(1), r.stride(2),
+            H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0),
+            H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
+            H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+            d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), d_v.stride(0),
+            d_v.stride(1), d_v.stride(2), d_r.stride(0), d_r.stride(1), d_r.stride(2),
+            d_k.stride(0), d_k.stride(1), d_k.stride(2), K, _power(K), V, _power(V), chunk, DT,
+            FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, V)
     {32: _m_layer_gradients_value_kernel, 64: _m_layer_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        r, k, w0, w_raw, dy, l, d_v, run.cu, run.T, H, run.N, run.steps, r.stride(0),
-        r.stride(1), r.stride(2), H // r.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1),
-        w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, r, k, w0, w_raw, dy, l, d_v, run.cu, run.T, H, run.N, run.steps,
+        least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0), k.stride(1),
+        k.stride(2), H // k.shape[2], w0.stride(0), H // w0.shape[0], w_raw.stride(0),
+        w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1),
+        dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K,
+        _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
-        r, k, v, w0, w_raw, dy, h_2, l, d_r, d_w_raw, d_k, d_w0, run.cu, run.T, H, run.N,
-        run.steps, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1),
-        w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_r.stride(0), d_r.stride(1), d_r.stride(2), d_w_raw.stride(0),
-        d_w_raw.stride(1), d_w_raw.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K,
-        min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, r, k, v, w0, w_raw, dy, h_2, l, d_r, d_w_raw, d_k, d_w0, run.cu,
+        run.T, H, run.N, run.steps, least, r.stride(0), r.stride(1), r.stride(2),
+        H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
+        v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0), H // w0.shape[0],
+        w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0),
+        dy.stride(1), dy.stride(2), H // dy.shape[2], d_r.stride(0), d_r.stride(1),
+        d_r.stride(2), d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), d_k.stride(0),
+        d_k.stride(1), d_k.stride(2), K, min(block, _power(K)), V, _power(V), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )

@@ -108,6 +108,26 @@ def _head(pointer, batch, h, batch_stride, head_stride, group):
 
 
 @triton.jit
+def _lowest(pointer, SIZE: tl.constexpr):
+    """The least of some numbers of at most 1."""
+    entry = tl.arange(0, 128)
+    lowest = tl.full([128], 1.0, tl.float32)
+    for first in range(0, SIZE, 128):
+        inside = first + entry < SIZE
+        lowest = tl.minimum(lowest, tl.load(pointer + first + entry, mask=inside, other=1.0))
+    return tl.min(lowest, 0)
+
+
+@triton.jit
+def _between(low, high):
+    """[t, r]: 1 where low[t] < r <= high[t], -1 where high[t] < r <= low[t], else 0."""
+    r = tl.arange(0, low.shape[0])[None, :]
+    ahead = (r > low[:, None]) & (r <= high[:, None])
+    back = (r > high[:, None]) & (r <= low[:, None])
+    return tl.where(ahead, 1.0, 0.0) - tl.where(back, 1.0, 0.0)
+
+
+@triton.jit
 def _within(low, high):
     """[t, r]: 1 where low[t] < r <= high[t], else 0."""
     r = tl.arange(0, low.shape[0])[None, :]
@@ -279,6 +299,14 @@ def _types(dtype: torch.dtype, device: torch.device):
     return DT, FT, exact or device.type == "cpu"
 
 
+def _least(least: float, dtype: torch.dtype) -> float:
+    """The decay of half a chunk from which on the chunk is formed about its middle.
+
+    Never in fp16: the factors of that form leave its range, and bf16 has it with fewer digits.
+    """
+    return 2.0 if dtype == torch.float16 else least
+
+
 def _gradient(like: torch.Tensor, heads: int) -> torch.Tensor:
     """Room for the gradient of each head; in fp32 where heads share an operand."""
     B, T, h, *axes = like.shape
@@ -293,15 +321,193 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_solve_kernel(
-    kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, kappa_ptr_b,
-    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
-    eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
-    w_raw_ptr_h, w_raw_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b,
-    P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _m_states_kernel(
+    eta_ptr, kappa_ptr, k_ptr, v_ptr, w_raw_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr,
+    z_ptr, first_K_ptr, second_K_ptr, final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
+    eta_ptr_b, eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, kappa_ptr_b,
+    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr,
+    P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
     BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'the memory before each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(V, BLOCK_V)  # of V
+    program = program // tl.cdiv(V, BLOCK_V)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, 1)
+    if initial_state_ptr is not None:
+        M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
+    else:
+        M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+        load = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+        kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+        load_2 = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+        map_2 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
+        sum_2 = tl.sum(map_2, 1)  # [C]
+        part_2_0 = load.to(tl.float32) * (load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+        v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+        w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+        load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+        map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+        inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+        gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+        P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+        P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
+        Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+        Q_2 = tl.load(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load Q [C, BLOCK_V]
+        dot = tl.dot(P_2.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        z_2 = Q_2.to(tl.float32) + dot  # what the tokens read before they write [C, BLOCK_V]
+        z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+        tl.store(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], z_2.to(z_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+        if block == 0:
+            tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+        if block == 0:
+            tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_4 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
+        sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_5 = decay_4 * -part_2_0  # [C, BLOCK_K]
+        dot_2 = tl.dot(tl.trans(map_5.to(DT)), z_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_6 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+        dot_3 = tl.dot(tl.trans(map_6.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_7 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
+        M_next = map_4 + map_7  # decay, erase and write [BLOCK_K, BLOCK_V]
+        M = M_next
+    if final_state_ptr is not None:
+        if last:
+            tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _m_states_kernel_c64(
+    eta_ptr, kappa_ptr, k_ptr, v_ptr, w_raw_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr,
+    z_ptr, first_K_ptr, second_K_ptr, final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
+    eta_ptr_b, eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, kappa_ptr_b,
+    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr,
+    P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'the memory before each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(V, BLOCK_V)  # of V
+    program = program // tl.cdiv(V, BLOCK_V)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, 1)
+    if initial_state_ptr is not None:
+        M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
+    else:
+        M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+        load = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+        kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+        load_2 = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+        map_2 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
+        sum_2 = tl.sum(map_2, 1)  # [C]
+        part_2_0 = load.to(tl.float32) * (load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+        v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+        w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+        load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+        map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+        inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+        gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+        P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+        P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
+        Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+        Q_2 = tl.load(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load Q [C, BLOCK_V]
+        dot = tl.dot(P_2.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        z_2 = Q_2.to(tl.float32) + dot  # what the tokens read before they write [C, BLOCK_V]
+        z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+        tl.store(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], z_2.to(z_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+        if block == 0:
+            tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+        if block == 0:
+            tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_4 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
+        sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_5 = decay_4 * -part_2_0  # [C, BLOCK_K]
+        dot_2 = tl.dot(tl.trans(map_5.to(DT)), z_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_6 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+        dot_3 = tl.dot(tl.trans(map_6.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_7 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
+        M_next = map_4 + map_7  # decay, erase and write [BLOCK_K, BLOCK_V]
+        M = M_next
+    if final_state_ptr is not None:
+        if last:
+            tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_solve_mild_kernel(
+    first_K_ptr, second_K_ptr, w_raw_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, Q_ptr, P_ptr, cu, T,
+    H, N, STEPS, least, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the erasures of each chunk, solved: what they read of the memory, and of its writes'
@@ -314,6 +520,325 @@ def _m_solve_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+    eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+    load_2 = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+    map_3 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_3, 1)  # [C]
+    w = load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_4 = decay * w  # [C, BLOCK_K]
+    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+    load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+    part_5_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_5 = decay_2 * -part_5_0  # [C, BLOCK_K]
+    dot = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block32 [C, C]
+    solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
+    E_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_2, 0.0)  # pairs with j < i in block32 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+    given = tl.dot(E_base.to(DT), x.to(DT), input_precision=PRECISION)  # what w reads of x [C, BLOCK_V]
+    inner_2 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    Q_new = tl.dot(inner_2.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+    Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+    tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
+    inner_3 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    P_new = tl.dot(inner_3.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+    P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+    tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_solve_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, w_raw_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, Q_ptr, P_ptr, cu, T,
+    H, N, STEPS, least, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+    eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+    load_2 = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+    map_3 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_3, 1)  # [C]
+    w = load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_4 = decay * w  # [C, BLOCK_K]
+    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+    load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+    part_5_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_5 = decay_2 * -part_5_0  # [C, BLOCK_K]
+    dot = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block64 [C, C]
+    solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
+    E_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_2, 0.0)  # pairs with j < i in block64 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+    given = tl.dot(E_base.to(DT), x.to(DT), input_precision=PRECISION)  # what w reads of x [C, BLOCK_V]
+    inner_2 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    Q_new = tl.dot(inner_2.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+    Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+    tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
+    inner_3 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    P_new = tl.dot(inner_3.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+    P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+    tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_outputs_mild_kernel(
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, w_raw_ptr, v_ptr, z_ptr,
+    h_2_ptr, y_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g,
+    y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+    eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+    load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+    map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_2, 1)  # [C]
+    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+    load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+    part_2_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_5 = decay_2 * -part_2_0  # [C, BLOCK_K]
+    dot = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
+    Su_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block32 [C, C]
+    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
+    Se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # pairs with j <= i in block32 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    sums_3 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+        z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+        dot_3 = tl.dot(map_7.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_4 = tl.dot(Su_base.to(DT), z_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        total_1 = dot_3 + dot_4  # [C, BLOCK_V]
+        dot_5 = tl.dot(Se_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        y_new = total_1 + dot_5  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_outputs_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, w_raw_ptr, v_ptr, z_ptr,
+    h_2_ptr, y_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g,
+    y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+    eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+    load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+    map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_2, 1)  # [C]
+    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+    load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+    part_2_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_5 = decay_2 * -part_2_0  # [C, BLOCK_K]
+    dot = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
+    Su_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block64 [C, C]
+    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
+    Se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # pairs with j <= i in block64 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    sums_3 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+        z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+        dot_3 = tl.dot(map_7.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_4 = tl.dot(Su_base.to(DT), z_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        total_1 = dot_3 + dot_4  # [C, BLOCK_V]
+        dot_5 = tl.dot(Se_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        y_new = total_1 + dot_5  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_solve_kernel(
+    first_K_ptr, second_K_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, Q_ptr, P_ptr, cu, T,
+    H, N, STEPS, least, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g,
+    eta_ptr_b, eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
     eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
@@ -416,13 +941,13 @@ def _m_solve_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_kernel_c64(
-    kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, kappa_ptr_b,
-    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
-    eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
-    w_raw_ptr_h, w_raw_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b,
-    P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    first_K_ptr, second_K_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, Q_ptr, P_ptr, cu, T,
+    H, N, STEPS, least, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g,
+    eta_ptr_b, eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the erasures of each chunk, solved: what they read of the memory, and of its writes'
@@ -435,6 +960,9 @@ def _m_solve_kernel_c64(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
     eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
@@ -547,99 +1075,16 @@ def _m_solve_kernel_c64(
     tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _m_states_kernel(
-    eta_ptr, kappa_ptr, k_ptr, v_ptr, w_raw_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr,
-    z_ptr, final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, eta_ptr_b,
-    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr,
-    kappa_ptr_h, kappa_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
-    w_raw_ptr_h, w_raw_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
-    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
-):
-    'the memory before each chunk'
-    program = tl.program_id(0)
-    block = program % tl.cdiv(V, BLOCK_V)  # of V
-    program = program // tl.cdiv(V, BLOCK_V)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
-    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
-    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
-    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
-    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, 1)
-    if initial_state_ptr is not None:
-        M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
-    else:
-        M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
-    chunks = tl.cdiv(left, C)
-    for step in range(chunks):
-        c = step
-        rest = left - c * C
-        valid = token < rest
-        start = first + c * C
-        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
-        load = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-        kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
-        load_2 = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
-        map_2 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
-        sum_2 = tl.sum(map_2, 1)  # [C]
-        part_2_0 = load.to(tl.float32) * (load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
-        v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
-        w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-        load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-        map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
-        inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
-        gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-        P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
-        P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
-        Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
-        Q_2 = tl.load(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load Q [C, BLOCK_V]
-        dot = tl.dot(P_2.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        z_2 = Q_2.to(tl.float32) + dot  # what the tokens read before they write [C, BLOCK_V]
-        z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-        tl.store(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], z_2.to(z_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_4 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
-        sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_5 = decay_2 * -part_2_0  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_5.to(DT)), z_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-        dot_3 = tl.dot(tl.trans(map_6.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_7 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
-        M_next = map_4 + map_7  # decay, erase and write [BLOCK_K, BLOCK_V]
-        M = M_next
-    if final_state_ptr is not None:
-        if last:
-            tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-
-
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_kernel(
-    r_ptr, kappa_ptr, eta_ptr, k_ptr, w_raw_ptr, v_ptr, z_ptr, h_2_ptr, y_ptr, cu, T, H, N,
-    STEPS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b,
-    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
-    eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_raw_ptr_b,
-    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
-    v_ptr_h, v_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, y_ptr_b,
-    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, w_raw_ptr, v_ptr, z_ptr,
+    h_2_ptr, y_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g,
+    y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
@@ -650,6 +1095,9 @@ def _m_outputs_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
     eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
@@ -761,14 +1209,14 @@ def _m_outputs_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_kernel_c64(
-    r_ptr, kappa_ptr, eta_ptr, k_ptr, w_raw_ptr, v_ptr, z_ptr, h_2_ptr, y_ptr, cu, T, H, N,
-    STEPS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b,
-    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
-    eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_raw_ptr_b,
-    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
-    v_ptr_h, v_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, y_ptr_b,
-    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, w_raw_ptr, v_ptr, z_ptr,
+    h_2_ptr, y_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g,
+    y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
@@ -779,6 +1227,9 @@ def _m_outputs_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
     eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
@@ -903,14 +1354,15 @@ def _m_outputs_kernel_c64(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c32(
     eta_ptr, kappa_ptr, k_ptr, v_ptr, w_raw_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr,
-    z_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, eta_ptr_b, eta_ptr_t: tl.constexpr, eta_ptr_h,
-    eta_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
-    w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, P_ptr_b,
-    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
-    z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    z_ptr, first_K_ptr, second_K_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr,
+    kappa_ptr_h, kappa_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -966,13 +1418,19 @@ def _m_states_kernel_c32(
         z_2 = Q_2.to(tl.float32) + dot  # what the tokens read before they write [C, BLOCK_V]
         z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
         tl.store(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], z_2.to(z_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_4 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+        if block == 0:
+            tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+        if block == 0:
+            tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_4 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_5 = decay_2 * -part_2_0  # [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_5 = decay_4 * -part_2_0  # [C, BLOCK_K]
         dot_2 = tl.dot(tl.trans(map_5.to(DT)), z_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+        map_6 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
         dot_3 = tl.dot(tl.trans(map_6.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         map_7 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
         M_next = map_4 + map_7  # decay, erase and write [BLOCK_K, BLOCK_V]
@@ -980,16 +1438,17 @@ def _m_states_kernel_c32(
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _m_states_kernel_c64(
+def _m_states_kernel_c64_2(
     eta_ptr, kappa_ptr, k_ptr, v_ptr, w_raw_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr,
-    z_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, eta_ptr_b, eta_ptr_t: tl.constexpr, eta_ptr_h,
-    eta_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
-    w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, P_ptr_b,
-    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
-    z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    z_ptr, first_K_ptr, second_K_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr,
+    kappa_ptr_h, kappa_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1045,26 +1504,114 @@ def _m_states_kernel_c64(
         z_2 = Q_2.to(tl.float32) + dot  # what the tokens read before they write [C, BLOCK_V]
         z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
         tl.store(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], z_2.to(z_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_4 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
+        decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+        if block == 0:
+            tl.store(first_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+        decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+        if block == 0:
+            tl.store(second_K_ptr + _row(first_chunk + c, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+        decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_4 = decay_3[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_5 = decay_2 * -part_2_0  # [C, BLOCK_K]
+        decay_4 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+        map_5 = decay_4 * -part_2_0  # [C, BLOCK_K]
         dot_2 = tl.dot(tl.trans(map_5.to(DT)), z_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+        map_6 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
         dot_3 = tl.dot(tl.trans(map_6.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         map_7 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
         M_next = map_4 + map_7  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
 
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _m_states_adjoint_kernel(
+    r_ptr, kappa_ptr, w_raw_ptr, dy_ptr, P_adjoint_ptr, Q_adjoint_ptr, d_final_state_ptr, l_ptr,
+    zeta_ptr, d_initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, r_ptr_b,
+    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr,
+    kappa_ptr_h, kappa_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, P_adjoint_ptr_b,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, P_adjoint_ptr_g, Q_adjoint_ptr_b,
+    Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, Q_adjoint_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'the adjoint state after each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(V, BLOCK_V)  # of V
+    program = program // tl.cdiv(V, BLOCK_V)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, P_adjoint_ptr_g)
+    Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, Q_adjoint_ptr_g)
+    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, 1)
+    if d_final_state_ptr is not None:
+        L = tl.load(d_final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # adjoint after it [BLOCK_K, BLOCK_V]
+    else:
+        L = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = chunks - 1 - step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(l_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(l_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+        s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+        kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+        load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+        map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
+        sum_2 = tl.sum(map_2, 1)  # [C]
+        w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+        w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+        load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+        map_3 = -tl.exp(load_2.to(tl.float32))  # [C, BLOCK_K]
+        inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+        gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+        dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
+        P_2 = tl.load(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P_adjoint [C, BLOCK_K]
+        Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
+        Q_2 = tl.load(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load Q_adjoint [C, BLOCK_V]
+        dot = tl.dot(P_2.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        zeta_2 = Q_2.to(tl.float32) + dot  # adjoint of z [C, BLOCK_V]
+        zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+        tl.store(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], zeta_2.to(zeta_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+        map_4 = decay[:, None] * L  # [BLOCK_K, BLOCK_V]
+        sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+        map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+        dot_2 = tl.dot(tl.trans(map_5.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+        decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+        map_6 = decay_3 * w  # [C, BLOCK_K]
+        dot_3 = tl.dot(tl.trans(map_6.to(DT)), zeta_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_7 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
+        L_next = map_4 + map_7  # decay, erase and write [BLOCK_K, BLOCK_V]
+        L = L_next
+    if d_initial_state_ptr is not None:
+        if (segment == 0):
+            tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+
+
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_solve_adjoint_kernel(
-    r_ptr, kappa_ptr, eta_ptr, w_raw_ptr, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N,
-    STEPS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b,
-    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
-    eta_ptr_h, eta_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b,
+def _m_solve_adjoint_mild_kernel(
+    first_K_ptr, second_K_ptr, w_raw_ptr, kappa_ptr, eta_ptr, r_ptr, dy_ptr, Q_adjoint_ptr,
+    P_adjoint_ptr, cu, T, H, N, STEPS, least, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g,
+    eta_ptr_b, eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, r_ptr_b, r_ptr_t: tl.constexpr,
+    r_ptr_h, r_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b,
     Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
     P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
     V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
@@ -1080,6 +1627,595 @@ def _m_solve_adjoint_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+    eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
+    P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+    load_2 = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+    map_3 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_3, 1)  # [C]
+    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+    load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+    part_3_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    sums = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_4 = decay * -part_3_0  # [C, BLOCK_K]
+    w = load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_5 = decay_2 * w  # [C, BLOCK_K]
+    dot = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot, 0.0)  # pairs with j < i in block32 [C, C]
+    solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+    sums_3 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
+    S_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_2, 0.0)  # pairs with j <= i in block32 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    given = tl.dot(S_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
+    dot_3 = tl.dot(solved.to(DT), given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
+    tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    closing = decay_4 * -part_3_0  # u to the end of the chunk [C, BLOCK_K]
+    dot_4 = tl.dot(solved.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
+    tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_solve_adjoint_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, w_raw_ptr, kappa_ptr, eta_ptr, r_ptr, dy_ptr, Q_adjoint_ptr,
+    P_adjoint_ptr, cu, T, H, N, STEPS, least, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g,
+    eta_ptr_b, eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, r_ptr_b, r_ptr_t: tl.constexpr,
+    r_ptr_h, r_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b,
+    Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the transposed systems of each chunk, solved'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+    eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
+    P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+    load_2 = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+    map_3 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_3, 1)  # [C]
+    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+    load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+    part_3_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    sums = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_4 = decay * -part_3_0  # [C, BLOCK_K]
+    w = load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_5 = decay_2 * w  # [C, BLOCK_K]
+    dot = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot, 0.0)  # pairs with j < i in block64 [C, C]
+    solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+    sums_3 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
+    S_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_2, 0.0)  # pairs with j <= i in block64 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    given = tl.dot(S_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
+    dot_3 = tl.dot(solved.to(DT), given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
+    tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    closing = decay_4 * -part_3_0  # u to the end of the chunk [C, BLOCK_K]
+    dot_4 = tl.dot(solved.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
+    tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr,
+    z_ptr, zeta_ptr, h_2_ptr, l_ptr, d_r_ptr, d_eta_ptr, d_kappa_ptr, d_k_ptr, d_v_ptr,
+    d_w_raw_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr,
+    d_r_ptr_h, d_eta_ptr_b, d_eta_ptr_t: tl.constexpr, d_eta_ptr_h, d_kappa_ptr_b,
+    d_kappa_ptr_t: tl.constexpr, d_kappa_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr,
+    d_w_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+    eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+    d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
+    d_eta_ptr = _head(d_eta_ptr, batch, h, d_eta_ptr_b, d_eta_ptr_h, 1)
+    d_kappa_ptr = _head(d_kappa_ptr, batch, h, d_kappa_ptr_b, d_kappa_ptr_h, 1)
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+    load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+    map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_2, 1)  # [C]
+    w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+    load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+    part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    map_4 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_5 = decay[:, None] * map_4  # [BLOCK_K, BLOCK_V]
+    sum_2 = tl.sum(map_5, 1)  # [BLOCK_K]
+    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    ds_out = decay_2 * dot  # through M [C, BLOCK_K]
+    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
+    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_3 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    du_out = decay_4 * dot_3  # through L [C, BLOCK_K]
+    map_6 = -part_3_0 * du_out  # [C, BLOCK_K]
+    sum_4 = tl.sum(map_6, 0)  # [BLOCK_K]
+    dot_4 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_4 * dot_4  # through L [C, BLOCK_K]
+    map_7 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_7, 0)  # [BLOCK_K]
+    map_8 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+    dx_out = tl.dot(map_8.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+    sums_4 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_9 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_5 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_10 = decay_6 * -part_3_0  # [C, BLOCK_K]
+    dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_su_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_5, 0.0)  # pairs with j <= i in block32 [C, C]
+    R_su_base = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_su_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), R_su_base, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_su_base = tl.dot(B_su_base.to(FT), map_10.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dk_su_base = tl.dot(Bt_su_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_11 = decay_6 * dk_su_base  # [C, BLOCK_K]
+    total = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
+    map_12 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_6, 0.0)  # pairs with j <= i in block32 [C, C]
+    R_se_base = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), R_se_base, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_12.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
+    map_13 = decay_5 * total_2  # [C, BLOCK_K]
+    total_3 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_14 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_15 = map_9.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    total_4 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), map_14)  # [C, BLOCK_K]
+    map_16 = map_10.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
+    inside_5 = total_4 - map_16  # [C, BLOCK_K]
+    d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
+    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_3.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_17 = decay_6 * dk_se_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_18 = map_12.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_6 = inside_5 - map_18  # [C, BLOCK_K]
+    dot_7 = tl.dot(map_12.to(FT), tl.trans(map_9.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_7, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    dot_8 = tl.dot(At_se_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_6 = tl.fma(dot_8, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    sums_6 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_19 = decay_7 * w  # [C, BLOCK_K]
+    dot_9 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_wu_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_9, 0.0)  # pairs with j < i in block32 [C, C]
+    R_wu_base = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_wu_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), R_wu_base, 0.0)  # pairs with j < i in block32 [C, C]
+    dq_wu_base = tl.dot(B_wu_base.to(FT), map_10.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dk_wu_base = tl.dot(Bt_wu_base.to(FT), map_19.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_20 = decay_6 * dk_wu_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+    map_21 = map_10.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
+    inside_7 = inside_6 - map_21  # [C, BLOCK_K]
+    part_30_0 = tl.sqrt(sum_1[:, None])
+    part_30_1 = tl.maximum(part_30_0, 1e-12)
+    part_30_2 = -load_2.to(tl.float32) * (-load.to(tl.float32) / (part_30_1 * part_30_1))
+    part_30_3 = part_30_2 * tl.where(part_30_0 > 1e-12, 1.0, tl.where(part_30_0 == 1e-12, 0.5, 0.0))
+    map_22 = part_30_3 * (0.5 / part_30_0) * total_7  # [C, BLOCK_K]
+    sum_5 = tl.sum(map_22, 1)  # [C]
+    d_eta_new = -(load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)) * total_7  # gradient of eta [C, BLOCK_K]
+    d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
+    tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dot_10 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_10, 0.0)  # pairs with j < i in block32 [C, C]
+    R_we_base = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block32 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_12.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_8 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
+    map_23 = decay_7 * total_8  # [C, BLOCK_K]
+    total_9 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    part_33_0 = tl.sqrt(sum_1[:, None])
+    part_33_1 = tl.maximum(part_33_0, 1e-12)
+    part_33_2 = -load.to(tl.float32) / (part_33_1 * part_33_1) * tl.where(part_33_0 > 1e-12, 1.0, tl.where(part_33_0 == 1e-12, 0.5, 0.0))
+    map_24 = part_33_2 * (0.5 / part_33_0) * total_9  # [C, BLOCK_K]
+    sum_6 = tl.sum(map_24, 1)  # [C]
+    map_25 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * total_9  # [C, BLOCK_K]
+    map_26 = (load.to(tl.float32) + load.to(tl.float32)) * sum_6[:, None]  # [C, BLOCK_K]
+    total_17 = map_25 + map_26  # [C, BLOCK_K]
+    part_37_0 = -load_2.to(tl.float32) * (1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    map_27 = part_37_0 * total_7  # [C, BLOCK_K]
+    total_10 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
+    map_28 = (load.to(tl.float32) + load.to(tl.float32)) * sum_5[:, None]  # [C, BLOCK_K]
+    d_kappa_new = total_10 + map_28  # gradient of kappa [C, BLOCK_K]
+    d_kappa_ptr_c = d_kappa_ptr + start * d_kappa_ptr_t  # first token of the chunk
+    tl.store(d_kappa_ptr_c + (token * d_kappa_ptr_t)[:, None] + at_K[None, :], d_kappa_new.to(d_kappa_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_19.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_29 = decay_6 * dk_we_base  # [C, BLOCK_K]
+    total_11 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+    map_30 = map_12.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_8 = inside_7 - map_30  # [C, BLOCK_K]
+    inside_9 = inside_8 - map_6  # [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_11.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dot_11 = tl.dot(map_12.to(FT), tl.trans(map_19.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_11, 0.0)  # scores of the pairs: pairs with j < i in block32 [C, C]
+    dot_12 = tl.dot(At_we_base.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_12 = tl.fma(dot_12, tl.full([C, BLOCK_V], 1.0, tl.float32), total_6)  # [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_12.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    map_31 = w * dw_out  # [C, BLOCK_K]
+    map_32 = map_19.to(FT).to(tl.float32) * total_8  # [C, BLOCK_K]
+    total_13 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), map_31)  # [C, BLOCK_K]
+    terms = total_13  # [C, BLOCK_K]
+    later = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
+    map_33 = inside_9 - map_7  # [C, BLOCK_K]
+    terms_2 = map_33  # [C, BLOCK_K]
+    inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
+    dgK_14 = later + inside_2  # [C, BLOCK_K]
+    dgK_15 = dgK_14 + sum_4[None, :]  # [C, BLOCK_K]
+    dgK_16 = dgK_15 + sum_3[None, :]  # [C, BLOCK_K]
+    dgK = dgK_16 + sum_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    d_w_raw_new = -tl.exp(load_3.to(tl.float32)) * dgK  # gradient of w_raw [C, BLOCK_K]
+    d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
+    tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr,
+    z_ptr, zeta_ptr, h_2_ptr, l_ptr, d_r_ptr, d_eta_ptr, d_kappa_ptr, d_k_ptr, d_v_ptr,
+    d_w_raw_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr,
+    d_r_ptr_h, d_eta_ptr_b, d_eta_ptr_t: tl.constexpr, d_eta_ptr_h, d_kappa_ptr_b,
+    d_kappa_ptr_t: tl.constexpr, d_kappa_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr,
+    d_w_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+    eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+    d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
+    d_eta_ptr = _head(d_eta_ptr, batch, h, d_eta_ptr_b, d_eta_ptr_h, 1)
+    d_kappa_ptr = _head(d_kappa_ptr, batch, h, d_kappa_ptr_b, d_kappa_ptr_h, 1)
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+    load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+    map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_2, 1)  # [C]
+    w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+    load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+    part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    map_4 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_5 = decay[:, None] * map_4  # [BLOCK_K, BLOCK_V]
+    sum_2 = tl.sum(map_5, 1)  # [BLOCK_K]
+    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    ds_out = decay_2 * dot  # through M [C, BLOCK_K]
+    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
+    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_3 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    du_out = decay_4 * dot_3  # through L [C, BLOCK_K]
+    map_6 = -part_3_0 * du_out  # [C, BLOCK_K]
+    sum_4 = tl.sum(map_6, 0)  # [BLOCK_K]
+    dot_4 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_4 * dot_4  # through L [C, BLOCK_K]
+    map_7 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_7, 0)  # [BLOCK_K]
+    map_8 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+    dx_out = tl.dot(map_8.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+    sums_4 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_9 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_5 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_10 = decay_6 * -part_3_0  # [C, BLOCK_K]
+    dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_su_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_5, 0.0)  # pairs with j <= i in block64 [C, C]
+    R_su_base = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_su_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), R_su_base, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_su_base = tl.dot(B_su_base.to(FT), map_10.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dk_su_base = tl.dot(Bt_su_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_11 = decay_6 * dk_su_base  # [C, BLOCK_K]
+    total = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
+    map_12 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_6, 0.0)  # pairs with j <= i in block64 [C, C]
+    R_se_base = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), R_se_base, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_12.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
+    map_13 = decay_5 * total_2  # [C, BLOCK_K]
+    total_3 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_14 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_15 = map_9.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    total_4 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), map_14)  # [C, BLOCK_K]
+    map_16 = map_10.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
+    inside_5 = total_4 - map_16  # [C, BLOCK_K]
+    d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
+    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_3.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_17 = decay_6 * dk_se_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_18 = map_12.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_6 = inside_5 - map_18  # [C, BLOCK_K]
+    dot_7 = tl.dot(map_12.to(FT), tl.trans(map_9.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_7, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    dot_8 = tl.dot(At_se_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_6 = tl.fma(dot_8, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    sums_6 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_19 = decay_7 * w  # [C, BLOCK_K]
+    dot_9 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_wu_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_9, 0.0)  # pairs with j < i in block64 [C, C]
+    R_wu_base = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_wu_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), R_wu_base, 0.0)  # pairs with j < i in block64 [C, C]
+    dq_wu_base = tl.dot(B_wu_base.to(FT), map_10.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dk_wu_base = tl.dot(Bt_wu_base.to(FT), map_19.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_20 = decay_6 * dk_wu_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+    map_21 = map_10.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
+    inside_7 = inside_6 - map_21  # [C, BLOCK_K]
+    part_30_0 = tl.sqrt(sum_1[:, None])
+    part_30_1 = tl.maximum(part_30_0, 1e-12)
+    part_30_2 = -load_2.to(tl.float32) * (-load.to(tl.float32) / (part_30_1 * part_30_1))
+    part_30_3 = part_30_2 * tl.where(part_30_0 > 1e-12, 1.0, tl.where(part_30_0 == 1e-12, 0.5, 0.0))
+    map_22 = part_30_3 * (0.5 / part_30_0) * total_7  # [C, BLOCK_K]
+    sum_5 = tl.sum(map_22, 1)  # [C]
+    d_eta_new = -(load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)) * total_7  # gradient of eta [C, BLOCK_K]
+    d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
+    tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dot_10 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_10, 0.0)  # pairs with j < i in block64 [C, C]
+    R_we_base = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block64 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_12.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_8 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
+    map_23 = decay_7 * total_8  # [C, BLOCK_K]
+    total_9 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    part_33_0 = tl.sqrt(sum_1[:, None])
+    part_33_1 = tl.maximum(part_33_0, 1e-12)
+    part_33_2 = -load.to(tl.float32) / (part_33_1 * part_33_1) * tl.where(part_33_0 > 1e-12, 1.0, tl.where(part_33_0 == 1e-12, 0.5, 0.0))
+    map_24 = part_33_2 * (0.5 / part_33_0) * total_9  # [C, BLOCK_K]
+    sum_6 = tl.sum(map_24, 1)  # [C]
+    map_25 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * total_9  # [C, BLOCK_K]
+    map_26 = (load.to(tl.float32) + load.to(tl.float32)) * sum_6[:, None]  # [C, BLOCK_K]
+    total_17 = map_25 + map_26  # [C, BLOCK_K]
+    part_37_0 = -load_2.to(tl.float32) * (1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    map_27 = part_37_0 * total_7  # [C, BLOCK_K]
+    total_10 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
+    map_28 = (load.to(tl.float32) + load.to(tl.float32)) * sum_5[:, None]  # [C, BLOCK_K]
+    d_kappa_new = total_10 + map_28  # gradient of kappa [C, BLOCK_K]
+    d_kappa_ptr_c = d_kappa_ptr + start * d_kappa_ptr_t  # first token of the chunk
+    tl.store(d_kappa_ptr_c + (token * d_kappa_ptr_t)[:, None] + at_K[None, :], d_kappa_new.to(d_kappa_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_19.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_29 = decay_6 * dk_we_base  # [C, BLOCK_K]
+    total_11 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+    map_30 = map_12.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_8 = inside_7 - map_30  # [C, BLOCK_K]
+    inside_9 = inside_8 - map_6  # [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_11.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dot_11 = tl.dot(map_12.to(FT), tl.trans(map_19.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_11, 0.0)  # scores of the pairs: pairs with j < i in block64 [C, C]
+    dot_12 = tl.dot(At_we_base.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_12 = tl.fma(dot_12, tl.full([C, BLOCK_V], 1.0, tl.float32), total_6)  # [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_12.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    map_31 = w * dw_out  # [C, BLOCK_K]
+    map_32 = map_19.to(FT).to(tl.float32) * total_8  # [C, BLOCK_K]
+    total_13 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), map_31)  # [C, BLOCK_K]
+    terms = total_13  # [C, BLOCK_K]
+    later = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
+    map_33 = inside_9 - map_7  # [C, BLOCK_K]
+    terms_2 = map_33  # [C, BLOCK_K]
+    inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
+    dgK_14 = later + inside_2  # [C, BLOCK_K]
+    dgK_15 = dgK_14 + sum_4[None, :]  # [C, BLOCK_K]
+    dgK_16 = dgK_15 + sum_3[None, :]  # [C, BLOCK_K]
+    dgK = dgK_16 + sum_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    d_w_raw_new = -tl.exp(load_3.to(tl.float32)) * dgK  # gradient of w_raw [C, BLOCK_K]
+    d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
+    tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_solve_adjoint_kernel(
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, w_raw_ptr, dy_ptr, Q_adjoint_ptr,
+    P_adjoint_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
+    Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the transposed systems of each chunk, solved'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
     eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
@@ -1192,12 +2328,12 @@ def _m_solve_adjoint_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_adjoint_kernel_c64(
-    r_ptr, kappa_ptr, eta_ptr, w_raw_ptr, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N,
-    STEPS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b,
-    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
-    eta_ptr_h, eta_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b,
-    Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, w_raw_ptr, dy_ptr, Q_adjoint_ptr,
+    P_adjoint_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
+    Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
     P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
     V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
@@ -1212,6 +2348,9 @@ def _m_solve_adjoint_kernel_c64(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
     eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
@@ -1336,103 +2475,21 @@ def _m_solve_adjoint_kernel_c64(
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_14.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _m_states_adjoint_kernel(
-    r_ptr, kappa_ptr, w_raw_ptr, dy_ptr, P_adjoint_ptr, Q_adjoint_ptr, d_final_state_ptr, l_ptr,
-    zeta_ptr, d_initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, r_ptr_b,
-    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr,
-    kappa_ptr_h, kappa_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, P_adjoint_ptr_b,
-    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, P_adjoint_ptr_g, Q_adjoint_ptr_b,
-    Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, Q_adjoint_ptr_g, zeta_ptr_b,
-    zeta_ptr_t: tl.constexpr, zeta_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
-):
-    'the adjoint state after each chunk'
-    program = tl.program_id(0)
-    block = program % tl.cdiv(V, BLOCK_V)  # of V
-    program = program // tl.cdiv(V, BLOCK_V)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
-    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, P_adjoint_ptr_g)
-    Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, Q_adjoint_ptr_g)
-    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, 1)
-    if d_final_state_ptr is not None:
-        L = tl.load(d_final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # adjoint after it [BLOCK_K, BLOCK_V]
-    else:
-        L = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
-    chunks = tl.cdiv(left, C)
-    for step in range(chunks):
-        c = chunks - 1 - step
-        rest = left - c * C
-        valid = token < rest
-        start = first + c * C
-        tl.store(l_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(l_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-        s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
-        kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
-        load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
-        map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
-        sum_2 = tl.sum(map_2, 1)  # [C]
-        w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
-        w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-        map_3 = -tl.exp(load_2.to(tl.float32))  # [C, BLOCK_K]
-        inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
-        gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-        dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
-        P_2 = tl.load(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P_adjoint [C, BLOCK_K]
-        Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
-        Q_2 = tl.load(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load Q_adjoint [C, BLOCK_V]
-        dot = tl.dot(P_2.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        zeta_2 = Q_2.to(tl.float32) + dot  # adjoint of z [C, BLOCK_V]
-        zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-        tl.store(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], zeta_2.to(zeta_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_4 = decay[:, None] * L  # [BLOCK_K, BLOCK_V]
-        sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
-        decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-        map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_5.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-        decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-        map_6 = decay_3 * w  # [C, BLOCK_K]
-        dot_3 = tl.dot(tl.trans(map_6.to(DT)), zeta_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_7 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
-        L_next = map_4 + map_7  # decay, erase and write [BLOCK_K, BLOCK_V]
-        L = L_next
-    if d_initial_state_ptr is not None:
-        if (segment == 0):
-            tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-
-
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_whole_kernel(
-    r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr, z_ptr, zeta_ptr, h_2_ptr, l_ptr,
-    d_r_ptr, d_eta_ptr, d_kappa_ptr, d_k_ptr, d_w_raw_ptr, cu, T, H, N, STEPS, r_ptr_b,
-    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr,
-    kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
-    w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h,
-    z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_r_ptr_b,
-    d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_eta_ptr_b, d_eta_ptr_t: tl.constexpr, d_eta_ptr_h,
-    d_kappa_ptr_b, d_kappa_ptr_t: tl.constexpr, d_kappa_ptr_h, d_k_ptr_b,
-    d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr,
-    d_w_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr,
+    z_ptr, zeta_ptr, h_2_ptr, l_ptr, d_r_ptr, d_eta_ptr, d_kappa_ptr, d_k_ptr, d_w_raw_ptr, cu,
+    T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b,
+    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
+    eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
+    zeta_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_eta_ptr_b,
+    d_eta_ptr_t: tl.constexpr, d_eta_ptr_h, d_kappa_ptr_b, d_kappa_ptr_t: tl.constexpr,
+    d_kappa_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_w_raw_ptr_b,
+    d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_k, d_r, d_w_raw, d_kappa, d_eta'
@@ -1445,6 +2502,9 @@ def _m_gradients_whole_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
     eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
@@ -1844,19 +2904,19 @@ def _m_gradients_whole_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_whole_kernel_c64(
-    r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr, z_ptr, zeta_ptr, h_2_ptr, l_ptr,
-    d_r_ptr, d_eta_ptr, d_kappa_ptr, d_k_ptr, d_w_raw_ptr, cu, T, H, N, STEPS, r_ptr_b,
-    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr,
-    kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
-    w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h,
-    z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_r_ptr_b,
-    d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_eta_ptr_b, d_eta_ptr_t: tl.constexpr, d_eta_ptr_h,
-    d_kappa_ptr_b, d_kappa_ptr_t: tl.constexpr, d_kappa_ptr_h, d_k_ptr_b,
-    d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr,
-    d_w_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr,
+    z_ptr, zeta_ptr, h_2_ptr, l_ptr, d_r_ptr, d_eta_ptr, d_kappa_ptr, d_k_ptr, d_w_raw_ptr, cu,
+    T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b,
+    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
+    eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
+    zeta_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_eta_ptr_b,
+    d_eta_ptr_t: tl.constexpr, d_eta_ptr_h, d_kappa_ptr_b, d_kappa_ptr_t: tl.constexpr,
+    d_kappa_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_w_raw_ptr_b,
+    d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_k, d_r, d_w_raw, d_kappa, d_eta'
@@ -1869,6 +2929,9 @@ def _m_gradients_whole_kernel_c64(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
     eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
@@ -2320,14 +3383,15 @@ def _m_gradients_whole_kernel_c64(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_value_kernel(
-    r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, zeta_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS,
-    r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr,
-    kappa_ptr_h, kappa_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_raw_ptr_b,
-    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, zeta_ptr, l_ptr,
+    d_v_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
+    d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
@@ -2337,6 +3401,9 @@ def _m_gradients_value_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
@@ -2462,14 +3529,15 @@ def _m_gradients_value_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_value_kernel_c64(
-    r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, zeta_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS,
-    r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr,
-    kappa_ptr_h, kappa_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_raw_ptr_b,
-    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, zeta_ptr, l_ptr,
+    d_v_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
+    d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
@@ -2479,6 +3547,9 @@ def _m_gradients_value_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
@@ -2687,7 +3758,7 @@ def m_forward(
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    'a triangular solve in each chunk, memory before each chunk, then the outputs'
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k = _rows(k)
     v = _rows(v)
     r = _rows(r)
@@ -2704,47 +3775,78 @@ def m_forward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
     P = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device)
     Q = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     z = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
-    _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
-    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        kappa, eta, k, v, w_raw, Q, P, run.cu, run.T, H, run.N, run.steps, kappa.stride(0),
-        kappa.stride(1), kappa.stride(2), H // kappa.shape[2], eta.stride(0), eta.stride(1),
-        eta.stride(2), H // eta.shape[2], k.stride(0), k.stride(1), k.stride(2),
+    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
+    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
+        eta, kappa, k, v, w_raw, P, Q, initial_state, h_2, z, first_K, second_K, final_state,
+        run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, eta.stride(0),
+        eta.stride(1), eta.stride(2), H // eta.shape[2], kappa.stride(0), kappa.stride(1),
+        kappa.stride(2), H // kappa.shape[2], k.stride(0), k.stride(1), k.stride(2),
         H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], Q.stride(0),
-        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], P.stride(0),
+        P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
+        H // Q.shape[2], z.stride(0), z.stride(1), z.stride(2), K, _power(K), V,
+        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
-    _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
-        eta, kappa, k, v, w_raw, P, Q, initial_state, h_2, z, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, eta.stride(0), eta.stride(1),
-        eta.stride(2), H // eta.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2),
-        H // kappa.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w_raw.stride(0),
-        w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], P.stride(0), P.stride(1),
-        P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2],
-        z.stride(0), z.stride(1), z.stride(2), K, _power(K), V, min(block, _power(V)), chunk,
-        DT, FT, precision, EXACT, run.varlen, run.split,
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("solve_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_solve_mild_kernel, 64: _m_solve_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, w_raw, kappa, eta, k, v, Q, P, run.cu, run.T, H, run.N,
+            run.steps, least, w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
+            H // w_raw.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2),
+            H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2],
+            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
+            v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0),
+            P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision,
+            EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+        _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_outputs_mild_kernel, 64: _m_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, r, kappa, eta, k, w_raw, v, z, h_2, y, run.cu, run.T, H, run.N,
+            run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
+            kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2],
+            eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2], k.stride(0),
+            k.stride(1), k.stride(2), H // k.shape[2], w_raw.stride(0), w_raw.stride(1),
+            w_raw.stride(2), H // w_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
+            H // v.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
+            y.stride(0), y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)),
+            chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+    _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
+    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+        first_K, second_K, kappa, eta, k, v, w_raw, Q, P, run.cu, run.T, H, run.N, run.steps,
+        least, kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2],
+        eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2], k.stride(0),
+        k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1), v.stride(2),
+        H // v.shape[2], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2],
+        Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K,
+        _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        r, kappa, eta, k, w_raw, v, z, h_2, y, run.cu, run.T, H, run.N, run.steps, r.stride(0),
-        r.stride(1), r.stride(2), H // r.shape[2], kappa.stride(0), kappa.stride(1),
-        kappa.stride(2), H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2),
-        H // eta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], z.stride(0), z.stride(1), z.stride(2),
-        H // z.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), V,
+        first_K, second_K, r, kappa, eta, k, w_raw, v, z, h_2, y, run.cu, run.T, H, run.N,
+        run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
+        kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2], eta.stride(0),
+        eta.stride(1), eta.stride(2), H // eta.shape[2], k.stride(0), k.stride(1), k.stride(2),
+        H // k.shape[2], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2],
+        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z.stride(0), z.stride(1),
+        z.stride(2), H // z.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), V,
         min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
@@ -2764,7 +3866,7 @@ def m_backward(
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    'memory before and adjoint after each chunk, each from a solve, then the gradients'
+    'memory before and adjoint after each chunk, each from a solve, then the gradients; each chunk in the form that its gate allows'
     k = _rows(k)
     v = _rows(v)
     r = _rows(r)
@@ -2783,6 +3885,7 @@ def m_backward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
     d_r = _gradient(r, H)
@@ -2798,42 +3901,19 @@ def m_backward(
     Q_adjoint = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     zeta = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
-    _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
-    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        kappa, eta, k, v, w_raw, Q, P, run.cu, run.T, H, run.N, run.steps, kappa.stride(0),
-        kappa.stride(1), kappa.stride(2), H // kappa.shape[2], eta.stride(0), eta.stride(1),
-        eta.stride(2), H // eta.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], Q.stride(0),
-        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
+    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
-        eta, kappa, k, v, w_raw, P, Q, initial_state, h_2, z, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, eta.stride(0), eta.stride(1), eta.stride(2),
-        H // eta.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2),
+    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
+        eta, kappa, k, v, w_raw, P, Q, initial_state, h_2, z, first_K, second_K, run.cu, run.T,
+        H, run.segment, run.segments, run.N, run.steps, eta.stride(0), eta.stride(1),
+        eta.stride(2), H // eta.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2),
         H // kappa.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
         v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w_raw.stride(0),
         w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], P.stride(0), P.stride(1),
         P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2],
         z.stride(0), z.stride(1), z.stride(2), K, _power(K), V, min(block, _power(V)), chunk,
         DT, FT, precision, EXACT, run.varlen, run.split,
-        num_warps=warps,
-        num_stages=stages,
-    )
-    _, block, warps, stages, precision = _config("solve_adjoint", k.device, dtype.itemsize, K, V)
-    {32: _m_solve_adjoint_kernel, 64: _m_solve_adjoint_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        r, kappa, eta, w_raw, dy, Q_adjoint, P_adjoint, run.cu, run.T, H, run.N, run.steps,
-        r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], kappa.stride(0),
-        kappa.stride(1), kappa.stride(2), H // kappa.shape[2], eta.stride(0), eta.stride(1),
-        eta.stride(2), H // eta.shape[2], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-        H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0),
-        P_adjoint.stride(1), P_adjoint.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2851,18 +3931,89 @@ def m_backward(
         num_warps=warps,
         num_stages=stages,
     )
-    _, block, warps, stages, precision = _config("gradients_whole", k.device, dtype.itemsize, K, V)
-    {32: _m_gradients_whole_kernel, 64: _m_gradients_whole_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        r, kappa, eta, k, v, w_raw, dy, z, zeta, h_2, l, d_r, d_eta, d_kappa, d_k, d_w_raw,
-        run.cu, run.T, H, run.N, run.steps, r.stride(0), r.stride(1), r.stride(2),
-        H // r.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2],
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("solve_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_solve_mild_kernel, 64: _m_solve_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, w_raw, kappa, eta, k, v, Q, P, run.cu, run.T, H, run.N,
+            run.steps, least, w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
+            H // w_raw.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2),
+            H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2],
+            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
+            v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0),
+            P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision,
+            EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+        _, block, warps, stages, precision = _config("solve_adjoint_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_solve_adjoint_mild_kernel, 64: _m_solve_adjoint_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, w_raw, kappa, eta, r, dy, Q_adjoint, P_adjoint, run.cu, run.T, H,
+            run.N, run.steps, least, w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
+            H // w_raw.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2),
+            H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2],
+            r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], dy.stride(0), dy.stride(1),
+            dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
+            Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2),
+            K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+        _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, r, kappa, eta, k, v, w_raw, dy, z, zeta, h_2, l, d_r, d_eta,
+            d_kappa, d_k, d_v, d_w_raw, run.cu, run.T, H, run.N, run.steps, least, r.stride(0),
+            r.stride(1), r.stride(2), H // r.shape[2], kappa.stride(0), kappa.stride(1),
+            kappa.stride(2), H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2),
+            H // eta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w_raw.stride(0),
+            w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1),
+            dy.stride(2), H // dy.shape[2], z.stride(0), z.stride(1), z.stride(2),
+            H // z.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
+            d_r.stride(0), d_r.stride(1), d_r.stride(2), d_eta.stride(0), d_eta.stride(1),
+            d_eta.stride(2), d_kappa.stride(0), d_kappa.stride(1), d_kappa.stride(2),
+            d_k.stride(0), d_k.stride(1), d_k.stride(2), d_v.stride(0), d_v.stride(1),
+            d_v.stride(2), d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), K,
+            _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+    _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
+    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+        first_K, second_K, kappa, eta, k, v, w_raw, Q, P, run.cu, run.T, H, run.N, run.steps,
+        least, kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2],
         eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2], k.stride(0),
         k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1), v.stride(2),
         H // v.shape[2], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], z.stride(0), z.stride(1),
-        z.stride(2), H // z.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
-        H // zeta.shape[2], d_r.stride(0), d_r.stride(1), d_r.stride(2), d_eta.stride(0),
-        d_eta.stride(1), d_eta.stride(2), d_kappa.stride(0), d_kappa.stride(1),
+        Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K,
+        _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
+    )
+    _, block, warps, stages, precision = _config("solve_adjoint", k.device, dtype.itemsize, K, V)
+    {32: _m_solve_adjoint_kernel, 64: _m_solve_adjoint_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+        first_K, second_K, r, kappa, eta, w_raw, dy, Q_adjoint, P_adjoint, run.cu, run.T, H,
+        run.N, run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
+        kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2], eta.stride(0),
+        eta.stride(1), eta.stride(2), H // eta.shape[2], w_raw.stride(0), w_raw.stride(1),
+        w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+        H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2),
+        P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K, _power(K), V,
+        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
+    )
+    _, block, warps, stages, precision = _config("gradients_whole", k.device, dtype.itemsize, K, V)
+    {32: _m_gradients_whole_kernel, 64: _m_gradients_whole_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+        first_K, second_K, r, kappa, eta, k, v, w_raw, dy, z, zeta, h_2, l, d_r, d_eta, d_kappa,
+        d_k, d_w_raw, run.cu, run.T, H, run.N, run.steps, least, r.stride(0), r.stride(1),
+        r.stride(2), H // r.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2),
+        H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2],
+        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
+        v.stride(2), H // v.shape[2], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
+        H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], zeta.stride(0), zeta.stride(1),
+        zeta.stride(2), H // zeta.shape[2], d_r.stride(0), d_r.stride(1), d_r.stride(2),
+        d_eta.stride(0), d_eta.stride(1), d_eta.stride(2), d_kappa.stride(0), d_kappa.stride(1),
         d_kappa.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), d_w_raw.stride(0),
         d_w_raw.stride(1), d_w_raw.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
         precision, EXACT, run.varlen,
@@ -2871,14 +4022,14 @@ def m_backward(
     )
     _, block, warps, stages, precision = config
     {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        r, kappa, k, w_raw, dy, zeta, l, d_v, run.cu, run.T, H, run.N, run.steps, r.stride(0),
-        r.stride(1), r.stride(2), H // r.shape[2], kappa.stride(0), kappa.stride(1),
-        kappa.stride(2), H // kappa.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], zeta.stride(0),
-        zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_v.stride(0), d_v.stride(1),
-        d_v.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        first_K, second_K, r, kappa, k, w_raw, dy, zeta, l, d_v, run.cu, run.T, H, run.N,
+        run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
+        kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2], k.stride(0),
+        k.stride(1), k.stride(2), H // k.shape[2], w_raw.stride(0), w_raw.stride(1),
+        w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+        H // dy.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
+        d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _power(K), V, min(block, _power(V)),
+        chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )

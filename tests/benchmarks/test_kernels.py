@@ -71,7 +71,16 @@ def test_every_row_of_the_table_is_checked(folder: Path, groups: tuple[str, ...]
 
 def test_every_layer_has_its_cases(folder: Path) -> None:
     layers = {case.mixer for case in cases(folder, ("layers",))}
-    assert layers == {"gla", "hgrn2", "mamba", "mamba2", "rwkv6", "simple_gla"}
+    assert layers == {
+        "deltanet",
+        "gated_deltanet",
+        "gla",
+        "hgrn2",
+        "mamba",
+        "mamba2",
+        "rwkv6",
+        "simple_gla",
+    }
     in_fp32 = {case.mixer for case in cases(folder, ("layers",)) if case.dtype == "fp32"}
     vector = {
         pickle.loads((folder / "packages" / f"{name}.scan").read_bytes()).vector for name in in_fp32
