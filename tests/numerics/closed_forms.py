@@ -340,6 +340,23 @@ def mingru(x: Operands) -> Tensor:
     return (star + (log_z + log_h - star).logcumsumexp(1)).exp()
 
 
+def gated_sum(gate: Tensor, written: Tensor) -> Tensor:
+    """sum over s <= t of written[s] times the gates over (s, t]."""
+    return torch.einsum("btshv,bshv->bthv", decays(gate), written)
+
+
+def qrnn(x: Operands) -> Tensor:
+    """Source: Bradbury et al. 2016, eq. 4: fo-pooling."""
+    written = (1 - x["f_raw"].sigmoid()) * x["z_raw"].tanh()
+    return x["o_raw"].sigmoid() * gated_sum(functional.logsigmoid(x["f_raw"]), written)
+
+
+def rglru(x: Operands) -> Tensor:
+    """Source: De et al. 2024, eq. 1 to 6, with c = 8."""
+    a = x["decay_raw"].sigmoid() ** (8 * x["r_raw"].sigmoid())
+    return gated_sum(a.log(), (1 - a**2).sqrt() * x["i_raw"].sigmoid() * x["u"])
+
+
 def s4(x: Operands) -> Tensor:
     matrix = x["A"].permute(0, 3, 1, 2)
     kernel = [

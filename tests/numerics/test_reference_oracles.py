@@ -83,6 +83,8 @@ ROWS = [
     Row("abc", forms.abc),
     Row("hgrn", forms.hgrn, gates=GATED),
     Row("mingru", forms.mingru),
+    Row("qrnn", forms.qrnn),
+    Row("rglru", forms.rglru),
     Row("s4", forms.s4),
     Row("s4d", forms.s4d, gates=GATED),
     Row("dss", forms.dss, gates=GATED),

@@ -98,7 +98,7 @@ class Assembly:
     def _output(self, numbers: tuple[str, ...]) -> tuple[Value | None, Term]:
         """The number that scales the readout, and the output around it."""
         read = Read(self.readout.name, NOW, type=self.readout.type)
-        factors = _product(self.system.output)
+        factors = product_of(self.system.output)
         others = [each for each in factors if each != read]
         plain = all(
             each.type.dependence is Dependence.STATIC and not each.type.axes for each in others
@@ -270,10 +270,10 @@ def declared(mixer: Mixer, terms: Iterable[Term]) -> tuple[int, ...]:
     return tuple(sorted({span.line for span in spans if span is not None}))
 
 
-def _product(term: Term) -> list[Term]:
+def product_of(term: Term) -> list[Term]:
     """The factors of a product; the real part of a real value is that value."""
     if isinstance(term, Apply) and term.op in ("Re", "identity") and not term.args[0].type.complex:
-        return _product(term.args[0])
+        return product_of(term.args[0])
     if isinstance(term, Apply) and term.op == "mul":
-        return [*_product(term.args[0]), *_product(term.args[1])]
+        return [*product_of(term.args[0]), *product_of(term.args[1])]
     return [term]

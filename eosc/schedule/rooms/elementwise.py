@@ -14,9 +14,9 @@ from eosc.lowering.parts import Form
 from eosc.recurrence.model import Field, Readout, Recurrence, System
 from eosc.schedule.program import Compute, ScanStep
 from eosc.schedule.prologue import Prologue, broadcast
-from eosc.schedule.rooms.decay import declared, factor_log, loaded
+from eosc.schedule.rooms.decay import declared, factor_log, loaded, product_of
 from eosc.schedule.rooms.room import Foreign, Later, Planned
-from eosc.semantics.terms import Read, Term
+from eosc.semantics.terms import NOW, Read, Term
 from eosc.semantics.terms import walk as terms
 
 ELEMENTWISE = ("identity", "scalar", "diag", "separable")
@@ -35,7 +35,7 @@ def plan(system: System, recurrence: Recurrence, numbers: tuple[str, ...]) -> Pl
         EosError: E064, when a decay has no stable logarithm.
     """
     planned = _Scan(system, recurrence, numbers)
-    return Planned((*planned.computed(), planned.step()), system.output, planned.notes)
+    return Planned((*planned.computed(), planned.step()), planned.output, planned.notes)
 
 
 class _Scan:
@@ -52,6 +52,7 @@ class _Scan:
         self.readout = self._only_readout()
         self.axes = self._axes()
         self.prologue = Prologue(system.mixer, self.axes, numbers)
+        self.output, self.gates = self._output()
         self.scan = self._assemble()
         shown = ", ".join(self.axes)
         self.notes = (f"elementwise over all of {{{shown}}}: a scan over the tokens of each chunk",)
@@ -78,11 +79,28 @@ class _Scan:
             raise Later(f"a memory with axes {{{', '.join(axes)}}}")
         return (*(a for a in axes if a in over), *(a for a in axes if a not in over))
 
+    def _output(self) -> tuple[Term, list[Term]]:
+        """The output, and those of its factors that multiply what is read: with no sum before them.
+
+        Such a gate is made where the memory is read, instead of in a pass of its own.
+        """
+        output, read = self.system.output, Read(self.readout.name, NOW, type=self.readout.type)
+        gates = [each for each in product_of(output) if each != read]
+        if self.readout.over or len(gates) != len(product_of(output)) - 1:
+            return output, []
+        readouts = {each.name for each in self.system.readouts}
+        for each in gates:
+            known = {v.name for v in terms(each) if isinstance(v, Read)}
+            if known & readouts or each.type.complex or set(each.type.axes) - set(self.axes):
+                return output, []
+        return read, gates
+
     def _assemble(self) -> ElementScan:
         write = self._wide(total(self._writes()))
         shrink = None
-        if self.readout.shrink is not None:
-            shrink = self._staged(self.prologue.value(self.readout.shrink))
+        shrinks = [*([] if self.readout.shrink is None else [self.readout.shrink]), *self.gates]
+        if shrinks:
+            shrink = self._staged(product(*(self.prologue.value(each) for each in shrinks)))
         elif self.readout.over:
             raise Later(f"a readout of {self.recurrence.memory} without a shrink state")
         logs = [
@@ -135,7 +153,7 @@ class _Scan:
         if self.recurrence.additive is not None:
             writes.append(self.recurrence.additive)
         behind: dict[str, list[Term]] = {
-            "s": [] if self.readout.shrink is None else [self.readout.shrink],
+            "s": [*([] if self.readout.shrink is None else [self.readout.shrink]), *self.gates],
             "w": writes,
             "g": [factor.value for factor in self.recurrence.decay],
         }

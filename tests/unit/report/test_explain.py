@@ -49,6 +49,7 @@ DEPENDENCE = {
     "hgrn2": "y/y/y",
     "hgrn": "y/y/n",
     "mingru": "y/y/n",
+    "rglru": "y/y/n",
     "dfw": "y/y/y",
     "lightnet": "y/y/y",
     "deltanet": "y/y/y",

@@ -21,6 +21,7 @@ from eosc.schedule.plan import plan
 from eosc.schedule.program import Compute, Program, Spread
 from eosc.semantics.formulas import formula
 from eosc.semantics.model import Mixer, Unit
+from eosc.semantics.terms import Read
 from eosc.targets import Target
 
 
@@ -78,6 +79,8 @@ def test_the_decay_family_is_fused(
 ELEMENTWISE = [
     ("rnn/hgrn.eos", ("V",), ("i", "V"), ("V",)),
     ("rnn/mingru.eos", ("V",), ("i", "V"), ("V",)),
+    ("rnn/qrnn.eos", ("V",), ("i", "V"), ("V",)),
+    ("rnn/rglru.eos", ("V",), ("i", "V"), ("V",)),
     ("ssm/mamba.eos", ("K", "V"), ("i", "K", "V"), ("V",)),
     ("lcsm/lcsm.eos:lcsm(osc=kv_param)", ("K", "V"), ("K", "V"), ("V",)),
     ("lcsm/lcsm.eos:lcsm(osc=v_dep_kv)", ("K", "V"), ("i", "K", "V"), ("V",)),
@@ -96,6 +99,14 @@ def test_what_no_product_holds_is_walked_element_by_element(
     assert (step.scan.axes, step.scan.reads) == (axes, reads)
     assert (() if step.scan.log is None else step.scan.log.dims) == log
     assert step.certified(64)
+
+
+def test_a_gate_behind_the_read_is_made_with_it() -> None:
+    program = planned("rnn/qrnn.eos")
+    (step,) = program.scans
+    assert isinstance(program.output, Read) and program.output.name == step.result
+    assert isinstance(step.scan, ElementScan) and step.scan.shrink is not None
+    assert "o_raw" in {each.name for each in step.scan.operands}
 
 
 def test_a_decay_made_of_a_rate_and_a_step_is_not_an_operand() -> None:
