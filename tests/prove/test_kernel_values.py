@@ -14,13 +14,14 @@ import pytest
 from eosc.prove.checker.signs import Signs
 from eosc.prove.checker.sugar import Sugar
 from eosc.prove.checker.written import as_formula
-from eosc.prove.kernel.atoms import Poly, Rejected, combine
+from eosc.prove.kernel.atoms import Poly, Rejected, gather
 from eosc.prove.kernel.reading import Reader
 from eosc.prove.kernel.times import later
 
 SIZES = {"K": 2, "V": 3}
 SYMBOLS = {"x": ("T",), "a": ("T", "K"), "w": ("K", "V"), "g": (), "p": ("T", "T")}
 FUNCTIONS = ("exp", "sigmoid", "softplus", "silu", "tanh", "cos", "sin", "other")
+PARTS = ("times", "facts", "definitions", "hypotheses")
 Scope = Mapping[str, Any]
 
 
@@ -193,7 +194,7 @@ class Maker:
 def reader() -> tuple[Reader, dict[str, Any], dict[int, str]]:
     between = ["3/10", "13/10", False, True]
     symbols = {name: {"sorts": sorts, "range": between} for name, sorts in SYMBOLS.items()}
-    made = Reader(SIZES, (), symbols)
+    made = Reader({**dict.fromkeys(PARTS, ()), "axes": SIZES, "symbols": symbols})
     scope: dict[str, Any] = {}
     names: dict[int, str] = {}
     for name, sort in (("t", "T"), ("k", "K"), ("v", "V")):
@@ -348,7 +349,7 @@ def test_what_is_proved_equal_is_equal(seed: int) -> None:
         other = mutated(maker, form, {"t": 1}, {"k": "K", "v": "V"})
         made, scope, _ = reader()
         try:
-            gap = combine(normal(made, form, scope), normal(made, other, scope), -1)
+            gap = gather(dict(normal(made, form, scope)), normal(made, other, scope), -1)
             if not made.is_zero(gap):
                 continue
             pairs = [

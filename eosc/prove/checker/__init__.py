@@ -6,6 +6,6 @@ which collects what the equations need: divisors that are not 0, logarithms of w
 """
 
 from eosc.prove.checker.checking import Checked, Condition, Obligation, check
-from eosc.prove.kernel import Rejected
+from eosc.prove.kernel.atoms import Rejected
 
 __all__ = ["Checked", "Condition", "Obligation", "Rejected", "check"]

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from eosc.prove.checker.conditions import left_over
+from eosc.prove.checker.founded import check_definitions
 from eosc.prove.checker.sugar import core
 from eosc.prove.checker.written import as_formula, text
-from eosc.prove.kernel import Rejected, rules
+from eosc.prove.kernel import rules
+from eosc.prove.kernel.atoms import Poly, Rejected
 from eosc.prove.kernel.reading import Reader, Scope
 from eosc.prove.kernel.times import split
 
@@ -48,36 +50,38 @@ def check(problem: Mapping[str, Any], proof: Any) -> Checked:
     Raises:
         Rejected: the problem is malformed, a step fails, or a goal is left without proof.
     """
-    plain, steps = core(problem, proof)
     try:
-        proved = rules.check(plain, steps)
+        return _check(problem, proof)
     except Rejected as error:
         if error.residual is None:
             raise
         reader, left = error.residual
         form = as_formula(reader, left.value, names(reader, left.scope))
         raise Rejected(error.message, text(form)) from None
+    except RecursionError:
+        raise Rejected("too large: nested too deeply") from None
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise Rejected(f"malformed: {type(error).__name__} {str(error)[:200]}") from error
+
+
+def _check(problem: Mapping[str, Any], proof: Any) -> Checked:
+    plain, steps = core(problem, proof)
+    check_definitions(plain, steps)
+    proved = rules.check(plain, steps)
     reader = proved.reader
     obligations = tuple(
         Obligation(each.step, each.name, as_formula(reader, each.value, names(reader, each.scope)))
         for each in proved.steps
     )
-    return Checked(tuple(proved.goals), len(obligations), conditions(reader), obligations)
+    conditions = tuple(
+        _condition(reader, kind, poly, variables) for kind, poly, variables in left_over(reader)
+    )
+    return Checked(tuple(proved.goals), len(obligations), conditions, obligations)
 
 
-def conditions(reader: Reader) -> tuple[Condition, ...]:
-    """What does not follow from the ranges, as text and formulas."""
-    found: list[Condition] = []
-    try:
-        for kind, poly, variables in left_over(reader):
-            form = as_formula(reader, poly, {**names(reader, {}), **variables})
-            relation = "> 0" if kind == "positive" else "≠ 0"
-            found.append(Condition(kind, form, f"{text(form)} {relation}"))
-    except RecursionError:
-        raise Rejected("too large: nested too deeply") from None
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise Rejected(f"malformed: {type(error).__name__} {str(error)[:200]}") from error
-    return tuple(found)
+def _condition(reader: Reader, kind: str, poly: Poly, variables: dict[int, str]) -> Condition:
+    form = as_formula(reader, poly, {**names(reader, {}), **variables})
+    return Condition(kind, form, f"{text(form)} {'> 0' if kind == 'positive' else '≠ 0'}")
 
 
 def names(reader: Reader, scope: Scope) -> dict[int, str]:

@@ -10,9 +10,10 @@ from typing import Any
 
 from eosc.prove.checker import ranges
 from eosc.prove.checker.ranges import ALL, EXACT, NOT_NEGATIVE, POSITIVE, TURN, Range, Unreal
+from eosc.prove.checker.sugar import plainly_real
 from eosc.prove.checker.written import as_formula
-from eosc.prove.kernel.atoms import TIME, Node, Point, Poly, Rejected, combine
-from eosc.prove.kernel.reading import Defined, Reader, Scope, rational
+from eosc.prove.kernel.atoms import TIME, Node, Point, Poly, Rejected, gather
+from eosc.prove.kernel.reading import Reader, Scope, rational
 from eosc.prove.kernel.times import Facts, later, plus
 
 FUNCTIONS: Mapping[str, Callable[[Range], Range]] = {
@@ -59,8 +60,8 @@ class Signs:
         """Whether a normal form is; a complex number is nonzero if one of its parts is."""
         reader = self.reader
         if kind == "nonzero" and (other := reader.conjugate(poly)) != poly:
-            turned = reader.mul(combine(poly, other, -1), reader.single(Node("i")))
-            parts = [part for part in (combine(poly, other), turned) if part]
+            turned = reader.mul(gather(dict(poly), other, -1), reader.single(Node("i")))
+            parts = [part for part in (gather(dict(poly), other), turned) if part]
             if any(self._judged(kind, part) for part in parts):
                 return True
         return self._judged(kind, poly)
@@ -112,7 +113,8 @@ class Signs:
             return False
         if tuple(last[:2]) != ("call", "exp") or last[2][0] != "mul" or last[2][1][0] != "i":
             return False
-        return all(map(self.reader.is_real, last[2][2:]))
+        others = {name for name, each in self.reader.definitions.items() if each["complex"]}
+        return all(plainly_real(each, others) for each in last[2][2:])
 
     def _many(self, kind: str, forms: Any, scope: Scope) -> Range:
         if kind == "add":
@@ -162,48 +164,48 @@ class Signs:
         if name in self.declared:
             return self.declared[name]
         given = reader.definitions[name]
-        if given.complex:
+        if given["complex"]:
             raise Unreal
-        if given.start is None:
-            scope = given.scope(point)
-            return self.of(given.body, scope) if reader.holds(given.facts, scope) else ALL
+        if given["start"] is None:
+            scope = reader.scope(given, point)
+            return self.of(given["body"], scope) if reader.holds(given["facts"], scope) else ALL
         return self._recurrence(given) if reader.is_known(given, point) else ALL
 
-    def _recurrence(self, given: Defined) -> Range:
+    def _recurrence(self, given: Any) -> Range:
         """Positive or nonnegative, by induction: where it starts so and stays so."""
-        if given.name in self.found:
-            return self.found[given.name]
+        if given["name"] in self.found:
+            return self.found[given["name"]]
         outermost, found = not self.assumed, ALL
         for candidate in (POSITIVE, NOT_NEGATIVE):
-            self.found[given.name] = candidate
+            self.found[given["name"]] = candidate
             self.assumed += 1
             try:
                 kept = all(self._stays(given, based, candidate) for based in (True, False))
             finally:
                 self.assumed -= 1
-                del self.found[given.name]
+                del self.found[given["name"]]
             if kept:
                 found = candidate
                 break
         if outermost:
-            self.found[given.name] = found
+            self.found[given["name"]] = found
         return found
 
-    def _stays(self, given: Defined, based: bool, candidate: Range) -> bool:
+    def _stays(self, given: Any, based: bool, candidate: Range) -> bool:
         reader = self.reader
         scope: dict[str, Point] = {}
-        for name, sort in given.places:
+        for name, sort in zip(given["parameters"], given["sorts"], strict=True):
             variable = reader.fresh(sort)
             scope[name] = ((variable, 1),) if sort == TIME else variable
         here, start = reader.clock(given, tuple(scope.values()))
-        beyond = () if based else (later(given.ahead(here, start), -1),)
+        beyond = () if based else (later(reader.ahead(given, here, start), -1),)
         if based:
-            scope[given.clock] = start
-        facts = (*self.common, *reader.known(given.facts, scope), *beyond)
+            scope[given["parameters"][given["along"]]] = start
+        facts = (*self.common, *reader.known(given["facts"], scope), *beyond)
         # Not under the facts at hand: what is found here is kept for other places.
         with self.under(facts):
             try:
-                (low, attained), _ = self.of(given.base if based else given.body, scope)
+                (low, attained), _ = self.of(given["base"] if based else given["body"], scope)
             except (Unreal, Rejected):
                 return False
         return low > 0 or (low == 0 and (not attained or candidate[0][1]))

@@ -9,32 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from eosc.prove.kernel import Rejected
+from eosc.prove.kernel.atoms import Rejected
 
+EQUATION: dict[str, Any] = {"parameters": (), "facts": ()}
+DEFINITION = {"facts": (), "complex": False, "start": None, "base": None, "step": 1, "along": 0}
 ONE, MINUS, HALF, IMAGINARY = ["number", "1"], ["number", "-1"], ["number", "1/2"], ["i"]
 
 
 def core(problem: Any, proof: Any) -> tuple[dict[str, Any], list[Any]]:
-    """A problem and its proof as the kernel reads them.
-
-    Raises:
-        Rejected: they are not of the language.
-    """
-    try:
-        made = [each["definition"] for each in proof if each["rule"] == "define"]
-        given = [*problem.get("definitions", ()), *made]
-        rewrite = Sugar({each["name"] for each in given if each.get("complex")})
-        plain: dict[str, Any] = {"facts": problem.get("facts", ())}
-        for part in ("definitions", "hypotheses", "goals"):
-            plain[part] = rewrite(problem.get(part, []))
-        plain["symbols"] = problem.get("symbols", {})
-        plain |= Survey(problem).found()
-        goals = {each["name"]: each for each in plain["goals"]}
-        return plain, [step for each in proof for step in unfolded(rewrite(each), goals)]
-    except RecursionError:
-        raise Rejected("too large: nested too deeply") from None
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise Rejected(f"malformed: {type(error).__name__} {str(error)[:200]}") from error
+    """A problem and its proof as the kernel reads them."""
+    made = [each["definition"] for each in proof if each["rule"] == "define"]
+    given = [*problem.get("definitions", ()), *made]
+    rewrite = Sugar({each["name"] for each in given if each.get("complex")})
+    plain = {"facts": problem.get("facts", ()), "symbols": problem.get("symbols", {})}
+    plain |= Survey(problem).found()
+    plain["definitions"] = [DEFINITION | rewrite(each) for each in problem.get("definitions", ())]
+    for part in ("hypotheses", "goals"):
+        plain[part] = [EQUATION | rewrite(each) for each in problem.get(part, ())]
+    goals = {each["name"]: each for each in plain["goals"]}
+    return plain, [step for each in proof for step in unfolded(rewrite(each), goals)]
 
 
 # Functions.
@@ -113,15 +106,20 @@ class Sugar:
         ahead, back = exp(times(IMAGINARY, angle)), exp(times(MINUS, IMAGINARY, angle))
         if name == "sin":
             ahead, back = times(MINUS, IMAGINARY, ahead), times(IMAGINARY, back)
-        return ["real", ahead] if self.real(angle) else times(HALF, total(ahead, back))
+        return (
+            ["real", ahead]
+            if plainly_real(angle, self.complex_names)
+            else times(HALF, total(ahead, back))
+        )
 
-    def real(self, form: Any) -> bool:
-        """Whether a formula is real by its form alone."""
-        if not isinstance(form, list) or not form or form[0] == "real":
-            return True
-        if form[0] == "i" or (form[0] == "at" and form[1] in self.complex_names):
-            return False
-        return all(map(self.real, form[1:]))
+
+def plainly_real(form: Any, complex_names: set[str]) -> bool:
+    """Whether a formula is real by its form alone."""
+    if not isinstance(form, (list, tuple)) or not form or form[0] == "real":
+        return True
+    if form[0] == "i" or (form[0] == "at" and form[1] in complex_names):
+        return False
+    return all(plainly_real(each, complex_names) for each in form[1:])
 
 
 # Rules.
@@ -129,14 +127,22 @@ class Sugar:
 
 def unfolded(step: Any, goals: Mapping[str, Any]) -> list[Any]:
     """The steps that a step stands for."""
-    if step["rule"] == "lemma":
-        inner = {**goals, step["name"]: step}
-        return [{**step, "by": [x for each in step["by"] for x in unfolded(each, inner)]}]
-    if step["rule"] == "reversal":
-        # F(t) is the sum over t <= u <= L of g(u): F(L+1) = 0, and F(t) - F(t+1) = g(t).
-        end = goals[step["goal"]]["right"][3]
-        return [{**step, "rule": "ladder", "from": later(end), "step": -1}]
-    return telescoped(step, goals[step["goal"]]) if step["rule"] == "telescope" else [step]
+    match step["rule"]:
+        case "define":
+            return [{**step, "definition": DEFINITION | step["definition"]}]
+        case "lemma":
+            step = EQUATION | step
+            inner = {**goals, step["name"]: step}
+            return [{**step, "by": [x for each in step["by"] for x in unfolded(each, inner)]}]
+        case "strong":
+            return [{**step, "rule": "induction", "claims": [step], "strong": True}]
+        case "reversal":
+            # F(t) is the sum over t <= u <= L of g(u): F(L+1) = 0, and F(t) - F(t+1) = g(t).
+            end = goals[step["goal"]]["right"][3]
+            return [{**step, "rule": "ladder", "from": later(end), "step": -1}]
+        case "telescope":
+            return telescoped(step, goals[step["goal"]])
+    return [step]
 
 
 def later(time: Mapping[str, int]) -> dict[str, int]:
@@ -154,10 +160,10 @@ def telescoped(step: Any, goal: Any) -> list[Any]:
     if not sums or any(each[2:4] != sums[0][2:4] for each in sums):
         raise Rejected("telescoping needs sums over one range")
     _, clock, low, high, _ = sums[0]
-    if clock in (name for name, _ in goal.get("parameters", ())):
+    if clock in (name for name, _ in goal["parameters"]):
         raise Rejected(f"telescoping over {clock}, which is a parameter")
-    name, places = f"{goal['name']} up to {clock}", [*goal.get("parameters", ()), [clock, "T"]]
-    potential = {
+    name, places = f"{goal['name']} up to {clock}", [*goal["parameters"], [clock, "T"]]
+    potential = DEFINITION | {
         "name": f"the potential of {goal['name']}",
         "parameters": [each for each, _ in places],
         "sorts": [sort for _, sort in places],
@@ -166,22 +172,21 @@ def telescoped(step: Any, goal: Any) -> list[Any]:
     }
     here = [{each: 1} if sort == "T" else each for each, sort in places]
     signed = [(["number", sign], each) for sign, each in (("1", left), ("-1", right)) if each]
-    without = {"without": step.get("without", ())}
     lemma = {
         "rule": "lemma",
         "name": name,
         "parameters": places,
-        "facts": [*goal.get("facts", ()), [low, {clock: 1}], [{clock: 1}, high]],
+        "facts": [*goal["facts"], [low, {clock: 1}], [{clock: 1}, high]],
         "left": total(*(times(sign, [*each[:3], {clock: 1}, each[4]]) for sign, each in signed)),
         "right": total(
             ["at", potential["name"], *here[:-1], low],
             times(MINUS, ["at", potential["name"], *here]),
         ),
-        "by": [{"rule": "ladder", "goal": name, "parameter": clock, "from": low, **without}],
+        "by": [{"rule": "ladder", "goal": name, "parameter": clock, "from": low}],
     }
     lemma["by"][0]["using"] = step.get("using", ())
     used = [{"hypothesis": name, "arguments": [*here[:-1], high]}]
-    last = {"rule": "equal", "goal": goal["name"], "using": used, **without}
+    last = {"rule": "equal", "goal": goal["name"], "using": used}
     return [{"rule": "define", "definition": potential}, lemma, last]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eosc.prove.kernel.atoms import Node, Poly, Term
-from eosc.prove.kernel.normal import Algebra, innermost_first
+from eosc.prove.kernel.atoms import Bounds, Node, Poly, Term, mentioned
+from eosc.prove.kernel.normal import Algebra
 from eosc.prove.kernel.times import CONSTANT, Time
 
 LIMIT = 20  # terms of a sum that are printed
@@ -28,6 +28,16 @@ def as_formula(algebra: Algebra, poly: Poly, names: Mapping[int, str]) -> Any:
                 form = ["sum", name, {}, _time(domain, inner), form]
         forms.append(form)
     return forms[0] if len(forms) == 1 else ["add", *forms] if forms else ["number", "0"]
+
+
+def innermost_first(bounds: Bounds) -> Bounds:
+    """Bound variables in an order in which no domain reads one that came before."""
+    found, waiting = bounds[:0], bounds
+    while waiting:
+        read = frozenset().union(*(mentioned(domain) for _, domain in waiting))
+        found += tuple(each for each in waiting if each[0] not in read)
+        waiting = tuple(each for each in waiting if each[0] in read)
+    return found
 
 
 def _chosen(bounds: Any, names: Mapping[int, str]) -> dict[int, str]:
@@ -54,8 +64,6 @@ def _powered(algebra: Algebra, atom: int, exponent: Any, names: Mapping[int, str
     node = algebra.nodes[atom]
     if node.kind == "E":
         return _exponential(algebra, next(iter(algebra.inside(atom))), exponent, names)
-    if node.kind == "inv":
-        return ["power", as_formula(algebra, algebra.inside(atom), names), str(-exponent)]
     form = _atom(algebra, node, names)
     return form if exponent == 1 else ["power", form, str(exponent)]
 
@@ -77,13 +85,14 @@ def _exponential(algebra: Algebra, term: Term, exponent: Any, names: Mapping[int
 def _atom(algebra: Algebra, node: Node, names: Mapping[int, str]) -> Any:
     points = [_time(p, names) if isinstance(p, tuple) else _index(p, names) for p in node.points]
     inside = [as_formula(algebra, algebra.polys[number], names) for number in node.inside]
-    if node.kind == "v":
-        return ["at", node.label, *points]
+    if node.kind in ("v", "C"):
+        read = ["at", node.label, *points]
+        return read if node.kind == "v" else ["conjugate", read]
     if node.kind in ("L", "F"):
         return ["call", node.label or "log", *inside]
     if node.kind == "n":
         return ["size", node.label]
-    kinds = {"t": "time", "x": "index", "d": "delta", "C": "conjugate", "i": "i"}
+    kinds = {"t": "time", "x": "index", "d": "delta", "i": "i"}
     return [kinds[node.kind], *points, *inside]
 
 

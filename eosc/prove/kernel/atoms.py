@@ -16,17 +16,15 @@ from typing import Any, NamedTuple
 from .times import Time, variables
 
 Number = int | Fraction
-Point = Time | int | str
-Bounds = tuple[tuple[int, Time | str], ...]  # each variable with its time or its axis
+Point = Time | int | str  # a time, an index, an element or (of what is bound) an axis
+Bounds = tuple[tuple[int, Time | str], ...]
 Powers = tuple[tuple[int, Number], ...]
 Term = tuple[Bounds, Powers]
 Poly = dict[Term, Number]
 
 TIME = "T"
 UNIT: Poly = {((), ()): 1}
-BUDGET = 80_000
-TIES = 5_040
-PLACES = 256  # bound variables of one term
+BUDGET = 80_000  # steps of a check; no term has more bound variables
 IMAGINARY = -1  # a variable that all that is not plainly real mentions
 OTHER = 1 << 40  # any other variable of a term
 
@@ -42,9 +40,9 @@ class Rejected(Exception):  # noqa: N818
 class Node(NamedTuple):
     """An atom.
 
-    Its kind: v (a read: label[points]), t and x (a time or an index as a number), n (the size of
-    the axis label), d (Kronecker's delta of two points), i, E (exp of the one term inside), L, inv
-    (log, reciprocal), C (a conjugate), F (an unknown function label of what is inside).
+    Its kind: v, C (a read label[points] and its conjugate), t, x (a time or an index as a number),
+    n (the size of the axis label), d (Kronecker's delta of two points), i, E (exp of the one term
+    inside), L (log), F (an unknown function label of what is inside). 1/p is exp(log p) to the -1.
     """
 
     kind: str
@@ -53,26 +51,18 @@ class Node(NamedTuple):
     inside: tuple[int, ...] = ()
 
 
-def gather(found: Poly, more: Poly, times: Number = 1) -> None:
-    """Add times * more to `found` in place."""
+def gather(found: Poly, more: Poly, times: Number = 1) -> Poly:
+    """Add times * more to `found`, in place."""
     for term, count in more.items():
-        value = whole(found.get(term, 0) + times * count)
-        if value:
-            found[term] = value
-        else:
-            found.pop(term, None)
-
-
-def combine(left: Poly, right: Poly, times: Number = 1) -> Poly:
-    """The sum left + times * right."""
-    found = dict(left)
-    gather(found, right, times)
+        found[term] = whole(found.get(term, 0) + times * count)
+        if not found[term]:
+            del found[term]
     return found
 
 
 def scale(poly: Poly, times: Number) -> Poly:
     """The poly times a number."""
-    return {term: whole(count * times) for term, count in poly.items()} if times else {}
+    return gather({}, poly, times)
 
 
 def whole(value: Number) -> Number:
@@ -80,18 +70,23 @@ def whole(value: Number) -> Number:
     return value.numerator if value.denominator == 1 else value
 
 
-def variables_of(point: Point) -> frozenset[int]:
-    """The variables that a time, an index or an element mentions."""
+def mentioned(point: Point) -> frozenset[int]:
+    """The variables that a time, an index, an element or an axis mentions."""
     if isinstance(point, tuple):
         return frozenset(variables(point))
     return frozenset((point,) if isinstance(point, int) else ())
 
 
 def named(point: Any, names: Mapping[int, int]) -> Any:
-    """A time, an index or an axis with its variables renamed one to one."""
+    """A time, an index, an element or an axis with its variables renamed one to one."""
     if isinstance(point, tuple):
-        return tuple(sorted((names.get(v, v), c) for v, c in point))
+        return tuple(sorted((names.get(v, v), count) for v, count in point))
     return names.get(point, point)
+
+
+def bound_name(height: int, place: int) -> int:
+    """The name of a bound variable."""
+    return -(height * BUDGET + place + 2)
 
 
 class Atoms:
@@ -100,12 +95,12 @@ class Atoms:
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.polys: list[Poly] = []
+        self.free: list[frozenset[int]] = []
         self.sort: dict[int, str] = {}
         self.spent = 0
-        self.free: list[frozenset[int]] = []
-        self.ids: dict[Node, int] = {}
-        self._height: list[int] = []
+        self._ids: dict[Node, int] = {}
         self._poly_ids: dict[frozenset[tuple[Term, Number]], int] = {}
+        self._heights: list[int] = []
         self._canonical: dict[Term, Term] = {}
 
     def is_complex(self, name: str) -> bool:
@@ -126,17 +121,16 @@ class Atoms:
 
     def atom(self, node: Node) -> int:
         """The number of an atom."""
-        found = self.ids.get(node)
-        if found is None:
+        found = self._ids.setdefault(node, len(self.nodes))
+        if found == len(self.nodes):
             self.spend()
-            found = self.ids[node] = len(self.nodes)
             self.nodes.append(node)
             terms = [term for number in node.inside for term in self.polys[number]]
-            mentioned = [*map(variables_of, node.points), *map(self.term_free, terms)]
-            if node.kind == "i" or (node.kind == "v" and self.is_complex(node.label)):
-                mentioned.append(frozenset((IMAGINARY,)))
-            self.free.append(frozenset().union(*mentioned))
-            self._height.append(max(map(self._term_height, terms), default=0))
+            free = frozenset().union(*map(mentioned, node.points), *map(self.term_free, terms))
+            if node.kind in ("i", "C") or (node.kind == "v" and self.is_complex(node.label)):
+                free |= {IMAGINARY}
+            self.free.append(free)
+            self._heights.append(max(map(self._height, terms), default=0))
         return found
 
     def single(self, node: Node) -> Poly:
@@ -145,38 +139,38 @@ class Atoms:
 
     def keep(self, poly: Poly) -> int:
         """The number of a poly inside an atom."""
-        key = frozenset(poly.items())
-        found = self._poly_ids.setdefault(key, len(self.polys))
+        found = self._poly_ids.setdefault(frozenset(poly.items()), len(self.polys))
         if found == len(self.polys):
             self.polys.append(poly)
         return found
 
     def inside(self, atom: int) -> Poly:
-        """What an atom is the exponential, the logarithm, the reciprocal of."""
+        """What an atom is the exponential or the logarithm of."""
         return self.polys[self.nodes[atom].inside[0]]
 
     def term_free(self, term: Term) -> frozenset[int]:
         """The variables that a term mentions and does not bind."""
         bounds, powers = term
-        mentioned = [self.free[atom] for atom, _ in powers]
-        mentioned += [variables_of(domain) for _, domain in bounds]
-        return frozenset().union(*mentioned) - {variable for variable, _ in bounds}
+        sets = [self.free[atom] for atom, _ in powers]
+        return frozenset().union(*sets, *(mentioned(d) for _, d in bounds)).difference(dict(bounds))
 
-    def _term_height(self, term: Term) -> int:
-        return max((self._height[atom] for atom, _ in term[1]), default=0) + bool(term[0])
+    def _height(self, term: Term) -> int:
+        return max((self._heights[atom] for atom, _ in term[1]), default=0) + bool(term[0])
+
+    # Renaming: one variable to one variable, nothing is simplified by it.
 
     def rename(self, atom: int, names: Mapping[int, int]) -> int:
-        """The atom with free variables renamed one to one; nothing is simplified by it."""
+        """The atom with free variables renamed."""
         if self.free[atom].isdisjoint(names):
             return atom
         kind, label, points, inside = self.nodes[atom]
-        moved = [named(point, names) for point in points]
+        points = tuple(named(point, names) for point in points)
         if kind == "d":
-            moved.sort(key=elements_first)
-        kept = [self.keep(self._poly(self.polys[number], names)) for number in inside]
-        return self.atom(Node(kind, label, tuple(moved), tuple(kept)))
+            points = ordered(*points)
+        kept = tuple(self.keep(self._rename_poly(self.polys[n], names)) for n in inside)
+        return self.atom(Node(kind, label, points, kept))
 
-    def _poly(self, poly: Poly, names: Mapping[int, int]) -> Poly:
+    def _rename_poly(self, poly: Poly, names: Mapping[int, int]) -> Poly:
         found: Poly = {}
         for term, count in poly.items():
             if not self.term_free(term).isdisjoint(names):
@@ -189,61 +183,49 @@ class Atoms:
     def renamed(self, term: Term, names: Mapping[int, int]) -> Term:
         """The term with its bound variables renamed, too."""
         bounds = tuple((names.get(v, v), named(domain, names)) for v, domain in term[0])
-        return bounds, tuple(sorted((self.rename(a, names), e) for a, e in term[1]))
+        return bounds, tuple((self.rename(atom, names), e) for atom, e in term[1])
 
     def opened(self, bounds: Bounds, powers: Powers) -> Term:
         """The same term with its bound variables made free."""
         names = {v: self.fresh(d if isinstance(d, str) else TIME) for v, d in bounds if v < 0}
-        return self.renamed((bounds, powers), names) if names else (bounds, powers)
+        return self.renamed((bounds, powers), names)
 
     def canonical(self, bounds: Bounds, powers: Powers) -> Term:
         """The term with its bound variables named by height and place."""
         term = bounds, tuple(sorted(powers))
-        if not bounds:
-            return term
-        found = self._canonical.get(term)
-        if found is None:
-            found = self._canonical[term] = self._ordered(term)
-        return found
+        if bounds and term not in self._canonical:
+            self._canonical[term] = self._in_order(term)
+        return self._canonical[term] if bounds else term
 
-    def _ordered(self, term: Term) -> Term:
+    def _in_order(self, term: Term) -> Term:
         """The term in the least of its orders, chosen place by place among what looks alike."""
-        names = [variable for variable, _ in term[0]]
-        if len(names) >= PLACES:
-            raise Rejected("too large: too many bound variables")
-        alone = {v: self._rank(term, (v,)) if len(names) > 1 else () for v in names}
+        domains = dict(term[0])
+        alone = {v: self._look(term, (v,)) if len(domains) > 1 else () for v in domains}
         orders: list[tuple[int, ...]] = [()]
-        for next_ in sorted(alone.values()):
-            longer = [(*o, v) for o in orders for v in names if alone[v] == next_ and v not in o]
-            self.spend(len(longer))
-            if len(longer) > TIES:
-                raise Rejected("too large: too many interchangeable bound variables")
-            if len(longer) > 1:
-                ranks = [self._rank(term, order) for order in longer]
-                least = min(ranks)
-                longer = [o for o, rank in zip(longer, ranks, strict=True) if rank == least]
-            orders = longer
-        chosen, domains = self._bound(term, orders[0]), dict(term[0])
-        bounds = tuple((chosen[v], named(domains[v], chosen)) for v in orders[0])
-        return bounds, self.renamed(((), term[1]), chosen)[1]
+        for look in sorted(alone.values()):
+            orders = [(*o, v) for o in orders for v in domains if alone[v] == look and v not in o]
+            self.spend(len(orders))
+            if len(orders) > 1:
+                looks = [self._look(term, order) for order in orders]
+                least = min(looks)
+                orders = [o for o, each in zip(orders, looks, strict=True) if each == least]
+        names = self._names(term, orders[0])
+        bounds = tuple((names[v], named(domains[v], names)) for v in orders[0])
+        return bounds, tuple(sorted(self.renamed(((), term[1]), names)[1]))
 
-    def _bound(self, term: Term, order: tuple[int, ...]) -> dict[int, int]:
-        height = max((self._height[atom] for atom, _ in term[1]), default=0) + 1
+    def _names(self, term: Term, order: tuple[int, ...]) -> dict[int, int]:
+        height = self._height(term)
         return {variable: bound_name(height, place) for place, variable in enumerate(order)}
 
-    def _rank(self, term: Term, order: tuple[int, ...]) -> Any:
+    def _look(self, term: Term, order: tuple[int, ...]) -> Any:
         """What the term looks like with some bound variables named and the others all alike."""
-        names = {**{variable: OTHER for variable, _ in term[0]}, **self._bound(term, order)}
+        names = {**dict.fromkeys(dict(term[0]), OTHER), **self._names(term, order)}
         bounds, powers = self.renamed(term, names)
-        ids = [(v, self.atom(Node("domain", points=(domain,)))) for v, domain in bounds]
-        return sorted(ids), powers
+        domains = [(v, self.atom(Node("domain", points=(domain,)))) for v, domain in bounds]
+        return sorted(domains), sorted(powers)
 
 
-def bound_name(height: int, place: int) -> int:
-    """The name of a bound variable."""
-    return -(height * PLACES + place + 1)
-
-
-def elements_first(point: Any) -> tuple[bool, int, str]:
-    """A key that sorts fixed elements before variables."""
-    return (False, 0, point) if isinstance(point, str) else (True, point, "")
+def ordered(left: Any, right: Any) -> tuple[Any, Any]:
+    """The two points of a delta: an element comes first, else the earlier variable."""
+    later = isinstance(right, str) or (isinstance(left, int) and right < left)
+    return (right, left) if later else (left, right)

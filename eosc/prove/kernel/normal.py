@@ -8,44 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
-from math import floor, gcd, lcm
-from typing import Any, cast
+from math import ceil, floor, gcd, lcm
+from typing import Any, TypeAlias
 
-from .atoms import (
-    IMAGINARY,
-    OTHER,
-    TIME,
-    UNIT,
-    Atoms,
-    Bounds,
-    Node,
-    Number,
-    Point,
-    Poly,
-    Powers,
-    Rejected,
-    Term,
-    elements_first,
-    gather,
-    named,
-    scale,
-    variables_of,
-    whole,
-)
+from . import atoms
+from .atoms import IMAGINARY, OTHER, TIME, UNIT, Atoms, Node, Number, Poly, Rejected, gather, scale
 from .times import Time, later, moved, split
 
-BITS = 20_000
+Bounds: TypeAlias = atoms.Bounds
+Powers: TypeAlias = atoms.Powers
 Pieces = list[tuple[Poly, Number]]
+BITS = 20_000
 
 
 class Algebra(Atoms):
     """The arithmetic of normal forms."""
 
-    def read(self, name: str, point: tuple[Point, ...]) -> Poly:
+    def read(self, name: str, point: Any) -> Poly:
         """A symbol or a definition at a point; the reader of formulas unfolds definitions."""
         return self.single(Node("v", name, point))
 
-    def need(self, kind: str, pieces: Pieces) -> None:
+    def need(self, pieces: Pieces, *needed: Any) -> None:
         """Called with the factors that a logarithm is split into."""
 
     # Products.
@@ -64,14 +47,15 @@ class Algebra(Atoms):
 
     def power(self, poly: Poly, exponent: Number) -> Poly:
         """A whole power; of a product of atoms without a factor, any that its atoms can take."""
-        if len(poly) == 1:
-            (((bounds, powers), count),) = poly.items()
-            if not bounds:
-                count = 1 if count == 1 else Fraction(count) ** int(exponent)
-                return self.product(count, (), [(atom, e * exponent) for atom, e in powers])
-        if exponent < 0:
-            poly, exponent = self._inverse(poly), -exponent
+        if is_product(poly):
+            (((_, powers), count),) = poly.items()
+            count = 1 if count == 1 else Fraction(count) ** int(exponent)
+            return self.product(count, (), [(atom, e * exponent) for atom, e in powers])
         found = UNIT
+        for piece, times in self.factors(poly, formal=True) if exponent < 0 else ():
+            sign = -1 if sum(piece.values()) < 0 else 1
+            logarithm = self.log_of([(scale(piece, sign), times * exponent)], formal=True)
+            found = scale(self.mul(found, self.exp(logarithm)), sign if exponent % 2 else 1)
         for _ in range(int(exponent)):
             found = self.mul(found, poly)
         return found
@@ -83,76 +67,59 @@ class Algebra(Atoms):
             raise Rejected("too large: a number with too many digits")
         merged: dict[int, Number] = {}
         for atom, exponent in powers:
-            merged[atom] = whole(merged.get(atom, 0) + exponent)
+            merged[atom] = atoms.whole(merged.get(atom, 0) + exponent)
         powers = tuple((atom, exponent) for atom, exponent in merged.items() if exponent)
-        if not any(self._reducible(*power) for power in powers):
-            return self._closed(count, bounds, powers)
-        bounds, powers = self.opened(bounds, powers)
-        sign, kept, factors = self._reduced(powers)
-        for atom in kept if not factors else ():
-            if self.nodes[atom].kind == "d":
-                contracted = self._contracted(atom, bounds, kept)
-                if contracted is not None:
-                    return self.bind(*contracted, count * sign)
-        if not factors:
-            return self._closed(count * sign, bounds, tuple(kept.items()))
-        found = self.product(1, (), kept.items())
-        for poly, exponent in factors:
-            found = self.mul(found, self.power(poly, exponent))
-        return self.bind(bounds, found, count * sign)
+        for place in range(len(powers)):
+            if self._reducible(bounds, powers, place):
+                bounds, poly = self._reduced(*self.opened(bounds, powers), place)
+                return self.bind(bounds, poly, count)
+        return self._closed(count, bounds, powers)
 
-    def _reducible(self, atom: int, exponent: Number) -> bool:
-        kind = self.nodes[atom].kind
-        if kind == "E":
-            return not 0 < exponent < 1 and self.logarithm(atom) is not None
-        return kind == "d" or (kind == "i" and exponent != 1) or (kind == "inv" and exponent < 0)
+    def _reducible(self, bounds: Bounds, powers: Powers, place: int) -> bool:
+        """Whether one power of a product can be simplified."""
+        atom, exponent = powers[place]
+        kind, _, points, _ = self.nodes[atom]
+        if kind != "d":
+            return exponent != 1 if kind == "i" else self._taken_out(atom, exponent) != 0
+        used = frozenset().union(*(self.free[other] for other, _ in powers if other != atom))
+        return exponent != 1 or points[1] in used or not dict(bounds).keys().isdisjoint(points)
+
+    def _taken_out(self, atom: int, exponent: Number) -> int:
+        """How often p leaves a power of exp(log p); a reciprocal only if p is a product."""
+        poly = self.logarithm(atom)
+        return floor(exponent) if poly and (exponent >= 1 or is_product(poly)) else 0
+
+    def _reduced(self, bounds: Bounds, powers: Powers, place: int) -> tuple[Bounds, Poly]:
+        """The square of i is -1, exp(n log p) is p^n, and a delta replaces an index.
+
+        It replaces a bound index, or the later of two free ones.
+        """
+        atom, exponent = powers[place]
+        others = powers[:place] + powers[place + 1 :]
+        points: Any = self.nodes[atom].points
+        if self.nodes[atom].kind == "i":
+            found = self.product(1, (), (*others, (atom, exponent % 2)))
+            return bounds, scale(found, -1 if exponent % 4 >= 2 else 1)
+        if self.nodes[atom].kind == "E":
+            times = self._taken_out(atom, exponent)
+            found = self.product(1, (), (*others, (atom, exponent - times)))
+            return bounds, self.mul(found, self.power(self.logarithm(atom) or {}, times))
+        if exponent < 0:
+            raise Rejected("division by a Kronecker delta")
+        gone, stays = points if points[0] in dict(bounds) else reversed(points)
+        found = self._powers_at(others, {gone: stays})
+        if gone in dict(bounds):
+            return tuple(each for each in bounds if each[0] != gone), found
+        return bounds, self.mul(found, {((), ((atom, 1),)): 1})
 
     def logarithm(self, atom: int) -> Poly | None:
         """The p where the atom is exp(log p)."""
+        if self.nodes[atom].kind != "E":
+            return None
         ((bounds, powers),) = self.inside(atom)
-        if bounds or len(powers) != 1 or powers[0][1] != 1:
-            return None
-        inner = powers[0][0]
-        return self.inside(inner) if self.nodes[inner].kind == "L" else None
-
-    def _reduced(self, powers: Powers) -> tuple[int, dict[int, Number], Pieces]:
-        """The square of i is -1, exp(n log p) is p^n, an inverse inverted is its poly."""
-        sign, kept = 1, dict(powers)
-        factors: Pieces = []
-        for atom, exponent in powers:
-            kind = self.nodes[atom].kind
-            if kind == "i":
-                sign = -sign if exponent % 4 >= 2 else sign
-                kept[atom] = exponent % 2
-            elif kind == "d":
-                if exponent < 0:
-                    raise Rejected("division by a Kronecker delta")
-                kept[atom] = 1
-            elif self._reducible(atom, exponent):
-                poly = self.inside(atom) if kind == "inv" else self.logarithm(atom) or {}
-                times = -exponent if kind == "inv" else floor(exponent)
-                kept[atom] = 0 if kind == "inv" else whole(exponent - times)
-                # What stands beside an inverse of it cancels.
-                inverse = self.ids.get(Node("inv", inside=(self.keep(poly),)), -1)
-                both = max(0, min(times, kept.get(inverse, 0)))
-                kept[inverse] = kept.get(inverse, 0) - both
-                factors.append((poly, times - both))
-        return sign, {atom: exponent for atom, exponent in kept.items() if exponent}, factors
-
-    def _contracted(
-        self, delta: int, bounds: Bounds, kept: Mapping[int, Number]
-    ) -> tuple[Bounds, Poly] | None:
-        """A delta replaces a bound index, or the later of two free ones; None if it did already."""
-        names = dict(bounds)
-        left, right = cast(tuple[int, int], self.nodes[delta].points)
-        gone, stays = (left, right) if left in names else (right, left)
-        others = [(atom, exponent) for atom, exponent in kept.items() if atom != delta]
-        if gone not in names and not any(gone in self.free[atom] for atom, _ in others):
-            return None
-        found = self._powers_at(others, {gone: stays})
-        if gone in names:
-            return tuple(each for each in bounds if each[0] != gone), found
-        return bounds, self.mul(found, {((), ((delta, 1),)): 1})
+        logs = [a for a, exponent in powers if exponent == 1 and self.nodes[a].kind == "L"]
+        single = not bounds and len(powers) == len(logs) == 1
+        return self.inside(logs[0]) if single else None
 
     # Binding.
 
@@ -167,18 +134,14 @@ class Algebra(Atoms):
 
     def _closed(self, count: Number, bounds: Bounds, powers: Powers) -> Poly:
         """A term of what is simplified; a sum of what does not vary is a multiple of it."""
-        used = frozenset().union(
-            *(self.free[atom] for atom, _ in powers), *(variables_of(d) for _, d in bounds)
-        )
         for place, (variable, domain) in enumerate(bounds):
-            if variable not in used:
-                rest = bounds[:place] + bounds[place + 1 :]
+            rest = bounds[:place] + bounds[place + 1 :]
+            if variable not in self.term_free((rest, powers)):
                 found: Poly = {}
-                length = self.size(domain) if isinstance(domain, str) else self.number(domain)
-                for (_, factors), times in length.items():
+                for (_, factors), times in self.length(domain).items():
                     gather(found, self.product(count * times, rest, powers + factors))
                 return found
-        return {self.canonical(bounds, powers): whole(count)} if count else {}
+        return {self.canonical(bounds, powers): atoms.whole(count)} if count else {}
 
     def potential(self, variable: int, time: Time, poly: Poly) -> Poly:
         """The sum of the poly over 0 < variable <= time, in potential form."""
@@ -200,54 +163,60 @@ class Algebra(Atoms):
             gather(found, {term: 1} if kept else self._term_at(term, values), count)
         return found
 
-    def _term_at(self, term: Term, values: Mapping[int, Any]) -> Poly:
+    def _term_at(self, term: atoms.Term, values: Mapping[int, Any]) -> Poly:
         bounds, powers = self.opened(*term)
         found = self._powers_at(powers, values)
-        # A base that gained a constant is taken apart under the sums around it.
-        for variable, domain in innermost_first([(v, placed(d, values)) for v, d in bounds]):
-            if isinstance(domain, str):
-                found = self.bind(((variable, domain),), found)
-            else:
-                found = self.potential(variable, domain, found)
+        waiting = [(variable, placed(domain, values)) for variable, domain in bounds]
+        # Innermost first: a base that gained a constant is taken apart under the sums around it.
+        while waiting:
+            read = frozenset().union(*(atoms.mentioned(domain) for _, domain in waiting))
+            variable, domain = next(each for each in waiting if each[0] not in read)
+            waiting.remove((variable, domain))
+            axis = isinstance(domain, str)
+            bound = self.bind(((variable, domain),), found) if axis else None
+            found = self.potential(variable, domain, found) if bound is None else bound
         return found
 
-    def _powers_at(self, powers: Iterable[tuple[int, Number]], values: Mapping[int, Any]) -> Poly:
-        still: list[tuple[int, Number]] = []
-        changed: list[Poly] = []
+    def _powers_at(self, powers: Powers, values: Mapping[int, Any]) -> Poly:
+        kept = [power for power in powers if self.free[power[0]].isdisjoint(values)]
+        found = self.product(1, (), kept)
         for atom, exponent in powers:
             if self.free[atom].isdisjoint(values):
-                still.append((atom, exponent))
-            elif self.nodes[atom].kind == "E":
-                inside = self.substitute(self.inside(atom), values)
-                changed.append(self.exp(scale(inside, exponent)))
+                continue
+            logged = self.logarithm(atom) if int(exponent) == exponent else None
+            if self.nodes[atom].kind != "E":
+                part = self.power(self._atom_at(atom, values), exponent)
+            elif logged is not None:
+                part = self.power(self.substitute(logged, values), exponent)
             else:
-                changed.append(self.power(self._atom_at(atom, values), exponent))
-        found = self.product(1, (), still)
-        for poly in changed:
-            found = self.mul(found, poly)
+                part = self.exp(scale(self.substitute(self.inside(atom), values), exponent))
+            found = self.mul(found, part)
         return found
 
     def _atom_at(self, atom: int, values: Mapping[int, Any]) -> Poly:
         kind, label, points, inside = self.nodes[atom]
         at = tuple(placed(point, values) for point in points)
-        if kind == "v" and IMAGINARY not in values:
-            return self.read(label, at)
-        if kind == "v":
-            return self.single(Node("C", inside=(self.keep(self.single(self.nodes[atom])),)))
-        if kind == "C" and IMAGINARY in values:
-            return self.inside(atom)
-        if kind == "i":
-            return scale(self.single(Node("i")), -1)
-        if kind == "t":
-            return self.number(*at)
-        if points:
-            return self.position(*at) if kind == "x" else self.delta(*at)
+        match kind:
+            case "v" | "C" if IMAGINARY in values:
+                return self.single(Node("C" if kind == "v" else "v", label, points))
+            case "v":
+                return self.read(label, at)
+            case "C":
+                return self.conjugate(self.read(label, at))
+            case "i":
+                return {((), ((atom, 1),)): -1}
+            case "t":
+                return self.number(*at)
+            case "x":
+                return self.position(*at)
+            case "d":
+                return self.delta(*at)
         polys = [self.substitute(self.polys[number], values) for number in inside]
-        if kind == "F":
-            return self.function(label, polys)
         if kind == "L":
-            return self.log(polys[0], formal=False)
-        return self.power(polys[0], -1) if kind == "inv" else self.conjugate(polys[0])
+            return self.log(polys[0])
+        if IMAGINARY in values and polys != [self.polys[number] for number in inside]:
+            raise Rejected(f"the conjugate of {label} of what is not plainly real")
+        return self.function(label, polys)
 
     def conjugate(self, poly: Poly) -> Poly:
         """The complex conjugate."""
@@ -263,38 +232,35 @@ class Algebra(Atoms):
             gather(found, self.single(Node("t", points=(((variable, 1),),))), times)
         return found
 
+    def length(self, domain: Time | str) -> Poly:
+        """How many values a bound variable takes: a time, or the size of an axis."""
+        return self.single(Node("n", domain)) if isinstance(domain, str) else self.number(domain)
+
     def position(self, index: int | str) -> Poly:
         """The 0-based position of an index."""
-        if isinstance(index, str):
-            return scale(UNIT, int(index))
-        return self.single(Node("x", points=(index,)))
-
-    def size(self, axis: str) -> Poly:
-        """The size of an axis."""
-        return self.single(Node("n", axis))
+        fixed = isinstance(index, str)
+        return scale(UNIT, int(index)) if fixed else self.single(Node("x", points=(index,)))
 
     def delta(self, left: int | str, right: int | str) -> Poly:
         """1 where two indices are equal."""
-        if left == right:
-            return UNIT
-        if isinstance(left, str) and isinstance(right, str):
-            return {}
-        return self.single(Node("d", points=tuple(sorted((left, right), key=elements_first))))
+        if left == right or (isinstance(left, str) and isinstance(right, str)):
+            return UNIT if left == right else {}
+        return self.single(Node("d", points=atoms.ordered(left, right)))
 
     def function(self, name: str, arguments: list[Poly]) -> Poly:
         """An uninterpreted function of normal forms."""
-        return self.single(Node("F", name, inside=tuple(self.keep(each) for each in arguments)))
+        return self.single(Node("F", name, inside=tuple(map(self.keep, arguments))))
 
     def exp(self, poly: Poly) -> Poly:
         """The exponential: one generator for each term."""
         powers = [(self.atom(Node("E", inside=(self.keep({t: 1}),))), c) for t, c in poly.items()]
         return self.product(1, (), powers)
 
-    def log(self, poly: Poly, formal: bool) -> Poly:
+    def log(self, poly: Poly, formal: bool = False, *needed: Any) -> Poly:
         """The logarithm. Where it is not formal, factors it is split into must be positive."""
         pieces = self.factors(poly, formal)
-        if not formal and len(pieces) > 1:
-            self.need("positive", pieces)
+        if not formal and (needed or len(pieces) > 1):
+            self.need(pieces, *needed)
         return self.log_of(pieces, formal)
 
     def log_of(self, pieces: Pieces, formal: bool) -> Poly:
@@ -302,37 +268,32 @@ class Algebra(Atoms):
         found: Poly = {}
         for piece, times in pieces:
             ((_, powers), *_) = piece
-            atom = powers[0][0] if piece == {((), powers[:1]): 1} and powers[0][1] == 1 else -1
-            if atom >= 0 and self.nodes[atom].kind == "E" and (formal or self.plain(atom)):
-                gather(found, self.inside(atom), times)
+            atom = powers[0][0] if powers and piece == {((), powers[:1]): 1} else -1
+            plain = atom >= 0 and (formal or IMAGINARY not in self.free[atom])
+            if plain and self.nodes[atom].kind == "E":
+                gather(found, self.inside(atom), times * powers[0][1])
             else:
                 gather(found, self.single(Node("L", inside=(self.keep(piece),))), times)
         return found
 
-    def plain(self, atom: int) -> bool:
-        """Whether an atom is plainly real."""
-        return IMAGINARY not in self.free[atom]
-
     # Denominators and factors.
+
+    def divides(self, atom: int) -> bool:
+        """Whether a negative power of the atom is a reciprocal of a sum."""
+        poly = self.logarithm(atom)
+        return poly is not None and not is_product(poly)
 
     def together(self, poly: Poly) -> tuple[Poly, Pieces]:
         """The poly over a common denominator: the numerator, and divisors with exponents."""
-        inverses: dict[int, Number] = {}
+        most: dict[int, Number] = {}
         for bounds, powers in poly:
             for atom, exponent in powers:
-                if self.nodes[atom].kind == "inv" and self.free[atom].isdisjoint(dict(bounds)):
-                    inverses[atom] = max(inverses.get(atom, 0), exponent)
-        if not inverses:
-            return poly, []
-        found: Poly = {}
-        for (bounds, powers), count in poly.items():
-            here = dict(powers)
-            kept = tuple(power for power in powers if power[0] not in inverses)
-            part: Poly = {self.canonical(bounds, kept): count}
-            for atom, most in inverses.items():
-                part = self.mul(part, self.power(self.inside(atom), most - here.get(atom, 0)))
-            gather(found, part)
-        return found, [(self.inside(atom), -most) for atom, most in inverses.items()]
+                if exponent < 0 and self.divides(atom) and self.free[atom].isdisjoint(dict(bounds)):
+                    most[atom] = max(most.get(atom, 0), ceil(-exponent))
+        above: Poly = {} if most else poly
+        for (bounds, powers), count in poly.items() if most else ():
+            gather(above, self.product(count, bounds, (*powers, *most.items())))
+        return above, [(self.logarithm(atom) or {}, -times) for atom, times in most.items()]
 
     def factors(self, poly: Poly, formal: bool) -> Pieces:
         """Divisors, the atoms that every term shares, primes, and what is left, with exponents.
@@ -344,11 +305,12 @@ class Algebra(Atoms):
             raise Rejected("division by zero, or its logarithm")
         every = [dict(powers) for _, powers in poly]
         bound = {variable for bounds, _ in poly for variable, _ in bounds}
+        bound |= set() if formal else {IMAGINARY}
         down: Powers = ()
         for atom in dict.fromkeys(atom for powers in every for atom in powers):
             exponent = min(powers.get(atom, 0) for powers in every)
-            apart = self.nodes[atom].kind not in ("i", "d", "inv") and (formal or self.plain(atom))
-            if exponent and apart and self.free[atom].isdisjoint(bound):
+            apart = self.nodes[atom].kind not in ("i", "d") and self.free[atom].isdisjoint(bound)
+            if exponent and apart:
                 pieces.append(({((), ((atom, 1),)): 1}, exponent))
                 down += ((atom, -exponent),)
         rest: Poly = {}
@@ -360,56 +322,39 @@ class Algebra(Atoms):
         rest = scale(rest, 1 / share)
         return pieces if rest == UNIT else [*pieces, (rest, 1)]
 
-    def _inverse(self, poly: Poly) -> Poly:
-        """The reciprocal: of each factor, and an atom where there is only one."""
-        pieces = self.factors(poly, formal=True)
-        if pieces == [(poly, 1)]:
-            sign = -1 if sum(poly.values()) < 0 else 1
-            return scale(self.single(Node("inv", inside=(self.keep(scale(poly, sign)),))), sign)
-        found = UNIT
-        for piece, exponent in pieces:
-            found = self.mul(found, self.power(piece, -exponent))
-        return found
-
     # The zero test.
 
     def is_zero(self, poly: Poly) -> bool:
         """Whether the poly is 0: denominators are cleared, outside binders and inside them."""
         groups: dict[Any, Poly] = {}
         for (bounds, powers), count in self.together(poly)[0].items():
-            names = {v: OTHER + place for place, (v, _) in enumerate(bounds)}
-            key = tuple(named(domain, names) for _, domain in bounds)
+            names = {variable: OTHER + place for place, (variable, _) in enumerate(bounds)}
+            key = tuple(atoms.named(domain, names) for _, domain in bounds)
             groups.setdefault(key, {})[bounds, powers] = count
         return all(self._vanishes(group) for group in groups.values())
 
     def _vanishes(self, group: Poly) -> bool:
         """Whether terms under the same binders cancel for every value of the bound variables."""
-        divided = any(self.nodes[a].kind == "inv" for _, powers in group for a, _ in powers)
+        divided = any(e < 0 and self.divides(a) for _, powers in group for a, e in powers)
         ((first, _), *_) = group
         if not divided or not first:
             return False
         free = [self.fresh(d if isinstance(d, str) else TIME) for _, d in first]
         inside: Poly = {}
         for (bounds, powers), count in group.items():
-            names = {v: here for (v, _), here in zip(bounds, free, strict=True)}
+            names = dict(zip(dict(bounds), free, strict=True))
             gather(inside, self.product(count, (), self.renamed(((), powers), names)[1]))
         return self.is_zero(inside)
 
 
+def is_product(poly: Poly) -> bool:
+    """Whether a poly is one product of powers, without a sum."""
+    return len(poly) == 1 and not next(iter(poly))[0]
+
+
 def placed(point: Any, values: Mapping[int, Any]) -> Any:
-    """A time, an index or an axis with its variables replaced."""
+    """A time, an index, an element or an axis with its variables replaced."""
     return moved(point, values) if isinstance(point, tuple) else values.get(point, point)
-
-
-def innermost_first(bounds: Iterable[tuple[int, Time | str]]) -> list[tuple[int, Time | str]]:
-    """Bound variables in an order in which no domain reads one that came before."""
-    found: list[tuple[int, Time | str]] = []
-    waiting = list(bounds)
-    while waiting:
-        read = frozenset().union(*(variables_of(domain) for _, domain in waiting))
-        found += [each for each in waiting if each[0] not in read]
-        waiting = [each for each in waiting if each[0] in read]
-    return found
 
 
 def primes(value: Fraction) -> Iterator[tuple[int, int]]:

@@ -8,53 +8,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from .atoms import TIME, UNIT, Node, Point, Poly, Rejected, combine, gather, scale, whole
+from .atoms import TIME, UNIT, Node, Point, Poly, Rejected, gather, scale
 from .normal import Algebra, Pieces
 from .times import CONSTANT, Facts, Time, follows, later, plus, split
 
 Scope = Mapping[str, Point]
-Pairs = tuple[tuple[Any, Any], ...]
+HALF = Fraction(1, 2)
 ENDS = 4  # terms that are split off either end of a sum
 HIGHEST = 64  # a whole exponent
-
-
-@dataclass(frozen=True, slots=True)
-class Equation:
-    """A goal or a hypothesis, for all its places under its facts."""
-
-    name: str
-    places: tuple[tuple[str, str], ...]
-    facts: Pairs
-    left: Any
-    right: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Defined:
-    """A definition; `start` is None of an abbreviation."""
-
-    name: str
-    places: tuple[tuple[str, str], ...]
-    facts: Pairs
-    body: Any
-    base: Any
-    start: Any
-    step: int
-    along: int
-    complex: bool
-
-    @property
-    def clock(self) -> str:
-        """The parameter that a recurrence runs along."""
-        return self.places[self.along][0]
-
-    def scope(self, point: tuple[Point, ...]) -> dict[str, Point]:
-        """The parameters at a point."""
-        return {name: value for (name, _), value in zip(self.places, point, strict=True)}
-
-    def ahead(self, here: Time, start: Time) -> Time:
-        """How far a time is from another, in the direction of the recurrence."""
-        return plus(here, start, -1) if self.step == 1 else plus(start, here, -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +45,16 @@ class Condition:
 class Reader(Algebra):
     """Reads formulas of one problem."""
 
-    def __init__(self, axes: Mapping[str, int], times: Any, symbols: Mapping[str, Any]) -> None:
+    def __init__(self, problem: Any) -> None:
         super().__init__()
-        if TIME in axes:
-            raise Rejected("T is the sort of times, not an axis")
-        self.axes, self.symbols = axes, symbols
-        self.times = {name: ((self.fresh(TIME), 1),) for name in times}
-        self.definitions: dict[str, Defined] = {}
-        self.hypotheses: dict[str, Equation] = {}
+        self.axes, self.symbols = problem["axes"], problem["symbols"]
+        self.times = {name: ((self.fresh(TIME), 1),) for name in problem["times"]}
+        self.definitions = {given["name"]: given for given in problem["definitions"]}
+        self.hypotheses = {given["name"]: given for given in problem["hypotheses"]}
         self.closed: dict[str, Closed] = {}
-        self.facts: Facts = ()
         self.conditions: dict[Any, Condition] = {}
-        self.watch: Callable[[str, tuple[Point, ...]], None] | None = None
+        self.facts: Facts = tuple(self.known(problem["facts"], {}))
         self._memo: dict[Any, Poly] = {}
-        self._entailed: dict[tuple[Facts, Time], bool] = {}
         self._pool: dict[tuple[int, str], int] = {}
         self._depth = 0
 
@@ -132,27 +89,21 @@ class Reader(Algebra):
 
     def leq(self, low: Time, high: Time) -> bool:
         """Whether low <= high follows from the facts."""
-        key = self.facts, plus(high, low, -1)
-        if key not in self._entailed:
-            self.spend()
-            self._entailed[key] = follows(*key)
-        return self._entailed[key]
+        return follows(self.facts, plus(high, low, -1))
 
-    def holds(self, facts: Pairs, scope: Scope) -> bool:
+    def holds(self, facts: Any, scope: Scope) -> bool:
         """Whether facts follow from those at hand."""
-        return all(self.leq(self.time(a, scope), self.time(b, scope)) for a, b in facts)
+        return all(self.leq((), fact) for fact in self.known(facts, scope))
 
-    def known(self, facts: Pairs, scope: Scope) -> list[Time]:
+    def known(self, facts: Any, scope: Scope) -> list[Time]:
         """What facts say in a scope."""
         return [plus(self.time(b, scope), self.time(a, scope), -1) for a, b in facts]
 
     def time(self, form: Any, scope: Scope) -> Time:
         """A TIME of the language."""
-        if not isinstance(form, dict):
-            raise Rejected(f"a time is an affine form, not {str(form)[:80]}")
         found: Time = ()
         for name, count in form.items():
-            value = ((CONSTANT, 1),) if name == "" else scope.get(name, self.times.get(name))
+            value = scope.get(name, self.times.get(name)) if name else ((CONSTANT, 1),)
             if type(count) is not int or not isinstance(value, tuple):
                 raise Rejected(f"there is no time {count} {name}")
             found = plus(found, value, count)
@@ -163,12 +114,10 @@ class Reader(Algebra):
         if type(form) is int and form >= 0:
             self.check_element(form, sort)
             return str(form)
-        value = scope.get(form) if isinstance(form, str) else None
-        if not isinstance(value, (int, str)):
-            raise Rejected(f"{form!r} is not an index here")
-        if sort and isinstance(value, int) and self.sort[value] != sort:
-            raise Rejected(f"{form} runs along {self.sort[value]}, not {sort}")
-        return value
+        value: Any = scope[form]
+        if isinstance(value, tuple) or (sort and value in self.sort and self.sort[value] != sort):
+            raise Rejected(f"{form} is no index along {sort or 'any axis'}")
+        return str(value) if isinstance(value, str) else int(value)
 
     def check_element(self, element: int, axis: str) -> None:
         """A proof names only elements that the statement does: others may not be there."""
@@ -183,58 +132,65 @@ class Reader(Algebra):
 
     def read(self, name: str, point: tuple[Point, ...]) -> Poly:
         """A symbol or definition at a point: closed form, else unfolding, else opaque."""
-        key = self.facts, name, point, self.watch is None
-        found = self._memo.get(key)
-        if found is None:
-            found = self._memo[key] = self._unfolded(name, point)
-        return found
+        key = self.facts, name, point
+        if key not in self._memo:
+            self._memo[key] = self.unfolded(name, point)
+        return self._memo[key]
 
-    def _unfolded(self, name: str, point: tuple[Point, ...]) -> Poly:
+    def unfolded(self, name: str, point: tuple[Point, ...]) -> Poly:
+        """What a read stands for, where that is known here."""
         given = self.definitions.get(name)
-        form = self._stands_for(given, point) if given is not None else None
-        if given is None or form is None:
+        part = self._part(given, point) if given is not None else None
+        if part is None:
             return super().read(name, point)
-        return self.value(form, given.scope(point))
+        return self.value(part, self.scope(given, point))
 
-    def _stands_for(self, given: Defined, point: tuple[Point, ...]) -> Any:
-        """The formula that a read of a definition stands for, where one is known."""
-        scope = given.scope(point)
-        if given.start is None:
-            return given.body if self.holds(given.facts, scope) else None
+    def _part(self, given: Any, point: tuple[Point, ...]) -> Any:
+        """The formula of a definition, or a closed form, that holds at a point."""
+        scope = self.scope(given, point)
+        if given["start"] is None:
+            return given["body"] if self.holds(given["facts"], scope) else None
         here, start = self.clock(given, point)
-        closed = self.closed.get(given.name)
+        closed = self.closed.get(given["name"])
         if closed is not None and self.is_known(given, point):
             if self._applies(closed, given, here, start):
                 return closed.body
-        if not self.holds(given.facts, scope):
+        if not self.holds(given["facts"], scope):
             return None
         if here == start:
-            return given.base
-        return given.body if self._beyond(given, here, start) else None
+            return given["base"]
+        return given["body"] if self._beyond(given, here, start) else None
 
-    def clock(self, given: Defined, point: tuple[Point, ...]) -> tuple[Time, Time]:
+    def scope(self, given: Any, point: tuple[Point, ...]) -> dict[str, Point]:
+        """The parameters of a definition at a point."""
+        return dict(zip(given["parameters"], point, strict=True))
+
+    def clock(self, given: Any, point: tuple[Point, ...]) -> tuple[Time, Time]:
         """The time that a read of a recurrence asks for, and where it starts there."""
-        here = point[given.along]
+        here = point[given["along"]]
         assert isinstance(here, tuple)
-        return here, self.time(given.start, given.scope(point))
+        return here, self.time(given["start"], self.scope(given, point))
 
-    def is_known(self, given: Defined, point: tuple[Point, ...]) -> bool:
+    def ahead(self, given: Any, here: Time, start: Time) -> Time:
+        """How far a time is from another, in the direction of a recurrence."""
+        return plus((), plus(here, start, -1), given["step"])
+
+    def is_known(self, given: Any, point: tuple[Point, ...]) -> bool:
         """Whether a recurrence is defined from its start to this time.
 
         Its facts are affine: if they hold at both ends, they hold in between.
         """
         here, start = self.clock(given, point)
-        scope = given.scope(point)
-        ends = (scope, {**scope, given.clock: start})
-        return all(self.holds(given.facts, end) for end in ends) and self.from_start(
-            given, here, start
-        )
+        scope = self.scope(given, point)
+        begun = {**scope, given["parameters"][given["along"]]: start}
+        ends = self.holds(given["facts"], scope) and self.holds(given["facts"], begun)
+        return ends and self.from_start(given, here, start)
 
-    def from_start(self, given: Defined, here: Time, start: Time) -> bool:
+    def from_start(self, given: Any, here: Time, start: Time) -> bool:
         """Whether the time is the start or beyond it."""
-        return self.leq((), given.ahead(here, start))
+        return self.leq((), self.ahead(given, here, start))
 
-    def _applies(self, closed: Closed, given: Defined, here: Time, start: Time) -> bool:
+    def _applies(self, closed: Closed, given: Any, here: Time, start: Time) -> bool:
         """Whether a closed form holds at a time: while it is being shown, only up to now.
 
         A start before the one in question could be as far away as what is being shown.
@@ -245,29 +201,16 @@ class Reader(Algebra):
             return False
         return self.from_start(given, closed.now, here) and (closed.strong or here == closed.now)
 
-    def _beyond(self, given: Defined, here: Time, start: Time) -> bool:
+    def _beyond(self, given: Any, here: Time, start: Time) -> bool:
         """Whether a recurrence unfolds here: beyond its start, and towards a bare variable."""
         count = split(here)[1]
-        towards = count >= 1 if given.step == 1 else count <= 1
-        ahead = given.ahead(here, start)
+        towards = count >= 1 if given["step"] == 1 else count <= 1
+        ahead = self.ahead(given, here, start)
         return (towards or not split(ahead)[0]) and self.leq((), later(ahead, -1))
 
     def is_complex(self, name: str) -> bool:
         """Whether a definition may take values that are not real."""
-        return name in self.definitions and self.definitions[name].complex
-
-    def is_real(self, form: Any) -> bool:
-        """Whether a formula is real by its form alone."""
-        match form:
-            case ["real", *_]:
-                return True
-            case ["i"]:
-                return False
-            case ["at", name, *_]:
-                return not self.is_complex(name)
-            case [_, *inside]:
-                return all(map(self.is_real, inside))
-        return True
+        return name in self.definitions and bool(self.definitions[name]["complex"])
 
     # Values.
 
@@ -276,7 +219,9 @@ class Reader(Algebra):
         self.spend()
         match form:
             case ["number", number]:
-                return scale(UNIT, whole(rational(number)))
+                return scale(UNIT, rational(number))
+            case ["at", name, *arguments]:
+                return self.read(name, self.places(name, arguments, scope))
             case ["add", *forms]:
                 found: Poly = {}
                 for each in forms:
@@ -287,43 +232,34 @@ class Reader(Algebra):
                 for each in forms:
                     found = self.mul(found, self.value(each, scope))
                 return found
-            case ["at", name, *arguments]:
-                point = self.places(name, arguments, scope)
-                if self.watch is not None:
-                    self.watch(name, point)
-                return self.read(name, point)
+            case ["power", base, exponent]:
+                return self._power(base, rational(exponent), scope)
             case ["sum", name, low, high, body]:
                 return self._between(name, low, high, lambda at: self.value(body, at), scope)
+            case ["contract", name, axis, body]:
+                with self.variable(axis) as index:
+                    inside = self.value(body, {**scope, name: index})
+                    return self.bind(((index, axis),), inside)
             case ["product", name, low, high, body]:
                 # Formal: each factor comes out as exp(log f) = f, whatever its sign.
                 def logged(at: Scope) -> Poly:
                     return self.log(self.value(body, at), formal=True)
 
                 return self.exp(self._between(name, low, high, logged, scope))
-            case ["contract", name, axis, body]:
-                with self.variable(axis) as index:
-                    inside = self.value(body, {**scope, name: index})
-                    return self.bind(((index, axis),), inside)
-            case ["hypothesis", name, times, arguments]:
-                return self.mul(self.value(times, scope), self._gap(name, arguments, scope))
         return self._function(form, scope)
 
     def _function(self, form: Any, scope: Scope) -> Poly:
         match form:
-            case ["power", base, exponent]:
-                return self._power(base, rational(exponent), scope)
             case ["call", "exp", inside]:
                 return self.exp(self.value(inside, scope))
+            case ["call", "log", inside]:
+                found = self.value(inside, scope)
+                return self.log(found, False, "positive", inside, scope)
             case ["call", name, *inside]:
-                if not all(map(self.is_real, inside)):
-                    raise Rejected(f"{name} of what is not plainly real")
-                if name == "log":
-                    (logged,) = inside
-                    return self._logarithm("positive", logged, scope)
                 return self.function(name, [self.value(each, scope) for each in inside])
             case ["delta", left, right]:
-                inside = [scope.get(each) for each in (left, right)]
-                axes = {self.sort[each]: None for each in inside if isinstance(each, int)}
+                here = (scope.get(left), scope.get(right))
+                axes = {self.sort[each] for each in here if isinstance(each, int)}
                 if len(axes) > 1:
                     raise Rejected("a Kronecker delta between two axes")
                 return self.delta(*(self.index(x, "".join(axes), scope) for x in (left, right)))
@@ -334,44 +270,36 @@ class Reader(Algebra):
             case ["index", index]:
                 return self.position(self.index(index, "", scope))
             case ["size", axis] if axis in self.axes:
-                return self.size(axis)
+                return self.length(axis)
             case ["conjugate", inside]:
                 return self.conjugate(self.value(inside, scope))
             case ["real", inside]:
                 found = self.value(inside, scope)
-                return scale(combine(found, self.conjugate(found)), Fraction(1, 2))
+                return gather(scale(found, HALF), self.conjugate(found), HALF)
+            case ["hypothesis", name, times, arguments]:
+                return self.mul(self.value(times, scope), self._gap(name, arguments, scope))
         raise Rejected(f"there is no formula {str(form)[:80]}")
 
     def places(self, name: str, arguments: Any, scope: Scope) -> tuple[Point, ...]:
         """The arguments of a symbol or a definition."""
-        if name in self.symbols:
-            sorts = self.symbols[name]["sorts"]
-        elif name in self.definitions:
-            sorts = [sort for _, sort in self.definitions[name].places]
-        else:
-            raise Rejected(f"there is no symbol or definition {name}")
-        pairs = zip(arguments, sorts, strict=True)
+        given = self.symbols.get(name) or self.definitions[name]
+        pairs = zip(arguments, given["sorts"], strict=True)
         return tuple(self.point(form, sort, scope) for form, sort in pairs)
 
     def _power(self, form: Any, exponent: Fraction, scope: Scope) -> Poly:
+        base = self.value(form, scope)
         if exponent.denominator > 1:
             kind = "nonnegative" if exponent > 0 else "positive"
-            return self.exp(scale(self._logarithm(kind, form, scope), exponent))
-        base = self.value(form, scope)
+            return self.exp(scale(self.log(base, False, kind, form, scope), exponent))
         if exponent < 0:
-            self.need("nonzero", [(base, 1)], form, scope)
+            self.need([(base, 1)], "nonzero", form, scope)
         if abs(exponent) > HIGHEST:
             raise Rejected(f"too large: an exponent above {HIGHEST}")
         return self.power(base, int(exponent))
 
-    def _logarithm(self, kind: str, form: Any, scope: Scope) -> Poly:
-        """The logarithm of a formula under its conditions; it may vanish only inside an exp."""
-        pieces = self.factors(self.value(form, scope), formal=False)
-        self.need(kind, pieces, form, scope)
-        return self.log_of(pieces, formal=False)
-
-    def need(self, kind: str, pieces: Pieces, form: Any = None, scope: Any = None) -> None:
+    def need(self, pieces: Pieces, *needed: Any) -> None:
         """Note a condition: another checker discharges or prints it."""
+        kind, form, scope = needed or ("positive", None, {})
         parts = tuple((self.keep(piece), exponent) for piece, exponent in pieces)
         key = kind, parts, self.facts, id(form)
         self.conditions.setdefault(key, Condition(kind, pieces, self.facts, form, scope))
@@ -400,11 +328,8 @@ class Reader(Algebra):
         with self.variable(TIME) as moment:
             with self.assuming(plus(moment, later(first, 1), -1), plus(last, moment, -1)):
                 inside = term({**scope, name: moment})
-            # Terms at the ends of potentials cancel others: they are no reads.
-            watch, self.watch = self.watch, None
             gather(found, self.potential(moment[0][0], last, inside))
             gather(found, self.potential(moment[0][0], first, inside), -1)
-            self.watch = watch
         return found
 
     def check_range(self, name: str, low: Time, high: Time) -> None:
@@ -415,11 +340,12 @@ class Reader(Algebra):
     def _gap(self, name: str, arguments: Any, scope: Scope) -> Poly:
         """The difference of the sides of a hypothesis."""
         given = self.hypotheses[name]
-        pairs = zip(given.places, arguments, strict=True)
+        pairs = zip(given["parameters"], arguments, strict=True)
         inner = {each: self.point(form, sort, scope) for (each, sort), form in pairs}
-        if not self.holds(given.facts, inner):
+        if not self.holds(given["facts"], inner):
             raise Rejected(f"the facts of {name} are not known to hold here")
-        return combine(self.value(given.left, inner), self.value(given.right, inner), -1)
+        found = scale(self.value(given["right"], inner), -1)
+        return gather(found, self.value(given["left"], inner))
 
 
 def rational(text: Any) -> Fraction:

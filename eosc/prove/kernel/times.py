@@ -7,6 +7,7 @@ time that is known to be at least 0.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 Time = tuple[tuple[int, int], ...]
 Facts = tuple[Time, ...]
@@ -48,6 +49,7 @@ def moved(time: Time, values: Mapping[int, Time]) -> Time:
     return found
 
 
+@lru_cache(maxsize=50_000)
 def follows(facts: Facts, claim: Time) -> bool:
     """Whether claim >= 0 is a sum of facts and a constant that is not negative.
 
