@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import queue
+import threading
 import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,8 @@ class Result:
     @property
     def bad(self) -> list[str]:
         """What failed."""
-        return ["raised"] if self.message else judged(self.case, self.errors)
+        solved = any(str(row[0]).startswith("delta") for row in self.rows)
+        return ["raised"] if self.message else judged(self.case, self.errors, solved)
 
     def line(self) -> str:
         """One line of the table."""
@@ -59,17 +63,73 @@ def results(folder: Path, chosen: list[Case], workers: int, limit: float) -> Ite
     if not workers:
         yield from map(work, tasks)
         return
+    waiting: queue.SimpleQueue[tuple[str, Case]] = queue.SimpleQueue()
+    for task in tasks:
+        waiting.put(task)
+    found: queue.SimpleQueue[Result] = queue.SimpleQueue()
     deadline = time.time() + limit
-    pool = multiprocessing.get_context("spawn").Pool(workers)
-    try:
-        found = pool.imap_unordered(work, tasks)
-        for _ in tasks:
-            try:
-                yield found.next(timeout=max(0.1, deadline - time.time()))
-            except multiprocessing.TimeoutError:
-                return
-    finally:
-        pool.terminate()
+    for _ in range(workers):
+        threading.Thread(target=_serve, args=(waiting, found, deadline), daemon=True).start()
+    for _ in tasks:
+        try:
+            yield found.get(timeout=max(0.1, deadline - time.time()))
+        except queue.Empty:
+            return
+
+
+def _serve(
+    waiting: queue.SimpleQueue[tuple[str, Case]],
+    found: queue.SimpleQueue[Result],
+    deadline: float,
+) -> None:
+    """Give one process after another its cases; after an error of the device, a new process."""
+    worker = _Worker()
+    while time.time() < deadline:
+        try:
+            task = waiting.get_nowait()
+        except queue.Empty:
+            break
+        result = worker.run(task, deadline)
+        if result is None:
+            break
+        found.put(result)
+        if result.message:
+            worker.end()
+            worker = _Worker()
+    worker.end()
+
+
+class _Worker:
+    """A process that runs cases, with a pipe to it."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, other = context.Pipe()
+        self.process = context.Process(target=_listen, args=(other,), daemon=True)
+        self.process.start()
+        other.close()
+
+    def run(self, task: tuple[str, Case], deadline: float) -> Result | None:
+        """The result of a case, None if it is late."""
+        try:
+            self.pipe.send(task)
+            if self.pipe.poll(max(0.1, deadline - time.time())):
+                result: Result = self.pipe.recv()
+                return result
+        except (EOFError, OSError):
+            return Result(task[1], {}, (), "the process died", 0.0)
+        return None
+
+    def end(self) -> None:
+        """Stop the process."""
+        self.process.terminate()
+        self.pipe.close()
+
+
+def _listen(pipe: Connection) -> None:
+    """Run the cases that come through a pipe."""
+    while True:
+        pipe.send(work(pipe.recv()))
 
 
 def check_all(folder: Path, chosen: list[Case], workers: int, limit: float) -> list[dict[str, Any]]:
