@@ -10,7 +10,7 @@ from typing import Any
 
 from eosc.schedule.table import structure_of
 
-GROUPS = ("ops", "layers", "steps", "memcheck")
+GROUPS = ("ops", "layers", "steps", "programs", "memcheck")
 LIMITS = {"bf16": (5e-3, 1e-2), "fp16": (5e-3, 1e-2), "fp32": (1e-4, 1e-4)}
 RAGGED = (0, 0, 1, 34, 34, 517, 1000)
 SHORT = (0, 0, 1, 66, 66, 150)
@@ -23,7 +23,9 @@ class Case:
     """One check.
 
     group: ops (forward and backward of a scan), layers (the operator of a layer with its decode),
-        steps (T decode steps of B sequences), memcheck (one of the others in guarded memory).
+        steps (T decode steps of B sequences), programs (the operator of a mixer with several
+        scans, or with one for several memories, and its decode), memcheck (one of the others in
+        guarded memory).
     gates: soft, slow, mixed (resets, ones, strong), strong (-20), ones. cuts: bounds of packed
     sequences. segment: tokens a segment, 0 by length. states: with first and last states.
     guarded: every buffer lies between canaries.
@@ -71,7 +73,9 @@ def cases(folder: Path, groups: tuple[str, ...], exact: bool = False) -> list[Ca
     """
     scans = {path.stem: _scan(path) for path in sorted(folder.glob("*.scan"))}
     layers = [path.parent.name for path in sorted((folder / "packages").glob("*/op.py"))]
+    programs = [path.parent.name for path in sorted((folder / "programs").glob("*/op.py"))]
     made = {
+        "programs": lambda: _programs(programs),
         "ops": lambda: _ops(scans),
         "layers": lambda: _layers(layers),
         "steps": lambda: _steps(scans),
@@ -140,6 +144,16 @@ def _layers(layers: list[str]) -> Iterator[Case]:
         if name in WIDE_LAYERS:
             yield replace(plain, dtype="fp32")
             yield replace(plain, dtype="fp32", K=64, V=48, T=300, states=False)
+
+
+def _programs(programs: list[str]) -> Iterator[Case]:
+    """Each operator of several memories: dense, packed, in every precision."""
+    for name in programs:
+        plain = Case(name, group="programs", kind="programs", B=2, T=1000)
+        yield plain
+        yield replace(plain, B=1, cuts=RAGGED)
+        yield replace(plain, dtype="fp32", T=300, K=64, V=48, gates="mixed")
+        yield replace(plain, dtype="fp32", T=1)
 
 
 def _steps(scans: dict[str, Any]) -> Iterator[Case]:

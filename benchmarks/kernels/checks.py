@@ -16,6 +16,7 @@ from benchmarks.kernels.cases import Case
 from benchmarks.kernels.memory import Memory
 from benchmarks.kernels.oracle import draw, gates, hash_of, loads, measured, recurrence
 from benchmarks.kernels.printed import load, load_package, load_sums, recorded
+from benchmarks.kernels.programs import check_program, load_program
 
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 BACKWARD = ("gradients", "element_backward")
@@ -31,7 +32,12 @@ def check(folder: Path, case: Case) -> tuple[dict[str, float], Rows]:
     """
     torch.set_num_threads(1)
     memory = Memory(case.guarded)
-    run = {"ops": _check_scan, "layers": _check_layer, "steps": _check_steps}[case.kind]
+    run = {
+        "ops": _check_scan,
+        "layers": _check_layer,
+        "steps": _check_steps,
+        "programs": _check_program,
+    }[case.kind]
     errors, rows = run(folder, case, memory)
     if case.guarded:
         errors["guards"] = memory.broken()
@@ -189,6 +195,16 @@ def _check_layer(folder: Path, case: Case, memory: Memory) -> tuple[dict[str, fl
     errors["step"] = measured(decoded.to(y), y, False, 0.0)
     errors["step_state"] = measured(pool[picked].to(states), states[own], False, 0.0)
     errors["others"] = float((pool[others] - 7.0).abs().max())
+    return errors, rows
+
+
+def _check_program(folder: Path, case: Case, memory: Memory) -> tuple[dict[str, float], Rows]:
+    """A whole operator by the Triton kernels against itself in fp64 by the torch kernels."""
+    _, kernels, _, scan = load_program(folder, case.mixer)
+    rows = recorded(kernels, scan)
+    errors = check_program(folder, case, _backend)
+    if not rows:
+        raise RuntimeError("the Triton kernels did not run")
     return errors, rows
 
 

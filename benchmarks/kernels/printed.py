@@ -53,6 +53,10 @@ def _generate(folder: Path, name: str, mixer: Any) -> None:
         (folder / f"{name}.scan").write_bytes(pickle.dumps(step.scan))
         sums = json.dumps(running_sums(mixer, program.steps))
         (folder / f"{name}.sums.json").write_text(sums, encoding="utf-8")
+    if len(program.scans) > 1 or any(step.layout is not None for step in program.scans):
+        PIPELINE.build(name, mixer, folder / "programs")
+        kept = pickle.dumps((mixer, program.scans[0].scan))
+        (folder / "programs" / f"{name}.mixer").write_bytes(kept)
     inside = PIPELINE.inside(program)
     if inside is not None and len(inside.scans) == 1:
         packages = folder / "packages"
@@ -77,7 +81,7 @@ def running_sums(mixer: Any, steps: Any) -> dict[str, tuple[str, str, int]]:
 
 def load(folder: Path, name: str) -> tuple[ModuleType, Any]:
     """The printed kernels of a mixer, and its scan."""
-    module = _executed(f"kernels_{name}", folder / f"{name}.py")
+    module = executed(f"kernels_{name}", folder / f"{name}.py")
     # Only files that `generate` wrote are read here.
     return module, pickle.loads((folder / f"{name}.scan").read_bytes())
 
@@ -95,14 +99,15 @@ def load_package(folder: Path, name: str) -> tuple[ModuleType, ModuleType, Any]:
     Once a process: operators are registered once, with the module that came first.
     """
     place = folder / "packages" / name
-    _executed(f"packages_{name}", place / "__init__.py", [str(place)])
+    executed(f"packages_{name}", place / "__init__.py", [str(place)])
     op = importlib.import_module(f"packages_{name}.op")
     kernels = importlib.import_module(f"packages_{name}.triton_kernels")
     scan = (folder / "packages" / f"{name}.scan").read_bytes()
     return op, kernels, pickle.loads(scan)
 
 
-def _executed(name: str, path: Path, search: list[str] | None = None) -> ModuleType:
+def executed(name: str, path: Path, search: list[str] | None = None) -> ModuleType:
+    """A module under a name of its own, from a file; `search` makes it a package."""
     spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=search)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -232,7 +232,9 @@ class _Arranger:
         axes = ",".join(cell.values).encode()
         inclusive = b"1" if cell.readout.inclusive else b"0"
         decays = self._factors_key((*cell.shared, *cell.on_values))
-        return (axes, inclusive, self.prints.of(cell.input), decays)
+        # Products of features fill a tile by themselves.
+        wide = b"1" if len(cell.keys) > 1 else b"0"
+        return (axes, inclusive, wide, self.prints.of(cell.input), decays)
 
     def _factors_key(self, factors: Iterable[Factor]) -> bytes:
         return b"".join(sorted(self.prints.of(each.value) for each in factors))

@@ -16,7 +16,7 @@ from eosc.backends.torch.kernels import Function
 from eosc.backends.torch.scopes import Val
 from eosc.backends.torch.sequences import Sequences
 from eosc.backends.torch.texts import NotPrintableError
-from eosc.ir.nodes import Per
+from eosc.ir.nodes import Load, Per, Value, walk
 from eosc.recurrence.model import Phase, Turn
 from eosc.recurrence.operands import State, crossing, learned_kernels, static_number
 from eosc.schedule.program import Compute, InvariantStep, Layout, Packed, Program, ScanStep, Spread
@@ -124,6 +124,13 @@ class _Printer:
         self.operands = operands(self.mixer)
         self.spread: dict[str, str] = {}
         self.scanned: dict[str, tuple[str, tuple[str, ...]]] = {}
+        # What a scan takes beside operands is rounded as they are; log-decays are not.
+        self.rounded = {
+            bound
+            for step in program.scans
+            for array, bound in step.arguments
+            if array not in _loaded(tuple(part for _, part in step.scan.logs()))
+        }
         self.defaults: list[tuple[str, str]] = []
         self.sizes: list[tuple[str, str]] = []
 
@@ -264,7 +271,10 @@ class _Printer:
             seq.spread(seq.tensor(seq.value(term, 0)), axes).text
             for term, axes in zip(step.parts, step.axes, strict=True)
         ]
-        val = Val(seq.call("_side_by_side", *texts), (step.axis,))
+        text = seq.call("_side_by_side", *texts)
+        if step.name in self.rounded:
+            text = f"{text}.to({self._operand_dtype()})"
+        val = Val(text, (step.axis,))
         self.given[step.name] = seq.name(val, identifier(step.name), 0)
 
     def _spread(self, step: Spread) -> None:
@@ -386,15 +396,16 @@ class _Printer:
         if axes != declared.axes:
             places = ", ".join(str(3 + axes.index(axis)) for axis in declared.axes)
             text = f"{text}.permute(0, 1, 2, {places})"
-        plain = [each for each in self.operands if not each.log and not each.static]
-        plain = plain or [each for each in self.operands if not each.static]
-        like = self.names(plain[0].name)
         if declared.complex:
             return text
-        target = f"{like}.dtype"
-        if plain[0].declaration.type.complex:
-            target = f"{like}.dtype.to_real()"
-        return f"{text}.to({target})"
+        return f"{text}.to({self._operand_dtype()})"
+
+    def _operand_dtype(self) -> str:
+        """The dtype of real results: that of the first operand that is no log-decay."""
+        plain = [each for each in self.operands if not each.log and not each.static]
+        plain = plain or [each for each in self.operands if not each.static]
+        real = ".to_real()" if plain[0].declaration.type.complex else ""
+        return f"{self.names(plain[0].name)}.dtype{real}"
 
     def _final(self, state: State) -> str:
         turn = next((each for each in self.program.turns if each.memory == state.name), None)
@@ -423,6 +434,11 @@ class _Printer:
             same = ordered == declared
             phase = val.text if same else f"{val.operand}.permute(0, 1, 2, {places})"
         return seq.call("_turned", *parts, phase)
+
+
+def _loaded(values: tuple[Value, ...]) -> set[str]:
+    """The arrays that values load."""
+    return {each.array for value in values for each in walk(value) if isinstance(each, Load)}
 
 
 def _moved(axes: tuple[str, ...], wanted: tuple[str, ...]) -> str:
