@@ -235,7 +235,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_based_2414494f'
+NAMESPACE = 'eosc_based_695f8e6e'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -274,12 +274,12 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _m0_n0_m1_n1_m2_n2_forward(shrink, expand, s_input, initial_state, cu_seqlens):
+def _m2_n2_forward(shrink, expand, s_input, initial_state, cu_seqlens):
     with torch.autocast(shrink.device.type, enabled=False):
-        return _kernels(shrink, shrink.shape[3], s_input.shape[3]).m0_n0_m1_n1_m2_n2_forward(shrink, expand, s_input, initial_state, cu_seqlens)
+        return _kernels(shrink, shrink.shape[3], s_input.shape[3]).m2_n2_forward(shrink, expand, s_input, initial_state, cu_seqlens)
 
 
-def _m0_n0_m1_n1_m2_n2_forward_fake(shrink, expand, s_input, initial_state, cu_seqlens):
+def _m2_n2_forward_fake(shrink, expand, s_input, initial_state, cu_seqlens):
     heads = _heads('ttt', (shrink, expand, s_input,))
     B, T = shrink.shape[:2]
     N = _sequences(shrink, cu_seqlens)
@@ -288,18 +288,18 @@ def _m0_n0_m1_n1_m2_n2_forward_fake(shrink, expand, s_input, initial_state, cu_s
     return y, shrink.new_empty((N, heads, shrink.shape[3], s_input.shape[3]), dtype=dtype)
 
 
-def _m0_n0_m1_n1_m2_n2_forward_vmap(info, in_dims, *args):
-    kinds, op = 'tttsc', _OPS.m0_n0_m1_n1_m2_n2_forward
+def _m2_n2_forward_vmap(info, in_dims, *args):
+    kinds, op = 'tttsc', _OPS.m2_n2_forward
     return _vmapped(op, kinds, "ts", info, in_dims, args)
 
 
-def _m0_n0_m1_n1_m2_n2_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state):
+def _m2_n2_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state):
     kernels = _kernels(shrink, shrink.shape[3], s_input.shape[3])
     with torch.autocast(shrink.device.type, enabled=False):
-        return kernels.m0_n0_m1_n1_m2_n2_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.m2_n2_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state)
 
 
-def _m0_n0_m1_n1_m2_n2_backward_fake(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state):
+def _m2_n2_backward_fake(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state):
     heads = _heads('ttt', (shrink, expand, s_input,))
     N = _sequences(shrink, cu_seqlens)
     dtype = _accumulator(shrink, expand, s_input)
@@ -308,34 +308,34 @@ def _m0_n0_m1_n1_m2_n2_backward_fake(shrink, expand, s_input, initial_state, cu_
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
 
-def _m0_n0_m1_n1_m2_n2_backward_vmap(info, in_dims, *args):
-    kinds, op = 'tttscts', _OPS.m0_n0_m1_n1_m2_n2_backward
+def _m2_n2_backward_vmap(info, in_dims, *args):
+    kinds, op = 'tttscts', _OPS.m2_n2_backward
     return _vmapped(op, kinds, 'ttts', info, in_dims, args)
 
 
-def _m0_n0_m1_n1_m2_n2_step(shrink, expand, s_input, state, state_indices):
+def _m2_n2_step(shrink, expand, s_input, state, state_indices):
     with torch.autocast(shrink.device.type, enabled=False):
-        return _kernels(shrink, state.shape[2], state.shape[3]).m0_n0_m1_n1_m2_n2_step(shrink, expand, s_input, state, state_indices)
+        return _kernels(shrink, state.shape[2], state.shape[3]).m2_n2_step(shrink, expand, s_input, state, state_indices)
 
 
-def _m0_n0_m1_n1_m2_n2_step_fake(shrink, expand, s_input, state, state_indices):
+def _m2_n2_step_fake(shrink, expand, s_input, state, state_indices):
     N, heads = shrink.shape[0], state.shape[1]
     return shrink.new_empty((N, heads, state.shape[3]))
 
 
-def _m0_n0_m1_n1_m2_n2_saved(ctx, inputs, output):
+def _m2_n2_saved(ctx, inputs, output):
     shrink, expand, s_input, initial_state, cu_seqlens = inputs
     ctx.save_for_backward(shrink, expand, s_input, initial_state, cu_seqlens)
 
 
-class _Scan_m0_n0_m1_n1_m2_n2Gradient(torch.autograd.Function):
+class _Scan_m2_n2Gradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
     generate_vmap_rule = True
 
     @staticmethod
     def forward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.m0_n0_m1_n1_m2_n2_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state)
+        return _OPS.m2_n2_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -346,23 +346,23 @@ class _Scan_m0_n0_m1_n1_m2_n2Gradient(torch.autograd.Function):
         raise NotImplementedError('based: second derivatives are not implemented')
 
 
-class _Scan_m0_n0_m1_n1_m2_n2(torch.autograd.Function):
+class _Scan_m2_n2(torch.autograd.Function):
     """The scan with its gradient."""
 
     generate_vmap_rule = True
 
     @staticmethod
     def forward(shrink, expand, s_input, initial_state, cu_seqlens):
-        return _OPS.m0_n0_m1_n1_m2_n2_forward(shrink, expand, s_input, initial_state, cu_seqlens)
+        return _OPS.m2_n2_forward(shrink, expand, s_input, initial_state, cu_seqlens)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        _m0_n0_m1_n1_m2_n2_saved(ctx, inputs, output)
+        _m2_n2_saved(ctx, inputs, output)
 
     @staticmethod
     def backward(ctx, dy, d_final_state):
         shrink, expand, s_input, initial_state, cu_seqlens = ctx.saved_tensors
-        d_shrink, d_expand, d_s_input, d_initial_state = _Scan_m0_n0_m1_n1_m2_n2Gradient.apply(
+        d_shrink, d_expand, d_s_input, d_initial_state = _Scan_m2_n2Gradient.apply(
             shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
@@ -370,27 +370,147 @@ class _Scan_m0_n0_m1_n1_m2_n2(torch.autograd.Function):
 
 
 _register(
-    "m0_n0_m1_n1_m2_n2_forward",
-    'm0_n0_m1_n1_m2_n2_forward(Tensor shrink, Tensor expand, Tensor s_input, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
-    _m0_n0_m1_n1_m2_n2_forward,
-    _m0_n0_m1_n1_m2_n2_forward_fake,
-    _m0_n0_m1_n1_m2_n2_forward_vmap,
-    _Scan_m0_n0_m1_n1_m2_n2.backward,
-    _m0_n0_m1_n1_m2_n2_saved,
+    "m2_n2_forward",
+    'm2_n2_forward(Tensor shrink, Tensor expand, Tensor s_input, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    _m2_n2_forward,
+    _m2_n2_forward_fake,
+    _m2_n2_forward_vmap,
+    _Scan_m2_n2.backward,
+    _m2_n2_saved,
 )
 _register(
-    "m0_n0_m1_n1_m2_n2_backward",
-    'm0_n0_m1_n1_m2_n2_backward(Tensor shrink, Tensor expand, Tensor s_input, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor)',
-    _m0_n0_m1_n1_m2_n2_backward,
-    _m0_n0_m1_n1_m2_n2_backward_fake,
-    _m0_n0_m1_n1_m2_n2_backward_vmap,
-    _Scan_m0_n0_m1_n1_m2_n2Gradient.backward,
+    "m2_n2_backward",
+    'm2_n2_backward(Tensor shrink, Tensor expand, Tensor s_input, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor)',
+    _m2_n2_backward,
+    _m2_n2_backward_fake,
+    _m2_n2_backward_vmap,
+    _Scan_m2_n2Gradient.backward,
 )
 _register(
-    "m0_n0_m1_n1_m2_n2_step",
-    'm0_n0_m1_n1_m2_n2_step(Tensor shrink, Tensor expand, Tensor s_input, Tensor(a!) state, Tensor? state_indices) -> Tensor',
-    _m0_n0_m1_n1_m2_n2_step,
-    _m0_n0_m1_n1_m2_n2_step_fake,
+    "m2_n2_step",
+    'm2_n2_step(Tensor shrink, Tensor expand, Tensor s_input, Tensor(a!) state, Tensor? state_indices) -> Tensor',
+    _m2_n2_step,
+    _m2_n2_step_fake,
+)
+
+
+def _m0_n0_m1_n1_forward(shrink, expand, s_input, initial_state, cu_seqlens):
+    with torch.autocast(shrink.device.type, enabled=False):
+        return _kernels(shrink, shrink.shape[3], s_input.shape[3]).m0_n0_m1_n1_forward(shrink, expand, s_input, initial_state, cu_seqlens)
+
+
+def _m0_n0_m1_n1_forward_fake(shrink, expand, s_input, initial_state, cu_seqlens):
+    heads = _heads('ttt', (shrink, expand, s_input,))
+    B, T = shrink.shape[:2]
+    N = _sequences(shrink, cu_seqlens)
+    y = shrink.new_empty((B, T, heads, s_input.shape[3]))
+    dtype = _accumulator(shrink, expand, s_input)
+    return y, shrink.new_empty((N, heads, shrink.shape[3], s_input.shape[3]), dtype=dtype)
+
+
+def _m0_n0_m1_n1_forward_vmap(info, in_dims, *args):
+    kinds, op = 'tttsc', _OPS.m0_n0_m1_n1_forward
+    return _vmapped(op, kinds, "ts", info, in_dims, args)
+
+
+def _m0_n0_m1_n1_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state):
+    kernels = _kernels(shrink, shrink.shape[3], s_input.shape[3])
+    with torch.autocast(shrink.device.type, enabled=False):
+        return kernels.m0_n0_m1_n1_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state)
+
+
+def _m0_n0_m1_n1_backward_fake(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state):
+    heads = _heads('ttt', (shrink, expand, s_input,))
+    N = _sequences(shrink, cu_seqlens)
+    dtype = _accumulator(shrink, expand, s_input)
+    d_state = shrink.new_empty((N, heads, shrink.shape[3], s_input.shape[3]), dtype=dtype)
+    trained = (shrink, expand, s_input,)
+    return (*(x.new_empty(x.shape) for x in trained), d_state)
+
+
+def _m0_n0_m1_n1_backward_vmap(info, in_dims, *args):
+    kinds, op = 'tttscts', _OPS.m0_n0_m1_n1_backward
+    return _vmapped(op, kinds, 'ttts', info, in_dims, args)
+
+
+def _m0_n0_m1_n1_step(shrink, expand, s_input, state, state_indices):
+    with torch.autocast(shrink.device.type, enabled=False):
+        return _kernels(shrink, state.shape[2], state.shape[3]).m0_n0_m1_n1_step(shrink, expand, s_input, state, state_indices)
+
+
+def _m0_n0_m1_n1_step_fake(shrink, expand, s_input, state, state_indices):
+    N, heads = shrink.shape[0], state.shape[1]
+    return shrink.new_empty((N, heads, state.shape[3]))
+
+
+def _m0_n0_m1_n1_saved(ctx, inputs, output):
+    shrink, expand, s_input, initial_state, cu_seqlens = inputs
+    ctx.save_for_backward(shrink, expand, s_input, initial_state, cu_seqlens)
+
+
+class _Scan_m0_n0_m1_n1Gradient(torch.autograd.Function):
+    """The gradient of the scan, which is not differentiated again."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state):
+        return _OPS.m0_n0_m1_n1_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise NotImplementedError('based: second derivatives are not implemented')
+
+
+class _Scan_m0_n0_m1_n1(torch.autograd.Function):
+    """The scan with its gradient."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(shrink, expand, s_input, initial_state, cu_seqlens):
+        return _OPS.m0_n0_m1_n1_forward(shrink, expand, s_input, initial_state, cu_seqlens)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _m0_n0_m1_n1_saved(ctx, inputs, output)
+
+    @staticmethod
+    def backward(ctx, dy, d_final_state):
+        shrink, expand, s_input, initial_state, cu_seqlens = ctx.saved_tensors
+        d_shrink, d_expand, d_s_input, d_initial_state = _Scan_m0_n0_m1_n1Gradient.apply(
+            shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state
+        )
+        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+        return d_shrink, d_expand, d_s_input, d_initial_state, None
+
+
+_register(
+    "m0_n0_m1_n1_forward",
+    'm0_n0_m1_n1_forward(Tensor shrink, Tensor expand, Tensor s_input, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    _m0_n0_m1_n1_forward,
+    _m0_n0_m1_n1_forward_fake,
+    _m0_n0_m1_n1_forward_vmap,
+    _Scan_m0_n0_m1_n1.backward,
+    _m0_n0_m1_n1_saved,
+)
+_register(
+    "m0_n0_m1_n1_backward",
+    'm0_n0_m1_n1_backward(Tensor shrink, Tensor expand, Tensor s_input, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor)',
+    _m0_n0_m1_n1_backward,
+    _m0_n0_m1_n1_backward_fake,
+    _m0_n0_m1_n1_backward_vmap,
+    _Scan_m0_n0_m1_n1Gradient.backward,
+)
+_register(
+    "m0_n0_m1_n1_step",
+    'm0_n0_m1_n1_step(Tensor shrink, Tensor expand, Tensor s_input, Tensor(a!) state, Tensor? state_indices) -> Tensor',
+    _m0_n0_m1_n1_step,
+    _m0_n0_m1_n1_step_fake,
 )
 
 
@@ -416,15 +536,21 @@ def _based_sequence(
     scale = (K ** (-0.5)) if scale is None else scale
     q_raw_2 = _shared(_worked(q_raw, dtype), H, 2)
     q = scale * q_raw_2  # line 8
-    shrink = _side_by_side(torch.full((1, 1, 1), 1.0, dtype=dtype, device=device), q, 0.5 * (q[:, :, :, :, None] * q[:, :, :, None]))
+    shrink = _side_by_side(q[:, :, :, :, None] * q[:, :, :, None]).to(q_raw.dtype)
     k_2 = _shared(_worked(k, dtype), H, 2)
-    expand = _side_by_side(torch.full((1, 1, 1), 1.0, dtype=dtype, device=device), k_2, k_2[:, :, :, :, None] * k_2[:, :, :, None])
+    expand = _side_by_side(k_2[:, :, :, :, None] * k_2[:, :, :, None]).to(q_raw.dtype)
     v_2 = _shared(_worked(v, dtype), H, 2)
-    s_input = _side_by_side(v_2, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device))
-    y, m0_n0_m1_n1_m2_n2_final = _Scan_m0_n0_m1_n1_m2_n2.apply(_grown_to(shrink, (B, T, -1, -1)), _grown_to(expand, (B, T, -1, -1)), _grown_to(s_input, (B, T, -1, -1)), _gridded(((m0_before, n0_before,), (m1_before, n1_before,), (m2_before, n2_before,),), ((), (K,), (K, K,),), ((V,), (),)), cu_seqlens)
+    s_input = _side_by_side(v_2, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device)).to(q_raw.dtype)
+    y, m2_n2_final = _Scan_m2_n2.apply(_grown_to(shrink, (B, T, -1, -1)), _grown_to(expand, (B, T, -1, -1)), _grown_to(s_input, (B, T, -1, -1)), _gridded(((m2_before, n2_before,),), ((K, K,),), ((V,), (),)), cu_seqlens)
     columns = _columns(y, ((V,), (),))
-    cells = _cells(m0_n0_m1_n1_m2_n2_final, ((), (K,), (K, K,),), ((V,), (),))
-    return (columns[0] / (columns[1] + (1e-06))[:, :, :, None]).expand(B, T, H, V).to(q_raw.dtype), (cells[0][0], cells[1][0], cells[2][0], cells[0][1], cells[1][1], cells[2][1])
+    cells = _cells(m2_n2_final, ((K, K,),), ((V,), (),))
+    shrink_2 = _side_by_side(torch.full((1, 1, 1), 1.0, dtype=dtype, device=device), q).to(q_raw.dtype)
+    expand_2 = _side_by_side(torch.full((1, 1, 1), 1.0, dtype=dtype, device=device), k_2).to(q_raw.dtype)
+    y_2, m0_n0_m1_n1_final = _Scan_m0_n0_m1_n1.apply(_grown_to(shrink_2, (B, T, -1, -1)), _grown_to(expand_2, (B, T, -1, -1)), _grown_to(s_input, (B, T, -1, -1)), _gridded(((m0_before, n0_before,), (m1_before, n1_before,),), ((), (K,),), ((V,), (),)), cu_seqlens)
+    columns_2 = _columns(y_2, ((V,), (),))
+    cells_2 = _cells(m0_n0_m1_n1_final, ((), (K,),), ((V,), (),))
+    x = (columns_2[0] + (0.5 * columns[0])) / ((columns_2[1] + (0.5 * columns[1])) + (1e-06))[:, :, :, None]  # line 24
+    return x.expand(B, T, H, V).to(q_raw.dtype), (cells_2[0][0], cells_2[1][0], cells[0][0], cells_2[0][1], cells_2[1][1], cells[0][1])
 
 
 _SPECS_based = (

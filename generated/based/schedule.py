@@ -8,12 +8,19 @@ FALLBACK = ''  # why there is no fused kernel; empty where there is one
 
 # Of each scan: tokens a chunk of the torch kernels.
 TORCH_CHUNK = {
-    "m0_n0_m1_n1_m2_n2": 32,
+    "m2_n2": 32,
+    "m0_n0_m1_n1": 32,
 }
 
 # Of each scan: (tokens a chunk, tokens of the diagonal blocks in midpoint form).
 FORMS = {
-    "m0_n0_m1_n1_m2_n2": (
+    "m2_n2": (
+        (16, 1),  # no decay: nothing to bound
+        (32, 1),  # no decay: nothing to bound
+        (64, 1),  # no decay: nothing to bound
+        (128, 1),  # no decay: nothing to bound
+    ),
+    "m0_n0_m1_n1": (
         (16, 1),  # no decay: nothing to bound
         (32, 1),  # no decay: nothing to bound
         (64, 1),  # no decay: nothing to bound
@@ -23,7 +30,34 @@ FORMS = {
 
 # Of each scan: (kernel, arch, bytes an element, K, V, chunk, block, warps, stages, precision).
 ROWS = {
-    "m0_n0_m1_n1_m2_n2": (
+    "m2_n2": (
+        ('segment_ends', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
+        ('segment_ends', '', 2, 128, 128, 64, 128, 8, 3, 'ieee'),
+        ('segment_ends', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+        ('segment_ends', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
+        ('states', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
+        ('states', '', 2, 128, 128, 64, 128, 8, 3, 'ieee'),
+        ('states', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+        ('states', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
+        ('segment_ends_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
+        ('segment_ends_adjoint', '', 2, 128, 128, 64, 128, 8, 3, 'ieee'),
+        ('segment_ends_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+        ('segment_ends_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
+        ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
+        ('states_adjoint', '', 2, 128, 128, 64, 128, 8, 3, 'ieee'),
+        ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+        ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
+        ('forward', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+        ('forward', '', 2, 256, 256, 64, 32, 4, 1, 'ieee'),
+        ('forward', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
+        ('gradients', '', 2, 64, 64, 64, 64, 4, 1, 'ieee'),
+        ('gradients', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
+        ('gradients', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+        ('gradients', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+        ('step', '', 0, 256, 256, 1, 32, 4, 1, 'ieee'),
+        ('step', '', 0, 1024, 1024, 1, 16, 4, 1, 'ieee'),
+    ),
+    "m0_n0_m1_n1": (
         ('segment_ends', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
         ('segment_ends', '', 2, 128, 128, 64, 128, 8, 3, 'ieee'),
         ('segment_ends', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),

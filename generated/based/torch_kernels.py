@@ -168,7 +168,7 @@ def _each_sequence(
     return tuple(joined)
 
 
-def _m0_n0_m1_n1_m2_n2_forward(
+def _m2_n2_forward(
     shrink: Tensor,
     expand: Tensor,
     s_input: Tensor,
@@ -195,7 +195,7 @@ def _m0_n0_m1_n1_m2_n2_forward(
     )
 
 
-def m0_n0_m1_n1_m2_n2_forward(
+def m2_n2_forward(
     shrink: Tensor,
     expand: Tensor,
     s_input: Tensor,
@@ -204,11 +204,11 @@ def m0_n0_m1_n1_m2_n2_forward(
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
     if cu_seqlens is None:
-        return _in_groups(_m0_n0_m1_n1_m2_n2_forward, (shrink, expand, s_input), (), (initial_state,), "tn")
-    return _each_sequence(_m0_n0_m1_n1_m2_n2_forward, (shrink, expand, s_input), (), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m2_n2_forward, (shrink, expand, s_input), (), (initial_state,), "tn")
+    return _each_sequence(_m2_n2_forward, (shrink, expand, s_input), (), (initial_state,), cu_seqlens, "tn")
 
 
-def _m0_n0_m1_n1_m2_n2_backward(
+def _m2_n2_backward(
     shrink: Tensor,
     expand: Tensor,
     s_input: Tensor,
@@ -248,7 +248,7 @@ def _m0_n0_m1_n1_m2_n2_backward(
     )
 
 
-def m0_n0_m1_n1_m2_n2_backward(
+def m2_n2_backward(
     shrink: Tensor,
     expand: Tensor,
     s_input: Tensor,
@@ -259,11 +259,11 @@ def m0_n0_m1_n1_m2_n2_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_m0_n0_m1_n1_m2_n2_backward, (shrink, expand, s_input, dy), (), (initial_state, d_final_state), "tttn")
-    return _each_sequence(_m0_n0_m1_n1_m2_n2_backward, (shrink, expand, s_input, dy), (), (initial_state, d_final_state), cu_seqlens, "tttn")
+        return _in_groups(_m2_n2_backward, (shrink, expand, s_input, dy), (), (initial_state, d_final_state), "tttn")
+    return _each_sequence(_m2_n2_backward, (shrink, expand, s_input, dy), (), (initial_state, d_final_state), cu_seqlens, "tttn")
 
 
-def _m0_n0_m1_n1_m2_n2_token(
+def _m2_n2_token(
     shrink: Tensor,
     expand: Tensor,
     s_input: Tensor,
@@ -293,7 +293,7 @@ def _m0_n0_m1_n1_m2_n2_token(
     )
 
 
-def m0_n0_m1_n1_m2_n2_step(
+def m2_n2_step(
     shrink: Tensor,
     expand: Tensor,
     s_input: Tensor,
@@ -302,7 +302,149 @@ def m0_n0_m1_n1_m2_n2_step(
 ) -> Tensor:
     'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
-    y, final = _m0_n0_m1_n1_m2_n2_token(shrink.unsqueeze(1), expand.unsqueeze(1), s_input.unsqueeze(1), held)
+    y, final = _m2_n2_token(shrink.unsqueeze(1), expand.unsqueeze(1), s_input.unsqueeze(1), held)
+    if state_indices is None:
+        state.copy_(final)
+    else:
+        state.index_copy_(0, state_indices, final.to(state.dtype))
+    return y[:, 0, 0]
+
+
+def _m0_n0_m1_n1_forward(
+    shrink: Tensor,
+    expand: Tensor,
+    s_input: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks; sequences of one length'
+    B, T = shrink.shape[:2]
+    H = max(shrink.shape[2], expand.shape[2], s_input.shape[2])
+    dtype, device = _precision(shrink, expand, s_input), shrink.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    keys = shrink.shape[3]  # size of keys
+    values = s_input.shape[3]  # size of values
+    shrink_tile = _chunked(shrink, H, 32, dtype)
+    expand_tile = _chunked(expand, H, 32, dtype)
+    s_input_tile = _chunked(s_input, H, 32, dtype)
+    chunks = -(-T // 32)
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), None, expand_tile.mT, s_input_tile, 1.0, False)  # m before the chunk
+    part = (shrink_tile @ expand_tile.mT).tril_()
+    del expand_tile
+    y = _add_product(shrink_tile @ M_all[:-1], part, s_input_tile)  # inside the chunk, and from the memory before it
+    return (
+        _tokens(y, H, shrink.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def m0_n0_m1_n1_forward(
+    shrink: Tensor,
+    expand: Tensor,
+    s_input: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'one pass over the chunks'
+    if cu_seqlens is None:
+        return _in_groups(_m0_n0_m1_n1_forward, (shrink, expand, s_input), (), (initial_state,), "tn")
+    return _each_sequence(_m0_n0_m1_n1_forward, (shrink, expand, s_input), (), (initial_state,), cu_seqlens, "tn")
+
+
+def _m0_n0_m1_n1_backward(
+    shrink: Tensor,
+    expand: Tensor,
+    s_input: Tensor,
+    dy: Tensor,
+    initial_state: Tensor | None,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time; sequences of one length'
+    B, T = shrink.shape[:2]
+    H = max(shrink.shape[2], expand.shape[2], s_input.shape[2])
+    dtype, device = _precision(shrink, expand, s_input, dy), shrink.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    keys = shrink.shape[3]  # size of keys
+    values = s_input.shape[3]  # size of values
+    shrink_tile = _chunked(shrink, H, 32, dtype)
+    expand_tile = _chunked(expand, H, 32, dtype)
+    s_input_tile = _chunked(s_input, H, 32, dtype)
+    dy_tile = _chunked(dy, H, 32, dtype)
+    chunks = -(-T // 32)
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), None, expand_tile.mT, s_input_tile, 1.0, False)  # m before the chunk
+    h = M_all[:-1]  # memory before the chunk
+    del M_all
+    part = (dy_tile @ s_input_tile.mT).tril_()
+    d_shrink = _add_product(dy_tile @ h.mT, part, expand_tile)  # gradient of shrink
+    del h
+    L_all = _carry_products(0.0 if d_final_state is None else d_final_state.to(dtype), None, shrink_tile.mT, dy_tile, 1.0, True)  # adjoint after it
+    d_expand = _add_product(s_input_tile @ L_all[1:].mT, part.mT, shrink_tile)  # gradient of expand
+    del s_input_tile, part
+    part_2 = (expand_tile @ shrink_tile.mT).triu_()
+    del shrink_tile
+    d_input = _add_product(expand_tile @ L_all[1:], part_2, dy_tile)  # gradient of input
+    return (
+        _tokens(d_shrink, shrink.shape[2], shrink.dtype),
+        _tokens(d_expand, expand.shape[2], expand.dtype),
+        _tokens(d_input, s_input.shape[2], s_input.dtype),
+        L_all[0].clone(),
+    )
+
+
+def m0_n0_m1_n1_backward(
+    shrink: Tensor,
+    expand: Tensor,
+    s_input: Tensor,
+    initial_state: Tensor | None,
+    cu_seqlens: Tensor | None,
+    dy: Tensor,
+    d_final_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    'memory before each chunk, then one pass in reverse time'
+    if cu_seqlens is None:
+        return _in_groups(_m0_n0_m1_n1_backward, (shrink, expand, s_input, dy), (), (initial_state, d_final_state), "tttn")
+    return _each_sequence(_m0_n0_m1_n1_backward, (shrink, expand, s_input, dy), (), (initial_state, d_final_state), cu_seqlens, "tttn")
+
+
+def _m0_n0_m1_n1_token(
+    shrink: Tensor,
+    expand: Tensor,
+    s_input: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    'the recurrence as it is written; sequences of one length'
+    B, T = shrink.shape[:2]
+    H = max(shrink.shape[2], expand.shape[2], s_input.shape[2])
+    dtype, device = _precision(shrink, expand, s_input), shrink.device
+    lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    keys = shrink.shape[3]  # size of keys
+    values = s_input.shape[3]  # size of values
+    shrink_tile = _stepped(shrink, H, dtype)
+    expand_tile = _stepped(expand, H, dtype)
+    s_input_tile = _stepped(s_input, H, dtype)
+    chunks = T
+    write = (expand_tile[:, :, :, :, None] * s_input_tile[:, :, :, None]).expand(chunks, B, H, keys, values)
+    del expand_tile, s_input_tile
+    M_all = _carry(0.0 if initial_state is None else initial_state.to(dtype), None, write, False)  # m before the token
+    del write
+    part = shrink_tile[:, :, :, :, None] * M_all[1:]
+    del shrink_tile
+    y = part.sum(3)  # read
+    return (
+        _tokens(y.expand(chunks, B, H, values).unsqueeze(3), H, shrink.dtype),
+        M_all[-1].clone(),
+    )
+
+
+def m0_n0_m1_n1_step(
+    shrink: Tensor,
+    expand: Tensor,
+    s_input: Tensor,
+    state: Tensor,
+    state_indices: Tensor | None,
+) -> Tensor:
+    'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
+    held = state if state_indices is None else state[state_indices]
+    y, final = _m0_n0_m1_n1_token(shrink.unsqueeze(1), expand.unsqueeze(1), s_input.unsqueeze(1), held)
     if state_indices is None:
         state.copy_(final)
     else:

@@ -257,7 +257,7 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _m0_n0_m1_n1_m2_n2_segment_ends_kernel(
+def _m2_n2_segment_ends_kernel(
     expand_ptr, s_input_ptr, start_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
     expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, s_input_ptr_b,
     s_input_ptr_t: tl.constexpr, s_input_ptr_h, s_input_ptr_g, keys: tl.constexpr,
@@ -295,7 +295,7 @@ def _m0_n0_m1_n1_m2_n2_segment_ends_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
-def _m0_n0_m1_n1_m2_n2_segment_scan_kernel(
+def _m2_n2_segment_scan_kernel(
     start_state_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS, keys: tl.constexpr,
     values: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
 ):
@@ -321,7 +321,7 @@ def _m0_n0_m1_n1_m2_n2_segment_scan_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _m0_n0_m1_n1_m2_n2_forward_kernel(
+def _m2_n2_forward_kernel(
     shrink_ptr, expand_ptr, s_input_ptr, start_state_ptr, y_ptr, final_state_ptr, cu, T, H,
     SEGMENT, SEGMENTS, N, STEPS, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h,
     shrink_ptr_g, expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g,
@@ -377,7 +377,7 @@ def _m0_n0_m1_n1_m2_n2_forward_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _m0_n0_m1_n1_m2_n2_states_kernel(
+def _m2_n2_states_kernel(
     expand_ptr, s_input_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
     expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, s_input_ptr_b,
     s_input_ptr_t: tl.constexpr, s_input_ptr_h, s_input_ptr_g, keys: tl.constexpr,
@@ -419,7 +419,7 @@ def _m0_n0_m1_n1_m2_n2_states_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _m0_n0_m1_n1_m2_n2_segment_ends_adjoint_kernel(
+def _m2_n2_segment_ends_adjoint_kernel(
     shrink_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, shrink_ptr_b,
     shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
     dy_ptr_h, dy_ptr_g, keys: tl.constexpr, BLOCK_keys: tl.constexpr, values: tl.constexpr,
@@ -456,7 +456,7 @@ def _m0_n0_m1_n1_m2_n2_segment_ends_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
-def _m0_n0_m1_n1_m2_n2_segment_scan_adjoint_kernel(
+def _m2_n2_segment_scan_adjoint_kernel(
     end_state_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, keys: tl.constexpr,
     values: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
 ):
@@ -482,7 +482,7 @@ def _m0_n0_m1_n1_m2_n2_segment_scan_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
-def _m0_n0_m1_n1_m2_n2_states_adjoint_kernel(
+def _m2_n2_states_adjoint_kernel(
     shrink_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
     N, STEPS, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, keys: tl.constexpr, BLOCK_keys: tl.constexpr,
@@ -527,7 +527,7 @@ def _m0_n0_m1_n1_m2_n2_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m0_n0_m1_n1_m2_n2_gradients_kernel(
+def _m2_n2_gradients_kernel(
     expand_ptr, l_ptr, shrink_ptr, dy_ptr, s_input_ptr, h_2_ptr, d_input_ptr, d_expand_ptr,
     d_shrink_ptr, cu, T, H, N, STEPS, expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h,
     expand_ptr_g, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g,
@@ -591,7 +591,7 @@ def _m0_n0_m1_n1_m2_n2_gradients_kernel(
 
 
 @triton.jit
-def _m0_n0_m1_n1_m2_n2_step_kernel(
+def _m2_n2_step_kernel(
     shrink_ptr, expand_ptr, s_input_ptr, initial_state_ptr, y_ptr, final_state_ptr, indices, H,
     shrink_ptr_b, shrink_ptr_h, shrink_ptr_g, expand_ptr_b, expand_ptr_h, expand_ptr_g,
     s_input_ptr_b, s_input_ptr_h, s_input_ptr_g, y_ptr_b, y_ptr_h, keys: tl.constexpr,
@@ -631,7 +631,382 @@ def _m0_n0_m1_n1_m2_n2_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
 
 
-def m0_n0_m1_n1_m2_n2_forward(
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _m0_n0_m1_n1_segment_ends_kernel(
+    expand_ptr, s_input_ptr, start_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
+    expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, s_input_ptr_b,
+    s_input_ptr_t: tl.constexpr, s_input_ptr_h, s_input_ptr_g, keys: tl.constexpr,
+    BLOCK_keys: tl.constexpr, values: tl.constexpr, BLOCK_values: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'what each segment adds to the state, and its whole decay'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(values, BLOCK_values)  # of values
+    program = program // tl.cdiv(values, BLOCK_values)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_keys = tl.arange(0, BLOCK_keys)
+    in_keys = at_keys < keys
+    at_values = block * BLOCK_values + tl.arange(0, BLOCK_values)
+    in_values = at_values < values
+    expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
+    s_input_ptr = _head(s_input_ptr, batch, h, s_input_ptr_b, s_input_ptr_h, s_input_ptr_g)
+    M = tl.full([BLOCK_keys, BLOCK_values], 0.0, tl.float32)  # m from 0 [BLOCK_keys, BLOCK_values]
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
+        e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 6
+        s_input_ptr_c = s_input_ptr + start * s_input_ptr_t  # first token of the chunk
+        x = tl.load(s_input_ptr_c + (token * s_input_ptr_t)[:, None] + at_values[None, :], mask=valid[:, None] & in_values[None, :], other=0.0)  # input: load input [C, BLOCK_values]  # line 7
+        dot = tl.dot(tl.trans(e.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_keys, BLOCK_values]
+        M_next = M + dot  # decay, and write [BLOCK_keys, BLOCK_values]
+        M = M_next
+    tl.store(start_state_ptr + _row(slot, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
+def _m0_n0_m1_n1_segment_scan_kernel(
+    start_state_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS, keys: tl.constexpr,
+    values: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the state before each segment, in place of what each adds'
+    blocks = tl.cdiv(keys * values, BLOCK)
+    entry = (tl.program_id(0) % blocks) * BLOCK + tl.arange(0, BLOCK)
+    inside = entry < keys * values
+    row = tl.program_id(0) // blocks
+    h = row % H
+    n = row // H
+    first, count = _segments(cu, n, T, SEGMENT, SEGMENTS, VARLEN)
+    if initial_state_ptr is not None:
+        place = initial_state_ptr + row.to(tl.int64) * (keys * values) + entry
+        state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
+    else:
+        state = tl.full([BLOCK], 0.0, tl.float32)
+    for step in range(count):
+        at = _row(first + (step), h, H)
+        place = start_state_ptr + at * (keys * values) + entry
+        added = tl.load(place, mask=inside, other=0.0)
+        tl.store(place, state, mask=inside)
+        state = state + added
+
+
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _m0_n0_m1_n1_forward_kernel(
+    shrink_ptr, expand_ptr, s_input_ptr, start_state_ptr, y_ptr, final_state_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h,
+    shrink_ptr_g, expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g,
+    s_input_ptr_b, s_input_ptr_t: tl.constexpr, s_input_ptr_h, s_input_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, keys: tl.constexpr, BLOCK_keys: tl.constexpr,
+    values: tl.constexpr, BLOCK_values: tl.constexpr, C: tl.constexpr, DT: tl.constexpr,
+    FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    SPLIT: tl.constexpr,
+):
+    'y and the final state, with the state on chip'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(values, BLOCK_values)  # of values
+    program = program // tl.cdiv(values, BLOCK_values)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_keys = tl.arange(0, BLOCK_keys)
+    in_keys = at_keys < keys
+    at_values = block * BLOCK_values + tl.arange(0, BLOCK_values)
+    in_values = at_values < values
+    shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
+    expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
+    s_input_ptr = _head(s_input_ptr, batch, h, s_input_ptr_b, s_input_ptr_h, s_input_ptr_g)
+    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    if start_state_ptr is not None:
+        M = tl.load(start_state_ptr + _row(slot, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], mask=in_keys[:, None] & in_values[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_keys, BLOCK_values]
+    else:
+        M = tl.full([BLOCK_keys, BLOCK_values], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
+        s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]  # line 8
+        expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
+        e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 6
+        s_input_ptr_c = s_input_ptr + start * s_input_ptr_t  # first token of the chunk
+        x = tl.load(s_input_ptr_c + (token * s_input_ptr_t)[:, None] + at_values[None, :], mask=valid[:, None] & in_values[None, :], other=0.0)  # input: load input [C, BLOCK_values]  # line 7
+        dot = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+        A_all = tl.where(token[:, None] >= token[None, :], dot, 0.0)  # pairs with j <= i [C, C]
+        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_values]
+        dot_3 = tl.dot(A_all.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_values]
+        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_values]
+        y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_values[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_values[None, :])
+        dot_4 = tl.dot(tl.trans(e.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_keys, BLOCK_values]
+        M_next = M + dot_4  # decay, and write [BLOCK_keys, BLOCK_values]
+        M = M_next
+    if final_state_ptr is not None:
+        if last:
+            tl.store(final_state_ptr + _row(n, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _m0_n0_m1_n1_states_kernel(
+    expand_ptr, s_input_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
+    expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, s_input_ptr_b,
+    s_input_ptr_t: tl.constexpr, s_input_ptr_h, s_input_ptr_g, keys: tl.constexpr,
+    BLOCK_keys: tl.constexpr, values: tl.constexpr, BLOCK_values: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'the memory before each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(values, BLOCK_values)  # of values
+    program = program // tl.cdiv(values, BLOCK_values)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_keys = tl.arange(0, BLOCK_keys)
+    in_keys = at_keys < keys
+    at_values = block * BLOCK_values + tl.arange(0, BLOCK_values)
+    in_values = at_values < values
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
+    s_input_ptr = _head(s_input_ptr, batch, h, s_input_ptr_b, s_input_ptr_h, s_input_ptr_g)
+    if start_state_ptr is not None:
+        M = tl.load(start_state_ptr + _row(slot, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], mask=in_keys[:, None] & in_values[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_keys, BLOCK_values]
+    else:
+        M = tl.full([BLOCK_keys, BLOCK_values], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
+        expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
+        e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 6
+        s_input_ptr_c = s_input_ptr + start * s_input_ptr_t  # first token of the chunk
+        x = tl.load(s_input_ptr_c + (token * s_input_ptr_t)[:, None] + at_values[None, :], mask=valid[:, None] & in_values[None, :], other=0.0)  # input: load input [C, BLOCK_values]  # line 7
+        dot = tl.dot(tl.trans(e.to(DT)), x.to(DT), input_precision=PRECISION)  # [BLOCK_keys, BLOCK_values]
+        M_next = M + dot  # decay, and write [BLOCK_keys, BLOCK_values]
+        M = M_next
+
+
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _m0_n0_m1_n1_segment_ends_adjoint_kernel(
+    shrink_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, shrink_ptr_b,
+    shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, keys: tl.constexpr, BLOCK_keys: tl.constexpr, values: tl.constexpr,
+    BLOCK_values: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+):
+    'what each segment adds to the adjoint state'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(values, BLOCK_values)  # of values
+    program = program // tl.cdiv(values, BLOCK_values)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_keys = tl.arange(0, BLOCK_keys)
+    in_keys = at_keys < keys
+    at_values = block * BLOCK_values + tl.arange(0, BLOCK_values)
+    in_values = at_values < values
+    shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    L = tl.full([BLOCK_keys, BLOCK_values], 0.0, tl.float32)  # adjoint from 0 [BLOCK_keys, BLOCK_values]
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = chunks - 1 - step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
+        s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]  # line 8
+        dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_values[None, :], mask=valid[:, None] & in_values[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_values]
+        dot = tl.dot(tl.trans(s.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_keys, BLOCK_values]
+        L_next = L + dot  # decay, and write [BLOCK_keys, BLOCK_values]
+        L = L_next
+    tl.store(end_state_ptr + _row(slot, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
+def _m0_n0_m1_n1_segment_scan_adjoint_kernel(
+    end_state_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, keys: tl.constexpr,
+    values: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the state before each segment, in place of what each adds'
+    blocks = tl.cdiv(keys * values, BLOCK)
+    entry = (tl.program_id(0) % blocks) * BLOCK + tl.arange(0, BLOCK)
+    inside = entry < keys * values
+    row = tl.program_id(0) // blocks
+    h = row % H
+    n = row // H
+    first, count = _segments(cu, n, T, SEGMENT, SEGMENTS, VARLEN)
+    if d_final_state_ptr is not None:
+        place = d_final_state_ptr + row.to(tl.int64) * (keys * values) + entry
+        state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
+    else:
+        state = tl.full([BLOCK], 0.0, tl.float32)
+    for step in range(count):
+        at = _row(first + (count - 1 - step), h, H)
+        place = end_state_ptr + at * (keys * values) + entry
+        added = tl.load(place, mask=inside, other=0.0)
+        tl.store(place, state, mask=inside)
+        state = state + added
+
+
+@triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
+def _m0_n0_m1_n1_states_adjoint_kernel(
+    shrink_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
+    N, STEPS, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, keys: tl.constexpr, BLOCK_keys: tl.constexpr,
+    values: tl.constexpr, BLOCK_values: tl.constexpr, C: tl.constexpr, DT: tl.constexpr,
+    FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    SPLIT: tl.constexpr,
+):
+    'the adjoint state after each chunk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(values, BLOCK_values)  # of values
+    program = program // tl.cdiv(values, BLOCK_values)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
+    token = tl.arange(0, C)
+    at_keys = tl.arange(0, BLOCK_keys)
+    in_keys = at_keys < keys
+    at_values = block * BLOCK_values + tl.arange(0, BLOCK_values)
+    in_values = at_values < values
+    first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    if end_state_ptr is not None:
+        L = tl.load(end_state_ptr + _row(slot, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], mask=in_keys[:, None] & in_values[None, :], other=0.0).to(tl.float32)  # adjoint after it [BLOCK_keys, BLOCK_values]
+    else:
+        L = tl.full([BLOCK_keys, BLOCK_values], 0.0, tl.float32)
+    chunks = tl.cdiv(left, C)
+    for step in range(chunks):
+        c = chunks - 1 - step
+        rest = left - c * C
+        valid = token < rest
+        start = first + c * C
+        tl.store(l_ptr + _row(first_chunk + c, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], L.to(l_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
+        shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
+        s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]  # line 8
+        dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_values[None, :], mask=valid[:, None] & in_values[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_values]
+        dot = tl.dot(tl.trans(s.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_keys, BLOCK_values]
+        L_next = L + dot  # decay, and write [BLOCK_keys, BLOCK_values]
+        L = L_next
+    if d_initial_state_ptr is not None:
+        if (segment == 0):
+            tl.store(d_initial_state_ptr + _row(n, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m0_n0_m1_n1_gradients_kernel(
+    expand_ptr, l_ptr, shrink_ptr, dy_ptr, s_input_ptr, h_2_ptr, d_input_ptr, d_expand_ptr,
+    d_shrink_ptr, cu, T, H, N, STEPS, expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h,
+    expand_ptr_g, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, s_input_ptr_b,
+    s_input_ptr_t: tl.constexpr, s_input_ptr_h, s_input_ptr_g, d_input_ptr_b,
+    d_input_ptr_t: tl.constexpr, d_input_ptr_h, d_expand_ptr_b, d_expand_ptr_t: tl.constexpr,
+    d_expand_ptr_h, d_shrink_ptr_b, d_shrink_ptr_t: tl.constexpr, d_shrink_ptr_h,
+    keys: tl.constexpr, BLOCK_keys: tl.constexpr, values: tl.constexpr,
+    BLOCK_values: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_keys = tl.arange(0, BLOCK_keys)
+    in_keys = at_keys < keys
+    at_values = tl.arange(0, BLOCK_values)
+    in_values = at_values < values
+    expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
+    shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    s_input_ptr = _head(s_input_ptr, batch, h, s_input_ptr_b, s_input_ptr_h, s_input_ptr_g)
+    d_input_ptr = _head(d_input_ptr, batch, h, d_input_ptr_b, d_input_ptr_h, 1)
+    d_expand_ptr = _head(d_expand_ptr, batch, h, d_expand_ptr_b, d_expand_ptr_h, 1)
+    d_shrink_ptr = _head(d_shrink_ptr, batch, h, d_shrink_ptr_b, d_shrink_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
+    e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 6
+    L = tl.load(l_ptr + _row(slot, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], mask=in_keys[:, None] & in_values[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # adjoint after the chunk: load l [BLOCK_keys, BLOCK_values]
+    dx_out = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_values]
+    shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
+    s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]  # line 8
+    dot = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    At_all = tl.where(token[None, :] >= token[:, None], dot, 0.0)  # scores of the pairs: pairs with j <= i [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_values[None, :], mask=valid[:, None] & in_values[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_values]
+    dx_all = tl.dot(At_all.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_values]
+    total = tl.fma(dx_all, tl.full([C, BLOCK_values], 1.0, tl.float32), dx_out)  # [C, BLOCK_values]
+    d_input_ptr_c = d_input_ptr + start * d_input_ptr_t  # first token of the chunk
+    tl.store(d_input_ptr_c + (token * d_input_ptr_t)[:, None] + at_values[None, :], total.to(d_input_ptr.dtype.element_ty), mask=valid[:, None] & in_values[None, :])
+    s_input_ptr_c = s_input_ptr + start * s_input_ptr_t  # first token of the chunk
+    x = tl.load(s_input_ptr_c + (token * s_input_ptr_t)[:, None] + at_values[None, :], mask=valid[:, None] & in_values[None, :], other=0.0)  # input: load input [C, BLOCK_values]  # line 7
+    de_out = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # through L [C, BLOCK_keys]
+    dot_2 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_all = tl.where(token[None, :] >= token[:, None], dot_2, 0.0)  # pairs with j <= i [C, C]
+    de_all = tl.dot(Bt_all.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_keys]
+    total_2 = tl.fma(de_all, tl.full([C, BLOCK_keys], 1.0, tl.float32), de_out)  # [C, BLOCK_keys]
+    d_expand_ptr_c = d_expand_ptr + start * d_expand_ptr_t  # first token of the chunk
+    tl.store(d_expand_ptr_c + (token * d_expand_ptr_t)[:, None] + at_keys[None, :], total_2.to(d_expand_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], mask=in_keys[:, None] & in_values[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # memory before the chunk: load h [BLOCK_keys, BLOCK_values]
+    ds_out = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # through M [BLOCK_keys, C]
+    ds_all = tl.dot(tl.trans(e.to(DT)), Bt_all.to(DT), input_precision=PRECISION)  # [BLOCK_keys, C]
+    total_3 = tl.fma(ds_all, tl.full([BLOCK_keys, C], 1.0, tl.float32), ds_out)  # [BLOCK_keys, C]
+    d_shrink_ptr_c = d_shrink_ptr + start * d_shrink_ptr_t  # first token of the chunk
+    tl.store(d_shrink_ptr_c + (token * d_shrink_ptr_t)[:, None] + at_keys[None, :], tl.trans(total_3).to(d_shrink_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
+
+
+@triton.jit
+def _m0_n0_m1_n1_step_kernel(
+    shrink_ptr, expand_ptr, s_input_ptr, initial_state_ptr, y_ptr, final_state_ptr, indices, H,
+    shrink_ptr_b, shrink_ptr_h, shrink_ptr_g, expand_ptr_b, expand_ptr_h, expand_ptr_g,
+    s_input_ptr_b, s_input_ptr_h, s_input_ptr_g, y_ptr_b, y_ptr_h, keys: tl.constexpr,
+    BLOCK_keys: tl.constexpr, values: tl.constexpr, BLOCK_values: tl.constexpr,
+):
+    'one step a token'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(values, BLOCK_values)  # of values
+    program = program // tl.cdiv(values, BLOCK_values)
+    h = program % H
+    n = program // H
+    index = n.to(tl.int64)  # where the state lies
+    if indices is not None:
+        index = tl.load(indices + n).to(tl.int64)
+    at_keys = tl.arange(0, BLOCK_keys)
+    in_keys = at_keys < keys
+    at_values = block * BLOCK_values + tl.arange(0, BLOCK_values)
+    in_values = at_values < values
+    shrink_ptr = _head(shrink_ptr, n, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
+    expand_ptr = _head(expand_ptr, n, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
+    s_input_ptr = _head(s_input_ptr, n, h, s_input_ptr_b, s_input_ptr_h, s_input_ptr_g)
+    y_ptr = _head(y_ptr, n, h, y_ptr_b, y_ptr_h, 1)
+    if initial_state_ptr is not None:
+        M = tl.load(initial_state_ptr + _row(index, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], mask=in_keys[:, None] & in_values[None, :], other=0.0).to(tl.float32)  # m before the token [BLOCK_keys, BLOCK_values]
+    else:
+        M = tl.full([BLOCK_keys, BLOCK_values], 0.0, tl.float32)
+    s = tl.load(shrink_ptr + at_keys, mask=in_keys, other=0.0)  # shrink: load shrink [BLOCK_keys]  # line 8
+    e = tl.load(expand_ptr + at_keys, mask=in_keys, other=0.0)  # expand: load expand [BLOCK_keys]  # line 6
+    x = tl.load(s_input_ptr + at_values, mask=in_values, other=0.0)  # input: load input [BLOCK_values]  # line 7
+    map_2 = e.to(tl.float32)[:, None] * x.to(tl.float32)[None, :]  # [BLOCK_keys, BLOCK_values]
+    M_next = M + map_2  # decay, and write [BLOCK_keys, BLOCK_values]
+    M = M_next
+    map_3 = s.to(tl.float32)[:, None] * M  # [BLOCK_keys, BLOCK_values]
+    y_new = tl.sum(map_3, 0)  # read [BLOCK_values]
+    tl.store(y_ptr + at_values, y_new.to(y_ptr.dtype.element_ty), mask=in_values)
+    if final_state_ptr is not None:
+        tl.store(final_state_ptr + _row(index, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
+
+
+def m2_n2_forward(
     shrink: torch.Tensor,
     expand: torch.Tensor,
     s_input: torch.Tensor,
@@ -657,7 +1032,7 @@ def m0_n0_m1_n1_m2_n2_forward(
     if run.split:
         start_state = torch.empty((run.slots, H, keys, values), dtype=torch.float32, device=shrink.device)
         _, block, warps, stages, precision = _config("segment_ends", shrink.device, dtype.itemsize, keys, values)
-        _m0_n0_m1_n1_m2_n2_segment_ends_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+        _m2_n2_segment_ends_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
             expand, s_input, start_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
             H // expand.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
@@ -666,12 +1041,12 @@ def m0_n0_m1_n1_m2_n2_forward(
             num_warps=warps,
             num_stages=stages,
         )
-        _m0_n0_m1_n1_m2_n2_segment_scan_kernel[(run.N * H * -(-keys * values // 1024),)](
+        _m2_n2_segment_scan_kernel[(run.N * H * -(-keys * values // 1024),)](
             start_state, initial_state, run.cu, run.T, H, run.segment, run.segments, keys,
             values, 1024, run.varlen,
         )
     _, block, warps, stages, precision = config
-    _m0_n0_m1_n1_m2_n2_forward_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+    _m2_n2_forward_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
         shrink, expand, s_input, start_state, y, final_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
         H // shrink.shape[2], expand.stride(0), expand.stride(1), expand.stride(2),
@@ -685,7 +1060,7 @@ def m0_n0_m1_n1_m2_n2_forward(
     return y, final_state
 
 
-def m0_n0_m1_n1_m2_n2_backward(
+def m2_n2_backward(
     shrink: torch.Tensor,
     expand: torch.Tensor,
     s_input: torch.Tensor,
@@ -722,7 +1097,7 @@ def m0_n0_m1_n1_m2_n2_backward(
         start_state = torch.empty((run.slots, H, keys, values), dtype=torch.float32, device=shrink.device)
         end_state = torch.empty((run.slots, H, keys, values), dtype=torch.float32, device=shrink.device)
         _, block, warps, stages, precision = _config("segment_ends", shrink.device, dtype.itemsize, keys, values)
-        _m0_n0_m1_n1_m2_n2_segment_ends_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+        _m2_n2_segment_ends_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
             expand, s_input, start_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
             H // expand.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
@@ -731,12 +1106,12 @@ def m0_n0_m1_n1_m2_n2_backward(
             num_warps=warps,
             num_stages=stages,
         )
-        _m0_n0_m1_n1_m2_n2_segment_scan_kernel[(run.N * H * -(-keys * values // 1024),)](
+        _m2_n2_segment_scan_kernel[(run.N * H * -(-keys * values // 1024),)](
             start_state, initial_state, run.cu, run.T, H, run.segment, run.segments, keys,
             values, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", shrink.device, dtype.itemsize, keys, values)
-    _m0_n0_m1_n1_m2_n2_states_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+    _m2_n2_states_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
         expand, s_input, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
         run.steps, expand.stride(0), expand.stride(1), expand.stride(2), H // expand.shape[2],
         s_input.stride(0), s_input.stride(1), s_input.stride(2), H // s_input.shape[2], keys,
@@ -747,7 +1122,7 @@ def m0_n0_m1_n1_m2_n2_backward(
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", shrink.device, dtype.itemsize, keys, values)
-        _m0_n0_m1_n1_m2_n2_segment_ends_adjoint_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+        _m2_n2_segment_ends_adjoint_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
             shrink, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
             H // shrink.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
@@ -756,12 +1131,12 @@ def m0_n0_m1_n1_m2_n2_backward(
             num_warps=warps,
             num_stages=stages,
         )
-        _m0_n0_m1_n1_m2_n2_segment_scan_adjoint_kernel[(run.N * H * -(-keys * values // 1024),)](
+        _m2_n2_segment_scan_adjoint_kernel[(run.N * H * -(-keys * values // 1024),)](
             end_state, d_final_state, run.cu, run.T, H, run.segment, run.segments, keys, values,
             1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", shrink.device, dtype.itemsize, keys, values)
-    _m0_n0_m1_n1_m2_n2_states_adjoint_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+    _m2_n2_states_adjoint_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
         shrink, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment, run.segments,
         run.N, run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
         H // shrink.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], keys,
@@ -771,7 +1146,7 @@ def m0_n0_m1_n1_m2_n2_backward(
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    _m0_n0_m1_n1_m2_n2_gradients_kernel[(run.chunks(chunk) * H,)](
+    _m2_n2_gradients_kernel[(run.chunks(chunk) * H,)](
         expand, l, shrink, dy, s_input, h_2, d_input, d_expand, d_shrink, run.cu, run.T, H,
         run.N, run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
         H // expand.shape[2], shrink.stride(0), shrink.stride(1), shrink.stride(2),
@@ -787,7 +1162,7 @@ def m0_n0_m1_n1_m2_n2_backward(
     return _shared(d_shrink, shrink), _shared(d_expand, expand), _shared(d_input, s_input), d_initial_state
 
 
-def m0_n0_m1_n1_m2_n2_step(
+def m2_n2_step(
     shrink: torch.Tensor,
     expand: torch.Tensor,
     s_input: torch.Tensor,
@@ -805,7 +1180,194 @@ def m0_n0_m1_n1_m2_n2_step(
     _, block, warps, stages, _ = _config("step", shrink.device, dtype.itemsize, keys, values)
     y = torch.empty((shrink.shape[0], H, values), dtype=dtype, device=shrink.device)
     held = state.contiguous()
-    _m0_n0_m1_n1_m2_n2_step_kernel[(shrink.shape[0] * H * -(-values // min(block, _power(values))),)](
+    _m2_n2_step_kernel[(shrink.shape[0] * H * -(-values // min(block, _power(values))),)](
+        shrink, expand, s_input, held, y, held, state_indices, H, shrink.stride(0),
+        shrink.stride(1), H // shrink.shape[1], expand.stride(0), expand.stride(1),
+        H // expand.shape[1], s_input.stride(0), s_input.stride(1), H // s_input.shape[1],
+        y.stride(0), y.stride(1), keys, _power(keys), values, min(block, _power(values)),
+        num_warps=warps,
+        num_stages=stages,
+    )
+    if held is not state:
+        state.copy_(held)
+    return y
+
+
+def m0_n0_m1_n1_forward(
+    shrink: torch.Tensor,
+    expand: torch.Tensor,
+    s_input: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    'one pass over the chunks'
+    shrink = _rows(shrink)
+    expand = _rows(expand)
+    s_input = _rows(s_input)
+    initial_state = _dense(initial_state)
+    H = max(shrink.shape[2], expand.shape[2], s_input.shape[2])
+    keys = shrink.shape[3]
+    values = s_input.shape[3]
+    dtype = _operand_type(shrink, expand, s_input)
+    DT, FT, EXACT = _types(dtype, shrink.device)
+    config = _config("forward", shrink.device, dtype.itemsize, keys, values)
+    chunk, block, warps, stages, precision = config
+    run = _Layout(shrink, H, cu_seqlens, -(-values // min(block, _power(values))))
+    y = torch.empty((*shrink.shape[:2], H, values), dtype=dtype, device=shrink.device)
+    final_state = torch.empty((run.N, H, keys, values), dtype=torch.float32, device=shrink.device)
+    start_state = initial_state
+    if run.split:
+        start_state = torch.empty((run.slots, H, keys, values), dtype=torch.float32, device=shrink.device)
+        _, block, warps, stages, precision = _config("segment_ends", shrink.device, dtype.itemsize, keys, values)
+        _m0_n0_m1_n1_segment_ends_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+            expand, s_input, start_state, run.cu, run.T, H, run.segment, run.segments, run.N,
+            run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
+            H // expand.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
+            H // s_input.shape[2], keys, _power(keys), values, min(block, _power(values)),
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            num_warps=warps,
+            num_stages=stages,
+        )
+        _m0_n0_m1_n1_segment_scan_kernel[(run.N * H * -(-keys * values // 1024),)](
+            start_state, initial_state, run.cu, run.T, H, run.segment, run.segments, keys,
+            values, 1024, run.varlen,
+        )
+    _, block, warps, stages, precision = config
+    _m0_n0_m1_n1_forward_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+        shrink, expand, s_input, start_state, y, final_state, run.cu, run.T, H, run.segment,
+        run.segments, run.N, run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
+        H // shrink.shape[2], expand.stride(0), expand.stride(1), expand.stride(2),
+        H // expand.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
+        H // s_input.shape[2], y.stride(0), y.stride(1), y.stride(2), keys, _power(keys),
+        values, min(block, _power(values)), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.split,
+        num_warps=warps,
+        num_stages=stages,
+    )
+    return y, final_state
+
+
+def m0_n0_m1_n1_backward(
+    shrink: torch.Tensor,
+    expand: torch.Tensor,
+    s_input: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+    dy: torch.Tensor,
+    d_final_state: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    'memory before and adjoint after each chunk, then the gradients'
+    shrink = _rows(shrink)
+    expand = _rows(expand)
+    s_input = _rows(s_input)
+    dy = _rows(dy)
+    initial_state = _dense(initial_state)
+    d_final_state = _dense(d_final_state)
+    H = max(shrink.shape[2], expand.shape[2], s_input.shape[2])
+    keys = shrink.shape[3]
+    values = s_input.shape[3]
+    dtype = _operand_type(shrink, expand, s_input)
+    DT, FT, EXACT = _types(dtype, shrink.device)
+    config = _config("gradients", shrink.device, dtype.itemsize, keys, values)
+    chunk, block, warps, stages, precision = config
+    _, block, *_ = _config("states_adjoint", shrink.device, dtype.itemsize, keys, values)
+    run = _Layout(shrink, H, cu_seqlens, -(-values // min(block, _power(values))))
+    d_shrink = _gradient(shrink, H)
+    d_expand = _gradient(expand, H)
+    d_input = _gradient(s_input, H)
+    d_initial_state = torch.empty((run.N, H, keys, values), dtype=torch.float32, device=shrink.device)
+    l = torch.empty((run.chunks(chunk), H, keys, values), dtype=dtype, device=shrink.device)
+    h_2 = torch.empty((run.chunks(chunk), H, keys, values), dtype=dtype, device=shrink.device)
+    start_state = initial_state
+    end_state = d_final_state
+    if run.split:
+        start_state = torch.empty((run.slots, H, keys, values), dtype=torch.float32, device=shrink.device)
+        end_state = torch.empty((run.slots, H, keys, values), dtype=torch.float32, device=shrink.device)
+        _, block, warps, stages, precision = _config("segment_ends", shrink.device, dtype.itemsize, keys, values)
+        _m0_n0_m1_n1_segment_ends_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+            expand, s_input, start_state, run.cu, run.T, H, run.segment, run.segments, run.N,
+            run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
+            H // expand.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
+            H // s_input.shape[2], keys, _power(keys), values, min(block, _power(values)),
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            num_warps=warps,
+            num_stages=stages,
+        )
+        _m0_n0_m1_n1_segment_scan_kernel[(run.N * H * -(-keys * values // 1024),)](
+            start_state, initial_state, run.cu, run.T, H, run.segment, run.segments, keys,
+            values, 1024, run.varlen,
+        )
+    _, block, warps, stages, precision = _config("states", shrink.device, dtype.itemsize, keys, values)
+    _m0_n0_m1_n1_states_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+        expand, s_input, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
+        run.steps, expand.stride(0), expand.stride(1), expand.stride(2), H // expand.shape[2],
+        s_input.stride(0), s_input.stride(1), s_input.stride(2), H // s_input.shape[2], keys,
+        _power(keys), values, min(block, _power(values)), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
+        num_warps=warps,
+        num_stages=stages,
+    )
+    if run.split:
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", shrink.device, dtype.itemsize, keys, values)
+        _m0_n0_m1_n1_segment_ends_adjoint_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+            shrink, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
+            run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
+            H // shrink.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+            keys, _power(keys), values, min(block, _power(values)), chunk, DT, FT, precision,
+            EXACT, run.varlen, run.split,
+            num_warps=warps,
+            num_stages=stages,
+        )
+        _m0_n0_m1_n1_segment_scan_adjoint_kernel[(run.N * H * -(-keys * values // 1024),)](
+            end_state, d_final_state, run.cu, run.T, H, run.segment, run.segments, keys, values,
+            1024, run.varlen,
+        )
+    _, block, warps, stages, precision = _config("states_adjoint", shrink.device, dtype.itemsize, keys, values)
+    _m0_n0_m1_n1_states_adjoint_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+        shrink, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment, run.segments,
+        run.N, run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
+        H // shrink.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], keys,
+        _power(keys), values, min(block, _power(values)), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
+        num_warps=warps,
+        num_stages=stages,
+    )
+    _, block, warps, stages, precision = config
+    _m0_n0_m1_n1_gradients_kernel[(run.chunks(chunk) * H,)](
+        expand, l, shrink, dy, s_input, h_2, d_input, d_expand, d_shrink, run.cu, run.T, H,
+        run.N, run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
+        H // expand.shape[2], shrink.stride(0), shrink.stride(1), shrink.stride(2),
+        H // shrink.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        s_input.stride(0), s_input.stride(1), s_input.stride(2), H // s_input.shape[2],
+        d_input.stride(0), d_input.stride(1), d_input.stride(2), d_expand.stride(0),
+        d_expand.stride(1), d_expand.stride(2), d_shrink.stride(0), d_shrink.stride(1),
+        d_shrink.stride(2), keys, _power(keys), values, _power(values), chunk, DT, FT,
+        precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
+    )
+    return _shared(d_shrink, shrink), _shared(d_expand, expand), _shared(d_input, s_input), d_initial_state
+
+
+def m0_n0_m1_n1_step(
+    shrink: torch.Tensor,
+    expand: torch.Tensor,
+    s_input: torch.Tensor,
+    state: torch.Tensor,
+    state_indices: torch.Tensor | None,
+) -> torch.Tensor:
+    'one token; the state is updated in place'
+    shrink = _rows(shrink)
+    expand = _rows(expand)
+    s_input = _rows(s_input)
+    H = max(shrink.shape[1], expand.shape[1], s_input.shape[1])
+    keys = shrink.shape[2]
+    values = s_input.shape[2]
+    dtype = _operand_type(shrink, expand, s_input)
+    _, block, warps, stages, _ = _config("step", shrink.device, dtype.itemsize, keys, values)
+    y = torch.empty((shrink.shape[0], H, values), dtype=dtype, device=shrink.device)
+    held = state.contiguous()
+    _m0_n0_m1_n1_step_kernel[(shrink.shape[0] * H * -(-values // min(block, _power(values))),)](
         shrink, expand, s_input, held, y, held, state_indices, H, shrink.stride(0),
         shrink.stride(1), H // shrink.shape[1], expand.stride(0), expand.stride(1),
         H // expand.shape[1], s_input.stride(0), s_input.stride(1), H // s_input.shape[1],

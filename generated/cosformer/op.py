@@ -463,12 +463,12 @@ def _cosformer_sequence(
     s_computedu20phase_sin_2 = torch.sin(phase)
     q_raw_2 = _shared(_worked(q_raw, dtype), H, 2)
     q = torch.relu(q_raw_2)  # line 7
-    shrink = _side_by_side(q * s_computedu20phase_cos_2[:, :, :, None], -(q * s_computedu20phase_sin_2[:, :, :, None]))
+    shrink = _side_by_side(q * s_computedu20phase_cos_2[:, :, :, None], -(q * s_computedu20phase_sin_2[:, :, :, None])).to(q_raw.dtype)
     k_raw_2 = _shared(_worked(k_raw, dtype), H, 2)
     k = torch.relu(k_raw_2)  # line 8
-    expand = _side_by_side(k * s_computedu20phase_cos_2[:, :, :, None], k * (-s_computedu20phase_sin_2)[:, :, :, None])
+    expand = _side_by_side(k * s_computedu20phase_cos_2[:, :, :, None], k * (-s_computedu20phase_sin_2)[:, :, :, None]).to(q_raw.dtype)
     v_2 = _shared(_worked(v, dtype), H, 2)
-    s_input = _side_by_side(v_2, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device))
+    s_input = _side_by_side(v_2, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device)).to(q_raw.dtype)
     y, m_n_final = _Scan_m_n.apply(_grown_to(shrink, (B, T, -1, -1)), _grown_to(expand, (B, T, -1, -1)), _grown_to(s_input, (B, T, -1, -1)), _gridded(((None if m_before is None else m_before.real, None if n_before is None else n_before.real,), (None if m_before is None else m_before.imag, None if n_before is None else n_before.imag,),), ((K,), (K,),), ((V,), (),)), None)
     columns = _columns(y, ((V,), (),))
     cells = _cells(m_n_final, ((K,), (K,),), ((V,), (),))

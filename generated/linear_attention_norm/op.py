@@ -405,7 +405,7 @@ def _linear_attention_norm_sequence(
     K = q_raw.shape[3]
     V = v.shape[3]
     v_2 = _shared(_worked(v, dtype), H, 2)
-    s_input = _side_by_side(v_2, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device))
+    s_input = _side_by_side(v_2, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device)).to(q_raw.dtype)
     y, m_n_final = _Scan_m_n.apply(q_raw, k_raw, _grown_to(s_input, (B, T, -1, -1)), _gridded(((m_before, n_before,),), ((K,),), ((V,), (),)), cu_seqlens)
     columns = _columns(y, ((V,), (),))
     cells = _cells(m_n_final, ((K,),), ((V,), (),))

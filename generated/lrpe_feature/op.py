@@ -446,11 +446,11 @@ def _lrpe_feature_sequence(
     theta_2 = _shared(_worked(theta, dtype)[None, None], H, 2)
     qc = q_2 * torch.cos(theta_2 * position[:, :, :, None])  # line 7
     qs = q_2 * torch.sin(theta_2 * position[:, :, :, None])  # line 8
-    shrink = _side_by_side(qc, qs)
+    shrink = _side_by_side(qc, qs).to(q.dtype)
     k_2 = _shared(_worked(k, dtype), H, 2)
     kc = k_2 * torch.cos(theta_2 * position[:, :, :, None])  # line 9
     ks = k_2 * torch.sin(theta_2 * position[:, :, :, None])  # line 10
-    expand = _side_by_side(kc, ks)
+    expand = _side_by_side(kc, ks).to(q.dtype)
     y, mc_ms_final = _Scan_mc_ms.apply(_grown_to(shrink, (B, T, -1, -1)), _grown_to(expand, (B, T, -1, -1)), v, _gridded(((mc_before,), (ms_before,),), ((K,), (K,),), ((V,),)), None)
     columns = _columns(y, ((V,),))
     cells = _cells(mc_ms_final, ((K,), (K,),), ((V,),))

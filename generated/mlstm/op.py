@@ -410,7 +410,7 @@ def _mlstm_sequence(
     V = v.shape[3]
     scale = (K ** (-0.5)) if scale is None else scale
     v_2 = _shared(_worked(v, dtype), H, 2)
-    s_input = _side_by_side(v_2, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device))
+    s_input = _side_by_side(v_2, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device)).to(q_raw.dtype)
     y, m_n_final = _Scan_m_n.apply(scale, q_raw, i_raw, k, _grown_to(s_input, (B, T, -1, -1)), f_raw, _gridded(((m_before, n_before,),), ((K,),), ((V,), (),)), cu_seqlens)
     columns = _columns(y, ((V,), (),))
     cells = _cells(m_n_final, ((K,),), ((V,), (),))

@@ -408,11 +408,11 @@ def _rebased_sequence(
     scale = (K ** (-0.5)) if scale is None else scale
     q_raw_2 = _shared(_worked(q_raw, dtype), H, 2)
     q = scale * q_raw_2  # line 8
-    shrink = _side_by_side(q[:, :, :, :, None] * q[:, :, :, None])
+    shrink = _side_by_side(q[:, :, :, :, None] * q[:, :, :, None]).to(q_raw.dtype)
     k_2 = _shared(_worked(k, dtype), H, 2)
-    expand = _side_by_side(k_2[:, :, :, :, None] * k_2[:, :, :, None])
+    expand = _side_by_side(k_2[:, :, :, :, None] * k_2[:, :, :, None]).to(q_raw.dtype)
     v_2 = _shared(_worked(v, dtype), H, 2)
-    s_input = _side_by_side(v_2, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device))
+    s_input = _side_by_side(v_2, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device)).to(q_raw.dtype)
     y, m_n_final = _Scan_m_n.apply(_grown_to(shrink, (B, T, -1, -1)), _grown_to(expand, (B, T, -1, -1)), _grown_to(s_input, (B, T, -1, -1)), _gridded(((m_before, n_before,),), ((K, K,),), ((V,), (),)), cu_seqlens)
     columns = _columns(y, ((V,), (),))
     cells = _cells(m_n_final, ((K, K,),), ((V,), (),))

@@ -490,12 +490,12 @@ def _retnet_sequence(
     s = _as_complex(_pairs_of(q_2, 3))  # line 14
     x_5 = (_real(s) * s_computedu20phase_cos_2) - (_imag(s) * s_computedu20phase_sin_2)
     x_6 = (_real(s) * s_computedu20phase_sin_2) + (_imag(s) * s_computedu20phase_cos_2)
-    shrink = _side_by_side(x_5, -x_6)
+    shrink = _side_by_side(x_5, -x_6).to(q.dtype)
     k_2 = _shared(_worked(k, dtype), H, 2)
     e = _as_complex(torch.conj_physical(_pairs_of(k_2, 3)))  # line 13
     x_7 = (_real(e) * s_computedu20phase_cos_2) - (_imag(e) * (-s_computedu20phase_sin_2))
     x_8 = (_real(e) * (-s_computedu20phase_sin_2)) + (_imag(e) * s_computedu20phase_cos_2)
-    expand = _side_by_side(x_7, x_8)
+    expand = _side_by_side(x_7, x_8).to(q.dtype)
     y, m_final = _Scan_m.apply(_grown_to(shrink, (B, T, -1, -1)), _grown_to(expand, (B, T, -1, -1)), v, s_computedu20log_gamma_2[0, 0], _gridded(((None if m_before is None else m_before.real,), (None if m_before is None else m_before.imag,),), ((C,), (C,),), ((V,),)), None)
     columns = _columns(y, ((V,),))
     cells = _cells(m_final, ((C,), (C,),), ((V,),))

@@ -484,12 +484,12 @@ def _rope_la_complex_sequence(
     s = _as_complex(_pairs_of(q_2, 3))  # line 9
     x_3 = (_real(s) * s_computedu20phase_cos_2) - (_imag(s) * s_computedu20phase_sin_2)
     x_4 = (_real(s) * s_computedu20phase_sin_2) + (_imag(s) * s_computedu20phase_cos_2)
-    shrink = _side_by_side(x_3, -x_4)
+    shrink = _side_by_side(x_3, -x_4).to(q.dtype)
     k_2 = _shared(_worked(k, dtype), H, 2)
     e = _as_complex(torch.conj_physical(_pairs_of(k_2, 3)))  # line 8
     x_5 = (_real(e) * s_computedu20phase_cos_2) - (_imag(e) * (-s_computedu20phase_sin_2))
     x_6 = (_real(e) * (-s_computedu20phase_sin_2)) + (_imag(e) * s_computedu20phase_cos_2)
-    expand = _side_by_side(x_5, x_6)
+    expand = _side_by_side(x_5, x_6).to(q.dtype)
     y, m_final = _Scan_m.apply(_grown_to(shrink, (B, T, -1, -1)), _grown_to(expand, (B, T, -1, -1)), v, _gridded(((None if m_before is None else m_before.real,), (None if m_before is None else m_before.imag,),), ((C,), (C,),), ((V,),)), None)
     columns = _columns(y, ((V,),))
     cells = _cells(m_final, ((C,), (C,),), ((V,),))
