@@ -7,6 +7,7 @@ runs, so that `eosc --help` costs little more than click.
 
 from __future__ import annotations
 
+from eosc.cli.bench import bench
 from eosc.cli.build import build
 from eosc.cli.check import check
 from eosc.cli.check_cert import check_cert
@@ -20,7 +21,20 @@ from eosc.cli.identify import identify
 from eosc.cli.new import new
 from eosc.cli.prove import prove
 
-for _verb in (new, check, fmt, explain, graph, build, dump, prove, check_cert, identify, doctor):
+for _verb in (
+    new,
+    check,
+    fmt,
+    explain,
+    graph,
+    build,
+    dump,
+    prove,
+    check_cert,
+    identify,
+    bench,
+    doctor,
+):
     eosc.add_command(_verb)
 
 main = eosc

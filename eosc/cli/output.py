@@ -14,6 +14,10 @@ import click
 if TYPE_CHECKING:
     from eosc.diagnostics import Diagnostic, Source
     from eosc.report.explain import Explanation
+    from eosc.report.layout import Table
+
+_WIDE = 160
+"""Characters of a line of figures, which are not read if broken."""
 
 _COLORS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
@@ -102,6 +106,20 @@ def explanations(results: Sequence[Explanation]) -> None:
     for each in results:
         for part in rich_parts(each):
             console.print(part)
+
+
+def table(found: Table, right: Sequence[str] = ()) -> None:
+    """Print a table: drawn on a terminal, aligned text elsewhere."""
+    from eosc.report.layout import aligned, drawn
+
+    if not sys.stdout.isatty():
+        data("\n".join([found.title, *aligned(found, width=_WIDE)]))
+        return
+    from rich.console import Console
+
+    console = Console(markup=False, highlight=False, emoji=False, no_color=not coloured())
+    console.print(found.title)
+    console.print(drawn(found, right))
 
 
 def internal_error(error: Exception) -> None:

@@ -153,6 +153,7 @@ def explain(
     file: str = "",
     schedule: Scheduled | None = None,
     proofs: tuple[ProofRow, ...] = (),
+    activation: int = HALF,
 ) -> Explanation:
     """Explain a mixer.
 
@@ -163,13 +164,14 @@ def explain(
         file: where it is written.
         schedule: what `plan` made of it.
         proofs: what is proved of that.
+        activation: bytes an element of operands and results that are no logs or parameters.
 
     Raises:
         ShapeError: the sizes contradict the mixer's axes.
     """
     mixer = system.mixer
     fitted = shape.fit(mixer)
-    operands = _operands(mixer, fitted)
+    operands = _operands(mixer, fitted, activation)
     carried = _states(mixer, fitted)
     rows = schedule.describe() if schedule is not None else ()
     done = schedule.rewritten() if schedule is not None else ()
@@ -186,7 +188,7 @@ def explain(
         output=f"{mixer.output.name}[t] = {formula(system.output)}",
         operands=operands,
         states=carried,
-        least_bytes=_bytes(mixer, fitted, operands, carried),
+        least_bytes=_bytes(mixer, fitted, operands, carried, activation),
         schedule=tuple(ScheduleRow(*row) for row in rows),
         rewrites=tuple(RewriteRow(*row) for row in done),
         proofs=proofs,
@@ -225,13 +227,13 @@ def _readout(each: Readout) -> ReadoutRow:
     return ReadoutRow(each.name, text, when)
 
 
-def _operands(mixer: Mixer, shape: Shape) -> tuple[OperandRow, ...]:
+def _operands(mixer: Mixer, shape: Shape, activation: int) -> tuple[OperandRow, ...]:
     rows: list[OperandRow] = []
     for each in crossing(mixer):
         kind = each.operand.type
         timed = each.operand.kind is Kind.OPERAND and kind.dependence is not Dependence.STATIC
         count = shape.heads * shape.size(kind.axes) * (shape.batch * shape.time if timed else 1)
-        width = SINGLE if each.as_log or not timed else HALF
+        width = SINGLE if each.as_log or not timed else activation
         width *= 2 if kind.complex else 1
         role = str(each.operand.role) or ("param" if each.operand.kind is Kind.PARAM else "arg")
         passed = ", ".join(each.names) + (" (natural log, at most 0)" if each.as_log else "")
@@ -271,10 +273,14 @@ def _layout(lead: tuple[str, ...], axes: tuple[str, ...]) -> str:
 
 
 def _bytes(
-    mixer: Mixer, shape: Shape, operands: Sequence[OperandRow], carried: Sequence[StateRow]
+    mixer: Mixer,
+    shape: Shape,
+    operands: Sequence[OperandRow],
+    carried: Sequence[StateRow],
+    activation: int,
 ) -> tuple[ByteRow, ...]:
     kind = mixer.output.type
-    width = HALF * (2 if kind.complex else 1)
+    width = activation * (2 if kind.complex else 1)
     output = shape.batch * shape.time * shape.heads * shape.size(kind.axes) * width
     given = sum(each.bytes for each in operands)
     # Backward reads what forward read and the output's gradient, and writes each operand's.

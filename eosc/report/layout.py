@@ -89,15 +89,13 @@ def plain(explanation: Explanation, width: int = 100) -> str:
     lines += [f"    {sanitise(each)}" for each in explanation.equations]
     for table in tables(explanation):
         if table.rows:
-            lines += ["", table.title, *_aligned(table, width)]
+            lines += ["", table.title, *aligned(table, width)]
     lines += ["", f"Output: {sanitise(explanation.output)}"]
     return "\n".join(lines)
 
 
 def rich_parts(explanation: Explanation) -> Iterator[RenderableType]:
     """The explanation as renderables of rich, none of which reads markup."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table as RichTable
     from rich.text import Text
 
     head, *rest = headline(explanation)
@@ -112,14 +110,23 @@ def rich_parts(explanation: Explanation) -> Iterator[RenderableType]:
         if not table.rows:
             continue
         yield Text(table.title, style="bold")
-        drawn = RichTable(box=SIMPLE_HEAD, show_edge=False)
-        for column in table.columns:
-            drawn.add_column(Text(column), justify="right" if column == "bytes" else "left")
-        for row in table.rows:
-            drawn.add_row(*(Text(sanitise(cell)) for cell in row))
-        yield drawn
+        yield drawn(table, right=("bytes",))
         yield Text("")
     yield Text(f"Output: {sanitise(explanation.output)}")
+
+
+def drawn(table: Table, right: Sequence[str] = ()) -> RenderableType:
+    """A table as a renderable of rich, the columns named in `right` aligned to the right."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    found = RichTable(box=SIMPLE_HEAD, show_edge=False)
+    for column in table.columns:
+        found.add_column(Text(column), justify="right" if column in right else "left")
+    for row in table.rows:
+        found.add_row(*(Text(sanitise(cell)) for cell in row))
+    return found
 
 
 def size(count: int) -> str:
@@ -134,7 +141,8 @@ def size(count: int) -> str:
     return f"{value / 1024:.1f} PiB"
 
 
-def _aligned(table: Table, width: int) -> list[str]:
+def aligned(table: Table, width: int = 100) -> list[str]:
+    """The lines of a table as plain text, without its title."""
     rows = [table.columns, *table.rows]
     cells = [[sanitise(cell) for cell in row] for row in rows]
     widths = _fit([max(map(_cells, column)) for column in zip(*cells, strict=True)], width)

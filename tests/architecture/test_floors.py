@@ -23,7 +23,7 @@ FLOORS = {
     "lowering": 5, "schedule": 5, "prove": 5,
     "backends": 6,
     "api": 7, "pipeline": 7, "targets": 7,
-    "cli": 8, "editor": 8, "report": 8, "integrations": 8, "__main__": 8,
+    "cli": 8, "editor": 8, "report": 8, "bench": 8, "integrations": 8, "__main__": 8,
     "testing": 9,
     # The package's own module hands out the API by name; it is above what it hands out.
     "__init__": 8,
@@ -42,6 +42,10 @@ DOORS = {
     ("api", "pipeline"),
     ("api", "targets"),
     ("cli", "report"),
+    ("cli", "bench"),
+    # A benchmark checks first, on operands and by measures of the tests', what it then times.
+    ("bench", "report"),
+    ("bench", "testing"),
     ("__main__", "cli"),
 }
 

@@ -56,6 +56,7 @@ def test_data_is_shipped_byte_for_byte(unpacked: Path, source: str, shipped: str
 
 def test_typed_and_licensed(unpacked: Path) -> None:
     assert (unpacked / "eosc" / "py.typed").is_file()
+    assert (unpacked / "eosc" / "bench" / "peers.toml").is_file()
     assert list(unpacked.glob("eosc-*.dist-info/licenses/LICENSE"))
 
 
