@@ -154,6 +154,11 @@ def test_tau_matters(other: Family) -> None:
     assert uses_tau(one) and not uses_tau(FAMILY.instance(**cell | {"osc": "one"}))
 
 
+def test_no_cell_runs_token_by_token() -> None:
+    reasons = [PIPELINE.program(FAMILY.instance(**cell)).fallback for cell in CELLS]
+    assert Counter(reasons) == {"": len(CELLS)}
+
+
 @pytest.mark.parametrize("block", blocks(SAMPLE), ids=named)
 def test_sampled_cells(block: tuple[int, ...], other: Family, tmp_path: Path) -> None:
     hold_all(block, other, tmp_path)

@@ -104,8 +104,6 @@ SPECS = {
     "fading_mean": FADING_MEAN,
     "careful_delta": CAREFUL_DELTA,
 }
-FUSED = ("tied_gates", "fading_mean")
-"""Those that may not fall back to a recurrence token by token."""
 
 
 def run(*arguments: str | Path) -> str:
@@ -149,13 +147,12 @@ def test_it_is_checked_and_explained(spec: Path) -> None:
     assert told["name"] == spec.stem and told["structure"]
     algorithms = {row["algorithm"] for row in told["schedule"]}
     assert {row["use"] for row in told["schedule"]} == {"train", "prefill", "decode"}
-    if spec.stem in FUSED:
-        assert "token recurrence in PyTorch" not in algorithms
+    assert "token recurrence in PyTorch" not in algorithms
 
 
 def test_torch_is_the_reference(spec: Path, built: tuple[ModuleType, dict[str, object]]) -> None:
     package, row = built
-    assert not (spec.stem in FUSED and "warning" in row), row
+    assert "warning" not in row, row
     ((name, mixer),) = mixers(spec).items()
     operator = getattr(package, name)
     for T in (1, 17, 70):
@@ -184,11 +181,7 @@ def test_one_token_at_a_time_is_the_sequence(
 
 def test_triton_is_the_reference(spec: Path, built: tuple[ModuleType, dict[str, object]]) -> None:
     folder = Path(str(built[1]["folder"]))
-    fused = (folder / "triton_kernels.py").is_file()
-    assert fused != ("warning" in built[1])
-    if not fused:
-        assert spec.stem not in FUSED
-        pytest.skip("no fused kernels of this structure yet")
+    assert (folder / "triton_kernels.py").is_file()
     done = subprocess.run(
         [sys.executable, "-m", "tests.numerics.unseen_cases", str(folder), str(spec)],
         cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"},
