@@ -135,14 +135,22 @@ def _head(pointer, batch, h, batch_stride, head_stride, group):
 
 
 @triton.jit
-def _lowest(pointer, SIZE: tl.constexpr):
-    """The least of some numbers of at most 1."""
-    entry = tl.arange(0, 128)
-    lowest = tl.full([128], 1.0, tl.float32)
+def _lowest_of(pointer, group, h, H, SLOTS, GROUP: tl.constexpr, SIZE: tl.constexpr):
+    """The least entry, at most 1, of a group of chunks of a head."""
+    slot = group * GROUP + tl.arange(0, GROUP)
+    entry = tl.arange(0, 128)[None, :]
+    row = _row(slot, h, H)[:, None] * SIZE
+    lowest = tl.full([GROUP, 128], 1.0, tl.float32)
     for first in range(0, SIZE, 128):
-        inside = first + entry < SIZE
-        lowest = tl.minimum(lowest, tl.load(pointer + first + entry, mask=inside, other=1.0))
-    return tl.min(lowest, 0)
+        inside = (slot < SLOTS)[:, None] & (first + entry < SIZE)
+        lowest = tl.minimum(lowest, tl.load(pointer + row + first + entry, mask=inside, other=1.0))
+    return tl.min(tl.min(lowest, 1), 0)
+
+
+@triton.jit
+def _lowest(pointer, slot, h, H, SIZE: tl.constexpr):
+    """The least entry, at most 1, of a chunk."""
+    return _lowest_of(pointer, slot, h, H, slot + 1, 1, SIZE)
 
 
 @triton.jit
@@ -557,7 +565,7 @@ def _mk_outputs_mild_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
@@ -622,7 +630,7 @@ def _mk_outputs_mild_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
@@ -668,10 +676,10 @@ def _mk_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_outputs_kernel(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, h_2_ptr, y_ptr, cu,
-    T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr,
     s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b,
     z_before_ptr_t: tl.constexpr, z_before_ptr_h, z_before_ptr_g, y_ptr_b,
@@ -683,90 +691,108 @@ def _mk_outputs_kernel(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_V_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
-    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
-    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
-    diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    dot = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot, 0.0)  # pairs with j <= i in level1 [C, C]
-    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
-    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, S, BLOCK_S):
-        at_S = block + tl.arange(0, BLOCK_S)
-        in_S = at_S < S
-        load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
-        load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
-        x = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # input [C, BLOCK_S]  # line 12
-        load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
-        map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
-        gV = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
-        y_diagonal = diagonal[:, None] * x  # what those pairs read [C, BLOCK_S]
-        sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
-        decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        map_3 = decay * dot_2  # [C, BLOCK_S]
-        total_1 = map_3 + y_diagonal  # [C, BLOCK_S]
-        sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-        map_4 = decay_2 * x  # [C, BLOCK_S]
-        dot_3 = tl.dot(A_half16.to(DT), map_4.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half16 = decay_2 * dot_3  # what those pairs read [C, BLOCK_S]
-        total_2 = total_1 + y_half16  # [C, BLOCK_S]
-        sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-        decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-        map_5 = decay_3 * x  # [C, BLOCK_S]
-        dot_4 = tl.dot(A_half8.to(DT), map_5.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half8 = decay_3 * dot_4  # what those pairs read [C, BLOCK_S]
-        total_3 = total_2 + y_half8  # [C, BLOCK_S]
-        sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-        decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-        map_6 = decay_4 * x  # [C, BLOCK_S]
-        dot_5 = tl.dot(A_half4.to(DT), map_6.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half4 = decay_4 * dot_5  # what those pairs read [C, BLOCK_S]
-        total_4 = total_3 + y_half4  # [C, BLOCK_S]
-        sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-        decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-        map_7 = decay_5 * x  # [C, BLOCK_S]
-        dot_6 = tl.dot(A_half2.to(DT), map_7.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half2 = decay_5 * dot_6  # what those pairs read [C, BLOCK_S]
-        total_5 = total_4 + y_half2  # [C, BLOCK_S]
-        sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-        decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-        map_8 = decay_6 * x  # [C, BLOCK_S]
-        dot_7 = tl.dot(A_half1.to(DT), map_8.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half1 = decay_6 * dot_7  # what those pairs read [C, BLOCK_S]
-        y_new = total_5 + y_half1  # inside the chunk, and from the memory before it [C, BLOCK_S]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    s_raw_ptr_all = s_raw_ptr
+    z_ptr_all = z_ptr
+    z_before_ptr_all = z_before_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        s_raw_ptr = s_raw_ptr_all
+        z_ptr = z_ptr_all
+        z_before_ptr = z_before_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+        z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+        z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+            diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            dot = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot, 0.0)  # pairs with j <= i in level1 [C, C]
+            s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+            z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+            z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, S, BLOCK_S):
+                at_S = block + tl.arange(0, BLOCK_S)
+                in_S = at_S < S
+                load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+                load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+                x = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # input [C, BLOCK_S]  # line 12
+                load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+                map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+                gV = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+                y_diagonal = diagonal[:, None] * x  # what those pairs read [C, BLOCK_S]
+                sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
+                decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+                dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                map_3 = decay * dot_2  # [C, BLOCK_S]
+                total_1 = map_3 + y_diagonal  # [C, BLOCK_S]
+                sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+                decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+                map_4 = decay_2 * x  # [C, BLOCK_S]
+                dot_3 = tl.dot(A_half16.to(DT), map_4.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half16 = decay_2 * dot_3  # what those pairs read [C, BLOCK_S]
+                total_2 = total_1 + y_half16  # [C, BLOCK_S]
+                sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+                decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+                map_5 = decay_3 * x  # [C, BLOCK_S]
+                dot_4 = tl.dot(A_half8.to(DT), map_5.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half8 = decay_3 * dot_4  # what those pairs read [C, BLOCK_S]
+                total_3 = total_2 + y_half8  # [C, BLOCK_S]
+                sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+                decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+                map_6 = decay_4 * x  # [C, BLOCK_S]
+                dot_5 = tl.dot(A_half4.to(DT), map_6.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half4 = decay_4 * dot_5  # what those pairs read [C, BLOCK_S]
+                total_4 = total_3 + y_half4  # [C, BLOCK_S]
+                sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+                decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+                map_7 = decay_5 * x  # [C, BLOCK_S]
+                dot_6 = tl.dot(A_half2.to(DT), map_7.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half2 = decay_5 * dot_6  # what those pairs read [C, BLOCK_S]
+                total_5 = total_4 + y_half2  # [C, BLOCK_S]
+                sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+                decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+                map_8 = decay_6 * x  # [C, BLOCK_S]
+                dot_7 = tl.dot(A_half1.to(DT), map_8.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half1 = decay_6 * dot_7  # what those pairs read [C, BLOCK_S]
+                y_new = total_5 + y_half1  # inside the chunk, and from the memory before it [C, BLOCK_S]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_outputs_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, h_2_ptr, y_ptr, cu,
-    T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr,
     s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b,
     z_before_ptr_t: tl.constexpr, z_before_ptr_h, z_before_ptr_g, y_ptr_b,
@@ -778,91 +804,109 @@ def _mk_outputs_kernel_c64(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_V_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
-    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
-    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
-    diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    dot = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot, 0.0)  # pairs with j <= i in level1 [C, C]
-    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
-    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, S, BLOCK_S):
-        at_S = block + tl.arange(0, BLOCK_S)
-        in_S = at_S < S
-        load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
-        load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
-        x = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # input [C, BLOCK_S]  # line 12
-        load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
-        map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
-        gV = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
-        y_diagonal = diagonal[:, None] * x  # what those pairs read [C, BLOCK_S]
-        sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
-        decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        map_3 = decay * dot_2  # [C, BLOCK_S]
-        total_1 = map_3 + y_diagonal  # [C, BLOCK_S]
-        sums_2 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
-        map_4 = decay_2 * x  # [C, BLOCK_S]
-        dot_3 = tl.dot(A_half32.to(DT), map_4.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half32 = decay_2 * dot_3  # what those pairs read [C, BLOCK_S]
-        total_2 = total_1 + y_half32  # [C, BLOCK_S]
-        sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-        decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-        map_5 = decay_3 * x  # [C, BLOCK_S]
-        dot_4 = tl.dot(A_half16.to(DT), map_5.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half16 = decay_3 * dot_4  # what those pairs read [C, BLOCK_S]
-        total_3 = total_2 + y_half16  # [C, BLOCK_S]
-        sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-        decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-        map_6 = decay_4 * x  # [C, BLOCK_S]
-        dot_5 = tl.dot(A_half8.to(DT), map_6.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half8 = decay_4 * dot_5  # what those pairs read [C, BLOCK_S]
-        total_4 = total_3 + y_half8  # [C, BLOCK_S]
-        sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-        decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-        map_7 = decay_5 * x  # [C, BLOCK_S]
-        dot_6 = tl.dot(A_half4.to(DT), map_7.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half4 = decay_5 * dot_6  # what those pairs read [C, BLOCK_S]
-        total_5 = total_4 + y_half4  # [C, BLOCK_S]
-        sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-        decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-        map_8 = decay_6 * x  # [C, BLOCK_S]
-        dot_7 = tl.dot(A_half2.to(DT), map_8.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half2 = decay_6 * dot_7  # what those pairs read [C, BLOCK_S]
-        total_6 = total_5 + y_half2  # [C, BLOCK_S]
-        sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-        decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-        map_9 = decay_7 * x  # [C, BLOCK_S]
-        dot_8 = tl.dot(A_half1.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half1 = decay_7 * dot_8  # what those pairs read [C, BLOCK_S]
-        y_new = total_6 + y_half1  # inside the chunk, and from the memory before it [C, BLOCK_S]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    s_raw_ptr_all = s_raw_ptr
+    z_ptr_all = z_ptr
+    z_before_ptr_all = z_before_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        s_raw_ptr = s_raw_ptr_all
+        z_ptr = z_ptr_all
+        z_before_ptr = z_before_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+        z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+        z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+            diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            dot = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot, 0.0)  # pairs with j <= i in level1 [C, C]
+            s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+            z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+            z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, S, BLOCK_S):
+                at_S = block + tl.arange(0, BLOCK_S)
+                in_S = at_S < S
+                load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+                load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+                x = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # input [C, BLOCK_S]  # line 12
+                load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+                map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+                gV = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+                y_diagonal = diagonal[:, None] * x  # what those pairs read [C, BLOCK_S]
+                sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
+                decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+                dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                map_3 = decay * dot_2  # [C, BLOCK_S]
+                total_1 = map_3 + y_diagonal  # [C, BLOCK_S]
+                sums_2 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
+                decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
+                map_4 = decay_2 * x  # [C, BLOCK_S]
+                dot_3 = tl.dot(A_half32.to(DT), map_4.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half32 = decay_2 * dot_3  # what those pairs read [C, BLOCK_S]
+                total_2 = total_1 + y_half32  # [C, BLOCK_S]
+                sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+                decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+                map_5 = decay_3 * x  # [C, BLOCK_S]
+                dot_4 = tl.dot(A_half16.to(DT), map_5.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half16 = decay_3 * dot_4  # what those pairs read [C, BLOCK_S]
+                total_3 = total_2 + y_half16  # [C, BLOCK_S]
+                sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+                decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+                map_6 = decay_4 * x  # [C, BLOCK_S]
+                dot_5 = tl.dot(A_half8.to(DT), map_6.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half8 = decay_4 * dot_5  # what those pairs read [C, BLOCK_S]
+                total_4 = total_3 + y_half8  # [C, BLOCK_S]
+                sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+                decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+                map_7 = decay_5 * x  # [C, BLOCK_S]
+                dot_6 = tl.dot(A_half4.to(DT), map_7.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half4 = decay_5 * dot_6  # what those pairs read [C, BLOCK_S]
+                total_5 = total_4 + y_half4  # [C, BLOCK_S]
+                sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+                decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+                map_8 = decay_6 * x  # [C, BLOCK_S]
+                dot_7 = tl.dot(A_half2.to(DT), map_8.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half2 = decay_6 * dot_7  # what those pairs read [C, BLOCK_S]
+                total_6 = total_5 + y_half2  # [C, BLOCK_S]
+                sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+                decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+                map_9 = decay_7 * x  # [C, BLOCK_S]
+                dot_8 = tl.dot(A_half1.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half1 = decay_7 * dot_8  # what those pairs read [C, BLOCK_S]
+                y_new = total_6 + y_half1  # inside the chunk, and from the memory before it [C, BLOCK_S]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -1126,21 +1170,20 @@ def _mk_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _mk_gradients_mild_kernel(
+def _mk_gradients_mild_value_kernel(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr,
-    l_ptr, d_q_ptr, d_k_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least,
-    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
-    k_ptr_g, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
+    l_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least, q_ptr_b,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
     z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
     z_before_ptr_h, z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
-    d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr,
-    d_k_ptr_h, d_s_raw_ptr_b, d_s_raw_ptr_t: tl.constexpr, d_s_raw_ptr_h, d_z_before_ptr_b,
+    d_s_raw_ptr_b, d_s_raw_ptr_t: tl.constexpr, d_s_raw_ptr_h, d_z_before_ptr_b,
     d_z_before_ptr_t: tl.constexpr, d_z_before_ptr_h, d_z_ptr_b, d_z_ptr_t: tl.constexpr,
     d_z_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
     EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_s_raw, d_z, d_z_before'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
@@ -1148,9 +1191,214 @@ def _mk_gradients_mild_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_s_raw_ptr = _head(d_s_raw_ptr, batch, h, d_s_raw_ptr_b, d_s_raw_ptr_h, 1)
+    d_z_before_ptr = _head(d_z_before_ptr, batch, h, d_z_before_ptr_b, d_z_before_ptr_h, 1)
+    d_z_ptr = _head(d_z_ptr, batch, h, d_z_ptr_b, d_z_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+    dot = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    d_s_raw_ptr_c = d_s_raw_ptr + start * d_s_raw_ptr_t  # first token of the chunk
+    d_z_before_ptr_c = d_z_before_ptr + start * d_z_before_ptr_t  # first token of the chunk
+    d_z_ptr_c = d_z_ptr + start * d_z_ptr_t  # first token of the chunk
+    for block in range(0, S, BLOCK_S):
+        at_S = block + tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+        load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+        x = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # input [C, BLOCK_S]  # line 12
+        load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+        map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+        gV = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+        sums = _local(_between(token, token // 32 * 32 + 15), gV, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_S]
+        decay = tl.exp2(sums * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_S]
+        x_mid = decay * x  # x about the middle of the chunk [C, BLOCK_S]
+        sums_2 = _local(_between(token // 32 * 32 + 15, token), gV, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_S]
+        decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_S]
+        dy_mid = decay_2 * dy_2.to(tl.float32)  # dy about the middle of the chunk [C, BLOCK_S]
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+        L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+        decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
+        map_4 = decay_3[None, :] * map_3  # [BLOCK_K, BLOCK_S]
+        sum_1 = tl.sum(map_4, 0)  # [BLOCK_S]
+        decay_4 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+        dot_2 = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+        dx_out = decay_4[None, :] * dot_2  # through L [C, BLOCK_S]
+        map_5 = x_mid * dx_out  # [C, BLOCK_S]
+        sum_2 = tl.sum(map_5, 0)  # [BLOCK_S]
+        decay_5 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+        dot_3 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+        map_6 = decay_5[None, :] * dot_3  # [C, BLOCK_S]
+        map_7 = dy_mid * map_6  # [C, BLOCK_S]
+        dot_4 = tl.dot(tl.trans(x_mid.to(FT)), At_base.to(FT), input_precision=PRECISION)  # [BLOCK_S, C]
+        map_8 = tl.trans(dy_mid.to(FT).to(tl.float32)) * dot_4  # [BLOCK_S, C]
+        inside_V_1 = tl.trans(map_7) + map_8  # [BLOCK_S, C]
+        dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+        dx_mid = dx_out + dx_base  # gradient of x about the middle [C, BLOCK_S]
+        map_9 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_S]
+        inside_V_2 = inside_V_1 - tl.trans(map_9)  # [BLOCK_S, C]
+        dx = decay * dx_mid  # gradient of x [C, BLOCK_S]
+        d_s_raw_new = tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * dx  # gradient of s_raw [C, BLOCK_S]
+        tl.store(d_s_raw_ptr_c + (token * d_s_raw_ptr_t)[:, None] + at_S[None, :], d_s_raw_new.to(d_s_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        map_10 = inside_V_2 - tl.trans(map_5)  # [BLOCK_S, C]
+        terms = tl.trans(map_10)  # [C, BLOCK_S]
+        inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+        dgV_4 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
+        dgV = dgV_4 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+        tl.store(d_z_before_ptr_c + (token * d_z_before_ptr_t)[:, None] + at_S[None, :], dgV.to(d_z_before_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        map_11 = -tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * dx  # [C, BLOCK_S]
+        d_z_new = map_11 + -dgV  # gradient of z [C, BLOCK_S]
+        tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mk_gradients_mild_value_kernel_c64(
+    first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr,
+    l_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least, q_ptr_b,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
+    z_before_ptr_h, z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
+    d_s_raw_ptr_b, d_s_raw_ptr_t: tl.constexpr, d_s_raw_ptr_h, d_z_before_ptr_b,
+    d_z_before_ptr_t: tl.constexpr, d_z_before_ptr_h, d_z_ptr_b, d_z_ptr_t: tl.constexpr,
+    d_z_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_s_raw, d_z, d_z_before'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_s_raw_ptr = _head(d_s_raw_ptr, batch, h, d_s_raw_ptr_b, d_s_raw_ptr_h, 1)
+    d_z_before_ptr = _head(d_z_before_ptr, batch, h, d_z_before_ptr_b, d_z_before_ptr_h, 1)
+    d_z_ptr = _head(d_z_ptr, batch, h, d_z_ptr_b, d_z_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+    dot = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    d_s_raw_ptr_c = d_s_raw_ptr + start * d_s_raw_ptr_t  # first token of the chunk
+    d_z_before_ptr_c = d_z_before_ptr + start * d_z_before_ptr_t  # first token of the chunk
+    d_z_ptr_c = d_z_ptr + start * d_z_ptr_t  # first token of the chunk
+    for block in range(0, S, BLOCK_S):
+        at_S = block + tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+        load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+        x = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # input [C, BLOCK_S]  # line 12
+        load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+        map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+        gV = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+        sums = _local(_between(token, token // 64 * 64 + 31), gV, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_S]
+        decay = tl.exp2(sums * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_S]
+        x_mid = decay * x  # x about the middle of the chunk [C, BLOCK_S]
+        sums_2 = _local(_between(token // 64 * 64 + 31, token), gV, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_S]
+        decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_S]
+        dy_mid = decay_2 * dy_2.to(tl.float32)  # dy about the middle of the chunk [C, BLOCK_S]
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+        L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+        decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
+        map_4 = decay_3[None, :] * map_3  # [BLOCK_K, BLOCK_S]
+        sum_1 = tl.sum(map_4, 0)  # [BLOCK_S]
+        decay_4 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+        dot_2 = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+        dx_out = decay_4[None, :] * dot_2  # through L [C, BLOCK_S]
+        map_5 = x_mid * dx_out  # [C, BLOCK_S]
+        sum_2 = tl.sum(map_5, 0)  # [BLOCK_S]
+        decay_5 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+        dot_3 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+        map_6 = decay_5[None, :] * dot_3  # [C, BLOCK_S]
+        map_7 = dy_mid * map_6  # [C, BLOCK_S]
+        dot_4 = tl.dot(tl.trans(x_mid.to(FT)), At_base.to(FT), input_precision=PRECISION)  # [BLOCK_S, C]
+        map_8 = tl.trans(dy_mid.to(FT).to(tl.float32)) * dot_4  # [BLOCK_S, C]
+        inside_V_1 = tl.trans(map_7) + map_8  # [BLOCK_S, C]
+        dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+        dx_mid = dx_out + dx_base  # gradient of x about the middle [C, BLOCK_S]
+        map_9 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_S]
+        inside_V_2 = inside_V_1 - tl.trans(map_9)  # [BLOCK_S, C]
+        dx = decay * dx_mid  # gradient of x [C, BLOCK_S]
+        d_s_raw_new = tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * dx  # gradient of s_raw [C, BLOCK_S]
+        tl.store(d_s_raw_ptr_c + (token * d_s_raw_ptr_t)[:, None] + at_S[None, :], d_s_raw_new.to(d_s_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        map_10 = inside_V_2 - tl.trans(map_5)  # [BLOCK_S, C]
+        terms = tl.trans(map_10)  # [C, BLOCK_S]
+        inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+        dgV_4 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
+        dgV = dgV_4 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+        tl.store(d_z_before_ptr_c + (token * d_z_before_ptr_t)[:, None] + at_S[None, :], dgV.to(d_z_before_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        map_11 = -tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * dx  # [C, BLOCK_S]
+        d_z_new = map_11 + -dgV  # gradient of z [C, BLOCK_S]
+        tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mk_gradients_mild_kernel(
+    first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr,
+    l_ptr, d_q_ptr, d_k_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
+    q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, s_raw_ptr_b,
+    s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
+    z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr, z_before_ptr_h,
+    z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b,
+    d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_k, d_q'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+    in_K = at_K < K
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
@@ -1161,9 +1409,6 @@ def _mk_gradients_mild_kernel(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
-    d_s_raw_ptr = _head(d_s_raw_ptr, batch, h, d_s_raw_ptr_b, d_s_raw_ptr_h, 1)
-    d_z_before_ptr = _head(d_z_before_ptr, batch, h, d_z_before_ptr_b, d_z_before_ptr_h, 1)
-    d_z_ptr = _head(d_z_ptr, batch, h, d_z_ptr_b, d_z_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
@@ -1190,89 +1435,50 @@ def _mk_gradients_mild_kernel(
     dy_mid = decay_2 * dy_2.to(tl.float32)  # dy about the middle of the chunk [C, BLOCK_S]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
-    decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
-    map_4 = decay_3[None, :] * map_3  # [BLOCK_K, BLOCK_S]
-    sum_1 = tl.sum(map_4, 0)  # [BLOCK_S]
-    decay_4 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
-    map_5 = decay_4[None, :] * dy_mid  # [C, BLOCK_S]
-    ds_out = tl.dot(map_5.to(FT), tl.trans(M.to(FT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
-    decay_5 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
-    map_6 = decay_5[None, :] * x_mid  # [C, BLOCK_S]
-    de_out = tl.dot(map_6.to(FT), tl.trans(L.to(FT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
-    dot = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-    dx_out = decay_5[None, :] * dot  # through L [C, BLOCK_S]
-    map_7 = x_mid * dx_out  # [C, BLOCK_S]
-    sum_2 = tl.sum(map_7, 0)  # [BLOCK_S]
-    dot_2 = tl.dot(dy_mid.to(FT), tl.trans(x_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    B_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
-    dot_3 = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    Bt_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # pairs with j <= i in block32 [C, C]
-    dot_4 = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
-    ds_base = tl.dot(B_base.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total = tl.fma(ds_base, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    decay_3 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+    map_3 = decay_3[None, :] * dy_mid  # [C, BLOCK_S]
+    ds_out = tl.dot(M.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # through M [BLOCK_K, C]
+    decay_4 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+    map_4 = decay_4[None, :] * x_mid  # [C, BLOCK_S]
+    de_out = tl.dot(map_4.to(FT), tl.trans(L.to(FT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
+    dot = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
+    ds_base = tl.dot(tl.trans(e.to(DT)), B_base.to(DT), input_precision=PRECISION)  # [BLOCK_K, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
     d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
-    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    de_base = tl.dot(Bt_base.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], tl.trans(total).to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de_base = tl.dot(B_base.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
     d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_S], 1.0, tl.float32), dx_out)  # [C, BLOCK_S]
-    dot_5 = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_5, 0.0)  # pairs with j <= i in block32 [C, C]
-    dot_6 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-    map_8 = decay_4[None, :] * dot_6  # [C, BLOCK_S]
-    map_9 = dy_mid * map_8  # [C, BLOCK_S]
-    dot_7 = tl.dot(A_base.to(FT), x_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
-    map_10 = dy_mid.to(FT).to(tl.float32) * dot_7  # [C, BLOCK_S]
-    total_4 = tl.fma(map_10, tl.full([C, BLOCK_S], 1.0, tl.float32), map_9)  # [C, BLOCK_S]
-    map_11 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_S]
-    inside_V_2 = total_4 - map_11  # [C, BLOCK_S]
-    dx = decay * total_3  # gradient of x [C, BLOCK_S]
-    d_s_raw_new = tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * dx  # gradient of s_raw [C, BLOCK_S]
-    d_s_raw_ptr_c = d_s_raw_ptr + start * d_s_raw_ptr_t  # first token of the chunk
-    tl.store(d_s_raw_ptr_c + (token * d_s_raw_ptr_t)[:, None] + at_S[None, :], d_s_raw_new.to(d_s_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_12 = inside_V_2 - map_7  # [C, BLOCK_S]
-    terms = map_12  # [C, BLOCK_S]
-    inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
-    dgV_4 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
-    dgV = dgV_4 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
-    d_z_before_ptr_c = d_z_before_ptr + start * d_z_before_ptr_t  # first token of the chunk
-    tl.store(d_z_before_ptr_c + (token * d_z_before_ptr_t)[:, None] + at_S[None, :], dgV.to(d_z_before_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_13 = -tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * dx  # [C, BLOCK_S]
-    d_z_new = map_13 + -dgV  # gradient of z [C, BLOCK_S]
-    d_z_ptr_c = d_z_ptr + start * d_z_ptr_t  # first token of the chunk
-    tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_gradients_mild_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr,
-    l_ptr, d_q_ptr, d_k_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least,
-    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
-    k_ptr_g, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
-    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
-    z_before_ptr_h, z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
-    d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr,
-    d_k_ptr_h, d_s_raw_ptr_b, d_s_raw_ptr_t: tl.constexpr, d_s_raw_ptr_h, d_z_before_ptr_b,
-    d_z_before_ptr_t: tl.constexpr, d_z_before_ptr_h, d_z_ptr_b, d_z_ptr_t: tl.constexpr,
-    d_z_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
+    l_ptr, d_q_ptr, d_k_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
+    q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, s_raw_ptr_b,
+    s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
+    z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr, z_before_ptr_h,
+    z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b,
+    d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
     EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_k, d_q'
     program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
     in_K = at_K < K
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
@@ -1283,9 +1489,6 @@ def _mk_gradients_mild_kernel_c64(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
-    d_s_raw_ptr = _head(d_s_raw_ptr, batch, h, d_s_raw_ptr_b, d_s_raw_ptr_h, 1)
-    d_z_before_ptr = _head(d_z_before_ptr, batch, h, d_z_before_ptr_b, d_z_before_ptr_h, 1)
-    d_z_ptr = _head(d_z_ptr, batch, h, d_z_ptr_b, d_z_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
@@ -1312,67 +1515,28 @@ def _mk_gradients_mild_kernel_c64(
     dy_mid = decay_2 * dy_2.to(tl.float32)  # dy about the middle of the chunk [C, BLOCK_S]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
-    decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
-    map_4 = decay_3[None, :] * map_3  # [BLOCK_K, BLOCK_S]
-    sum_1 = tl.sum(map_4, 0)  # [BLOCK_S]
-    decay_4 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
-    map_5 = decay_4[None, :] * dy_mid  # [C, BLOCK_S]
-    ds_out = tl.dot(map_5.to(FT), tl.trans(M.to(FT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
-    decay_5 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
-    map_6 = decay_5[None, :] * x_mid  # [C, BLOCK_S]
-    de_out = tl.dot(map_6.to(FT), tl.trans(L.to(FT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
-    dot = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-    dx_out = decay_5[None, :] * dot  # through L [C, BLOCK_S]
-    map_7 = x_mid * dx_out  # [C, BLOCK_S]
-    sum_2 = tl.sum(map_7, 0)  # [BLOCK_S]
-    dot_2 = tl.dot(dy_mid.to(FT), tl.trans(x_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    B_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
-    dot_3 = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    Bt_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # pairs with j <= i in block64 [C, C]
-    dot_4 = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
-    ds_base = tl.dot(B_base.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total = tl.fma(ds_base, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    decay_3 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+    map_3 = decay_3[None, :] * dy_mid  # [C, BLOCK_S]
+    ds_out = tl.dot(M.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # through M [BLOCK_K, C]
+    decay_4 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+    map_4 = decay_4[None, :] * x_mid  # [C, BLOCK_S]
+    de_out = tl.dot(map_4.to(FT), tl.trans(L.to(FT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
+    dot = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
+    ds_base = tl.dot(tl.trans(e.to(DT)), B_base.to(DT), input_precision=PRECISION)  # [BLOCK_K, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
     d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
-    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    de_base = tl.dot(Bt_base.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], tl.trans(total).to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de_base = tl.dot(B_base.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
     d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_S], 1.0, tl.float32), dx_out)  # [C, BLOCK_S]
-    dot_5 = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_5, 0.0)  # pairs with j <= i in block64 [C, C]
-    dot_6 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-    map_8 = decay_4[None, :] * dot_6  # [C, BLOCK_S]
-    map_9 = dy_mid * map_8  # [C, BLOCK_S]
-    dot_7 = tl.dot(A_base.to(FT), x_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
-    map_10 = dy_mid.to(FT).to(tl.float32) * dot_7  # [C, BLOCK_S]
-    total_4 = tl.fma(map_10, tl.full([C, BLOCK_S], 1.0, tl.float32), map_9)  # [C, BLOCK_S]
-    map_11 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_S]
-    inside_V_2 = total_4 - map_11  # [C, BLOCK_S]
-    dx = decay * total_3  # gradient of x [C, BLOCK_S]
-    d_s_raw_new = tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * dx  # gradient of s_raw [C, BLOCK_S]
-    d_s_raw_ptr_c = d_s_raw_ptr + start * d_s_raw_ptr_t  # first token of the chunk
-    tl.store(d_s_raw_ptr_c + (token * d_s_raw_ptr_t)[:, None] + at_S[None, :], d_s_raw_new.to(d_s_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_12 = inside_V_2 - map_7  # [C, BLOCK_S]
-    terms = map_12  # [C, BLOCK_S]
-    inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
-    dgV_4 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
-    dgV = dgV_4 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
-    d_z_before_ptr_c = d_z_before_ptr + start * d_z_before_ptr_t  # first token of the chunk
-    tl.store(d_z_before_ptr_c + (token * d_z_before_ptr_t)[:, None] + at_S[None, :], dgV.to(d_z_before_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_13 = -tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * dx  # [C, BLOCK_S]
-    d_z_new = map_13 + -dgV  # gradient of z [C, BLOCK_S]
-    d_z_ptr_c = d_z_ptr + start * d_z_ptr_t  # first token of the chunk
-    tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_gradients_value_kernel(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr,
-    l_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least, q_ptr_b,
+    l_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b,
     q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
     s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
     z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
@@ -1387,165 +1551,189 @@ def _mk_gradients_value_kernel(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_V_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
-    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
-    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_s_raw_ptr = _head(d_s_raw_ptr, batch, h, d_s_raw_ptr_b, d_s_raw_ptr_h, 1)
-    d_z_before_ptr = _head(d_z_before_ptr, batch, h, d_z_before_ptr_b, d_z_before_ptr_h, 1)
-    d_z_ptr = _head(d_z_ptr, batch, h, d_z_ptr_b, d_z_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
-    diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    dot = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    dot_2 = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level4 [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level2 [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level1 [C, C]
-    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
-    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    d_s_raw_ptr_c = d_s_raw_ptr + start * d_s_raw_ptr_t  # first token of the chunk
-    d_z_before_ptr_c = d_z_before_ptr + start * d_z_before_ptr_t  # first token of the chunk
-    d_z_ptr_c = d_z_ptr + start * d_z_ptr_t  # first token of the chunk
-    for block in range(0, S, BLOCK_S):
-        at_S = block + tl.arange(0, BLOCK_S)
-        in_S = at_S < S
-        load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
-        load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
-        x = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # input [C, BLOCK_S]  # line 12
-        load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
-        map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
-        gV = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
-        sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
-        decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-        dot_3 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        map_3 = decay * dot_3  # [C, BLOCK_S]
-        map_4 = dy_2.to(tl.float32) * map_3  # [C, BLOCK_S]
-        dot_4 = diagonal[:, None] * x  # [C, BLOCK_S]
-        map_5 = dy_2.to(tl.float32) * dot_4  # [C, BLOCK_S]
-        inside_V_14 = map_4 + map_5  # [C, BLOCK_S]
-        L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
-        decay_2 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_6 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
-        map_7 = decay_2[None, :] * map_6  # [BLOCK_K, BLOCK_S]
-        sum_1 = tl.sum(map_7, 0)  # [BLOCK_S]
-        sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-        decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        dot_5 = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        dx_out = decay_3 * dot_5  # through L [C, BLOCK_S]
-        map_8 = x * dx_out  # [C, BLOCK_S]
-        sum_2 = tl.sum(map_8, 0)  # [BLOCK_S]
-        dx_diagonal = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        dx_9 = dx_out + dx_diagonal  # [C, BLOCK_S]
-        map_9 = x * dx_diagonal  # [C, BLOCK_S]
-        inside_V_15 = inside_V_14 - map_9  # [C, BLOCK_S]
-        sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-        decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-        map_10 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_11 = decay_4 * x  # [C, BLOCK_S]
-        both = tl.where((token // 16 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
-        dot_6 = tl.dot(A_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_12 = both.to(tl.float32) * dot_6  # [C, BLOCK_S]
-        inside_V_16 = inside_V_15 + map_12  # [C, BLOCK_S]
-        dx_half16 = tl.dot(At_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_13 = decay_4 * dx_half16  # [C, BLOCK_S]
-        dx_10 = dx_9 + map_13  # [C, BLOCK_S]
-        map_14 = both.to(tl.float32) * dx_half16  # [C, BLOCK_S]
-        inside_V_17 = inside_V_16 - map_14  # [C, BLOCK_S]
-        sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-        decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-        map_15 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_16 = decay_5 * x  # [C, BLOCK_S]
-        both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
-        dot_7 = tl.dot(A_half8.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_17 = both_2.to(tl.float32) * dot_7  # [C, BLOCK_S]
-        inside_V_18 = inside_V_17 + map_17  # [C, BLOCK_S]
-        dx_half8 = tl.dot(At_half8.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_18 = decay_5 * dx_half8  # [C, BLOCK_S]
-        dx_11 = dx_10 + map_18  # [C, BLOCK_S]
-        map_19 = both_2.to(tl.float32) * dx_half8  # [C, BLOCK_S]
-        inside_V_19 = inside_V_18 - map_19  # [C, BLOCK_S]
-        sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-        decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-        map_20 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_21 = decay_6 * x  # [C, BLOCK_S]
-        both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
-        dot_8 = tl.dot(A_half4.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_22 = both_3.to(tl.float32) * dot_8  # [C, BLOCK_S]
-        inside_V_20 = inside_V_19 + map_22  # [C, BLOCK_S]
-        dx_half4 = tl.dot(At_half4.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_23 = decay_6 * dx_half4  # [C, BLOCK_S]
-        dx_12 = dx_11 + map_23  # [C, BLOCK_S]
-        map_24 = both_3.to(tl.float32) * dx_half4  # [C, BLOCK_S]
-        inside_V_21 = inside_V_20 - map_24  # [C, BLOCK_S]
-        sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-        decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-        map_25 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_26 = decay_7 * x  # [C, BLOCK_S]
-        both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_25.to(DT), map_26.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
-        dot_9 = tl.dot(A_half2.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_27 = both_4.to(tl.float32) * dot_9  # [C, BLOCK_S]
-        inside_V_22 = inside_V_21 + map_27  # [C, BLOCK_S]
-        dx_half2 = tl.dot(At_half2.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_28 = decay_7 * dx_half2  # [C, BLOCK_S]
-        dx_13 = dx_12 + map_28  # [C, BLOCK_S]
-        map_29 = both_4.to(tl.float32) * dx_half2  # [C, BLOCK_S]
-        inside_V_23 = inside_V_22 - map_29  # [C, BLOCK_S]
-        sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-        decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-        map_30 = decay_8 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_31 = decay_8 * x  # [C, BLOCK_S]
-        both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_30.to(DT), map_31.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
-        dot_10 = tl.dot(A_half1.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_32 = both_5.to(tl.float32) * dot_10  # [C, BLOCK_S]
-        inside_V_24 = inside_V_23 + map_32  # [C, BLOCK_S]
-        dx_half1 = tl.dot(At_half1.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_33 = decay_8 * dx_half1  # [C, BLOCK_S]
-        dx = dx_13 + map_33  # gradient of x [C, BLOCK_S]
-        map_34 = both_5.to(tl.float32) * dx_half1  # [C, BLOCK_S]
-        inside_V_25 = inside_V_24 - map_34  # [C, BLOCK_S]
-        d_s_raw_new = tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * dx  # gradient of s_raw [C, BLOCK_S]
-        tl.store(d_s_raw_ptr_c + (token * d_s_raw_ptr_t)[:, None] + at_S[None, :], d_s_raw_new.to(d_s_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-        map_35 = inside_V_25 - map_8  # [C, BLOCK_S]
-        terms = map_35  # [C, BLOCK_S]
-        inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
-        dgV_37 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
-        dgV = dgV_37 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
-        tl.store(d_z_before_ptr_c + (token * d_z_before_ptr_t)[:, None] + at_S[None, :], dgV.to(d_z_before_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-        map_36 = -tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * dx  # [C, BLOCK_S]
-        d_z_new = map_36 + -dgV  # gradient of z [C, BLOCK_S]
-        tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    s_raw_ptr_all = s_raw_ptr
+    z_ptr_all = z_ptr
+    z_before_ptr_all = z_before_ptr
+    dy_ptr_all = dy_ptr
+    d_s_raw_ptr_all = d_s_raw_ptr
+    d_z_before_ptr_all = d_z_before_ptr
+    d_z_ptr_all = d_z_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        s_raw_ptr = s_raw_ptr_all
+        z_ptr = z_ptr_all
+        z_before_ptr = z_before_ptr_all
+        dy_ptr = dy_ptr_all
+        d_s_raw_ptr = d_s_raw_ptr_all
+        d_z_before_ptr = d_z_before_ptr_all
+        d_z_ptr = d_z_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+        z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+        z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_s_raw_ptr = _head(d_s_raw_ptr, batch, h, d_s_raw_ptr_b, d_s_raw_ptr_h, 1)
+        d_z_before_ptr = _head(d_z_before_ptr, batch, h, d_z_before_ptr_b, d_z_before_ptr_h, 1)
+        d_z_ptr = _head(d_z_ptr, batch, h, d_z_ptr_b, d_z_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+            diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            dot = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            dot_2 = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level4 [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level2 [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level1 [C, C]
+            s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+            z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+            z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            d_s_raw_ptr_c = d_s_raw_ptr + start * d_s_raw_ptr_t  # first token of the chunk
+            d_z_before_ptr_c = d_z_before_ptr + start * d_z_before_ptr_t  # first token of the chunk
+            d_z_ptr_c = d_z_ptr + start * d_z_ptr_t  # first token of the chunk
+            for block in range(0, S, BLOCK_S):
+                at_S = block + tl.arange(0, BLOCK_S)
+                in_S = at_S < S
+                load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+                load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+                x = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # input [C, BLOCK_S]  # line 12
+                load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+                map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+                gV = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+                sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
+                decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+                dot_3 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                map_3 = decay * dot_3  # [C, BLOCK_S]
+                map_4 = dy_2.to(tl.float32) * map_3  # [C, BLOCK_S]
+                dot_4 = diagonal[:, None] * x  # [C, BLOCK_S]
+                map_5 = dy_2.to(tl.float32) * dot_4  # [C, BLOCK_S]
+                inside_V_14 = map_4 + map_5  # [C, BLOCK_S]
+                L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+                decay_2 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+                map_6 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
+                map_7 = decay_2[None, :] * map_6  # [BLOCK_K, BLOCK_S]
+                sum_1 = tl.sum(map_7, 0)  # [BLOCK_S]
+                sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
+                decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+                dot_5 = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                dx_out = decay_3 * dot_5  # through L [C, BLOCK_S]
+                map_8 = x * dx_out  # [C, BLOCK_S]
+                sum_2 = tl.sum(map_8, 0)  # [BLOCK_S]
+                dx_diagonal = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                dx_9 = dx_out + dx_diagonal  # [C, BLOCK_S]
+                map_9 = x * dx_diagonal  # [C, BLOCK_S]
+                inside_V_15 = inside_V_14 - map_9  # [C, BLOCK_S]
+                sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+                decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+                map_10 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_11 = decay_4 * x  # [C, BLOCK_S]
+                both = tl.where((token // 16 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
+                dot_6 = tl.dot(A_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_12 = both.to(tl.float32) * dot_6  # [C, BLOCK_S]
+                inside_V_16 = inside_V_15 + map_12  # [C, BLOCK_S]
+                dx_half16 = tl.dot(At_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_13 = decay_4 * dx_half16  # [C, BLOCK_S]
+                dx_10 = dx_9 + map_13  # [C, BLOCK_S]
+                map_14 = both.to(tl.float32) * dx_half16  # [C, BLOCK_S]
+                inside_V_17 = inside_V_16 - map_14  # [C, BLOCK_S]
+                sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+                decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+                map_15 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_16 = decay_5 * x  # [C, BLOCK_S]
+                both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
+                dot_7 = tl.dot(A_half8.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_17 = both_2.to(tl.float32) * dot_7  # [C, BLOCK_S]
+                inside_V_18 = inside_V_17 + map_17  # [C, BLOCK_S]
+                dx_half8 = tl.dot(At_half8.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_18 = decay_5 * dx_half8  # [C, BLOCK_S]
+                dx_11 = dx_10 + map_18  # [C, BLOCK_S]
+                map_19 = both_2.to(tl.float32) * dx_half8  # [C, BLOCK_S]
+                inside_V_19 = inside_V_18 - map_19  # [C, BLOCK_S]
+                sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+                decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+                map_20 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_21 = decay_6 * x  # [C, BLOCK_S]
+                both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
+                dot_8 = tl.dot(A_half4.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_22 = both_3.to(tl.float32) * dot_8  # [C, BLOCK_S]
+                inside_V_20 = inside_V_19 + map_22  # [C, BLOCK_S]
+                dx_half4 = tl.dot(At_half4.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_23 = decay_6 * dx_half4  # [C, BLOCK_S]
+                dx_12 = dx_11 + map_23  # [C, BLOCK_S]
+                map_24 = both_3.to(tl.float32) * dx_half4  # [C, BLOCK_S]
+                inside_V_21 = inside_V_20 - map_24  # [C, BLOCK_S]
+                sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+                decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+                map_25 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_26 = decay_7 * x  # [C, BLOCK_S]
+                both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_25.to(DT), map_26.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
+                dot_9 = tl.dot(A_half2.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_27 = both_4.to(tl.float32) * dot_9  # [C, BLOCK_S]
+                inside_V_22 = inside_V_21 + map_27  # [C, BLOCK_S]
+                dx_half2 = tl.dot(At_half2.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_28 = decay_7 * dx_half2  # [C, BLOCK_S]
+                dx_13 = dx_12 + map_28  # [C, BLOCK_S]
+                map_29 = both_4.to(tl.float32) * dx_half2  # [C, BLOCK_S]
+                inside_V_23 = inside_V_22 - map_29  # [C, BLOCK_S]
+                sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+                decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+                map_30 = decay_8 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_31 = decay_8 * x  # [C, BLOCK_S]
+                both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_30.to(DT), map_31.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
+                dot_10 = tl.dot(A_half1.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_32 = both_5.to(tl.float32) * dot_10  # [C, BLOCK_S]
+                inside_V_24 = inside_V_23 + map_32  # [C, BLOCK_S]
+                dx_half1 = tl.dot(At_half1.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_33 = decay_8 * dx_half1  # [C, BLOCK_S]
+                dx = dx_13 + map_33  # gradient of x [C, BLOCK_S]
+                map_34 = both_5.to(tl.float32) * dx_half1  # [C, BLOCK_S]
+                inside_V_25 = inside_V_24 - map_34  # [C, BLOCK_S]
+                d_s_raw_new = tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * dx  # gradient of s_raw [C, BLOCK_S]
+                tl.store(d_s_raw_ptr_c + (token * d_s_raw_ptr_t)[:, None] + at_S[None, :], d_s_raw_new.to(d_s_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+                map_35 = inside_V_25 - map_8  # [C, BLOCK_S]
+                terms = map_35  # [C, BLOCK_S]
+                inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+                dgV_37 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
+                dgV = dgV_37 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+                tl.store(d_z_before_ptr_c + (token * d_z_before_ptr_t)[:, None] + at_S[None, :], dgV.to(d_z_before_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+                map_36 = -tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * dx  # [C, BLOCK_S]
+                d_z_new = map_36 + -dgV  # gradient of z [C, BLOCK_S]
+                tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_gradients_value_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr,
-    l_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least, q_ptr_b,
+    l_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b,
     q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
     s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
     z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
@@ -1560,181 +1748,205 @@ def _mk_gradients_value_kernel_c64(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_V_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
-    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
-    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_s_raw_ptr = _head(d_s_raw_ptr, batch, h, d_s_raw_ptr_b, d_s_raw_ptr_h, 1)
-    d_z_before_ptr = _head(d_z_before_ptr, batch, h, d_z_before_ptr_b, d_z_before_ptr_h, 1)
-    d_z_ptr = _head(d_z_ptr, batch, h, d_z_ptr_b, d_z_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
-    diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    dot = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
-    dot_2 = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level32 [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level4 [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level2 [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level1 [C, C]
-    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
-    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    d_s_raw_ptr_c = d_s_raw_ptr + start * d_s_raw_ptr_t  # first token of the chunk
-    d_z_before_ptr_c = d_z_before_ptr + start * d_z_before_ptr_t  # first token of the chunk
-    d_z_ptr_c = d_z_ptr + start * d_z_ptr_t  # first token of the chunk
-    for block in range(0, S, BLOCK_S):
-        at_S = block + tl.arange(0, BLOCK_S)
-        in_S = at_S < S
-        load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
-        load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
-        x = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # input [C, BLOCK_S]  # line 12
-        load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
-        map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
-        gV = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
-        sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
-        decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-        dot_3 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        map_3 = decay * dot_3  # [C, BLOCK_S]
-        map_4 = dy_2.to(tl.float32) * map_3  # [C, BLOCK_S]
-        dot_4 = diagonal[:, None] * x  # [C, BLOCK_S]
-        map_5 = dy_2.to(tl.float32) * dot_4  # [C, BLOCK_S]
-        inside_V_17 = map_4 + map_5  # [C, BLOCK_S]
-        L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
-        decay_2 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_6 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
-        map_7 = decay_2[None, :] * map_6  # [BLOCK_K, BLOCK_S]
-        sum_1 = tl.sum(map_7, 0)  # [BLOCK_S]
-        sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-        decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        dot_5 = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        dx_out = decay_3 * dot_5  # through L [C, BLOCK_S]
-        map_8 = x * dx_out  # [C, BLOCK_S]
-        sum_2 = tl.sum(map_8, 0)  # [BLOCK_S]
-        dx_diagonal = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        dx_11 = dx_out + dx_diagonal  # [C, BLOCK_S]
-        map_9 = x * dx_diagonal  # [C, BLOCK_S]
-        inside_V_18 = inside_V_17 - map_9  # [C, BLOCK_S]
-        sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
-        decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
-        map_10 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_11 = decay_4 * x  # [C, BLOCK_S]
-        both = tl.where((token // 32 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # o_half32 in second halves of blocks, w_half32 in first [C, BLOCK_S]
-        dot_6 = tl.dot(A_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_12 = both.to(tl.float32) * dot_6  # [C, BLOCK_S]
-        inside_V_19 = inside_V_18 + map_12  # [C, BLOCK_S]
-        dx_half32 = tl.dot(At_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_13 = decay_4 * dx_half32  # [C, BLOCK_S]
-        dx_12 = dx_11 + map_13  # [C, BLOCK_S]
-        map_14 = both.to(tl.float32) * dx_half32  # [C, BLOCK_S]
-        inside_V_20 = inside_V_19 - map_14  # [C, BLOCK_S]
-        sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-        decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-        map_15 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_16 = decay_5 * x  # [C, BLOCK_S]
-        both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
-        dot_7 = tl.dot(A_half16.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_17 = both_2.to(tl.float32) * dot_7  # [C, BLOCK_S]
-        inside_V_21 = inside_V_20 + map_17  # [C, BLOCK_S]
-        dx_half16 = tl.dot(At_half16.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_18 = decay_5 * dx_half16  # [C, BLOCK_S]
-        dx_13 = dx_12 + map_18  # [C, BLOCK_S]
-        map_19 = both_2.to(tl.float32) * dx_half16  # [C, BLOCK_S]
-        inside_V_22 = inside_V_21 - map_19  # [C, BLOCK_S]
-        sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-        decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-        map_20 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_21 = decay_6 * x  # [C, BLOCK_S]
-        both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
-        dot_8 = tl.dot(A_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_22 = both_3.to(tl.float32) * dot_8  # [C, BLOCK_S]
-        inside_V_23 = inside_V_22 + map_22  # [C, BLOCK_S]
-        dx_half8 = tl.dot(At_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_23 = decay_6 * dx_half8  # [C, BLOCK_S]
-        dx_14 = dx_13 + map_23  # [C, BLOCK_S]
-        map_24 = both_3.to(tl.float32) * dx_half8  # [C, BLOCK_S]
-        inside_V_24 = inside_V_23 - map_24  # [C, BLOCK_S]
-        sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-        decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-        map_25 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_26 = decay_7 * x  # [C, BLOCK_S]
-        both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_25.to(DT), map_26.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
-        dot_9 = tl.dot(A_half4.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_27 = both_4.to(tl.float32) * dot_9  # [C, BLOCK_S]
-        inside_V_25 = inside_V_24 + map_27  # [C, BLOCK_S]
-        dx_half4 = tl.dot(At_half4.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_28 = decay_7 * dx_half4  # [C, BLOCK_S]
-        dx_15 = dx_14 + map_28  # [C, BLOCK_S]
-        map_29 = both_4.to(tl.float32) * dx_half4  # [C, BLOCK_S]
-        inside_V_26 = inside_V_25 - map_29  # [C, BLOCK_S]
-        sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-        decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-        map_30 = decay_8 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_31 = decay_8 * x  # [C, BLOCK_S]
-        both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_30.to(DT), map_31.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
-        dot_10 = tl.dot(A_half2.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_32 = both_5.to(tl.float32) * dot_10  # [C, BLOCK_S]
-        inside_V_27 = inside_V_26 + map_32  # [C, BLOCK_S]
-        dx_half2 = tl.dot(At_half2.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_33 = decay_8 * dx_half2  # [C, BLOCK_S]
-        dx_16 = dx_15 + map_33  # [C, BLOCK_S]
-        map_34 = both_5.to(tl.float32) * dx_half2  # [C, BLOCK_S]
-        inside_V_28 = inside_V_27 - map_34  # [C, BLOCK_S]
-        sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-        decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-        map_35 = decay_9 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_36 = decay_9 * x  # [C, BLOCK_S]
-        both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_35.to(DT), map_36.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
-        dot_11 = tl.dot(A_half1.to(DT), both_6, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_37 = both_6.to(tl.float32) * dot_11  # [C, BLOCK_S]
-        inside_V_29 = inside_V_28 + map_37  # [C, BLOCK_S]
-        dx_half1 = tl.dot(At_half1.to(DT), both_6, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_38 = decay_9 * dx_half1  # [C, BLOCK_S]
-        dx = dx_16 + map_38  # gradient of x [C, BLOCK_S]
-        map_39 = both_6.to(tl.float32) * dx_half1  # [C, BLOCK_S]
-        inside_V_30 = inside_V_29 - map_39  # [C, BLOCK_S]
-        d_s_raw_new = tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * dx  # gradient of s_raw [C, BLOCK_S]
-        tl.store(d_s_raw_ptr_c + (token * d_s_raw_ptr_t)[:, None] + at_S[None, :], d_s_raw_new.to(d_s_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-        map_40 = inside_V_30 - map_8  # [C, BLOCK_S]
-        terms = map_40  # [C, BLOCK_S]
-        inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
-        dgV_44 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
-        dgV = dgV_44 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
-        tl.store(d_z_before_ptr_c + (token * d_z_before_ptr_t)[:, None] + at_S[None, :], dgV.to(d_z_before_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-        map_41 = -tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * dx  # [C, BLOCK_S]
-        d_z_new = map_41 + -dgV  # gradient of z [C, BLOCK_S]
-        tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    s_raw_ptr_all = s_raw_ptr
+    z_ptr_all = z_ptr
+    z_before_ptr_all = z_before_ptr
+    dy_ptr_all = dy_ptr
+    d_s_raw_ptr_all = d_s_raw_ptr
+    d_z_before_ptr_all = d_z_before_ptr
+    d_z_ptr_all = d_z_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        s_raw_ptr = s_raw_ptr_all
+        z_ptr = z_ptr_all
+        z_before_ptr = z_before_ptr_all
+        dy_ptr = dy_ptr_all
+        d_s_raw_ptr = d_s_raw_ptr_all
+        d_z_before_ptr = d_z_before_ptr_all
+        d_z_ptr = d_z_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+        z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+        z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_s_raw_ptr = _head(d_s_raw_ptr, batch, h, d_s_raw_ptr_b, d_s_raw_ptr_h, 1)
+        d_z_before_ptr = _head(d_z_before_ptr, batch, h, d_z_before_ptr_b, d_z_before_ptr_h, 1)
+        d_z_ptr = _head(d_z_ptr, batch, h, d_z_ptr_b, d_z_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+            diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            dot = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+            At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
+            dot_2 = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level32 [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level4 [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level2 [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level1 [C, C]
+            s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+            z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+            z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            d_s_raw_ptr_c = d_s_raw_ptr + start * d_s_raw_ptr_t  # first token of the chunk
+            d_z_before_ptr_c = d_z_before_ptr + start * d_z_before_ptr_t  # first token of the chunk
+            d_z_ptr_c = d_z_ptr + start * d_z_ptr_t  # first token of the chunk
+            for block in range(0, S, BLOCK_S):
+                at_S = block + tl.arange(0, BLOCK_S)
+                in_S = at_S < S
+                load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+                load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+                x = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # input [C, BLOCK_S]  # line 12
+                load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+                map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+                gV = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+                sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
+                decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+                dot_3 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                map_3 = decay * dot_3  # [C, BLOCK_S]
+                map_4 = dy_2.to(tl.float32) * map_3  # [C, BLOCK_S]
+                dot_4 = diagonal[:, None] * x  # [C, BLOCK_S]
+                map_5 = dy_2.to(tl.float32) * dot_4  # [C, BLOCK_S]
+                inside_V_17 = map_4 + map_5  # [C, BLOCK_S]
+                L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+                decay_2 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+                map_6 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
+                map_7 = decay_2[None, :] * map_6  # [BLOCK_K, BLOCK_S]
+                sum_1 = tl.sum(map_7, 0)  # [BLOCK_S]
+                sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
+                decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+                dot_5 = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                dx_out = decay_3 * dot_5  # through L [C, BLOCK_S]
+                map_8 = x * dx_out  # [C, BLOCK_S]
+                sum_2 = tl.sum(map_8, 0)  # [BLOCK_S]
+                dx_diagonal = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                dx_11 = dx_out + dx_diagonal  # [C, BLOCK_S]
+                map_9 = x * dx_diagonal  # [C, BLOCK_S]
+                inside_V_18 = inside_V_17 - map_9  # [C, BLOCK_S]
+                sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
+                decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
+                map_10 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_11 = decay_4 * x  # [C, BLOCK_S]
+                both = tl.where((token // 32 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # o_half32 in second halves of blocks, w_half32 in first [C, BLOCK_S]
+                dot_6 = tl.dot(A_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_12 = both.to(tl.float32) * dot_6  # [C, BLOCK_S]
+                inside_V_19 = inside_V_18 + map_12  # [C, BLOCK_S]
+                dx_half32 = tl.dot(At_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_13 = decay_4 * dx_half32  # [C, BLOCK_S]
+                dx_12 = dx_11 + map_13  # [C, BLOCK_S]
+                map_14 = both.to(tl.float32) * dx_half32  # [C, BLOCK_S]
+                inside_V_20 = inside_V_19 - map_14  # [C, BLOCK_S]
+                sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+                decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+                map_15 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_16 = decay_5 * x  # [C, BLOCK_S]
+                both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
+                dot_7 = tl.dot(A_half16.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_17 = both_2.to(tl.float32) * dot_7  # [C, BLOCK_S]
+                inside_V_21 = inside_V_20 + map_17  # [C, BLOCK_S]
+                dx_half16 = tl.dot(At_half16.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_18 = decay_5 * dx_half16  # [C, BLOCK_S]
+                dx_13 = dx_12 + map_18  # [C, BLOCK_S]
+                map_19 = both_2.to(tl.float32) * dx_half16  # [C, BLOCK_S]
+                inside_V_22 = inside_V_21 - map_19  # [C, BLOCK_S]
+                sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+                decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+                map_20 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_21 = decay_6 * x  # [C, BLOCK_S]
+                both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
+                dot_8 = tl.dot(A_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_22 = both_3.to(tl.float32) * dot_8  # [C, BLOCK_S]
+                inside_V_23 = inside_V_22 + map_22  # [C, BLOCK_S]
+                dx_half8 = tl.dot(At_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_23 = decay_6 * dx_half8  # [C, BLOCK_S]
+                dx_14 = dx_13 + map_23  # [C, BLOCK_S]
+                map_24 = both_3.to(tl.float32) * dx_half8  # [C, BLOCK_S]
+                inside_V_24 = inside_V_23 - map_24  # [C, BLOCK_S]
+                sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+                decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+                map_25 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_26 = decay_7 * x  # [C, BLOCK_S]
+                both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_25.to(DT), map_26.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
+                dot_9 = tl.dot(A_half4.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_27 = both_4.to(tl.float32) * dot_9  # [C, BLOCK_S]
+                inside_V_25 = inside_V_24 + map_27  # [C, BLOCK_S]
+                dx_half4 = tl.dot(At_half4.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_28 = decay_7 * dx_half4  # [C, BLOCK_S]
+                dx_15 = dx_14 + map_28  # [C, BLOCK_S]
+                map_29 = both_4.to(tl.float32) * dx_half4  # [C, BLOCK_S]
+                inside_V_26 = inside_V_25 - map_29  # [C, BLOCK_S]
+                sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+                decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+                map_30 = decay_8 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_31 = decay_8 * x  # [C, BLOCK_S]
+                both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_30.to(DT), map_31.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
+                dot_10 = tl.dot(A_half2.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_32 = both_5.to(tl.float32) * dot_10  # [C, BLOCK_S]
+                inside_V_27 = inside_V_26 + map_32  # [C, BLOCK_S]
+                dx_half2 = tl.dot(At_half2.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_33 = decay_8 * dx_half2  # [C, BLOCK_S]
+                dx_16 = dx_15 + map_33  # [C, BLOCK_S]
+                map_34 = both_5.to(tl.float32) * dx_half2  # [C, BLOCK_S]
+                inside_V_28 = inside_V_27 - map_34  # [C, BLOCK_S]
+                sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+                decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+                map_35 = decay_9 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_36 = decay_9 * x  # [C, BLOCK_S]
+                both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_35.to(DT), map_36.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
+                dot_11 = tl.dot(A_half1.to(DT), both_6, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_37 = both_6.to(tl.float32) * dot_11  # [C, BLOCK_S]
+                inside_V_29 = inside_V_28 + map_37  # [C, BLOCK_S]
+                dx_half1 = tl.dot(At_half1.to(DT), both_6, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_38 = decay_9 * dx_half1  # [C, BLOCK_S]
+                dx = dx_16 + map_38  # gradient of x [C, BLOCK_S]
+                map_39 = both_6.to(tl.float32) * dx_half1  # [C, BLOCK_S]
+                inside_V_30 = inside_V_29 - map_39  # [C, BLOCK_S]
+                d_s_raw_new = tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * dx  # gradient of s_raw [C, BLOCK_S]
+                tl.store(d_s_raw_ptr_c + (token * d_s_raw_ptr_t)[:, None] + at_S[None, :], d_s_raw_new.to(d_s_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+                map_40 = inside_V_30 - map_8  # [C, BLOCK_S]
+                terms = map_40  # [C, BLOCK_S]
+                inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+                dgV_44 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
+                dgV = dgV_44 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+                tl.store(d_z_before_ptr_c + (token * d_z_before_ptr_t)[:, None] + at_S[None, :], dgV.to(d_z_before_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+                map_41 = -tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * dx  # [C, BLOCK_S]
+                d_z_new = map_41 + -dgV  # gradient of z [C, BLOCK_S]
+                tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_gradients_kernel(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr,
-    l_ptr, d_q_ptr, d_k_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
-    q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, s_raw_ptr_b,
+    l_ptr, d_q_ptr, d_k_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr,
+    q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, s_raw_ptr_b,
     s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
     z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr, z_before_ptr_h,
     z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b,
@@ -1749,125 +1961,147 @@ def _mk_gradients_kernel(
     program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_S = tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_V_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
-    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
-    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
-    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
-    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
-    load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
-    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-    load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
-    x = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # input [C, BLOCK_S]  # line 12
-    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
-    load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
-    map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
-    gV = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
-    sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-    map_3 = decay * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    ds_out = tl.dot(map_3.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-    map_4 = decay_2 * x  # [C, BLOCK_S]
-    de_out = tl.dot(map_4.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
-    inner = tl.where(in_S[None, :], x, 0.0)  # [C, BLOCK_S]
-    diagonal = tl.sum(dy_2.to(tl.float32) * inner, 1)  # [C]
-    inner_2 = tl.where(in_S[None, :], x, 0.0)  # [C, BLOCK_S]
-    diagonal_2 = tl.sum(dy_2.to(tl.float32) * inner_2, 1)  # [C]
-    sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_5 = decay_3 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_6 = decay_3 * x  # [C, BLOCK_S]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    ds_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + B_half16  # [C, C]
-    dot_2 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    de_5 = tl.where(token[None, :] == token[:, None], diagonal_2[:, None], 0.0) + Bt_half16  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_7 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_8 = decay_4 * x  # [C, BLOCK_S]
-    both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
-    dot_3 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    ds_2 = ds_1 + B_half8  # [C, C]
-    dot_4 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
-    de_6 = de_5 + Bt_half8  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_9 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_10 = decay_5 * x  # [C, BLOCK_S]
-    both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
-    dot_5 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    ds_3 = ds_2 + B_half4  # [C, C]
-    dot_6 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level4 [C, C]
-    de_7 = de_6 + Bt_half4  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_11 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_12 = decay_6 * x  # [C, BLOCK_S]
-    both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
-    dot_7 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    ds_4 = ds_3 + B_half2  # [C, C]
-    dot_8 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level2 [C, C]
-    de_8 = de_7 + Bt_half2  # [C, C]
-    sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_13 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_14 = decay_7 * x  # [C, BLOCK_S]
-    both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
-    dot_9 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_9, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    map_15 = ds_4 + B_half1  # [C, C]
-    dot_10 = tl.dot(map_15.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total = tl.fma(ds_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_10)  # [C, BLOCK_K]
-    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
-    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dot_11 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level1 [C, C]
-    map_16 = de_8 + Bt_half1  # [C, C]
-    dot_12 = tl.dot(map_16.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_2 = tl.fma(de_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_12)  # [C, BLOCK_K]
-    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    s_raw_ptr_all = s_raw_ptr
+    z_ptr_all = z_ptr
+    z_before_ptr_all = z_before_ptr
+    dy_ptr_all = dy_ptr
+    d_q_ptr_all = d_q_ptr
+    d_k_ptr_all = d_k_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        s_raw_ptr = s_raw_ptr_all
+        z_ptr = z_ptr_all
+        z_before_ptr = z_before_ptr_all
+        dy_ptr = dy_ptr_all
+        d_q_ptr = d_q_ptr_all
+        d_k_ptr = d_k_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_S = tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+        z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+        z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+        d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+            s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+            load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+            z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+            load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+            x = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # input [C, BLOCK_S]  # line 12
+            z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+            load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+            map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+            gV = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+            sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+            map_3 = decay * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            ds_out = tl.dot(map_3.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
+            sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+            map_4 = decay_2 * x  # [C, BLOCK_S]
+            de_out = tl.dot(map_4.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
+            inner = tl.where(in_S[None, :], x, 0.0)  # [C, BLOCK_S]
+            diagonal = tl.sum(dy_2.to(tl.float32) * inner, 1)  # [C]
+            inner_2 = tl.where(in_S[None, :], x, 0.0)  # [C, BLOCK_S]
+            diagonal_2 = tl.sum(dy_2.to(tl.float32) * inner_2, 1)  # [C]
+            sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_5 = decay_3 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_6 = decay_3 * x  # [C, BLOCK_S]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            ds_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + B_half16  # [C, C]
+            dot_2 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            de_5 = tl.where(token[None, :] == token[:, None], diagonal_2[:, None], 0.0) + Bt_half16  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_7 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_8 = decay_4 * x  # [C, BLOCK_S]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
+            dot_3 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            ds_2 = ds_1 + B_half8  # [C, C]
+            dot_4 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
+            de_6 = de_5 + Bt_half8  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_9 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_10 = decay_5 * x  # [C, BLOCK_S]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
+            dot_5 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            ds_3 = ds_2 + B_half4  # [C, C]
+            dot_6 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level4 [C, C]
+            de_7 = de_6 + Bt_half4  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_11 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_12 = decay_6 * x  # [C, BLOCK_S]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
+            dot_7 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            ds_4 = ds_3 + B_half2  # [C, C]
+            dot_8 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level2 [C, C]
+            de_8 = de_7 + Bt_half2  # [C, C]
+            sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_13 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_14 = decay_7 * x  # [C, BLOCK_S]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
+            dot_9 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_9, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            map_15 = ds_4 + B_half1  # [C, C]
+            dot_10 = tl.dot(map_15.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            total = tl.fma(ds_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_10)  # [C, BLOCK_K]
+            d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+            tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            dot_11 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_16 = de_8 + Bt_half1  # [C, C]
+            dot_12 = tl.dot(map_16.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            total_2 = tl.fma(de_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_12)  # [C, BLOCK_K]
+            d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_gradients_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr,
-    l_ptr, d_q_ptr, d_k_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
-    q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, s_raw_ptr_b,
+    l_ptr, d_q_ptr, d_k_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr,
+    q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, s_raw_ptr_b,
     s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
     z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr, z_before_ptr_h,
     z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b,
@@ -1882,129 +2116,151 @@ def _mk_gradients_kernel_c64(
     program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_S = tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_V_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
-    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
-    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
-    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
-    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
-    load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
-    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-    load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
-    x = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # input [C, BLOCK_S]  # line 12
-    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
-    load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
-    map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
-    gV = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
-    sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-    map_3 = decay * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    ds_out = tl.dot(map_3.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-    map_4 = decay_2 * x  # [C, BLOCK_S]
-    de_out = tl.dot(map_4.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
-    inner = tl.where(in_S[None, :], x, 0.0)  # [C, BLOCK_S]
-    diagonal = tl.sum(dy_2.to(tl.float32) * inner, 1)  # [C]
-    inner_2 = tl.where(in_S[None, :], x, 0.0)  # [C, BLOCK_S]
-    diagonal_2 = tl.sum(dy_2.to(tl.float32) * inner_2, 1)  # [C]
-    sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
-    map_5 = decay_3 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_6 = decay_3 * x  # [C, BLOCK_S]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # o_half32 in second halves of blocks, w_half32 in first [C, BLOCK_S]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
-    ds_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + B_half32  # [C, C]
-    dot_2 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level32 [C, C]
-    de_6 = tl.where(token[None, :] == token[:, None], diagonal_2[:, None], 0.0) + Bt_half32  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_7 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_8 = decay_4 * x  # [C, BLOCK_S]
-    both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
-    dot_3 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    ds_2 = ds_1 + B_half16  # [C, C]
-    dot_4 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
-    de_7 = de_6 + Bt_half16  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_9 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_10 = decay_5 * x  # [C, BLOCK_S]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
-    dot_5 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    ds_3 = ds_2 + B_half8  # [C, C]
-    dot_6 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level8 [C, C]
-    de_8 = de_7 + Bt_half8  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_11 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_12 = decay_6 * x  # [C, BLOCK_S]
-    both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
-    dot_7 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    ds_4 = ds_3 + B_half4  # [C, C]
-    dot_8 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
-    de_9 = de_8 + Bt_half4  # [C, C]
-    sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_13 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_14 = decay_7 * x  # [C, BLOCK_S]
-    both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
-    dot_9 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_9, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    ds_5 = ds_4 + B_half2  # [C, C]
-    dot_10 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level2 [C, C]
-    de_10 = de_9 + Bt_half2  # [C, C]
-    sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_15 = decay_8 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_16 = decay_8 * x  # [C, BLOCK_S]
-    both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
-    dot_11 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    map_17 = ds_5 + B_half1  # [C, C]
-    dot_12 = tl.dot(map_17.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total = tl.fma(ds_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_12)  # [C, BLOCK_K]
-    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
-    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dot_13 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_13, 0.0)  # pairs with j <= i in level1 [C, C]
-    map_18 = de_10 + Bt_half1  # [C, C]
-    dot_14 = tl.dot(map_18.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_2 = tl.fma(de_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_14)  # [C, BLOCK_K]
-    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    s_raw_ptr_all = s_raw_ptr
+    z_ptr_all = z_ptr
+    z_before_ptr_all = z_before_ptr
+    dy_ptr_all = dy_ptr
+    d_q_ptr_all = d_q_ptr
+    d_k_ptr_all = d_k_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        s_raw_ptr = s_raw_ptr_all
+        z_ptr = z_ptr_all
+        z_before_ptr = z_before_ptr_all
+        dy_ptr = dy_ptr_all
+        d_q_ptr = d_q_ptr_all
+        d_k_ptr = d_k_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_S = tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+        z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+        z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+        d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+            s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+            load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+            z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+            load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+            x = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # input [C, BLOCK_S]  # line 12
+            z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+            load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+            map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+            gV = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+            sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+            map_3 = decay * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            ds_out = tl.dot(map_3.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
+            sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+            map_4 = decay_2 * x  # [C, BLOCK_S]
+            de_out = tl.dot(map_4.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
+            inner = tl.where(in_S[None, :], x, 0.0)  # [C, BLOCK_S]
+            diagonal = tl.sum(dy_2.to(tl.float32) * inner, 1)  # [C]
+            inner_2 = tl.where(in_S[None, :], x, 0.0)  # [C, BLOCK_S]
+            diagonal_2 = tl.sum(dy_2.to(tl.float32) * inner_2, 1)  # [C]
+            sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
+            map_5 = decay_3 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_6 = decay_3 * x  # [C, BLOCK_S]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # o_half32 in second halves of blocks, w_half32 in first [C, BLOCK_S]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
+            ds_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + B_half32  # [C, C]
+            dot_2 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level32 [C, C]
+            de_6 = tl.where(token[None, :] == token[:, None], diagonal_2[:, None], 0.0) + Bt_half32  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_7 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_8 = decay_4 * x  # [C, BLOCK_S]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
+            dot_3 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            ds_2 = ds_1 + B_half16  # [C, C]
+            dot_4 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
+            de_7 = de_6 + Bt_half16  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_9 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_10 = decay_5 * x  # [C, BLOCK_S]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
+            dot_5 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            ds_3 = ds_2 + B_half8  # [C, C]
+            dot_6 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level8 [C, C]
+            de_8 = de_7 + Bt_half8  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_11 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_12 = decay_6 * x  # [C, BLOCK_S]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
+            dot_7 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            ds_4 = ds_3 + B_half4  # [C, C]
+            dot_8 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
+            de_9 = de_8 + Bt_half4  # [C, C]
+            sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_13 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_14 = decay_7 * x  # [C, BLOCK_S]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
+            dot_9 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_9, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            ds_5 = ds_4 + B_half2  # [C, C]
+            dot_10 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level2 [C, C]
+            de_10 = de_9 + Bt_half2  # [C, C]
+            sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_15 = decay_8 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_16 = decay_8 * x  # [C, BLOCK_S]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
+            dot_11 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            map_17 = ds_5 + B_half1  # [C, C]
+            dot_12 = tl.dot(map_17.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            total = tl.fma(ds_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_12)  # [C, BLOCK_K]
+            d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+            tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            dot_13 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_13, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_18 = de_10 + Bt_half1  # [C, C]
+            dot_14 = tl.dot(map_18.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            total_2 = tl.fma(de_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_14)  # [C, BLOCK_K]
+            d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @triton.jit
@@ -2291,7 +2547,7 @@ def _mv_outputs_mild_kernel(
     token = tl.arange(0, C)
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
@@ -2356,7 +2612,7 @@ def _mv_outputs_mild_kernel_c64(
     token = tl.arange(0, C)
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
@@ -2402,11 +2658,11 @@ def _mv_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_outputs_kernel(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, z_before_ptr, v_ptr, h_2_ptr, y_ptr,
-    cu, T, H, N, STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g,
-    s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
+    cu, T, H, N, STEPS, least, SLOTS, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h,
+    part_ptr_g, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
     z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
     z_before_ptr_h, z_before_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b,
     y_ptr_t: tl.constexpr, y_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
@@ -2417,91 +2673,109 @@ def _mv_outputs_kernel(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_S = tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
-    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
-    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
-    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
-    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
-    load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
-    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-    load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
-    e = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # expand [C, BLOCK_S]  # line 12
-    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
-    load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
-    map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
-    gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
-    inner = tl.where(in_S[None, :], e, 0.0)  # [C, BLOCK_S]
-    diagonal = tl.sum(inner * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_S]
-    map_4 = decay * e  # [C, BLOCK_S]
-    dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half16  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_6 = decay_2 * e  # [C, BLOCK_S]
-    dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_2 = A_1 + A_half8  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_8 = decay_3 * e  # [C, BLOCK_S]
-    dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_3 = A_2 + A_half4  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_10 = decay_4 * e  # [C, BLOCK_S]
-    dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_4 = A_3 + A_half2  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_12 = decay_5 * e  # [C, BLOCK_S]
-    dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_4 + A_half1  # scores of the chunk [C, C]
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    sums_6 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-    map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
-        dot_6 = tl.dot(map_13.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dot_7 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_6 + dot_7  # inside the chunk, and from the memory before it [C, BLOCK_V]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    part_ptr_all = part_ptr
+    s_raw_ptr_all = s_raw_ptr
+    z_ptr_all = z_ptr
+    z_before_ptr_all = z_before_ptr
+    v_ptr_all = v_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        part_ptr = part_ptr_all
+        s_raw_ptr = s_raw_ptr_all
+        z_ptr = z_ptr_all
+        z_before_ptr = z_before_ptr_all
+        v_ptr = v_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_S = tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+        s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+        z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+        z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+            s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+            s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+            load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+            z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+            load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+            e = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # expand [C, BLOCK_S]  # line 12
+            z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+            load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+            map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+            gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+            inner = tl.where(in_S[None, :], e, 0.0)  # [C, BLOCK_S]
+            diagonal = tl.sum(inner * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_S]
+            map_4 = decay * e  # [C, BLOCK_S]
+            dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half16  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_6 = decay_2 * e  # [C, BLOCK_S]
+            dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_2 = A_1 + A_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_8 = decay_3 * e  # [C, BLOCK_S]
+            dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_3 = A_2 + A_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_10 = decay_4 * e  # [C, BLOCK_S]
+            dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_4 = A_3 + A_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_12 = decay_5 * e  # [C, BLOCK_S]
+            dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_4 + A_half1  # scores of the chunk [C, C]
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            sums_6 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+            map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+                dot_6 = tl.dot(map_13.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_7 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_new = dot_6 + dot_7  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, z_before_ptr, v_ptr, h_2_ptr, y_ptr,
-    cu, T, H, N, STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g,
-    s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
+    cu, T, H, N, STEPS, least, SLOTS, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h,
+    part_ptr_g, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
     z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
     z_before_ptr_h, z_before_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b,
     y_ptr_t: tl.constexpr, y_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
@@ -2512,91 +2786,109 @@ def _mv_outputs_kernel_c64(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_S = tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
-    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
-    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
-    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
-    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
-    load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
-    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-    load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
-    e = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # expand [C, BLOCK_S]  # line 12
-    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
-    load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
-    map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
-    gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
-    inner = tl.where(in_S[None, :], e, 0.0)  # [C, BLOCK_S]
-    diagonal = tl.sum(inner * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
-    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_S]
-    map_4 = decay * e  # [C, BLOCK_S]
-    dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
-    A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half32  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_6 = decay_2 * e  # [C, BLOCK_S]
-    dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_2 = A_1 + A_half16  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_8 = decay_3 * e  # [C, BLOCK_S]
-    dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_3 = A_2 + A_half8  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_10 = decay_4 * e  # [C, BLOCK_S]
-    dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_4 = A_3 + A_half4  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_12 = decay_5 * e  # [C, BLOCK_S]
-    dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_5 = A_4 + A_half2  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_14 = decay_6 * e  # [C, BLOCK_S]
-    dot_6 = tl.dot(map_13.to(DT), tl.trans(map_14.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_5 + A_half1  # scores of the chunk [C, C]
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-    map_15 = decay_7 * s.to(tl.float32)  # [C, BLOCK_S]
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
-        dot_7 = tl.dot(map_15.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dot_8 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_7 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    part_ptr_all = part_ptr
+    s_raw_ptr_all = s_raw_ptr
+    z_ptr_all = z_ptr
+    z_before_ptr_all = z_before_ptr
+    v_ptr_all = v_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        part_ptr = part_ptr_all
+        s_raw_ptr = s_raw_ptr_all
+        z_ptr = z_ptr_all
+        z_before_ptr = z_before_ptr_all
+        v_ptr = v_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_S = tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+        s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+        z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+        z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+            s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+            s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+            load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+            z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+            load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+            e = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # expand [C, BLOCK_S]  # line 12
+            z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+            load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+            map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+            gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+            inner = tl.where(in_S[None, :], e, 0.0)  # [C, BLOCK_S]
+            diagonal = tl.sum(inner * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
+            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_S]
+            map_4 = decay * e  # [C, BLOCK_S]
+            dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
+            A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half32  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_6 = decay_2 * e  # [C, BLOCK_S]
+            dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_2 = A_1 + A_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_8 = decay_3 * e  # [C, BLOCK_S]
+            dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_3 = A_2 + A_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_10 = decay_4 * e  # [C, BLOCK_S]
+            dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_4 = A_3 + A_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_12 = decay_5 * e  # [C, BLOCK_S]
+            dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_5 = A_4 + A_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_14 = decay_6 * e  # [C, BLOCK_S]
+            dot_6 = tl.dot(map_13.to(DT), tl.trans(map_14.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_5 + A_half1  # scores of the chunk [C, C]
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+            map_15 = decay_7 * s.to(tl.float32)  # [C, BLOCK_S]
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+                dot_7 = tl.dot(map_15.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_8 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_new = dot_7 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -2860,22 +3152,17 @@ def _mv_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _mv_gradients_mild_kernel(
-    first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr, h_2_ptr,
-    l_ptr, d_v_ptr, d_part_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least,
-    part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, s_raw_ptr_b,
-    s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
-    z_ptr_h, z_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_before_ptr_b,
-    z_before_ptr_t: tl.constexpr, z_before_ptr_h, z_before_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
-    d_part_ptr_b, d_part_ptr_t: tl.constexpr, d_part_ptr_h, d_s_raw_ptr_b,
-    d_s_raw_ptr_t: tl.constexpr, d_s_raw_ptr_h, d_z_before_ptr_b,
-    d_z_before_ptr_t: tl.constexpr, d_z_before_ptr_h, d_z_ptr_b, d_z_ptr_t: tl.constexpr,
-    d_z_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+def _mv_gradients_mild_value_kernel(
+    first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, l_ptr, d_v_ptr,
+    cu, T, H, N, STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g,
+    s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
+    z_before_ptr_h, z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
+    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
@@ -2883,9 +3170,145 @@ def _mv_gradients_mild_kernel(
     token = tl.arange(0, C)
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+    load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+    e = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # expand [C, BLOCK_S]  # line 12
+    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+    load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+    map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+    gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_S]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_S]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_S]
+    e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_S]
+    dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+    map_3 = decay_3[None, :] * e_mid  # [C, BLOCK_S]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+        dx_out = tl.dot(map_3.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx = dx_out + dx_base  # gradient of x [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mv_gradients_mild_value_kernel_c64(
+    first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, l_ptr, d_v_ptr,
+    cu, T, H, N, STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g,
+    s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
+    z_before_ptr_h, z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
+    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_v'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_S = tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+    load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+    e = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # expand [C, BLOCK_S]  # line 12
+    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+    load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+    map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+    gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_S]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_S]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_S]
+    e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_S]
+    dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+    map_3 = decay_3[None, :] * e_mid  # [C, BLOCK_S]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+        dx_out = tl.dot(map_3.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx = dx_out + dx_base  # gradient of x [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mv_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr, h_2_ptr,
+    l_ptr, d_part_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least,
+    part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, s_raw_ptr_b,
+    s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
+    z_ptr_h, z_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_before_ptr_b,
+    z_before_ptr_t: tl.constexpr, z_before_ptr_h, z_before_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_part_ptr_b, d_part_ptr_t: tl.constexpr,
+    d_part_ptr_h, d_s_raw_ptr_b, d_s_raw_ptr_t: tl.constexpr, d_s_raw_ptr_h, d_z_before_ptr_b,
+    d_z_before_ptr_t: tl.constexpr, d_z_before_ptr_h, d_z_ptr_b, d_z_ptr_t: tl.constexpr,
+    d_z_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_s_raw, d_z, d_part, d_z_before'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(S, BLOCK_S)  # of S
+    program = program // tl.cdiv(S, BLOCK_S)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
+    in_S = at_S < S
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
@@ -2894,7 +3317,6 @@ def _mv_gradients_mild_kernel(
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
     z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
     d_s_raw_ptr = _head(d_s_raw_ptr, batch, h, d_s_raw_ptr_b, d_s_raw_ptr_h, 1)
     d_z_before_ptr = _head(d_z_before_ptr, batch, h, d_z_before_ptr_b, d_z_before_ptr_h, 1)
@@ -2937,20 +3359,12 @@ def _mv_gradients_mild_kernel(
     de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_S]
     map_5 = e_mid * de_out  # [C, BLOCK_S]
     sum_2 = tl.sum(map_5, 0)  # [BLOCK_S]
-    map_6 = decay_5[None, :] * e_mid  # [C, BLOCK_S]
-    dx_out = tl.dot(map_6.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
     dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
     B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
-    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
     ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_S, C]
     total = tl.fma(ds_base, tl.full([BLOCK_S, C], 1.0, tl.float32), ds_out)  # [BLOCK_S, C]
     de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
-    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     ds = tl.trans(decay) * total  # gradient of s [BLOCK_S, C]
     d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
     tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], tl.trans(ds).to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
@@ -2958,17 +3372,17 @@ def _mv_gradients_mild_kernel(
     d_s_raw_new = tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * de  # gradient of s_raw [C, BLOCK_S]
     d_s_raw_ptr_c = d_s_raw_ptr + start * d_s_raw_ptr_t  # first token of the chunk
     tl.store(d_s_raw_ptr_c + (token * d_s_raw_ptr_t)[:, None] + at_S[None, :], d_s_raw_new.to(d_s_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_7 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_S, C]
-    map_8 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_S]
-    map_9 = map_7 - tl.trans(map_8)  # [BLOCK_S, C]
-    terms = tl.trans(map_9)  # [C, BLOCK_S]
+    map_6 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_S, C]
+    map_7 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_S]
+    map_8 = map_6 - tl.trans(map_7)  # [BLOCK_S, C]
+    terms = tl.trans(map_8)  # [C, BLOCK_S]
     inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
     dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
     dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
     d_z_before_ptr_c = d_z_before_ptr + start * d_z_before_ptr_t  # first token of the chunk
     tl.store(d_z_before_ptr_c + (token * d_z_before_ptr_t)[:, None] + at_S[None, :], dgK.to(d_z_before_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_10 = -tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * de  # [C, BLOCK_S]
-    d_z_new = map_10 + -dgK  # gradient of z [C, BLOCK_S]
+    map_9 = -tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * de  # [C, BLOCK_S]
+    d_z_new = map_9 + -dgK  # gradient of z [C, BLOCK_S]
     d_z_ptr_c = d_z_ptr + start * d_z_ptr_t  # first token of the chunk
     tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
@@ -2976,30 +3390,31 @@ def _mv_gradients_mild_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr, h_2_ptr,
-    l_ptr, d_v_ptr, d_part_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least,
+    l_ptr, d_part_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least,
     part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, s_raw_ptr_b,
     s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
     z_ptr_h, z_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_before_ptr_b,
     z_before_ptr_t: tl.constexpr, z_before_ptr_h, z_before_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
-    d_part_ptr_b, d_part_ptr_t: tl.constexpr, d_part_ptr_h, d_s_raw_ptr_b,
-    d_s_raw_ptr_t: tl.constexpr, d_s_raw_ptr_h, d_z_before_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_part_ptr_b, d_part_ptr_t: tl.constexpr,
+    d_part_ptr_h, d_s_raw_ptr_b, d_s_raw_ptr_t: tl.constexpr, d_s_raw_ptr_h, d_z_before_ptr_b,
     d_z_before_ptr_t: tl.constexpr, d_z_before_ptr_h, d_z_ptr_b, d_z_ptr_t: tl.constexpr,
     d_z_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
     EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_s_raw, d_z, d_part, d_z_before'
     program = tl.program_id(0)
+    block = program % tl.cdiv(S, BLOCK_S)  # of S
+    program = program // tl.cdiv(S, BLOCK_S)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_S = tl.arange(0, BLOCK_S)
+    at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
     in_S = at_S < S
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
@@ -3008,7 +3423,6 @@ def _mv_gradients_mild_kernel_c64(
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
     z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
     d_s_raw_ptr = _head(d_s_raw_ptr, batch, h, d_s_raw_ptr_b, d_s_raw_ptr_h, 1)
     d_z_before_ptr = _head(d_z_before_ptr, batch, h, d_z_before_ptr_b, d_z_before_ptr_h, 1)
@@ -3051,20 +3465,12 @@ def _mv_gradients_mild_kernel_c64(
     de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_S]
     map_5 = e_mid * de_out  # [C, BLOCK_S]
     sum_2 = tl.sum(map_5, 0)  # [BLOCK_S]
-    map_6 = decay_5[None, :] * e_mid  # [C, BLOCK_S]
-    dx_out = tl.dot(map_6.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
     dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
     B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
-    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
     ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_S, C]
     total = tl.fma(ds_base, tl.full([BLOCK_S, C], 1.0, tl.float32), ds_out)  # [BLOCK_S, C]
     de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
-    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     ds = tl.trans(decay) * total  # gradient of s [BLOCK_S, C]
     d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
     tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], tl.trans(ds).to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
@@ -3072,26 +3478,26 @@ def _mv_gradients_mild_kernel_c64(
     d_s_raw_new = tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * de  # gradient of s_raw [C, BLOCK_S]
     d_s_raw_ptr_c = d_s_raw_ptr + start * d_s_raw_ptr_t  # first token of the chunk
     tl.store(d_s_raw_ptr_c + (token * d_s_raw_ptr_t)[:, None] + at_S[None, :], d_s_raw_new.to(d_s_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_7 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_S, C]
-    map_8 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_S]
-    map_9 = map_7 - tl.trans(map_8)  # [BLOCK_S, C]
-    terms = tl.trans(map_9)  # [C, BLOCK_S]
+    map_6 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_S, C]
+    map_7 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_S]
+    map_8 = map_6 - tl.trans(map_7)  # [BLOCK_S, C]
+    terms = tl.trans(map_8)  # [C, BLOCK_S]
     inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
     dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
     dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
     d_z_before_ptr_c = d_z_before_ptr + start * d_z_before_ptr_t  # first token of the chunk
     tl.store(d_z_before_ptr_c + (token * d_z_before_ptr_t)[:, None] + at_S[None, :], dgK.to(d_z_before_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_10 = -tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * de  # [C, BLOCK_S]
-    d_z_new = map_10 + -dgK  # gradient of z [C, BLOCK_S]
+    map_9 = -tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * de  # [C, BLOCK_S]
+    d_z_new = map_9 + -dgK  # gradient of z [C, BLOCK_S]
     d_z_ptr_c = d_z_ptr + start * d_z_ptr_t  # first token of the chunk
     tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_gradients_value_kernel(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, l_ptr, d_v_ptr,
-    cu, T, H, N, STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g,
-    s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
+    cu, T, H, N, STEPS, least, SLOTS, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h,
+    part_ptr_g, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
     z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
     z_before_ptr_h, z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
     d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr,
@@ -3102,96 +3508,114 @@ def _mv_gradients_value_kernel(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_S = tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
-    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
-    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
-    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
-    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
-    load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
-    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-    load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
-    e = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # expand [C, BLOCK_S]  # line 12
-    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
-    load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
-    map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
-    gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
-    inner = tl.where(in_S[None, :], e, 0.0)  # [C, BLOCK_S]
-    diagonal = tl.sum(inner * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_S]
-    map_4 = decay * e  # [C, BLOCK_S]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    dx_11 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + At_half16  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_6 = decay_2 * e  # [C, BLOCK_S]
-    both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
-    dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    dx_12 = dx_11 + At_half8  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_8 = decay_3 * e  # [C, BLOCK_S]
-    both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
-    dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    dx_13 = dx_12 + At_half4  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_10 = decay_4 * e  # [C, BLOCK_S]
-    both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
-    dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    dx_14 = dx_13 + At_half2  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_12 = decay_5 * e  # [C, BLOCK_S]
-    both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
-    dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    sums_6 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-    map_13 = decay_6 * e  # [C, BLOCK_S]
-    map_14 = dx_14 + At_half1  # [C, C]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
-        dx_out = tl.dot(map_13.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
-        dot_6 = tl.dot(map_14.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx = dot_6 + dx_out  # gradient of x [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    part_ptr_all = part_ptr
+    s_raw_ptr_all = s_raw_ptr
+    z_ptr_all = z_ptr
+    z_before_ptr_all = z_before_ptr
+    dy_ptr_all = dy_ptr
+    d_v_ptr_all = d_v_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        part_ptr = part_ptr_all
+        s_raw_ptr = s_raw_ptr_all
+        z_ptr = z_ptr_all
+        z_before_ptr = z_before_ptr_all
+        dy_ptr = dy_ptr_all
+        d_v_ptr = d_v_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_S = tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+        s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+        z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+        z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+            s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+            s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+            load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+            z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+            load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+            e = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # expand [C, BLOCK_S]  # line 12
+            z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+            load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+            map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+            gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+            inner = tl.where(in_S[None, :], e, 0.0)  # [C, BLOCK_S]
+            diagonal = tl.sum(inner * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_S]
+            map_4 = decay * e  # [C, BLOCK_S]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            dx_11 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + At_half16  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_6 = decay_2 * e  # [C, BLOCK_S]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
+            dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            dx_12 = dx_11 + At_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_8 = decay_3 * e  # [C, BLOCK_S]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
+            dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            dx_13 = dx_12 + At_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_10 = decay_4 * e  # [C, BLOCK_S]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
+            dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            dx_14 = dx_13 + At_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_12 = decay_5 * e  # [C, BLOCK_S]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
+            dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            sums_6 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+            map_13 = decay_6 * e  # [C, BLOCK_S]
+            map_14 = dx_14 + At_half1  # [C, C]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+                L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+                dx_out = tl.dot(map_13.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dot_6 = tl.dot(map_14.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx = dot_6 + dx_out  # gradient of x [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_gradients_value_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, l_ptr, d_v_ptr,
-    cu, T, H, N, STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g,
-    s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
+    cu, T, H, N, STEPS, least, SLOTS, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h,
+    part_ptr_g, s_raw_ptr_b, s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b,
     z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, z_before_ptr_b, z_before_ptr_t: tl.constexpr,
     z_before_ptr_h, z_before_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
     d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr,
@@ -3202,103 +3626,121 @@ def _mv_gradients_value_kernel_c64(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_S = tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
-    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
-    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
-    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
-    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
-    load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
-    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-    load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
-    e = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # expand [C, BLOCK_S]  # line 12
-    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
-    load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
-    map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
-    gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
-    inner = tl.where(in_S[None, :], e, 0.0)  # [C, BLOCK_S]
-    diagonal = tl.sum(inner * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
-    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_S]
-    map_4 = decay * e  # [C, BLOCK_S]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_S]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
-    dx_13 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + At_half32  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_6 = decay_2 * e  # [C, BLOCK_S]
-    both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
-    dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    dx_14 = dx_13 + At_half16  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_8 = decay_3 * e  # [C, BLOCK_S]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
-    dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    dx_15 = dx_14 + At_half8  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_10 = decay_4 * e  # [C, BLOCK_S]
-    both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
-    dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    dx_16 = dx_15 + At_half4  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_12 = decay_5 * e  # [C, BLOCK_S]
-    both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
-    dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    dx_17 = dx_16 + At_half2  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_14 = decay_6 * e  # [C, BLOCK_S]
-    both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
-    dot_6 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    sums_7 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-    map_15 = decay_7 * e  # [C, BLOCK_S]
-    map_16 = dx_17 + At_half1  # [C, C]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
-        dx_out = tl.dot(map_15.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
-        dot_7 = tl.dot(map_16.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx = dot_7 + dx_out  # gradient of x [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    part_ptr_all = part_ptr
+    s_raw_ptr_all = s_raw_ptr
+    z_ptr_all = z_ptr
+    z_before_ptr_all = z_before_ptr
+    dy_ptr_all = dy_ptr
+    d_v_ptr_all = d_v_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        part_ptr = part_ptr_all
+        s_raw_ptr = s_raw_ptr_all
+        z_ptr = z_ptr_all
+        z_before_ptr = z_before_ptr_all
+        dy_ptr = dy_ptr_all
+        d_v_ptr = d_v_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_S = tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+        s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+        z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+        z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+            s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+            s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+            load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+            z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+            load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+            e = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # expand [C, BLOCK_S]  # line 12
+            z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+            load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+            map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+            gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+            inner = tl.where(in_S[None, :], e, 0.0)  # [C, BLOCK_S]
+            diagonal = tl.sum(inner * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
+            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_S]
+            map_4 = decay * e  # [C, BLOCK_S]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_S]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
+            dx_13 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + At_half32  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_6 = decay_2 * e  # [C, BLOCK_S]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
+            dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            dx_14 = dx_13 + At_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_8 = decay_3 * e  # [C, BLOCK_S]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
+            dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            dx_15 = dx_14 + At_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_10 = decay_4 * e  # [C, BLOCK_S]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
+            dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            dx_16 = dx_15 + At_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_12 = decay_5 * e  # [C, BLOCK_S]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
+            dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            dx_17 = dx_16 + At_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_14 = decay_6 * e  # [C, BLOCK_S]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
+            dot_6 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            sums_7 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+            map_15 = decay_7 * e  # [C, BLOCK_S]
+            map_16 = dx_17 + At_half1  # [C, C]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+                L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+                dx_out = tl.dot(map_15.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dot_7 = tl.dot(map_16.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx = dot_7 + dx_out  # gradient of x [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_gradients_kernel(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr, h_2_ptr,
-    l_ptr, d_part_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least,
+    l_ptr, d_part_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least, SLOTS,
     part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, s_raw_ptr_b,
     s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
     z_ptr_h, z_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_before_ptr_b,
@@ -3316,183 +3758,209 @@ def _mv_gradients_kernel(
     program = program // tl.cdiv(S, BLOCK_S)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
-    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
-    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
-    d_s_raw_ptr = _head(d_s_raw_ptr, batch, h, d_s_raw_ptr_b, d_s_raw_ptr_h, 1)
-    d_z_before_ptr = _head(d_z_before_ptr, batch, h, d_z_before_ptr_b, d_z_before_ptr_h, 1)
-    d_z_ptr = _head(d_z_ptr, batch, h, d_z_ptr_b, d_z_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
-    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
-    load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
-    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-    load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
-    e = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # expand [C, BLOCK_S]  # line 12
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
-    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
-    load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
-    map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
-    gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_S, BLOCK_V]
-    map_4 = decay[:, None] * map_3  # [BLOCK_S, BLOCK_V]
-    sum_1 = tl.sum(map_4, 1)  # [BLOCK_S]
-    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
-    ds_out = decay_2 * dot  # through M [C, BLOCK_S]
-    sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
-    de_out = decay_3 * dot_2  # through L [C, BLOCK_S]
-    map_5 = e * de_out  # [C, BLOCK_S]
-    sum_2 = tl.sum(map_5, 0)  # [BLOCK_S]
-    diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
-    ds_diagonal = diagonal[:, None] * e  # [C, BLOCK_S]
-    total = tl.fma(ds_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), ds_out)  # [C, BLOCK_S]
-    map_6 = s.to(tl.float32) * ds_out  # [C, BLOCK_S]
-    map_7 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_S]
-    total_2 = tl.fma(map_7, tl.full([C, BLOCK_S], 1.0, tl.float32), map_6)  # [C, BLOCK_S]
-    de_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_S]
-    total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
-    map_8 = e * de_diagonal  # [C, BLOCK_S]
-    inside_K_16 = total_2 - map_8  # [C, BLOCK_S]
-    sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_10 = decay_4 * e  # [C, BLOCK_S]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
-    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
-    both_2 = tl.dot((B_half16 + Bt_half16).to(DT), both, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_S]
-    ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_S]
-    de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_S]
-    map_11 = decay_4 * ds_half16  # [C, BLOCK_S]
-    total_4 = tl.fma(map_11, tl.full([C, BLOCK_S], 1.0, tl.float32), total)  # [C, BLOCK_S]
-    map_12 = both.to(tl.float32) * ds_half16  # [C, BLOCK_S]
-    total_5 = tl.fma(map_12, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_16)  # [C, BLOCK_S]
-    map_13 = decay_4 * de_half16  # [C, BLOCK_S]
-    total_6 = tl.fma(map_13, tl.full([C, BLOCK_S], 1.0, tl.float32), total_3)  # [C, BLOCK_S]
-    map_14 = both.to(tl.float32) * de_half16  # [C, BLOCK_S]
-    inside_K_18 = total_5 - map_14  # [C, BLOCK_S]
-    sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_15 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_16 = decay_5 * e  # [C, BLOCK_S]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
-    both_4 = tl.dot((B_half8 + Bt_half8).to(DT), both_3, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_S]
-    ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_S]
-    de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_S]
-    map_17 = decay_5 * ds_half8  # [C, BLOCK_S]
-    total_7 = tl.fma(map_17, tl.full([C, BLOCK_S], 1.0, tl.float32), total_4)  # [C, BLOCK_S]
-    map_18 = both_3.to(tl.float32) * ds_half8  # [C, BLOCK_S]
-    total_8 = tl.fma(map_18, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_18)  # [C, BLOCK_S]
-    map_19 = decay_5 * de_half8  # [C, BLOCK_S]
-    total_9 = tl.fma(map_19, tl.full([C, BLOCK_S], 1.0, tl.float32), total_6)  # [C, BLOCK_S]
-    map_20 = both_3.to(tl.float32) * de_half8  # [C, BLOCK_S]
-    inside_K_20 = total_8 - map_20  # [C, BLOCK_S]
-    sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_21 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_22 = decay_6 * e  # [C, BLOCK_S]
-    both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    both_6 = tl.dot((B_half4 + Bt_half4).to(DT), both_5, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_S]
-    ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_S]
-    de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_S]
-    map_23 = decay_6 * ds_half4  # [C, BLOCK_S]
-    total_10 = tl.fma(map_23, tl.full([C, BLOCK_S], 1.0, tl.float32), total_7)  # [C, BLOCK_S]
-    map_24 = both_5.to(tl.float32) * ds_half4  # [C, BLOCK_S]
-    total_11 = tl.fma(map_24, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_20)  # [C, BLOCK_S]
-    map_25 = decay_6 * de_half4  # [C, BLOCK_S]
-    total_12 = tl.fma(map_25, tl.full([C, BLOCK_S], 1.0, tl.float32), total_9)  # [C, BLOCK_S]
-    map_26 = both_5.to(tl.float32) * de_half4  # [C, BLOCK_S]
-    inside_K_22 = total_11 - map_26  # [C, BLOCK_S]
-    sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_27 = decay_7 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_28 = decay_7 * e  # [C, BLOCK_S]
-    both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_27.to(DT), map_28.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    both_8 = tl.dot((B_half2 + Bt_half2).to(DT), both_7, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_S]
-    ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_S]
-    de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_S]
-    map_29 = decay_7 * ds_half2  # [C, BLOCK_S]
-    total_13 = tl.fma(map_29, tl.full([C, BLOCK_S], 1.0, tl.float32), total_10)  # [C, BLOCK_S]
-    map_30 = both_7.to(tl.float32) * ds_half2  # [C, BLOCK_S]
-    total_14 = tl.fma(map_30, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_22)  # [C, BLOCK_S]
-    map_31 = decay_7 * de_half2  # [C, BLOCK_S]
-    total_15 = tl.fma(map_31, tl.full([C, BLOCK_S], 1.0, tl.float32), total_12)  # [C, BLOCK_S]
-    map_32 = both_7.to(tl.float32) * de_half2  # [C, BLOCK_S]
-    inside_K_24 = total_14 - map_32  # [C, BLOCK_S]
-    sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_33 = decay_8 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_34 = decay_8 * e  # [C, BLOCK_S]
-    both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_33.to(DT), map_34.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
-    both_10 = tl.dot((B_half1 + Bt_half1).to(DT), both_9, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_S]
-    ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_S]
-    de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_S]
-    map_35 = decay_8 * ds_half1  # [C, BLOCK_S]
-    total_16 = tl.fma(map_35, tl.full([C, BLOCK_S], 1.0, tl.float32), total_13)  # [C, BLOCK_S]
-    map_36 = both_9.to(tl.float32) * ds_half1  # [C, BLOCK_S]
-    total_17 = tl.fma(map_36, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_24)  # [C, BLOCK_S]
-    d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
-    tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], total_16.to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_37 = decay_8 * de_half1  # [C, BLOCK_S]
-    total_18 = tl.fma(map_37, tl.full([C, BLOCK_S], 1.0, tl.float32), total_15)  # [C, BLOCK_S]
-    map_38 = both_9.to(tl.float32) * de_half1  # [C, BLOCK_S]
-    inside_K_26 = total_17 - map_38  # [C, BLOCK_S]
-    d_s_raw_new = tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * total_18  # gradient of s_raw [C, BLOCK_S]
-    d_s_raw_ptr_c = d_s_raw_ptr + start * d_s_raw_ptr_t  # first token of the chunk
-    tl.store(d_s_raw_ptr_c + (token * d_s_raw_ptr_t)[:, None] + at_S[None, :], d_s_raw_new.to(d_s_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_39 = inside_K_26 - map_5  # [C, BLOCK_S]
-    terms = map_39  # [C, BLOCK_S]
-    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
-    dgK_38 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
-    dgK = dgK_38 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
-    d_z_before_ptr_c = d_z_before_ptr + start * d_z_before_ptr_t  # first token of the chunk
-    tl.store(d_z_before_ptr_c + (token * d_z_before_ptr_t)[:, None] + at_S[None, :], dgK.to(d_z_before_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_40 = -tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * total_18  # [C, BLOCK_S]
-    d_z_new = map_40 + -dgK  # gradient of z [C, BLOCK_S]
-    d_z_ptr_c = d_z_ptr + start * d_z_ptr_t  # first token of the chunk
-    tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        return  # another kernel computes all of them
+    part_ptr_all = part_ptr
+    s_raw_ptr_all = s_raw_ptr
+    z_ptr_all = z_ptr
+    v_ptr_all = v_ptr
+    z_before_ptr_all = z_before_ptr
+    dy_ptr_all = dy_ptr
+    d_part_ptr_all = d_part_ptr
+    d_s_raw_ptr_all = d_s_raw_ptr
+    d_z_before_ptr_all = d_z_before_ptr
+    d_z_ptr_all = d_z_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        part_ptr = part_ptr_all
+        s_raw_ptr = s_raw_ptr_all
+        z_ptr = z_ptr_all
+        v_ptr = v_ptr_all
+        z_before_ptr = z_before_ptr_all
+        dy_ptr = dy_ptr_all
+        d_part_ptr = d_part_ptr_all
+        d_s_raw_ptr = d_s_raw_ptr_all
+        d_z_before_ptr = d_z_before_ptr_all
+        d_z_ptr = d_z_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+        s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+        z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
+        d_s_raw_ptr = _head(d_s_raw_ptr, batch, h, d_s_raw_ptr_b, d_s_raw_ptr_h, 1)
+        d_z_before_ptr = _head(d_z_before_ptr, batch, h, d_z_before_ptr_b, d_z_before_ptr_h, 1)
+        d_z_ptr = _head(d_z_ptr, batch, h, d_z_ptr_b, d_z_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+            s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+            s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+            load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+            z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+            load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+            e = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # expand [C, BLOCK_S]  # line 12
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+            z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+            load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+            map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+            gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+            map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_S, BLOCK_V]
+            map_4 = decay[:, None] * map_3  # [BLOCK_S, BLOCK_V]
+            sum_1 = tl.sum(map_4, 1)  # [BLOCK_S]
+            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
+            ds_out = decay_2 * dot  # through M [C, BLOCK_S]
+            sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+            dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
+            de_out = decay_3 * dot_2  # through L [C, BLOCK_S]
+            map_5 = e * de_out  # [C, BLOCK_S]
+            sum_2 = tl.sum(map_5, 0)  # [BLOCK_S]
+            diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
+            ds_diagonal = diagonal[:, None] * e  # [C, BLOCK_S]
+            total = tl.fma(ds_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), ds_out)  # [C, BLOCK_S]
+            map_6 = s.to(tl.float32) * ds_out  # [C, BLOCK_S]
+            map_7 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_S]
+            total_2 = tl.fma(map_7, tl.full([C, BLOCK_S], 1.0, tl.float32), map_6)  # [C, BLOCK_S]
+            de_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_S]
+            total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
+            map_8 = e * de_diagonal  # [C, BLOCK_S]
+            inside_K_16 = total_2 - map_8  # [C, BLOCK_S]
+            sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_10 = decay_4 * e  # [C, BLOCK_S]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
+            dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
+            both_2 = tl.dot((B_half16 + Bt_half16).to(DT), both, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_S]
+            ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_S]
+            de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_S]
+            map_11 = decay_4 * ds_half16  # [C, BLOCK_S]
+            total_4 = tl.fma(map_11, tl.full([C, BLOCK_S], 1.0, tl.float32), total)  # [C, BLOCK_S]
+            map_12 = both.to(tl.float32) * ds_half16  # [C, BLOCK_S]
+            total_5 = tl.fma(map_12, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_16)  # [C, BLOCK_S]
+            map_13 = decay_4 * de_half16  # [C, BLOCK_S]
+            total_6 = tl.fma(map_13, tl.full([C, BLOCK_S], 1.0, tl.float32), total_3)  # [C, BLOCK_S]
+            map_14 = both.to(tl.float32) * de_half16  # [C, BLOCK_S]
+            inside_K_18 = total_5 - map_14  # [C, BLOCK_S]
+            sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_15 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_16 = decay_5 * e  # [C, BLOCK_S]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
+            both_4 = tl.dot((B_half8 + Bt_half8).to(DT), both_3, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_S]
+            ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_S]
+            de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_S]
+            map_17 = decay_5 * ds_half8  # [C, BLOCK_S]
+            total_7 = tl.fma(map_17, tl.full([C, BLOCK_S], 1.0, tl.float32), total_4)  # [C, BLOCK_S]
+            map_18 = both_3.to(tl.float32) * ds_half8  # [C, BLOCK_S]
+            total_8 = tl.fma(map_18, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_18)  # [C, BLOCK_S]
+            map_19 = decay_5 * de_half8  # [C, BLOCK_S]
+            total_9 = tl.fma(map_19, tl.full([C, BLOCK_S], 1.0, tl.float32), total_6)  # [C, BLOCK_S]
+            map_20 = both_3.to(tl.float32) * de_half8  # [C, BLOCK_S]
+            inside_K_20 = total_8 - map_20  # [C, BLOCK_S]
+            sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_21 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_22 = decay_6 * e  # [C, BLOCK_S]
+            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            both_6 = tl.dot((B_half4 + Bt_half4).to(DT), both_5, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_S]
+            ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_S]
+            de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_S]
+            map_23 = decay_6 * ds_half4  # [C, BLOCK_S]
+            total_10 = tl.fma(map_23, tl.full([C, BLOCK_S], 1.0, tl.float32), total_7)  # [C, BLOCK_S]
+            map_24 = both_5.to(tl.float32) * ds_half4  # [C, BLOCK_S]
+            total_11 = tl.fma(map_24, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_20)  # [C, BLOCK_S]
+            map_25 = decay_6 * de_half4  # [C, BLOCK_S]
+            total_12 = tl.fma(map_25, tl.full([C, BLOCK_S], 1.0, tl.float32), total_9)  # [C, BLOCK_S]
+            map_26 = both_5.to(tl.float32) * de_half4  # [C, BLOCK_S]
+            inside_K_22 = total_11 - map_26  # [C, BLOCK_S]
+            sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_27 = decay_7 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_28 = decay_7 * e  # [C, BLOCK_S]
+            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_27.to(DT), map_28.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            both_8 = tl.dot((B_half2 + Bt_half2).to(DT), both_7, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_S]
+            ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_S]
+            de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_S]
+            map_29 = decay_7 * ds_half2  # [C, BLOCK_S]
+            total_13 = tl.fma(map_29, tl.full([C, BLOCK_S], 1.0, tl.float32), total_10)  # [C, BLOCK_S]
+            map_30 = both_7.to(tl.float32) * ds_half2  # [C, BLOCK_S]
+            total_14 = tl.fma(map_30, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_22)  # [C, BLOCK_S]
+            map_31 = decay_7 * de_half2  # [C, BLOCK_S]
+            total_15 = tl.fma(map_31, tl.full([C, BLOCK_S], 1.0, tl.float32), total_12)  # [C, BLOCK_S]
+            map_32 = both_7.to(tl.float32) * de_half2  # [C, BLOCK_S]
+            inside_K_24 = total_14 - map_32  # [C, BLOCK_S]
+            sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_33 = decay_8 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_34 = decay_8 * e  # [C, BLOCK_S]
+            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_33.to(DT), map_34.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
+            both_10 = tl.dot((B_half1 + Bt_half1).to(DT), both_9, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_S]
+            ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_S]
+            de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_S]
+            map_35 = decay_8 * ds_half1  # [C, BLOCK_S]
+            total_16 = tl.fma(map_35, tl.full([C, BLOCK_S], 1.0, tl.float32), total_13)  # [C, BLOCK_S]
+            map_36 = both_9.to(tl.float32) * ds_half1  # [C, BLOCK_S]
+            total_17 = tl.fma(map_36, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_24)  # [C, BLOCK_S]
+            d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
+            tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], total_16.to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+            map_37 = decay_8 * de_half1  # [C, BLOCK_S]
+            total_18 = tl.fma(map_37, tl.full([C, BLOCK_S], 1.0, tl.float32), total_15)  # [C, BLOCK_S]
+            map_38 = both_9.to(tl.float32) * de_half1  # [C, BLOCK_S]
+            inside_K_26 = total_17 - map_38  # [C, BLOCK_S]
+            d_s_raw_new = tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * total_18  # gradient of s_raw [C, BLOCK_S]
+            d_s_raw_ptr_c = d_s_raw_ptr + start * d_s_raw_ptr_t  # first token of the chunk
+            tl.store(d_s_raw_ptr_c + (token * d_s_raw_ptr_t)[:, None] + at_S[None, :], d_s_raw_new.to(d_s_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+            map_39 = inside_K_26 - map_5  # [C, BLOCK_S]
+            terms = map_39  # [C, BLOCK_S]
+            inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+            dgK_38 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
+            dgK = dgK_38 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+            d_z_before_ptr_c = d_z_before_ptr + start * d_z_before_ptr_t  # first token of the chunk
+            tl.store(d_z_before_ptr_c + (token * d_z_before_ptr_t)[:, None] + at_S[None, :], dgK.to(d_z_before_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+            map_40 = -tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * total_18  # [C, BLOCK_S]
+            d_z_new = map_40 + -dgK  # gradient of z [C, BLOCK_S]
+            d_z_ptr_c = d_z_ptr + start * d_z_ptr_t  # first token of the chunk
+            tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr, h_2_ptr,
-    l_ptr, d_part_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least,
+    l_ptr, d_part_ptr, d_s_raw_ptr, d_z_before_ptr, d_z_ptr, cu, T, H, N, STEPS, least, SLOTS,
     part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, s_raw_ptr_b,
     s_raw_ptr_t: tl.constexpr, s_raw_ptr_h, s_raw_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr,
     z_ptr_h, z_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_before_ptr_b,
@@ -3510,195 +3978,221 @@ def _mv_gradients_kernel_c64(
     program = program // tl.cdiv(S, BLOCK_S)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
-    s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
-    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
-    d_s_raw_ptr = _head(d_s_raw_ptr, batch, h, d_s_raw_ptr_b, d_s_raw_ptr_h, 1)
-    d_z_before_ptr = _head(d_z_before_ptr, batch, h, d_z_before_ptr_b, d_z_before_ptr_h, 1)
-    d_z_ptr = _head(d_z_ptr, batch, h, d_z_ptr_b, d_z_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
-    s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
-    load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
-    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-    load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
-    e = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # expand [C, BLOCK_S]  # line 12
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
-    z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
-    load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
-    map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
-    gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_S, BLOCK_V]
-    map_4 = decay[:, None] * map_3  # [BLOCK_S, BLOCK_V]
-    sum_1 = tl.sum(map_4, 1)  # [BLOCK_S]
-    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
-    ds_out = decay_2 * dot  # through M [C, BLOCK_S]
-    sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
-    de_out = decay_3 * dot_2  # through L [C, BLOCK_S]
-    map_5 = e * de_out  # [C, BLOCK_S]
-    sum_2 = tl.sum(map_5, 0)  # [BLOCK_S]
-    diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
-    ds_diagonal = diagonal[:, None] * e  # [C, BLOCK_S]
-    total = tl.fma(ds_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), ds_out)  # [C, BLOCK_S]
-    map_6 = s.to(tl.float32) * ds_out  # [C, BLOCK_S]
-    map_7 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_S]
-    total_2 = tl.fma(map_7, tl.full([C, BLOCK_S], 1.0, tl.float32), map_6)  # [C, BLOCK_S]
-    de_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_S]
-    total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
-    map_8 = e * de_diagonal  # [C, BLOCK_S]
-    inside_K_19 = total_2 - map_8  # [C, BLOCK_S]
-    sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_10 = decay_4 * e  # [C, BLOCK_S]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_S]
-    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
-    dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level32 [C, C]
-    both_2 = tl.dot((B_half32 + Bt_half32).to(DT), both, input_precision=PRECISION)  # ds_half32 and de_half32 [C, BLOCK_S]
-    ds_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_S]
-    de_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_S]
-    map_11 = decay_4 * ds_half32  # [C, BLOCK_S]
-    total_4 = tl.fma(map_11, tl.full([C, BLOCK_S], 1.0, tl.float32), total)  # [C, BLOCK_S]
-    map_12 = both.to(tl.float32) * ds_half32  # [C, BLOCK_S]
-    total_5 = tl.fma(map_12, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_19)  # [C, BLOCK_S]
-    map_13 = decay_4 * de_half32  # [C, BLOCK_S]
-    total_6 = tl.fma(map_13, tl.full([C, BLOCK_S], 1.0, tl.float32), total_3)  # [C, BLOCK_S]
-    map_14 = both.to(tl.float32) * de_half32  # [C, BLOCK_S]
-    inside_K_21 = total_5 - map_14  # [C, BLOCK_S]
-    sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_15 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_16 = decay_5 * e  # [C, BLOCK_S]
-    both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
-    both_4 = tl.dot((B_half16 + Bt_half16).to(DT), both_3, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_S]
-    ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_S]
-    de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_S]
-    map_17 = decay_5 * ds_half16  # [C, BLOCK_S]
-    total_7 = tl.fma(map_17, tl.full([C, BLOCK_S], 1.0, tl.float32), total_4)  # [C, BLOCK_S]
-    map_18 = both_3.to(tl.float32) * ds_half16  # [C, BLOCK_S]
-    total_8 = tl.fma(map_18, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_21)  # [C, BLOCK_S]
-    map_19 = decay_5 * de_half16  # [C, BLOCK_S]
-    total_9 = tl.fma(map_19, tl.full([C, BLOCK_S], 1.0, tl.float32), total_6)  # [C, BLOCK_S]
-    map_20 = both_3.to(tl.float32) * de_half16  # [C, BLOCK_S]
-    inside_K_23 = total_8 - map_20  # [C, BLOCK_S]
-    sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_21 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_22 = decay_6 * e  # [C, BLOCK_S]
-    both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
-    both_6 = tl.dot((B_half8 + Bt_half8).to(DT), both_5, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_S]
-    ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_S]
-    de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_S]
-    map_23 = decay_6 * ds_half8  # [C, BLOCK_S]
-    total_10 = tl.fma(map_23, tl.full([C, BLOCK_S], 1.0, tl.float32), total_7)  # [C, BLOCK_S]
-    map_24 = both_5.to(tl.float32) * ds_half8  # [C, BLOCK_S]
-    total_11 = tl.fma(map_24, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_23)  # [C, BLOCK_S]
-    map_25 = decay_6 * de_half8  # [C, BLOCK_S]
-    total_12 = tl.fma(map_25, tl.full([C, BLOCK_S], 1.0, tl.float32), total_9)  # [C, BLOCK_S]
-    map_26 = both_5.to(tl.float32) * de_half8  # [C, BLOCK_S]
-    inside_K_25 = total_11 - map_26  # [C, BLOCK_S]
-    sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_27 = decay_7 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_28 = decay_7 * e  # [C, BLOCK_S]
-    both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_27.to(DT), map_28.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    both_8 = tl.dot((B_half4 + Bt_half4).to(DT), both_7, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_S]
-    ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_S]
-    de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_S]
-    map_29 = decay_7 * ds_half4  # [C, BLOCK_S]
-    total_13 = tl.fma(map_29, tl.full([C, BLOCK_S], 1.0, tl.float32), total_10)  # [C, BLOCK_S]
-    map_30 = both_7.to(tl.float32) * ds_half4  # [C, BLOCK_S]
-    total_14 = tl.fma(map_30, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_25)  # [C, BLOCK_S]
-    map_31 = decay_7 * de_half4  # [C, BLOCK_S]
-    total_15 = tl.fma(map_31, tl.full([C, BLOCK_S], 1.0, tl.float32), total_12)  # [C, BLOCK_S]
-    map_32 = both_7.to(tl.float32) * de_half4  # [C, BLOCK_S]
-    inside_K_27 = total_14 - map_32  # [C, BLOCK_S]
-    sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_33 = decay_8 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_34 = decay_8 * e  # [C, BLOCK_S]
-    both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_33.to(DT), map_34.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    both_10 = tl.dot((B_half2 + Bt_half2).to(DT), both_9, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_S]
-    ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_S]
-    de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_S]
-    map_35 = decay_8 * ds_half2  # [C, BLOCK_S]
-    total_16 = tl.fma(map_35, tl.full([C, BLOCK_S], 1.0, tl.float32), total_13)  # [C, BLOCK_S]
-    map_36 = both_9.to(tl.float32) * ds_half2  # [C, BLOCK_S]
-    total_17 = tl.fma(map_36, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_27)  # [C, BLOCK_S]
-    map_37 = decay_8 * de_half2  # [C, BLOCK_S]
-    total_18 = tl.fma(map_37, tl.full([C, BLOCK_S], 1.0, tl.float32), total_15)  # [C, BLOCK_S]
-    map_38 = both_9.to(tl.float32) * de_half2  # [C, BLOCK_S]
-    inside_K_29 = total_17 - map_38  # [C, BLOCK_S]
-    sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_39 = decay_9 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_40 = decay_9 * e  # [C, BLOCK_S]
-    both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_39.to(DT), map_40.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
-    both_12 = tl.dot((B_half1 + Bt_half1).to(DT), both_11, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_S]
-    ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_S]
-    de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_S]
-    map_41 = decay_9 * ds_half1  # [C, BLOCK_S]
-    total_19 = tl.fma(map_41, tl.full([C, BLOCK_S], 1.0, tl.float32), total_16)  # [C, BLOCK_S]
-    map_42 = both_11.to(tl.float32) * ds_half1  # [C, BLOCK_S]
-    total_20 = tl.fma(map_42, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_29)  # [C, BLOCK_S]
-    d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
-    tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], total_19.to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_43 = decay_9 * de_half1  # [C, BLOCK_S]
-    total_21 = tl.fma(map_43, tl.full([C, BLOCK_S], 1.0, tl.float32), total_18)  # [C, BLOCK_S]
-    map_44 = both_11.to(tl.float32) * de_half1  # [C, BLOCK_S]
-    inside_K_31 = total_20 - map_44  # [C, BLOCK_S]
-    d_s_raw_new = tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * total_21  # gradient of s_raw [C, BLOCK_S]
-    d_s_raw_ptr_c = d_s_raw_ptr + start * d_s_raw_ptr_t  # first token of the chunk
-    tl.store(d_s_raw_ptr_c + (token * d_s_raw_ptr_t)[:, None] + at_S[None, :], d_s_raw_new.to(d_s_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_45 = inside_K_31 - map_5  # [C, BLOCK_S]
-    terms = map_45  # [C, BLOCK_S]
-    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
-    dgK_45 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
-    dgK = dgK_45 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
-    d_z_before_ptr_c = d_z_before_ptr + start * d_z_before_ptr_t  # first token of the chunk
-    tl.store(d_z_before_ptr_c + (token * d_z_before_ptr_t)[:, None] + at_S[None, :], dgK.to(d_z_before_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_46 = -tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * total_21  # [C, BLOCK_S]
-    d_z_new = map_46 + -dgK  # gradient of z [C, BLOCK_S]
-    d_z_ptr_c = d_z_ptr + start * d_z_ptr_t  # first token of the chunk
-    tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        return  # another kernel computes all of them
+    part_ptr_all = part_ptr
+    s_raw_ptr_all = s_raw_ptr
+    z_ptr_all = z_ptr
+    v_ptr_all = v_ptr
+    z_before_ptr_all = z_before_ptr
+    dy_ptr_all = dy_ptr
+    d_part_ptr_all = d_part_ptr
+    d_s_raw_ptr_all = d_s_raw_ptr
+    d_z_before_ptr_all = d_z_before_ptr
+    d_z_ptr_all = d_z_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        part_ptr = part_ptr_all
+        s_raw_ptr = s_raw_ptr_all
+        z_ptr = z_ptr_all
+        v_ptr = v_ptr_all
+        z_before_ptr = z_before_ptr_all
+        dy_ptr = dy_ptr_all
+        d_part_ptr = d_part_ptr_all
+        d_s_raw_ptr = d_s_raw_ptr_all
+        d_z_before_ptr = d_z_before_ptr_all
+        d_z_ptr = d_z_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+        s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
+        z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        z_before_ptr = _head(z_before_ptr, batch, h, z_before_ptr_b, z_before_ptr_h, z_before_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
+        d_s_raw_ptr = _head(d_s_raw_ptr, batch, h, d_s_raw_ptr_b, d_s_raw_ptr_h, 1)
+        d_z_before_ptr = _head(d_z_before_ptr, batch, h, d_z_before_ptr_b, d_z_before_ptr_h, 1)
+        d_z_ptr = _head(d_z_ptr, batch, h, d_z_ptr_b, d_z_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+            s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+            s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
+            load = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load s_raw [C, BLOCK_S]
+            z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+            load_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z [C, BLOCK_S]
+            e = tl.exp(load.to(tl.float32) - load_2.to(tl.float32))  # expand [C, BLOCK_S]  # line 12
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+            z_before_ptr_c = z_before_ptr + start * z_before_ptr_t  # first token of the chunk
+            load_3 = tl.load(z_before_ptr_c + (token * z_before_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load z_before [C, BLOCK_S]
+            map_2 = load_3.to(tl.float32) - load_2.to(tl.float32)  # [C, BLOCK_S]
+            gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 11
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+            map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_S, BLOCK_V]
+            map_4 = decay[:, None] * map_3  # [BLOCK_S, BLOCK_V]
+            sum_1 = tl.sum(map_4, 1)  # [BLOCK_S]
+            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
+            ds_out = decay_2 * dot  # through M [C, BLOCK_S]
+            sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+            dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
+            de_out = decay_3 * dot_2  # through L [C, BLOCK_S]
+            map_5 = e * de_out  # [C, BLOCK_S]
+            sum_2 = tl.sum(map_5, 0)  # [BLOCK_S]
+            diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
+            ds_diagonal = diagonal[:, None] * e  # [C, BLOCK_S]
+            total = tl.fma(ds_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), ds_out)  # [C, BLOCK_S]
+            map_6 = s.to(tl.float32) * ds_out  # [C, BLOCK_S]
+            map_7 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_S]
+            total_2 = tl.fma(map_7, tl.full([C, BLOCK_S], 1.0, tl.float32), map_6)  # [C, BLOCK_S]
+            de_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_S]
+            total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
+            map_8 = e * de_diagonal  # [C, BLOCK_S]
+            inside_K_19 = total_2 - map_8  # [C, BLOCK_S]
+            sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_10 = decay_4 * e  # [C, BLOCK_S]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_S]
+            dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
+            dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level32 [C, C]
+            both_2 = tl.dot((B_half32 + Bt_half32).to(DT), both, input_precision=PRECISION)  # ds_half32 and de_half32 [C, BLOCK_S]
+            ds_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_S]
+            de_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_S]
+            map_11 = decay_4 * ds_half32  # [C, BLOCK_S]
+            total_4 = tl.fma(map_11, tl.full([C, BLOCK_S], 1.0, tl.float32), total)  # [C, BLOCK_S]
+            map_12 = both.to(tl.float32) * ds_half32  # [C, BLOCK_S]
+            total_5 = tl.fma(map_12, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_19)  # [C, BLOCK_S]
+            map_13 = decay_4 * de_half32  # [C, BLOCK_S]
+            total_6 = tl.fma(map_13, tl.full([C, BLOCK_S], 1.0, tl.float32), total_3)  # [C, BLOCK_S]
+            map_14 = both.to(tl.float32) * de_half32  # [C, BLOCK_S]
+            inside_K_21 = total_5 - map_14  # [C, BLOCK_S]
+            sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_15 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_16 = decay_5 * e  # [C, BLOCK_S]
+            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
+            both_4 = tl.dot((B_half16 + Bt_half16).to(DT), both_3, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_S]
+            ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_S]
+            de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_S]
+            map_17 = decay_5 * ds_half16  # [C, BLOCK_S]
+            total_7 = tl.fma(map_17, tl.full([C, BLOCK_S], 1.0, tl.float32), total_4)  # [C, BLOCK_S]
+            map_18 = both_3.to(tl.float32) * ds_half16  # [C, BLOCK_S]
+            total_8 = tl.fma(map_18, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_21)  # [C, BLOCK_S]
+            map_19 = decay_5 * de_half16  # [C, BLOCK_S]
+            total_9 = tl.fma(map_19, tl.full([C, BLOCK_S], 1.0, tl.float32), total_6)  # [C, BLOCK_S]
+            map_20 = both_3.to(tl.float32) * de_half16  # [C, BLOCK_S]
+            inside_K_23 = total_8 - map_20  # [C, BLOCK_S]
+            sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_21 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_22 = decay_6 * e  # [C, BLOCK_S]
+            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
+            both_6 = tl.dot((B_half8 + Bt_half8).to(DT), both_5, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_S]
+            ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_S]
+            de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_S]
+            map_23 = decay_6 * ds_half8  # [C, BLOCK_S]
+            total_10 = tl.fma(map_23, tl.full([C, BLOCK_S], 1.0, tl.float32), total_7)  # [C, BLOCK_S]
+            map_24 = both_5.to(tl.float32) * ds_half8  # [C, BLOCK_S]
+            total_11 = tl.fma(map_24, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_23)  # [C, BLOCK_S]
+            map_25 = decay_6 * de_half8  # [C, BLOCK_S]
+            total_12 = tl.fma(map_25, tl.full([C, BLOCK_S], 1.0, tl.float32), total_9)  # [C, BLOCK_S]
+            map_26 = both_5.to(tl.float32) * de_half8  # [C, BLOCK_S]
+            inside_K_25 = total_11 - map_26  # [C, BLOCK_S]
+            sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_27 = decay_7 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_28 = decay_7 * e  # [C, BLOCK_S]
+            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_27.to(DT), map_28.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            both_8 = tl.dot((B_half4 + Bt_half4).to(DT), both_7, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_S]
+            ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_S]
+            de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_S]
+            map_29 = decay_7 * ds_half4  # [C, BLOCK_S]
+            total_13 = tl.fma(map_29, tl.full([C, BLOCK_S], 1.0, tl.float32), total_10)  # [C, BLOCK_S]
+            map_30 = both_7.to(tl.float32) * ds_half4  # [C, BLOCK_S]
+            total_14 = tl.fma(map_30, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_25)  # [C, BLOCK_S]
+            map_31 = decay_7 * de_half4  # [C, BLOCK_S]
+            total_15 = tl.fma(map_31, tl.full([C, BLOCK_S], 1.0, tl.float32), total_12)  # [C, BLOCK_S]
+            map_32 = both_7.to(tl.float32) * de_half4  # [C, BLOCK_S]
+            inside_K_27 = total_14 - map_32  # [C, BLOCK_S]
+            sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_33 = decay_8 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_34 = decay_8 * e  # [C, BLOCK_S]
+            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_33.to(DT), map_34.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            both_10 = tl.dot((B_half2 + Bt_half2).to(DT), both_9, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_S]
+            ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_S]
+            de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_S]
+            map_35 = decay_8 * ds_half2  # [C, BLOCK_S]
+            total_16 = tl.fma(map_35, tl.full([C, BLOCK_S], 1.0, tl.float32), total_13)  # [C, BLOCK_S]
+            map_36 = both_9.to(tl.float32) * ds_half2  # [C, BLOCK_S]
+            total_17 = tl.fma(map_36, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_27)  # [C, BLOCK_S]
+            map_37 = decay_8 * de_half2  # [C, BLOCK_S]
+            total_18 = tl.fma(map_37, tl.full([C, BLOCK_S], 1.0, tl.float32), total_15)  # [C, BLOCK_S]
+            map_38 = both_9.to(tl.float32) * de_half2  # [C, BLOCK_S]
+            inside_K_29 = total_17 - map_38  # [C, BLOCK_S]
+            sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_39 = decay_9 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_40 = decay_9 * e  # [C, BLOCK_S]
+            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_39.to(DT), map_40.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
+            both_12 = tl.dot((B_half1 + Bt_half1).to(DT), both_11, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_S]
+            ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_S]
+            de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_S]
+            map_41 = decay_9 * ds_half1  # [C, BLOCK_S]
+            total_19 = tl.fma(map_41, tl.full([C, BLOCK_S], 1.0, tl.float32), total_16)  # [C, BLOCK_S]
+            map_42 = both_11.to(tl.float32) * ds_half1  # [C, BLOCK_S]
+            total_20 = tl.fma(map_42, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_29)  # [C, BLOCK_S]
+            d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
+            tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], total_19.to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+            map_43 = decay_9 * de_half1  # [C, BLOCK_S]
+            total_21 = tl.fma(map_43, tl.full([C, BLOCK_S], 1.0, tl.float32), total_18)  # [C, BLOCK_S]
+            map_44 = both_11.to(tl.float32) * de_half1  # [C, BLOCK_S]
+            inside_K_31 = total_20 - map_44  # [C, BLOCK_S]
+            d_s_raw_new = tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * total_21  # gradient of s_raw [C, BLOCK_S]
+            d_s_raw_ptr_c = d_s_raw_ptr + start * d_s_raw_ptr_t  # first token of the chunk
+            tl.store(d_s_raw_ptr_c + (token * d_s_raw_ptr_t)[:, None] + at_S[None, :], d_s_raw_new.to(d_s_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+            map_45 = inside_K_31 - map_5  # [C, BLOCK_S]
+            terms = map_45  # [C, BLOCK_S]
+            inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+            dgK_45 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
+            dgK = dgK_45 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+            d_z_before_ptr_c = d_z_before_ptr + start * d_z_before_ptr_t  # first token of the chunk
+            tl.store(d_z_before_ptr_c + (token * d_z_before_ptr_t)[:, None] + at_S[None, :], dgK.to(d_z_before_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+            map_46 = -tl.exp(load.to(tl.float32) - load_2.to(tl.float32)) * total_21  # [C, BLOCK_S]
+            d_z_new = map_46 + -dgK  # gradient of z [C, BLOCK_S]
+            d_z_ptr_c = d_z_ptr + start * d_z_ptr_t  # first token of the chunk
+            tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
 @triton.jit
@@ -3828,14 +4322,14 @@ def mk_forward(
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
-    {32: _mk_outputs_kernel, 64: _mk_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _mk_outputs_kernel, 64: _mk_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_V, second_V, q, k, s_raw, z, z_before, h_2, y, run.cu, run.T, H, run.N, run.steps,
-        least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
-        H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-        y.stride(0), y.stride(1), y.stride(2), K, _power(K), S, min(block, _power(S)), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
+        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], s_raw.stride(0),
+        s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1),
+        z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
+        z_before.stride(2), H // z_before.shape[2], y.stride(0), y.stride(1), y.stride(2), K,
+        _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3943,28 +4437,40 @@ def mk_backward(
         num_stages=stages,
     )
     if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, S)
+        {32: _mk_gradients_mild_value_kernel, 64: _mk_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_V, second_V, q, k, s_raw, z, z_before, dy, h_2, l, d_s_raw, d_z_before, d_z,
+            run.cu, run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2),
+            H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+            s_raw.stride(0), s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0),
+            z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
+            z_before.stride(2), H // z_before.shape[2], dy.stride(0), dy.stride(1),
+            dy.stride(2), H // dy.shape[2], d_s_raw.stride(0), d_s_raw.stride(1),
+            d_s_raw.stride(2), d_z_before.stride(0), d_z_before.stride(1), d_z_before.stride(2),
+            d_z.stride(0), d_z.stride(1), d_z.stride(2), K, _power(K), S, min(block, _power(S)),
+            chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
         _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, S)
-        {32: _mk_gradients_mild_kernel, 64: _mk_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_V, second_V, q, k, s_raw, z, z_before, dy, h_2, l, d_q, d_k, d_s_raw,
-            d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, q.stride(0),
-            q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
-            H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_q.stride(0),
-            d_q.stride(1), d_q.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2),
-            d_s_raw.stride(0), d_s_raw.stride(1), d_s_raw.stride(2), d_z_before.stride(0),
-            d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0), d_z.stride(1),
-            d_z.stride(2), K, _power(K), S, _power(S), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+        {32: _mk_gradients_mild_kernel, 64: _mk_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+            first_V, second_V, q, k, s_raw, z, z_before, dy, h_2, l, d_q, d_k, run.cu, run.T, H,
+            run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
+            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], s_raw.stride(0),
+            s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1),
+            z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
+            z_before.stride(2), H // z_before.shape[2], dy.stride(0), dy.stride(1),
+            dy.stride(2), H // dy.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2),
+            d_k.stride(0), d_k.stride(1), d_k.stride(2), K, min(block, _power(K)), S, _power(S),
+            chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, S)
-    {32: _mk_gradients_value_kernel, 64: _mk_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _mk_gradients_value_kernel, 64: _mk_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_V, second_V, q, k, s_raw, z, z_before, dy, h_2, l, d_s_raw, d_z_before, d_z,
-        run.cu, run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2),
-        H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+        run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1),
+        q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
         s_raw.stride(0), s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0),
         z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
         z_before.stride(2), H // z_before.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
@@ -3976,12 +4482,12 @@ def mk_backward(
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _mk_gradients_kernel, 64: _mk_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+    {32: _mk_gradients_kernel, 64: _mk_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
         first_V, second_V, q, k, s_raw, z, z_before, dy, h_2, l, d_q, d_k, run.cu, run.T, H,
-        run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], s_raw.stride(0),
-        s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1),
-        z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
+        run.N, run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2),
+        H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+        s_raw.stride(0), s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0),
+        z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
         z_before.stride(2), H // z_before.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
         H // dy.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2), d_k.stride(0),
         d_k.stride(1), d_k.stride(2), K, min(block, _power(K)), S, _power(S), chunk, DT, FT,
@@ -4105,14 +4611,15 @@ def mv_forward(
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
-    {32: _mv_outputs_kernel, 64: _mv_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _mv_outputs_kernel, 64: _mv_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, part, s_raw, z, z_before, v, h_2, y, run.cu, run.T, H, run.N,
-        run.steps, least, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
-        s_raw.stride(0), s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0),
-        z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
-        z_before.stride(2), H // z_before.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _power(S), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), part.stride(0), part.stride(1), part.stride(2),
+        H // part.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
+        H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
+        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
+        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1),
+        y.stride(2), S, _power(S), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4222,48 +4729,61 @@ def mv_backward(
         num_stages=stages,
     )
     if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild_value", s_raw.device, dtype.itemsize, S, V)
+        {32: _mv_gradients_mild_value_kernel, 64: _mv_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, part, s_raw, z, z_before, dy, l, d_v, run.cu, run.T, H, run.N,
+            run.steps, least, part.stride(0), part.stride(1), part.stride(2),
+            H // part.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
+            H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
+            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
+            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
+            d_v.stride(1), d_v.stride(2), S, _power(S), V, min(block, _power(V)), chunk, DT, FT,
+            precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
         _, block, warps, stages, precision = _config("gradients_mild", s_raw.device, dtype.itemsize, S, V)
-        {32: _mv_gradients_mild_kernel, 64: _mv_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, part, s_raw, z, v, z_before, dy, h_2, l, d_v, d_part, d_s_raw,
+        {32: _mv_gradients_mild_kernel, 64: _mv_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // min(block, _power(S))),)](
+            first_K, second_K, part, s_raw, z, v, z_before, dy, h_2, l, d_part, d_s_raw,
             d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, part.stride(0),
             part.stride(1), part.stride(2), H // part.shape[2], s_raw.stride(0),
             s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1),
             z.stride(2), H // z.shape[2], v.stride(0), v.stride(1), v.stride(2),
             H // v.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
             H // z_before.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_v.stride(0), d_v.stride(1), d_v.stride(2), d_part.stride(0), d_part.stride(1),
-            d_part.stride(2), d_s_raw.stride(0), d_s_raw.stride(1), d_s_raw.stride(2),
-            d_z_before.stride(0), d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0),
-            d_z.stride(1), d_z.stride(2), S, _power(S), V, _power(V), chunk, DT, FT, precision,
-            EXACT, run.varlen,
+            d_part.stride(0), d_part.stride(1), d_part.stride(2), d_s_raw.stride(0),
+            d_s_raw.stride(1), d_s_raw.stride(2), d_z_before.stride(0), d_z_before.stride(1),
+            d_z_before.stride(2), d_z.stride(0), d_z.stride(1), d_z.stride(2), S,
+            min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = _config("gradients_value", s_raw.device, dtype.itemsize, S, V)
-    {32: _mv_gradients_value_kernel, 64: _mv_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _mv_gradients_value_kernel, 64: _mv_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, part, s_raw, z, z_before, dy, l, d_v, run.cu, run.T, H, run.N,
-        run.steps, least, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
-        s_raw.stride(0), s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0),
-        z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
-        z_before.stride(2), H // z_before.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), S, _power(S), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), part.stride(0), part.stride(1), part.stride(2),
+        H // part.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
+        H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
+        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
+        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
+        d_v.stride(1), d_v.stride(2), S, _power(S), V, min(block, _power(V)), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _mv_gradients_kernel, 64: _mv_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // min(block, _power(S))),)](
+    {32: _mv_gradients_kernel, 64: _mv_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-S // min(block, _power(S))),)](
         first_K, second_K, part, s_raw, z, v, z_before, dy, h_2, l, d_part, d_s_raw, d_z_before,
-        d_z, run.cu, run.T, H, run.N, run.steps, least, part.stride(0), part.stride(1),
-        part.stride(2), H // part.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
-        H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
-        z_before.stride(1), z_before.stride(2), H // z_before.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], d_part.stride(0), d_part.stride(1),
-        d_part.stride(2), d_s_raw.stride(0), d_s_raw.stride(1), d_s_raw.stride(2),
-        d_z_before.stride(0), d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0),
-        d_z.stride(1), d_z.stride(2), S, min(block, _power(S)), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        d_z, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), part.stride(0),
+        part.stride(1), part.stride(2), H // part.shape[2], s_raw.stride(0), s_raw.stride(1),
+        s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
+        H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
+        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_part.stride(0),
+        d_part.stride(1), d_part.stride(2), d_s_raw.stride(0), d_s_raw.stride(1),
+        d_s_raw.stride(2), d_z_before.stride(0), d_z_before.stride(1), d_z_before.stride(2),
+        d_z.stride(0), d_z.stride(1), d_z.stride(2), S, min(block, _power(S)), V, _power(V),
+        chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )

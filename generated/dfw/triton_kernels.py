@@ -135,14 +135,22 @@ def _head(pointer, batch, h, batch_stride, head_stride, group):
 
 
 @triton.jit
-def _lowest(pointer, SIZE: tl.constexpr):
-    """The least of some numbers of at most 1."""
-    entry = tl.arange(0, 128)
-    lowest = tl.full([128], 1.0, tl.float32)
+def _lowest_of(pointer, group, h, H, SLOTS, GROUP: tl.constexpr, SIZE: tl.constexpr):
+    """The least entry, at most 1, of a group of chunks of a head."""
+    slot = group * GROUP + tl.arange(0, GROUP)
+    entry = tl.arange(0, 128)[None, :]
+    row = _row(slot, h, H)[:, None] * SIZE
+    lowest = tl.full([GROUP, 128], 1.0, tl.float32)
     for first in range(0, SIZE, 128):
-        inside = first + entry < SIZE
-        lowest = tl.minimum(lowest, tl.load(pointer + first + entry, mask=inside, other=1.0))
-    return tl.min(lowest, 0)
+        inside = (slot < SLOTS)[:, None] & (first + entry < SIZE)
+        lowest = tl.minimum(lowest, tl.load(pointer + row + first + entry, mask=inside, other=1.0))
+    return tl.min(tl.min(lowest, 1), 0)
+
+
+@triton.jit
+def _lowest(pointer, slot, h, H, SIZE: tl.constexpr):
+    """The least entry, at most 1, of a chunk."""
+    return _lowest_of(pointer, slot, h, H, slot + 1, 1, SIZE)
 
 
 @triton.jit
@@ -624,7 +632,7 @@ def _m_outputs_mild_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K)), _lowest(first_V_ptr + _row(slot, h, H) * V, V)), _lowest(second_V_ptr + _row(slot, h, H) * V, V))  # decay of half a chunk
+    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K)), _lowest(first_V_ptr, slot, h, H, V)), _lowest(second_V_ptr, slot, h, H, V))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     zv_ptr = _head(zv_ptr, batch, h, zv_ptr_b, zv_ptr_h, zv_ptr_g)
@@ -708,7 +716,7 @@ def _m_outputs_mild_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K)), _lowest(first_V_ptr + _row(slot, h, H) * V, V)), _lowest(second_V_ptr + _row(slot, h, H) * V, V))  # decay of half a chunk
+    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K)), _lowest(first_V_ptr, slot, h, H, V)), _lowest(second_V_ptr, slot, h, H, V))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     zv_ptr = _head(zv_ptr, batch, h, zv_ptr_b, zv_ptr_h, zv_ptr_g)
@@ -773,11 +781,11 @@ def _m_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel(
     first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, zk_ptr, v_ptr, zv_ptr,
-    h_2_ptr, y_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, zk_ptr_b, zk_ptr_t: tl.constexpr,
+    h_2_ptr, y_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
+    q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, zk_ptr_b, zk_ptr_t: tl.constexpr,
     zk_ptr_h, zk_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, zv_ptr_b,
     zv_ptr_t: tl.constexpr, zv_ptr_h, zv_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
     K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
@@ -788,129 +796,147 @@ def _m_outputs_kernel(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K)), _lowest(first_V_ptr + _row(slot, h, H) * V, V)), _lowest(second_V_ptr + _row(slot, h, H) * V, V))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K)), _lowest_of(first_V_ptr, group, head, H, SLOTS, 8, V)), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, V))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    zv_ptr = _head(zv_ptr, batch, h, zv_ptr_b, zv_ptr_h, zv_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 4
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
-    zk_ptr_c = zk_ptr + start * zk_ptr_t  # first token of the chunk
-    load = tl.load(zk_ptr_c + (token * zk_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load zk [C, BLOCK_K]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_1 = 1.0 + part_0
-    part_2 = part_1 == 1.0
-    part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
-    map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-    diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-    map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-    dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
-    sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
-    sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
-    sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    zv_ptr_c = zv_ptr + start * zv_ptr_t  # first token of the chunk
-    sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    map_14 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-        load_2 = tl.load(zv_ptr_c + (token * zv_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zv [C, BLOCK_V]
-        part_12_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_12_1 = 1.0 + part_12_0
-        part_12_2 = part_12_1 == 1.0
-        part_12_3 = tl.log(part_12_1) * (part_12_0 / tl.where(part_12_2, 1.0, part_12_1 - 1.0))
-        map_13 = tl.minimum(load_2.to(tl.float32), 0.0) - tl.where(part_12_2, part_12_0, part_12_3)  # [C, BLOCK_V]
-        inner_2 = tl.where(valid[:, None], map_13, 0.0)  # [C, BLOCK_V]
-        gV = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_V]  # line 10
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        y_diagonal = diagonal[:, None] * x.to(tl.float32)  # what those pairs read [C, BLOCK_V]
-        sums_6 = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_V]
-        decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_V]
-        dot_6 = tl.dot(map_14.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        map_15 = decay_6 * dot_6  # [C, BLOCK_V]
-        total_1 = map_15 + y_diagonal  # [C, BLOCK_V]
-        sums_8 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_V]
-        decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_V]
-        map_16 = decay_8 * x.to(tl.float32)  # [C, BLOCK_V]
-        dot_7 = tl.dot(A_half16.to(DT), map_16.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_half16 = decay_8 * dot_7  # what those pairs read [C, BLOCK_V]
-        total_2 = total_1 + y_half16  # [C, BLOCK_V]
-        sums_9 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_V]
-        decay_9 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_V]
-        map_17 = decay_9 * x.to(tl.float32)  # [C, BLOCK_V]
-        dot_8 = tl.dot(A_half8.to(DT), map_17.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_half8 = decay_9 * dot_8  # what those pairs read [C, BLOCK_V]
-        total_3 = total_2 + y_half8  # [C, BLOCK_V]
-        sums_10 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_V]
-        decay_10 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_V]
-        map_18 = decay_10 * x.to(tl.float32)  # [C, BLOCK_V]
-        dot_9 = tl.dot(A_half4.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_half4 = decay_10 * dot_9  # what those pairs read [C, BLOCK_V]
-        total_4 = total_3 + y_half4  # [C, BLOCK_V]
-        sums_11 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_V]
-        decay_11 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_V]
-        map_19 = decay_11 * x.to(tl.float32)  # [C, BLOCK_V]
-        dot_10 = tl.dot(A_half2.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_half2 = decay_11 * dot_10  # what those pairs read [C, BLOCK_V]
-        total_5 = total_4 + y_half2  # [C, BLOCK_V]
-        sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_V]
-        decay_12 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_V]
-        map_20 = decay_12 * x.to(tl.float32)  # [C, BLOCK_V]
-        dot_11 = tl.dot(A_half1.to(DT), map_20.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_half1 = decay_12 * dot_11  # what those pairs read [C, BLOCK_V]
-        y_new = total_5 + y_half1  # inside the chunk, and from the memory before it [C, BLOCK_V]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    zk_ptr_all = zk_ptr
+    v_ptr_all = v_ptr
+    zv_ptr_all = zv_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        zk_ptr = zk_ptr_all
+        v_ptr = v_ptr_all
+        zv_ptr = zv_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        zv_ptr = _head(zv_ptr, batch, h, zv_ptr_b, zv_ptr_h, zv_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K)), _lowest(first_V_ptr, slot, h, H, V)), _lowest(second_V_ptr, slot, h, H, V))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 4
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            zk_ptr_c = zk_ptr + start * zk_ptr_t  # first token of the chunk
+            load = tl.load(zk_ptr_c + (token * zk_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load zk [C, BLOCK_K]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_1 = 1.0 + part_0
+            part_2 = part_1 == 1.0
+            part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
+            map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+            diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
+            dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            zv_ptr_c = zv_ptr + start * zv_ptr_t  # first token of the chunk
+            sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            map_14 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+                load_2 = tl.load(zv_ptr_c + (token * zv_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zv [C, BLOCK_V]
+                part_12_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+                part_12_1 = 1.0 + part_12_0
+                part_12_2 = part_12_1 == 1.0
+                part_12_3 = tl.log(part_12_1) * (part_12_0 / tl.where(part_12_2, 1.0, part_12_1 - 1.0))
+                map_13 = tl.minimum(load_2.to(tl.float32), 0.0) - tl.where(part_12_2, part_12_0, part_12_3)  # [C, BLOCK_V]
+                inner_2 = tl.where(valid[:, None], map_13, 0.0)  # [C, BLOCK_V]
+                gV = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_V]  # line 10
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+                y_diagonal = diagonal[:, None] * x.to(tl.float32)  # what those pairs read [C, BLOCK_V]
+                sums_6 = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_V]
+                decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_V]
+                dot_6 = tl.dot(map_14.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                map_15 = decay_6 * dot_6  # [C, BLOCK_V]
+                total_1 = map_15 + y_diagonal  # [C, BLOCK_V]
+                sums_8 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_V]
+                decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_V]
+                map_16 = decay_8 * x.to(tl.float32)  # [C, BLOCK_V]
+                dot_7 = tl.dot(A_half16.to(DT), map_16.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_half16 = decay_8 * dot_7  # what those pairs read [C, BLOCK_V]
+                total_2 = total_1 + y_half16  # [C, BLOCK_V]
+                sums_9 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_V]
+                decay_9 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_V]
+                map_17 = decay_9 * x.to(tl.float32)  # [C, BLOCK_V]
+                dot_8 = tl.dot(A_half8.to(DT), map_17.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_half8 = decay_9 * dot_8  # what those pairs read [C, BLOCK_V]
+                total_3 = total_2 + y_half8  # [C, BLOCK_V]
+                sums_10 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_V]
+                decay_10 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_V]
+                map_18 = decay_10 * x.to(tl.float32)  # [C, BLOCK_V]
+                dot_9 = tl.dot(A_half4.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_half4 = decay_10 * dot_9  # what those pairs read [C, BLOCK_V]
+                total_4 = total_3 + y_half4  # [C, BLOCK_V]
+                sums_11 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_V]
+                decay_11 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_V]
+                map_19 = decay_11 * x.to(tl.float32)  # [C, BLOCK_V]
+                dot_10 = tl.dot(A_half2.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_half2 = decay_11 * dot_10  # what those pairs read [C, BLOCK_V]
+                total_5 = total_4 + y_half2  # [C, BLOCK_V]
+                sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_V]
+                decay_12 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_V]
+                map_20 = decay_12 * x.to(tl.float32)  # [C, BLOCK_V]
+                dot_11 = tl.dot(A_half1.to(DT), map_20.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_half1 = decay_12 * dot_11  # what those pairs read [C, BLOCK_V]
+                y_new = total_5 + y_half1  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, zk_ptr, v_ptr, zv_ptr,
-    h_2_ptr, y_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, zk_ptr_b, zk_ptr_t: tl.constexpr,
+    h_2_ptr, y_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
+    q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, zk_ptr_b, zk_ptr_t: tl.constexpr,
     zk_ptr_h, zk_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, zv_ptr_b,
     zv_ptr_t: tl.constexpr, zv_ptr_h, zv_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
     K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
@@ -921,134 +947,152 @@ def _m_outputs_kernel_c64(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K)), _lowest(first_V_ptr + _row(slot, h, H) * V, V)), _lowest(second_V_ptr + _row(slot, h, H) * V, V))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K)), _lowest_of(first_V_ptr, group, head, H, SLOTS, 8, V)), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, V))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    zv_ptr = _head(zv_ptr, batch, h, zv_ptr_b, zv_ptr_h, zv_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 4
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
-    zk_ptr_c = zk_ptr + start * zk_ptr_t  # first token of the chunk
-    load = tl.load(zk_ptr_c + (token * zk_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load zk [C, BLOCK_K]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_1 = 1.0 + part_0
-    part_2 = part_1 == 1.0
-    part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
-    map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-    diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-    map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-    dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
-    sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
-    sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_14 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_6 = tl.dot(map_13.to(DT), tl.trans(map_14.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    zv_ptr_c = zv_ptr + start * zv_ptr_t  # first token of the chunk
-    sums_8 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
-    decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    map_16 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-        load_2 = tl.load(zv_ptr_c + (token * zv_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zv [C, BLOCK_V]
-        part_14_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_14_1 = 1.0 + part_14_0
-        part_14_2 = part_14_1 == 1.0
-        part_14_3 = tl.log(part_14_1) * (part_14_0 / tl.where(part_14_2, 1.0, part_14_1 - 1.0))
-        map_15 = tl.minimum(load_2.to(tl.float32), 0.0) - tl.where(part_14_2, part_14_0, part_14_3)  # [C, BLOCK_V]
-        inner_2 = tl.where(valid[:, None], map_15, 0.0)  # [C, BLOCK_V]
-        gV = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_V]  # line 10
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        y_diagonal = diagonal[:, None] * x.to(tl.float32)  # what those pairs read [C, BLOCK_V]
-        sums_7 = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_V]
-        decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_V]
-        dot_7 = tl.dot(map_16.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        map_17 = decay_7 * dot_7  # [C, BLOCK_V]
-        total_1 = map_17 + y_diagonal  # [C, BLOCK_V]
-        sums_9 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_V]
-        decay_9 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_V]
-        map_18 = decay_9 * x.to(tl.float32)  # [C, BLOCK_V]
-        dot_8 = tl.dot(A_half32.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_half32 = decay_9 * dot_8  # what those pairs read [C, BLOCK_V]
-        total_2 = total_1 + y_half32  # [C, BLOCK_V]
-        sums_10 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_V]
-        decay_10 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_V]
-        map_19 = decay_10 * x.to(tl.float32)  # [C, BLOCK_V]
-        dot_9 = tl.dot(A_half16.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_half16 = decay_10 * dot_9  # what those pairs read [C, BLOCK_V]
-        total_3 = total_2 + y_half16  # [C, BLOCK_V]
-        sums_11 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_V]
-        decay_11 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_V]
-        map_20 = decay_11 * x.to(tl.float32)  # [C, BLOCK_V]
-        dot_10 = tl.dot(A_half8.to(DT), map_20.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_half8 = decay_11 * dot_10  # what those pairs read [C, BLOCK_V]
-        total_4 = total_3 + y_half8  # [C, BLOCK_V]
-        sums_12 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_V]
-        decay_12 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_V]
-        map_21 = decay_12 * x.to(tl.float32)  # [C, BLOCK_V]
-        dot_11 = tl.dot(A_half4.to(DT), map_21.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_half4 = decay_12 * dot_11  # what those pairs read [C, BLOCK_V]
-        total_5 = total_4 + y_half4  # [C, BLOCK_V]
-        sums_13 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_V]
-        decay_13 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_V]
-        map_22 = decay_13 * x.to(tl.float32)  # [C, BLOCK_V]
-        dot_12 = tl.dot(A_half2.to(DT), map_22.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_half2 = decay_13 * dot_12  # what those pairs read [C, BLOCK_V]
-        total_6 = total_5 + y_half2  # [C, BLOCK_V]
-        sums_14 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_V]
-        decay_14 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_V]
-        map_23 = decay_14 * x.to(tl.float32)  # [C, BLOCK_V]
-        dot_13 = tl.dot(A_half1.to(DT), map_23.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_half1 = decay_14 * dot_13  # what those pairs read [C, BLOCK_V]
-        y_new = total_6 + y_half1  # inside the chunk, and from the memory before it [C, BLOCK_V]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    zk_ptr_all = zk_ptr
+    v_ptr_all = v_ptr
+    zv_ptr_all = zv_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        zk_ptr = zk_ptr_all
+        v_ptr = v_ptr_all
+        zv_ptr = zv_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        zv_ptr = _head(zv_ptr, batch, h, zv_ptr_b, zv_ptr_h, zv_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K)), _lowest(first_V_ptr, slot, h, H, V)), _lowest(second_V_ptr, slot, h, H, V))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 4
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            zk_ptr_c = zk_ptr + start * zk_ptr_t  # first token of the chunk
+            load = tl.load(zk_ptr_c + (token * zk_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load zk [C, BLOCK_K]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_1 = 1.0 + part_0
+            part_2 = part_1 == 1.0
+            part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
+            map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+            diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
+            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
+            dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_14 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_6 = tl.dot(map_13.to(DT), tl.trans(map_14.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            zv_ptr_c = zv_ptr + start * zv_ptr_t  # first token of the chunk
+            sums_8 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            map_16 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+                load_2 = tl.load(zv_ptr_c + (token * zv_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zv [C, BLOCK_V]
+                part_14_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+                part_14_1 = 1.0 + part_14_0
+                part_14_2 = part_14_1 == 1.0
+                part_14_3 = tl.log(part_14_1) * (part_14_0 / tl.where(part_14_2, 1.0, part_14_1 - 1.0))
+                map_15 = tl.minimum(load_2.to(tl.float32), 0.0) - tl.where(part_14_2, part_14_0, part_14_3)  # [C, BLOCK_V]
+                inner_2 = tl.where(valid[:, None], map_15, 0.0)  # [C, BLOCK_V]
+                gV = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_V]  # line 10
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+                y_diagonal = diagonal[:, None] * x.to(tl.float32)  # what those pairs read [C, BLOCK_V]
+                sums_7 = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_V]
+                decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_V]
+                dot_7 = tl.dot(map_16.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                map_17 = decay_7 * dot_7  # [C, BLOCK_V]
+                total_1 = map_17 + y_diagonal  # [C, BLOCK_V]
+                sums_9 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_V]
+                decay_9 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_V]
+                map_18 = decay_9 * x.to(tl.float32)  # [C, BLOCK_V]
+                dot_8 = tl.dot(A_half32.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_half32 = decay_9 * dot_8  # what those pairs read [C, BLOCK_V]
+                total_2 = total_1 + y_half32  # [C, BLOCK_V]
+                sums_10 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_V]
+                decay_10 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_V]
+                map_19 = decay_10 * x.to(tl.float32)  # [C, BLOCK_V]
+                dot_9 = tl.dot(A_half16.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_half16 = decay_10 * dot_9  # what those pairs read [C, BLOCK_V]
+                total_3 = total_2 + y_half16  # [C, BLOCK_V]
+                sums_11 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_V]
+                decay_11 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_V]
+                map_20 = decay_11 * x.to(tl.float32)  # [C, BLOCK_V]
+                dot_10 = tl.dot(A_half8.to(DT), map_20.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_half8 = decay_11 * dot_10  # what those pairs read [C, BLOCK_V]
+                total_4 = total_3 + y_half8  # [C, BLOCK_V]
+                sums_12 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_V]
+                decay_12 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_V]
+                map_21 = decay_12 * x.to(tl.float32)  # [C, BLOCK_V]
+                dot_11 = tl.dot(A_half4.to(DT), map_21.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_half4 = decay_12 * dot_11  # what those pairs read [C, BLOCK_V]
+                total_5 = total_4 + y_half4  # [C, BLOCK_V]
+                sums_13 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_V]
+                decay_13 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_V]
+                map_22 = decay_13 * x.to(tl.float32)  # [C, BLOCK_V]
+                dot_12 = tl.dot(A_half2.to(DT), map_22.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_half2 = decay_13 * dot_12  # what those pairs read [C, BLOCK_V]
+                total_6 = total_5 + y_half2  # [C, BLOCK_V]
+                sums_14 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_V]
+                decay_14 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_V]
+                map_23 = decay_14 * x.to(tl.float32)  # [C, BLOCK_V]
+                dot_13 = tl.dot(A_half1.to(DT), map_23.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_half1 = decay_14 * dot_13  # what those pairs read [C, BLOCK_V]
+                y_new = total_6 + y_half1  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -1391,21 +1435,18 @@ def _m_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_gradients_mild_kernel(
-    first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, v_ptr, zk_ptr, zv_ptr,
-    dy_ptr, h_2_ptr, l_ptr, d_q_ptr, d_k_ptr, d_v_ptr, d_zk_ptr, d_zv_ptr, cu, T, H, N, STEPS,
-    least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, zk_ptr_b,
-    zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h,
-    zv_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b,
-    d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
-    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_zk_ptr_b, d_zk_ptr_t: tl.constexpr,
-    d_zk_ptr_h, d_zv_ptr_b, d_zv_ptr_t: tl.constexpr, d_zv_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+def _m_gradients_mild_value_kernel(
+    first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, zk_ptr, v_ptr, zv_ptr,
+    dy_ptr, h_2_ptr, l_ptr, d_v_ptr, d_zv_ptr, cu, T, H, N, STEPS, least, q_ptr_b,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    zk_ptr_b, zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h, zv_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
+    d_zv_ptr_b, d_zv_ptr_t: tl.constexpr, d_zv_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_v, d_zv'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
@@ -1413,9 +1454,252 @@ def _m_gradients_mild_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K)), _lowest(first_V_ptr, slot, h, H, V)), _lowest(second_V_ptr, slot, h, H, V))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    zv_ptr = _head(zv_ptr, batch, h, zv_ptr_b, zv_ptr_h, zv_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_zv_ptr = _head(d_zv_ptr, batch, h, d_zv_ptr_b, d_zv_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 4
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+    zk_ptr_c = zk_ptr + start * zk_ptr_t  # first token of the chunk
+    load = tl.load(zk_ptr_c + (token * zk_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load zk [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_1 = 1.0 + part_0
+    part_2 = part_1 == 1.0
+    part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
+    map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    zv_ptr_c = zv_ptr + start * zv_ptr_t  # first token of the chunk
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    decay_5 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    decay_8 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+    map_7 = decay_8[None, :] * e_mid  # [C, BLOCK_K]
+    decay_10 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+    map_9 = decay_10[None, :] * s_mid  # [C, BLOCK_K]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    d_zv_ptr_c = d_zv_ptr + start * d_zv_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+        load_2 = tl.load(zv_ptr_c + (token * zv_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zv [C, BLOCK_V]
+        part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_4_1 = 1.0 + part_4_0
+        part_4_2 = part_4_1 == 1.0
+        part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
+        map_3 = tl.minimum(load_2.to(tl.float32), 0.0) - part_4_3  # [C, BLOCK_V]
+        inner_2 = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_V]
+        gV = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_V]  # line 10
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        sums_3 = _local(_between(token, token // 32 * 32 + 15), gV, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_V]
+        decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_V]
+        x_mid = decay_3 * x.to(tl.float32)  # x about the middle of the chunk [C, BLOCK_V]
+        sums_4 = _local(_between(token // 32 * 32 + 15, token), gV, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_V]
+        decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_V]
+        dy_mid = decay_4 * dy_2.to(tl.float32)  # dy about the middle of the chunk [C, BLOCK_V]
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+        decay_6 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_V]
+        map_4 = decay_5[:, None] * decay_6[None, :]  # [BLOCK_K, BLOCK_V]
+        map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+        map_6 = map_4 * map_5  # [BLOCK_K, BLOCK_V]
+        sum_3 = tl.sum(map_6, 0)  # [BLOCK_V]
+        decay_7 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_V]
+        dot_2 = tl.dot(map_7.to(FT), L.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx_out = decay_7[None, :] * dot_2  # through L [C, BLOCK_V]
+        map_8 = x_mid * dx_out  # [C, BLOCK_V]
+        sum_4 = tl.sum(map_8, 0)  # [BLOCK_V]
+        decay_9 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_V]
+        dot_3 = tl.dot(map_9.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_10 = decay_9[None, :] * dot_3  # [C, BLOCK_V]
+        map_11 = dy_mid * map_10  # [C, BLOCK_V]
+        dot_4 = tl.dot(tl.trans(x_mid.to(FT)), At_base.to(FT), input_precision=PRECISION)  # [BLOCK_V, C]
+        map_12 = tl.trans(dy_mid.to(FT).to(tl.float32)) * dot_4  # [BLOCK_V, C]
+        inside_V_2 = tl.trans(map_11) + map_12  # [BLOCK_V, C]
+        dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx_mid = dx_out + dx_base  # gradient of x about the middle [C, BLOCK_V]
+        map_13 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_V]
+        inside_V_3 = inside_V_2 - tl.trans(map_13)  # [BLOCK_V, C]
+        dx = decay_3 * dx_mid  # gradient of x [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        map_14 = inside_V_3 - tl.trans(map_8)  # [BLOCK_V, C]
+        terms = tl.trans(map_14)  # [C, BLOCK_V]
+        inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_V]
+        dgV_5 = inside_V + sum_4[None, :]  # [C, BLOCK_V]
+        dgV = dgV_5 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_V]
+        part_25_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_25_1 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_25_0) / (1.0 + part_25_0)
+        d_zv_new = part_25_1 * dgV  # gradient of zv [C, BLOCK_V]
+        tl.store(d_zv_ptr_c + (token * d_zv_ptr_t)[:, None] + at_V[None, :], d_zv_new.to(d_zv_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_value_kernel_c64(
+    first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, zk_ptr, v_ptr, zv_ptr,
+    dy_ptr, h_2_ptr, l_ptr, d_v_ptr, d_zv_ptr, cu, T, H, N, STEPS, least, q_ptr_b,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    zk_ptr_b, zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h, zv_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
+    d_zv_ptr_b, d_zv_ptr_t: tl.constexpr, d_zv_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_v, d_zv'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K)), _lowest(first_V_ptr, slot, h, H, V)), _lowest(second_V_ptr, slot, h, H, V))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    zv_ptr = _head(zv_ptr, batch, h, zv_ptr_b, zv_ptr_h, zv_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_zv_ptr = _head(d_zv_ptr, batch, h, d_zv_ptr_b, d_zv_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 4
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+    zk_ptr_c = zk_ptr + start * zk_ptr_t  # first token of the chunk
+    load = tl.load(zk_ptr_c + (token * zk_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load zk [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_1 = 1.0 + part_0
+    part_2 = part_1 == 1.0
+    part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
+    map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    zv_ptr_c = zv_ptr + start * zv_ptr_t  # first token of the chunk
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    decay_5 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    decay_8 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+    map_7 = decay_8[None, :] * e_mid  # [C, BLOCK_K]
+    decay_10 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+    map_9 = decay_10[None, :] * s_mid  # [C, BLOCK_K]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    d_zv_ptr_c = d_zv_ptr + start * d_zv_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+        load_2 = tl.load(zv_ptr_c + (token * zv_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zv [C, BLOCK_V]
+        part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_4_1 = 1.0 + part_4_0
+        part_4_2 = part_4_1 == 1.0
+        part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
+        map_3 = tl.minimum(load_2.to(tl.float32), 0.0) - part_4_3  # [C, BLOCK_V]
+        inner_2 = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_V]
+        gV = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_V]  # line 10
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        sums_3 = _local(_between(token, token // 64 * 64 + 31), gV, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_V]
+        decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_V]
+        x_mid = decay_3 * x.to(tl.float32)  # x about the middle of the chunk [C, BLOCK_V]
+        sums_4 = _local(_between(token // 64 * 64 + 31, token), gV, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_V]
+        decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_V]
+        dy_mid = decay_4 * dy_2.to(tl.float32)  # dy about the middle of the chunk [C, BLOCK_V]
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+        decay_6 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_V]
+        map_4 = decay_5[:, None] * decay_6[None, :]  # [BLOCK_K, BLOCK_V]
+        map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+        map_6 = map_4 * map_5  # [BLOCK_K, BLOCK_V]
+        sum_3 = tl.sum(map_6, 0)  # [BLOCK_V]
+        decay_7 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_V]
+        dot_2 = tl.dot(map_7.to(FT), L.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx_out = decay_7[None, :] * dot_2  # through L [C, BLOCK_V]
+        map_8 = x_mid * dx_out  # [C, BLOCK_V]
+        sum_4 = tl.sum(map_8, 0)  # [BLOCK_V]
+        decay_9 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_V]
+        dot_3 = tl.dot(map_9.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_10 = decay_9[None, :] * dot_3  # [C, BLOCK_V]
+        map_11 = dy_mid * map_10  # [C, BLOCK_V]
+        dot_4 = tl.dot(tl.trans(x_mid.to(FT)), At_base.to(FT), input_precision=PRECISION)  # [BLOCK_V, C]
+        map_12 = tl.trans(dy_mid.to(FT).to(tl.float32)) * dot_4  # [BLOCK_V, C]
+        inside_V_2 = tl.trans(map_11) + map_12  # [BLOCK_V, C]
+        dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx_mid = dx_out + dx_base  # gradient of x about the middle [C, BLOCK_V]
+        map_13 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_V]
+        inside_V_3 = inside_V_2 - tl.trans(map_13)  # [BLOCK_V, C]
+        dx = decay_3 * dx_mid  # gradient of x [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        map_14 = inside_V_3 - tl.trans(map_8)  # [BLOCK_V, C]
+        terms = tl.trans(map_14)  # [C, BLOCK_V]
+        inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_V]
+        dgV_5 = inside_V + sum_4[None, :]  # [C, BLOCK_V]
+        dgV = dgV_5 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_V]
+        part_25_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_25_1 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_25_0) / (1.0 + part_25_0)
+        d_zv_new = part_25_1 * dgV  # gradient of zv [C, BLOCK_V]
+        tl.store(d_zv_ptr_c + (token * d_zv_ptr_t)[:, None] + at_V[None, :], d_zv_new.to(d_zv_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, v_ptr, zk_ptr, zv_ptr,
+    dy_ptr, h_2_ptr, l_ptr, d_q_ptr, d_k_ptr, d_zk_ptr, cu, T, H, N, STEPS, least, q_ptr_b,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, zk_ptr_b, zk_ptr_t: tl.constexpr,
+    zk_ptr_h, zk_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h, zv_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h,
+    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_zk_ptr_b, d_zk_ptr_t: tl.constexpr,
+    d_zk_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_k, d_q, d_zk'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+    in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K)), _lowest(first_V_ptr + _row(slot, h, H) * V, V)), _lowest(second_V_ptr + _row(slot, h, H) * V, V))  # decay of half a chunk
+    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K)), _lowest(first_V_ptr, slot, h, H, V)), _lowest(second_V_ptr, slot, h, H, V))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
@@ -1426,9 +1710,7 @@ def _m_gradients_mild_kernel(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_zk_ptr = _head(d_zk_ptr, batch, h, d_zk_ptr_b, d_zk_ptr_h, 1)
-    d_zv_ptr = _head(d_zv_ptr, batch, h, d_zv_ptr_b, d_zv_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
@@ -1478,12 +1760,11 @@ def _m_gradients_mild_kernel(
     map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
     map_6 = map_4 * map_5  # [BLOCK_K, BLOCK_V]
     sum_1 = tl.sum(map_6, 1)  # [BLOCK_K]
-    sum_3 = tl.sum(map_6, 0)  # [BLOCK_V]
     decay_7 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
     decay_8 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_V]
     map_7 = decay_8[None, :] * dy_mid  # [C, BLOCK_V]
-    dot = tl.dot(map_7.to(FT), tl.trans(M.to(FT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    ds_out = decay_7[None, :] * dot  # through M [C, BLOCK_K]
+    dot = tl.dot(M.to(FT), tl.trans(map_7.to(FT)), input_precision=PRECISION)  # [BLOCK_K, C]
+    ds_out = decay_7[:, None] * dot  # through M [BLOCK_K, C]
     decay_9 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
     decay_10 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_V]
     map_8 = decay_10[None, :] * x_mid  # [C, BLOCK_V]
@@ -1491,93 +1772,58 @@ def _m_gradients_mild_kernel(
     de_out = decay_9[None, :] * dot_2  # through L [C, BLOCK_K]
     map_9 = e_mid * de_out  # [C, BLOCK_K]
     sum_2 = tl.sum(map_9, 0)  # [BLOCK_K]
-    map_10 = decay_9[None, :] * e_mid  # [C, BLOCK_K]
-    dot_3 = tl.dot(map_10.to(FT), L.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
-    dx_out = decay_10[None, :] * dot_3  # through L [C, BLOCK_V]
-    map_11 = x_mid * dx_out  # [C, BLOCK_V]
-    sum_4 = tl.sum(map_11, 0)  # [BLOCK_V]
-    dot_4 = tl.dot(dy_mid.to(FT), tl.trans(x_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    B_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_4, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
-    dot_5 = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    Bt_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_5, 0.0)  # pairs with j <= i in block32 [C, C]
-    dot_6 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
-    ds_base = tl.dot(B_base.to(FT), e_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total = tl.fma(ds_base, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    de_base = tl.dot(Bt_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dot_3 = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
+    ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_K, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
+    de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
-    dot_7 = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_7, 0.0)  # pairs with j <= i in block32 [C, C]
-    map_12 = decay_7[None, :] * s_mid  # [C, BLOCK_K]
-    dot_8 = tl.dot(map_12.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
-    map_13 = decay_8[None, :] * dot_8  # [C, BLOCK_V]
-    map_14 = dy_mid * map_13  # [C, BLOCK_V]
-    dot_9 = tl.dot(A_base.to(FT), x_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
-    map_15 = dy_mid.to(FT).to(tl.float32) * dot_9  # [C, BLOCK_V]
-    total_4 = tl.fma(map_15, tl.full([C, BLOCK_V], 1.0, tl.float32), map_14)  # [C, BLOCK_V]
-    map_16 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_V]
-    inside_V_3 = total_4 - map_16  # [C, BLOCK_V]
-    ds = decay * total  # gradient of s [C, BLOCK_K]
+    ds = tl.trans(decay) * total  # gradient of s [BLOCK_K, C]
     d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
-    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], ds.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], tl.trans(ds).to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     de = decay_2 * total_2  # gradient of e [C, BLOCK_K]
     d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], de.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dx = decay_3 * total_3  # gradient of x [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    map_17 = s_mid.to(FT).to(tl.float32) * total  # [C, BLOCK_K]
-    map_18 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
-    map_19 = map_17 - map_18  # [C, BLOCK_K]
-    terms = map_19  # [C, BLOCK_K]
+    map_10 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
+    map_11 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    map_12 = map_10 - tl.trans(map_11)  # [BLOCK_K, C]
+    terms = tl.trans(map_12)  # [C, BLOCK_K]
     inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
     dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
     dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    part_32_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_32_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_32_0) / (1.0 + part_32_0)
-    d_zk_new = part_32_1 * dgK  # gradient of zk [C, BLOCK_K]
+    part_22_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_22_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / (1.0 + part_22_0)
+    d_zk_new = part_22_1 * dgK  # gradient of zk [C, BLOCK_K]
     d_zk_ptr_c = d_zk_ptr + start * d_zk_ptr_t  # first token of the chunk
     tl.store(d_zk_ptr_c + (token * d_zk_ptr_t)[:, None] + at_K[None, :], d_zk_new.to(d_zk_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_20 = inside_V_3 - map_11  # [C, BLOCK_V]
-    terms_2 = map_20  # [C, BLOCK_V]
-    inside_V = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_V]
-    dgV_5 = inside_V + sum_4[None, :]  # [C, BLOCK_V]
-    dgV = dgV_5 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_V]
-    part_36_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_36_1 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_36_0) / (1.0 + part_36_0)
-    d_zv_new = part_36_1 * dgV  # gradient of zv [C, BLOCK_V]
-    d_zv_ptr_c = d_zv_ptr + start * d_zv_ptr_t  # first token of the chunk
-    tl.store(d_zv_ptr_c + (token * d_zv_ptr_t)[:, None] + at_V[None, :], d_zv_new.to(d_zv_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, v_ptr, zk_ptr, zv_ptr,
-    dy_ptr, h_2_ptr, l_ptr, d_q_ptr, d_k_ptr, d_v_ptr, d_zk_ptr, d_zv_ptr, cu, T, H, N, STEPS,
-    least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, zk_ptr_b,
-    zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h,
-    zv_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b,
-    d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
-    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_zk_ptr_b, d_zk_ptr_t: tl.constexpr,
-    d_zk_ptr_h, d_zv_ptr_b, d_zv_ptr_t: tl.constexpr, d_zv_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    dy_ptr, h_2_ptr, l_ptr, d_q_ptr, d_k_ptr, d_zk_ptr, cu, T, H, N, STEPS, least, q_ptr_b,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, zk_ptr_b, zk_ptr_t: tl.constexpr,
+    zk_ptr_h, zk_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h, zv_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h,
+    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_zk_ptr_b, d_zk_ptr_t: tl.constexpr,
+    d_zk_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_k, d_q, d_zk'
     program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K)), _lowest(first_V_ptr + _row(slot, h, H) * V, V)), _lowest(second_V_ptr + _row(slot, h, H) * V, V))  # decay of half a chunk
+    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K)), _lowest(first_V_ptr, slot, h, H, V)), _lowest(second_V_ptr, slot, h, H, V))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
@@ -1588,9 +1834,7 @@ def _m_gradients_mild_kernel_c64(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_zk_ptr = _head(d_zk_ptr, batch, h, d_zk_ptr_b, d_zk_ptr_h, 1)
-    d_zv_ptr = _head(d_zv_ptr, batch, h, d_zv_ptr_b, d_zv_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
@@ -1640,12 +1884,11 @@ def _m_gradients_mild_kernel_c64(
     map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
     map_6 = map_4 * map_5  # [BLOCK_K, BLOCK_V]
     sum_1 = tl.sum(map_6, 1)  # [BLOCK_K]
-    sum_3 = tl.sum(map_6, 0)  # [BLOCK_V]
     decay_7 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
     decay_8 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_V]
     map_7 = decay_8[None, :] * dy_mid  # [C, BLOCK_V]
-    dot = tl.dot(map_7.to(FT), tl.trans(M.to(FT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    ds_out = decay_7[None, :] * dot  # through M [C, BLOCK_K]
+    dot = tl.dot(M.to(FT), tl.trans(map_7.to(FT)), input_precision=PRECISION)  # [BLOCK_K, C]
+    ds_out = decay_7[:, None] * dot  # through M [BLOCK_K, C]
     decay_9 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
     decay_10 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_V]
     map_8 = decay_10[None, :] * x_mid  # [C, BLOCK_V]
@@ -1653,71 +1896,36 @@ def _m_gradients_mild_kernel_c64(
     de_out = decay_9[None, :] * dot_2  # through L [C, BLOCK_K]
     map_9 = e_mid * de_out  # [C, BLOCK_K]
     sum_2 = tl.sum(map_9, 0)  # [BLOCK_K]
-    map_10 = decay_9[None, :] * e_mid  # [C, BLOCK_K]
-    dot_3 = tl.dot(map_10.to(FT), L.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
-    dx_out = decay_10[None, :] * dot_3  # through L [C, BLOCK_V]
-    map_11 = x_mid * dx_out  # [C, BLOCK_V]
-    sum_4 = tl.sum(map_11, 0)  # [BLOCK_V]
-    dot_4 = tl.dot(dy_mid.to(FT), tl.trans(x_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    B_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_4, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
-    dot_5 = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    Bt_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_5, 0.0)  # pairs with j <= i in block64 [C, C]
-    dot_6 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
-    ds_base = tl.dot(B_base.to(FT), e_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total = tl.fma(ds_base, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    de_base = tl.dot(Bt_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dot_3 = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
+    ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_K, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
+    de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
-    dot_7 = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_7, 0.0)  # pairs with j <= i in block64 [C, C]
-    map_12 = decay_7[None, :] * s_mid  # [C, BLOCK_K]
-    dot_8 = tl.dot(map_12.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
-    map_13 = decay_8[None, :] * dot_8  # [C, BLOCK_V]
-    map_14 = dy_mid * map_13  # [C, BLOCK_V]
-    dot_9 = tl.dot(A_base.to(FT), x_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
-    map_15 = dy_mid.to(FT).to(tl.float32) * dot_9  # [C, BLOCK_V]
-    total_4 = tl.fma(map_15, tl.full([C, BLOCK_V], 1.0, tl.float32), map_14)  # [C, BLOCK_V]
-    map_16 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_V]
-    inside_V_3 = total_4 - map_16  # [C, BLOCK_V]
-    ds = decay * total  # gradient of s [C, BLOCK_K]
+    ds = tl.trans(decay) * total  # gradient of s [BLOCK_K, C]
     d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
-    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], ds.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], tl.trans(ds).to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     de = decay_2 * total_2  # gradient of e [C, BLOCK_K]
     d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], de.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dx = decay_3 * total_3  # gradient of x [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    map_17 = s_mid.to(FT).to(tl.float32) * total  # [C, BLOCK_K]
-    map_18 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
-    map_19 = map_17 - map_18  # [C, BLOCK_K]
-    terms = map_19  # [C, BLOCK_K]
+    map_10 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
+    map_11 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    map_12 = map_10 - tl.trans(map_11)  # [BLOCK_K, C]
+    terms = tl.trans(map_12)  # [C, BLOCK_K]
     inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
     dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
     dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    part_32_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_32_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_32_0) / (1.0 + part_32_0)
-    d_zk_new = part_32_1 * dgK  # gradient of zk [C, BLOCK_K]
+    part_22_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_22_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / (1.0 + part_22_0)
+    d_zk_new = part_22_1 * dgK  # gradient of zk [C, BLOCK_K]
     d_zk_ptr_c = d_zk_ptr + start * d_zk_ptr_t  # first token of the chunk
     tl.store(d_zk_ptr_c + (token * d_zk_ptr_t)[:, None] + at_K[None, :], d_zk_new.to(d_zk_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_20 = inside_V_3 - map_11  # [C, BLOCK_V]
-    terms_2 = map_20  # [C, BLOCK_V]
-    inside_V = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_V]
-    dgV_5 = inside_V + sum_4[None, :]  # [C, BLOCK_V]
-    dgV = dgV_5 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_V]
-    part_36_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_36_1 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_36_0) / (1.0 + part_36_0)
-    d_zv_new = part_36_1 * dgV  # gradient of zv [C, BLOCK_V]
-    d_zv_ptr_c = d_zv_ptr + start * d_zv_ptr_t  # first token of the chunk
-    tl.store(d_zv_ptr_c + (token * d_zv_ptr_t)[:, None] + at_V[None, :], d_zv_new.to(d_zv_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel(
     first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, zk_ptr, v_ptr, zv_ptr,
-    dy_ptr, h_2_ptr, l_ptr, d_v_ptr, d_zv_ptr, cu, T, H, N, STEPS, least, q_ptr_b,
+    dy_ptr, h_2_ptr, l_ptr, d_v_ptr, d_zv_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b,
     q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
     zk_ptr_b, zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
     v_ptr_h, v_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h, zv_ptr_g, dy_ptr_b,
@@ -1730,214 +1938,236 @@ def _m_gradients_value_kernel(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K)), _lowest(first_V_ptr + _row(slot, h, H) * V, V)), _lowest(second_V_ptr + _row(slot, h, H) * V, V))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K)), _lowest_of(first_V_ptr, group, head, H, SLOTS, 8, V)), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, V))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    zv_ptr = _head(zv_ptr, batch, h, zv_ptr_b, zv_ptr_h, zv_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    d_zv_ptr = _head(d_zv_ptr, batch, h, d_zv_ptr_b, d_zv_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 4
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
-    zk_ptr_c = zk_ptr + start * zk_ptr_t  # first token of the chunk
-    load = tl.load(zk_ptr_c + (token * zk_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load zk [C, BLOCK_K]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_1 = 1.0 + part_0
-    part_2 = part_1 == 1.0
-    part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
-    map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-    diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-    map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    dot_2 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
-    dot_3 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    dot_4 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
-    sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
-    dot_5 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    dot_6 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level4 [C, C]
-    sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
-    dot_7 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_7, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    dot_8 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level2 [C, C]
-    sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
-    dot_9 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_9, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    dot_10 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level1 [C, C]
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    zv_ptr_c = zv_ptr + start * zv_ptr_t  # first token of the chunk
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    map_14 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-    decay_8 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    sums_9 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_11 = tl.exp2(sums_9 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    map_21 = decay_11 * e.to(tl.float32)  # [C, BLOCK_K]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    d_zv_ptr_c = d_zv_ptr + start * d_zv_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-        load_2 = tl.load(zv_ptr_c + (token * zv_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zv [C, BLOCK_V]
-        part_12_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_12_1 = 1.0 + part_12_0
-        part_12_2 = part_12_1 == 1.0
-        part_12_3 = tl.log(part_12_1) * (part_12_0 / tl.where(part_12_2, 1.0, part_12_1 - 1.0))
-        map_13 = tl.minimum(load_2.to(tl.float32), 0.0) - tl.where(part_12_2, part_12_0, part_12_3)  # [C, BLOCK_V]
-        inner_2 = tl.where(valid[:, None], map_13, 0.0)  # [C, BLOCK_V]
-        gV = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_V]  # line 10
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        sums_6 = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_V]
-        decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_V]
-        dot_11 = tl.dot(map_14.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        map_15 = decay_6 * dot_11  # [C, BLOCK_V]
-        map_16 = dy_2.to(tl.float32) * map_15  # [C, BLOCK_V]
-        dot_12 = diagonal[:, None] * x.to(tl.float32)  # [C, BLOCK_V]
-        map_17 = dy_2.to(tl.float32) * dot_12  # [C, BLOCK_V]
-        inside_V_40 = map_16 + map_17  # [C, BLOCK_V]
-        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-        decay_9 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_V]
-        map_18 = decay_8[:, None] * decay_9[None, :]  # [BLOCK_K, BLOCK_V]
-        map_19 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-        map_20 = map_18 * map_19  # [BLOCK_K, BLOCK_V]
-        sum_3 = tl.sum(map_20, 0)  # [BLOCK_V]
-        sums_8 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_V]
-        decay_10 = tl.exp2(sums_8 * 1.4426950408889634)  # D(i, end] [C, BLOCK_V]
-        dot_13 = tl.dot(map_21.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx_out = decay_10 * dot_13  # through L [C, BLOCK_V]
-        map_22 = x.to(tl.float32) * dx_out  # [C, BLOCK_V]
-        sum_4 = tl.sum(map_22, 0)  # [BLOCK_V]
-        dx_diagonal = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
-        dx_11 = dx_out + dx_diagonal  # [C, BLOCK_V]
-        map_23 = x.to(tl.float32) * dx_diagonal  # [C, BLOCK_V]
-        inside_V_41 = inside_V_40 - map_23  # [C, BLOCK_V]
-        sums_10 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_V]
-        decay_12 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_V]
-        map_24 = decay_12 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-        map_25 = decay_12 * x.to(tl.float32)  # [C, BLOCK_V]
-        both_6 = tl.where((token // 16 % 2 == 1)[:, None], map_24.to(DT), map_25.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_V]
-        dot_14 = tl.dot(A_half16.to(DT), both_6, input_precision=PRECISION)  # [C, BLOCK_V]
-        map_26 = both_6.to(tl.float32) * dot_14  # [C, BLOCK_V]
-        inside_V_42 = inside_V_41 + map_26  # [C, BLOCK_V]
-        dx_half16 = tl.dot(At_half16.to(DT), both_6, input_precision=PRECISION)  # [C, BLOCK_V]
-        map_27 = decay_12 * dx_half16  # [C, BLOCK_V]
-        dx_12 = dx_11 + map_27  # [C, BLOCK_V]
-        map_28 = both_6.to(tl.float32) * dx_half16  # [C, BLOCK_V]
-        inside_V_43 = inside_V_42 - map_28  # [C, BLOCK_V]
-        sums_11 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_V]
-        decay_13 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_V]
-        map_29 = decay_13 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-        map_30 = decay_13 * x.to(tl.float32)  # [C, BLOCK_V]
-        both_7 = tl.where((token // 8 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_V]
-        dot_15 = tl.dot(A_half8.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_V]
-        map_31 = both_7.to(tl.float32) * dot_15  # [C, BLOCK_V]
-        inside_V_44 = inside_V_43 + map_31  # [C, BLOCK_V]
-        dx_half8 = tl.dot(At_half8.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_V]
-        map_32 = decay_13 * dx_half8  # [C, BLOCK_V]
-        dx_13 = dx_12 + map_32  # [C, BLOCK_V]
-        map_33 = both_7.to(tl.float32) * dx_half8  # [C, BLOCK_V]
-        inside_V_45 = inside_V_44 - map_33  # [C, BLOCK_V]
-        sums_12 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_V]
-        decay_14 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_V]
-        map_34 = decay_14 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-        map_35 = decay_14 * x.to(tl.float32)  # [C, BLOCK_V]
-        both_8 = tl.where((token // 4 % 2 == 1)[:, None], map_34.to(DT), map_35.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_V]
-        dot_16 = tl.dot(A_half4.to(DT), both_8, input_precision=PRECISION)  # [C, BLOCK_V]
-        map_36 = both_8.to(tl.float32) * dot_16  # [C, BLOCK_V]
-        inside_V_46 = inside_V_45 + map_36  # [C, BLOCK_V]
-        dx_half4 = tl.dot(At_half4.to(DT), both_8, input_precision=PRECISION)  # [C, BLOCK_V]
-        map_37 = decay_14 * dx_half4  # [C, BLOCK_V]
-        dx_14 = dx_13 + map_37  # [C, BLOCK_V]
-        map_38 = both_8.to(tl.float32) * dx_half4  # [C, BLOCK_V]
-        inside_V_47 = inside_V_46 - map_38  # [C, BLOCK_V]
-        sums_13 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_V]
-        decay_15 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_V]
-        map_39 = decay_15 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-        map_40 = decay_15 * x.to(tl.float32)  # [C, BLOCK_V]
-        both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_39.to(DT), map_40.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_V]
-        dot_17 = tl.dot(A_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_V]
-        map_41 = both_9.to(tl.float32) * dot_17  # [C, BLOCK_V]
-        inside_V_48 = inside_V_47 + map_41  # [C, BLOCK_V]
-        dx_half2 = tl.dot(At_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_V]
-        map_42 = decay_15 * dx_half2  # [C, BLOCK_V]
-        dx_15 = dx_14 + map_42  # [C, BLOCK_V]
-        map_43 = both_9.to(tl.float32) * dx_half2  # [C, BLOCK_V]
-        inside_V_49 = inside_V_48 - map_43  # [C, BLOCK_V]
-        sums_14 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_V]
-        decay_16 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_V]
-        map_44 = decay_16 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-        map_45 = decay_16 * x.to(tl.float32)  # [C, BLOCK_V]
-        both_10 = tl.where((token // 1 % 2 == 1)[:, None], map_44.to(DT), map_45.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_V]
-        dot_18 = tl.dot(A_half1.to(DT), both_10, input_precision=PRECISION)  # [C, BLOCK_V]
-        map_46 = both_10.to(tl.float32) * dot_18  # [C, BLOCK_V]
-        inside_V_50 = inside_V_49 + map_46  # [C, BLOCK_V]
-        dx_half1 = tl.dot(At_half1.to(DT), both_10, input_precision=PRECISION)  # [C, BLOCK_V]
-        map_47 = decay_16 * dx_half1  # [C, BLOCK_V]
-        dx = dx_15 + map_47  # gradient of x [C, BLOCK_V]
-        map_48 = both_10.to(tl.float32) * dx_half1  # [C, BLOCK_V]
-        inside_V_51 = inside_V_50 - map_48  # [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        map_49 = inside_V_51 - map_22  # [C, BLOCK_V]
-        terms = map_49  # [C, BLOCK_V]
-        inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_V]
-        dgV_63 = inside_V + sum_4[None, :]  # [C, BLOCK_V]
-        dgV = dgV_63 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_V]
-        part_70_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_70_1 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_70_0) / (1.0 + part_70_0)
-        d_zv_new = part_70_1 * dgV  # gradient of zv [C, BLOCK_V]
-        tl.store(d_zv_ptr_c + (token * d_zv_ptr_t)[:, None] + at_V[None, :], d_zv_new.to(d_zv_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    zk_ptr_all = zk_ptr
+    v_ptr_all = v_ptr
+    zv_ptr_all = zv_ptr
+    dy_ptr_all = dy_ptr
+    d_v_ptr_all = d_v_ptr
+    d_zv_ptr_all = d_zv_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        zk_ptr = zk_ptr_all
+        v_ptr = v_ptr_all
+        zv_ptr = zv_ptr_all
+        dy_ptr = dy_ptr_all
+        d_v_ptr = d_v_ptr_all
+        d_zv_ptr = d_zv_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        zv_ptr = _head(zv_ptr, batch, h, zv_ptr_b, zv_ptr_h, zv_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        d_zv_ptr = _head(d_zv_ptr, batch, h, d_zv_ptr_b, d_zv_ptr_h, 1)
+        lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K)), _lowest(first_V_ptr, slot, h, H, V)), _lowest(second_V_ptr, slot, h, H, V))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 4
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            zk_ptr_c = zk_ptr + start * zk_ptr_t  # first token of the chunk
+            load = tl.load(zk_ptr_c + (token * zk_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load zk [C, BLOCK_K]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_1 = 1.0 + part_0
+            part_2 = part_1 == 1.0
+            part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
+            map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+            diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            dot_2 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            dot_3 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            dot_4 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            dot_5 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            dot_6 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level4 [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            dot_7 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_7, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            dot_8 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level2 [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            dot_9 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_9, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            dot_10 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level1 [C, C]
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            zv_ptr_c = zv_ptr + start * zv_ptr_t  # first token of the chunk
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            map_14 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            decay_8 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+            sums_9 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_11 = tl.exp2(sums_9 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            map_21 = decay_11 * e.to(tl.float32)  # [C, BLOCK_K]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            d_zv_ptr_c = d_zv_ptr + start * d_zv_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+                load_2 = tl.load(zv_ptr_c + (token * zv_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zv [C, BLOCK_V]
+                part_12_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+                part_12_1 = 1.0 + part_12_0
+                part_12_2 = part_12_1 == 1.0
+                part_12_3 = tl.log(part_12_1) * (part_12_0 / tl.where(part_12_2, 1.0, part_12_1 - 1.0))
+                map_13 = tl.minimum(load_2.to(tl.float32), 0.0) - tl.where(part_12_2, part_12_0, part_12_3)  # [C, BLOCK_V]
+                inner_2 = tl.where(valid[:, None], map_13, 0.0)  # [C, BLOCK_V]
+                gV = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_V]  # line 10
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+                sums_6 = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_V]
+                decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_V]
+                dot_11 = tl.dot(map_14.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                map_15 = decay_6 * dot_11  # [C, BLOCK_V]
+                map_16 = dy_2.to(tl.float32) * map_15  # [C, BLOCK_V]
+                dot_12 = diagonal[:, None] * x.to(tl.float32)  # [C, BLOCK_V]
+                map_17 = dy_2.to(tl.float32) * dot_12  # [C, BLOCK_V]
+                inside_V_40 = map_16 + map_17  # [C, BLOCK_V]
+                L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+                decay_9 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_V]
+                map_18 = decay_8[:, None] * decay_9[None, :]  # [BLOCK_K, BLOCK_V]
+                map_19 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+                map_20 = map_18 * map_19  # [BLOCK_K, BLOCK_V]
+                sum_3 = tl.sum(map_20, 0)  # [BLOCK_V]
+                sums_8 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_V]
+                decay_10 = tl.exp2(sums_8 * 1.4426950408889634)  # D(i, end] [C, BLOCK_V]
+                dot_13 = tl.dot(map_21.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_out = decay_10 * dot_13  # through L [C, BLOCK_V]
+                map_22 = x.to(tl.float32) * dx_out  # [C, BLOCK_V]
+                sum_4 = tl.sum(map_22, 0)  # [BLOCK_V]
+                dx_diagonal = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
+                dx_11 = dx_out + dx_diagonal  # [C, BLOCK_V]
+                map_23 = x.to(tl.float32) * dx_diagonal  # [C, BLOCK_V]
+                inside_V_41 = inside_V_40 - map_23  # [C, BLOCK_V]
+                sums_10 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_V]
+                decay_12 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_V]
+                map_24 = decay_12 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+                map_25 = decay_12 * x.to(tl.float32)  # [C, BLOCK_V]
+                both_6 = tl.where((token // 16 % 2 == 1)[:, None], map_24.to(DT), map_25.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_V]
+                dot_14 = tl.dot(A_half16.to(DT), both_6, input_precision=PRECISION)  # [C, BLOCK_V]
+                map_26 = both_6.to(tl.float32) * dot_14  # [C, BLOCK_V]
+                inside_V_42 = inside_V_41 + map_26  # [C, BLOCK_V]
+                dx_half16 = tl.dot(At_half16.to(DT), both_6, input_precision=PRECISION)  # [C, BLOCK_V]
+                map_27 = decay_12 * dx_half16  # [C, BLOCK_V]
+                dx_12 = dx_11 + map_27  # [C, BLOCK_V]
+                map_28 = both_6.to(tl.float32) * dx_half16  # [C, BLOCK_V]
+                inside_V_43 = inside_V_42 - map_28  # [C, BLOCK_V]
+                sums_11 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_V]
+                decay_13 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_V]
+                map_29 = decay_13 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+                map_30 = decay_13 * x.to(tl.float32)  # [C, BLOCK_V]
+                both_7 = tl.where((token // 8 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_V]
+                dot_15 = tl.dot(A_half8.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_V]
+                map_31 = both_7.to(tl.float32) * dot_15  # [C, BLOCK_V]
+                inside_V_44 = inside_V_43 + map_31  # [C, BLOCK_V]
+                dx_half8 = tl.dot(At_half8.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_V]
+                map_32 = decay_13 * dx_half8  # [C, BLOCK_V]
+                dx_13 = dx_12 + map_32  # [C, BLOCK_V]
+                map_33 = both_7.to(tl.float32) * dx_half8  # [C, BLOCK_V]
+                inside_V_45 = inside_V_44 - map_33  # [C, BLOCK_V]
+                sums_12 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_V]
+                decay_14 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_V]
+                map_34 = decay_14 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+                map_35 = decay_14 * x.to(tl.float32)  # [C, BLOCK_V]
+                both_8 = tl.where((token // 4 % 2 == 1)[:, None], map_34.to(DT), map_35.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_V]
+                dot_16 = tl.dot(A_half4.to(DT), both_8, input_precision=PRECISION)  # [C, BLOCK_V]
+                map_36 = both_8.to(tl.float32) * dot_16  # [C, BLOCK_V]
+                inside_V_46 = inside_V_45 + map_36  # [C, BLOCK_V]
+                dx_half4 = tl.dot(At_half4.to(DT), both_8, input_precision=PRECISION)  # [C, BLOCK_V]
+                map_37 = decay_14 * dx_half4  # [C, BLOCK_V]
+                dx_14 = dx_13 + map_37  # [C, BLOCK_V]
+                map_38 = both_8.to(tl.float32) * dx_half4  # [C, BLOCK_V]
+                inside_V_47 = inside_V_46 - map_38  # [C, BLOCK_V]
+                sums_13 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_V]
+                decay_15 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_V]
+                map_39 = decay_15 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+                map_40 = decay_15 * x.to(tl.float32)  # [C, BLOCK_V]
+                both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_39.to(DT), map_40.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_V]
+                dot_17 = tl.dot(A_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_V]
+                map_41 = both_9.to(tl.float32) * dot_17  # [C, BLOCK_V]
+                inside_V_48 = inside_V_47 + map_41  # [C, BLOCK_V]
+                dx_half2 = tl.dot(At_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_V]
+                map_42 = decay_15 * dx_half2  # [C, BLOCK_V]
+                dx_15 = dx_14 + map_42  # [C, BLOCK_V]
+                map_43 = both_9.to(tl.float32) * dx_half2  # [C, BLOCK_V]
+                inside_V_49 = inside_V_48 - map_43  # [C, BLOCK_V]
+                sums_14 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_V]
+                decay_16 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_V]
+                map_44 = decay_16 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+                map_45 = decay_16 * x.to(tl.float32)  # [C, BLOCK_V]
+                both_10 = tl.where((token // 1 % 2 == 1)[:, None], map_44.to(DT), map_45.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_V]
+                dot_18 = tl.dot(A_half1.to(DT), both_10, input_precision=PRECISION)  # [C, BLOCK_V]
+                map_46 = both_10.to(tl.float32) * dot_18  # [C, BLOCK_V]
+                inside_V_50 = inside_V_49 + map_46  # [C, BLOCK_V]
+                dx_half1 = tl.dot(At_half1.to(DT), both_10, input_precision=PRECISION)  # [C, BLOCK_V]
+                map_47 = decay_16 * dx_half1  # [C, BLOCK_V]
+                dx = dx_15 + map_47  # gradient of x [C, BLOCK_V]
+                map_48 = both_10.to(tl.float32) * dx_half1  # [C, BLOCK_V]
+                inside_V_51 = inside_V_50 - map_48  # [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+                map_49 = inside_V_51 - map_22  # [C, BLOCK_V]
+                terms = map_49  # [C, BLOCK_V]
+                inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_V]
+                dgV_63 = inside_V + sum_4[None, :]  # [C, BLOCK_V]
+                dgV = dgV_63 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_V]
+                part_70_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+                part_70_1 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_70_0) / (1.0 + part_70_0)
+                d_zv_new = part_70_1 * dgV  # gradient of zv [C, BLOCK_V]
+                tl.store(d_zv_ptr_c + (token * d_zv_ptr_t)[:, None] + at_V[None, :], d_zv_new.to(d_zv_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel_c64(
     first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, zk_ptr, v_ptr, zv_ptr,
-    dy_ptr, h_2_ptr, l_ptr, d_v_ptr, d_zv_ptr, cu, T, H, N, STEPS, least, q_ptr_b,
+    dy_ptr, h_2_ptr, l_ptr, d_v_ptr, d_zv_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b,
     q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
     zk_ptr_b, zk_ptr_t: tl.constexpr, zk_ptr_h, zk_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
     v_ptr_h, v_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h, zv_ptr_g, dy_ptr_b,
@@ -1950,238 +2180,260 @@ def _m_gradients_value_kernel_c64(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K)), _lowest(first_V_ptr + _row(slot, h, H) * V, V)), _lowest(second_V_ptr + _row(slot, h, H) * V, V))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K)), _lowest_of(first_V_ptr, group, head, H, SLOTS, 8, V)), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, V))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    zv_ptr = _head(zv_ptr, batch, h, zv_ptr_b, zv_ptr_h, zv_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    d_zv_ptr = _head(d_zv_ptr, batch, h, d_zv_ptr_b, d_zv_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 4
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
-    zk_ptr_c = zk_ptr + start * zk_ptr_t  # first token of the chunk
-    load = tl.load(zk_ptr_c + (token * zk_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load zk [C, BLOCK_K]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_1 = 1.0 + part_0
-    part_2 = part_1 == 1.0
-    part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
-    map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-    diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-    map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
-    dot_2 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level32 [C, C]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
-    dot_3 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    dot_4 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
-    dot_5 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    dot_6 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level8 [C, C]
-    sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
-    dot_7 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_7, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    dot_8 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
-    sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
-    dot_9 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_9, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    dot_10 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level2 [C, C]
-    sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_14 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
-    dot_11 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_11, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    dot_12 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_12, 0.0)  # pairs with j <= i in level1 [C, C]
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    zv_ptr_c = zv_ptr + start * zv_ptr_t  # first token of the chunk
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    sums_8 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
-    decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    map_16 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
-    decay_9 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    sums_10 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_12 = tl.exp2(sums_10 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    map_23 = decay_12 * e.to(tl.float32)  # [C, BLOCK_K]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    d_zv_ptr_c = d_zv_ptr + start * d_zv_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-        load_2 = tl.load(zv_ptr_c + (token * zv_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zv [C, BLOCK_V]
-        part_14_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_14_1 = 1.0 + part_14_0
-        part_14_2 = part_14_1 == 1.0
-        part_14_3 = tl.log(part_14_1) * (part_14_0 / tl.where(part_14_2, 1.0, part_14_1 - 1.0))
-        map_15 = tl.minimum(load_2.to(tl.float32), 0.0) - tl.where(part_14_2, part_14_0, part_14_3)  # [C, BLOCK_V]
-        inner_2 = tl.where(valid[:, None], map_15, 0.0)  # [C, BLOCK_V]
-        gV = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_V]  # line 10
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        sums_7 = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_V]
-        decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_V]
-        dot_13 = tl.dot(map_16.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        map_17 = decay_7 * dot_13  # [C, BLOCK_V]
-        map_18 = dy_2.to(tl.float32) * map_17  # [C, BLOCK_V]
-        dot_14 = diagonal[:, None] * x.to(tl.float32)  # [C, BLOCK_V]
-        map_19 = dy_2.to(tl.float32) * dot_14  # [C, BLOCK_V]
-        inside_V_47 = map_18 + map_19  # [C, BLOCK_V]
-        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-        decay_10 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_V]
-        map_20 = decay_9[:, None] * decay_10[None, :]  # [BLOCK_K, BLOCK_V]
-        map_21 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-        map_22 = map_20 * map_21  # [BLOCK_K, BLOCK_V]
-        sum_3 = tl.sum(map_22, 0)  # [BLOCK_V]
-        sums_9 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_V]
-        decay_11 = tl.exp2(sums_9 * 1.4426950408889634)  # D(i, end] [C, BLOCK_V]
-        dot_15 = tl.dot(map_23.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx_out = decay_11 * dot_15  # through L [C, BLOCK_V]
-        map_24 = x.to(tl.float32) * dx_out  # [C, BLOCK_V]
-        sum_4 = tl.sum(map_24, 0)  # [BLOCK_V]
-        dx_diagonal = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
-        dx_13 = dx_out + dx_diagonal  # [C, BLOCK_V]
-        map_25 = x.to(tl.float32) * dx_diagonal  # [C, BLOCK_V]
-        inside_V_48 = inside_V_47 - map_25  # [C, BLOCK_V]
-        sums_11 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_V]
-        decay_13 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_V]
-        map_26 = decay_13 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-        map_27 = decay_13 * x.to(tl.float32)  # [C, BLOCK_V]
-        both_7 = tl.where((token // 32 % 2 == 1)[:, None], map_26.to(DT), map_27.to(DT))  # o_half32 in second halves of blocks, w_half32 in first [C, BLOCK_V]
-        dot_16 = tl.dot(A_half32.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_V]
-        map_28 = both_7.to(tl.float32) * dot_16  # [C, BLOCK_V]
-        inside_V_49 = inside_V_48 + map_28  # [C, BLOCK_V]
-        dx_half32 = tl.dot(At_half32.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_V]
-        map_29 = decay_13 * dx_half32  # [C, BLOCK_V]
-        dx_14 = dx_13 + map_29  # [C, BLOCK_V]
-        map_30 = both_7.to(tl.float32) * dx_half32  # [C, BLOCK_V]
-        inside_V_50 = inside_V_49 - map_30  # [C, BLOCK_V]
-        sums_12 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_V]
-        decay_14 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_V]
-        map_31 = decay_14 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-        map_32 = decay_14 * x.to(tl.float32)  # [C, BLOCK_V]
-        both_8 = tl.where((token // 16 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_V]
-        dot_17 = tl.dot(A_half16.to(DT), both_8, input_precision=PRECISION)  # [C, BLOCK_V]
-        map_33 = both_8.to(tl.float32) * dot_17  # [C, BLOCK_V]
-        inside_V_51 = inside_V_50 + map_33  # [C, BLOCK_V]
-        dx_half16 = tl.dot(At_half16.to(DT), both_8, input_precision=PRECISION)  # [C, BLOCK_V]
-        map_34 = decay_14 * dx_half16  # [C, BLOCK_V]
-        dx_15 = dx_14 + map_34  # [C, BLOCK_V]
-        map_35 = both_8.to(tl.float32) * dx_half16  # [C, BLOCK_V]
-        inside_V_52 = inside_V_51 - map_35  # [C, BLOCK_V]
-        sums_13 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_V]
-        decay_15 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_V]
-        map_36 = decay_15 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-        map_37 = decay_15 * x.to(tl.float32)  # [C, BLOCK_V]
-        both_9 = tl.where((token // 8 % 2 == 1)[:, None], map_36.to(DT), map_37.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_V]
-        dot_18 = tl.dot(A_half8.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_V]
-        map_38 = both_9.to(tl.float32) * dot_18  # [C, BLOCK_V]
-        inside_V_53 = inside_V_52 + map_38  # [C, BLOCK_V]
-        dx_half8 = tl.dot(At_half8.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_V]
-        map_39 = decay_15 * dx_half8  # [C, BLOCK_V]
-        dx_16 = dx_15 + map_39  # [C, BLOCK_V]
-        map_40 = both_9.to(tl.float32) * dx_half8  # [C, BLOCK_V]
-        inside_V_54 = inside_V_53 - map_40  # [C, BLOCK_V]
-        sums_14 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_V]
-        decay_16 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_V]
-        map_41 = decay_16 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-        map_42 = decay_16 * x.to(tl.float32)  # [C, BLOCK_V]
-        both_10 = tl.where((token // 4 % 2 == 1)[:, None], map_41.to(DT), map_42.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_V]
-        dot_19 = tl.dot(A_half4.to(DT), both_10, input_precision=PRECISION)  # [C, BLOCK_V]
-        map_43 = both_10.to(tl.float32) * dot_19  # [C, BLOCK_V]
-        inside_V_55 = inside_V_54 + map_43  # [C, BLOCK_V]
-        dx_half4 = tl.dot(At_half4.to(DT), both_10, input_precision=PRECISION)  # [C, BLOCK_V]
-        map_44 = decay_16 * dx_half4  # [C, BLOCK_V]
-        dx_17 = dx_16 + map_44  # [C, BLOCK_V]
-        map_45 = both_10.to(tl.float32) * dx_half4  # [C, BLOCK_V]
-        inside_V_56 = inside_V_55 - map_45  # [C, BLOCK_V]
-        sums_15 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_V]
-        decay_17 = tl.exp2(sums_15 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_V]
-        map_46 = decay_17 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-        map_47 = decay_17 * x.to(tl.float32)  # [C, BLOCK_V]
-        both_11 = tl.where((token // 2 % 2 == 1)[:, None], map_46.to(DT), map_47.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_V]
-        dot_20 = tl.dot(A_half2.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_V]
-        map_48 = both_11.to(tl.float32) * dot_20  # [C, BLOCK_V]
-        inside_V_57 = inside_V_56 + map_48  # [C, BLOCK_V]
-        dx_half2 = tl.dot(At_half2.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_V]
-        map_49 = decay_17 * dx_half2  # [C, BLOCK_V]
-        dx_18 = dx_17 + map_49  # [C, BLOCK_V]
-        map_50 = both_11.to(tl.float32) * dx_half2  # [C, BLOCK_V]
-        inside_V_58 = inside_V_57 - map_50  # [C, BLOCK_V]
-        sums_16 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_V]
-        decay_18 = tl.exp2(sums_16 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_V]
-        map_51 = decay_18 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-        map_52 = decay_18 * x.to(tl.float32)  # [C, BLOCK_V]
-        both_12 = tl.where((token // 1 % 2 == 1)[:, None], map_51.to(DT), map_52.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_V]
-        dot_21 = tl.dot(A_half1.to(DT), both_12, input_precision=PRECISION)  # [C, BLOCK_V]
-        map_53 = both_12.to(tl.float32) * dot_21  # [C, BLOCK_V]
-        inside_V_59 = inside_V_58 + map_53  # [C, BLOCK_V]
-        dx_half1 = tl.dot(At_half1.to(DT), both_12, input_precision=PRECISION)  # [C, BLOCK_V]
-        map_54 = decay_18 * dx_half1  # [C, BLOCK_V]
-        dx = dx_18 + map_54  # gradient of x [C, BLOCK_V]
-        map_55 = both_12.to(tl.float32) * dx_half1  # [C, BLOCK_V]
-        inside_V_60 = inside_V_59 - map_55  # [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        map_56 = inside_V_60 - map_24  # [C, BLOCK_V]
-        terms = map_56  # [C, BLOCK_V]
-        inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_V]
-        dgV_74 = inside_V + sum_4[None, :]  # [C, BLOCK_V]
-        dgV = dgV_74 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_V]
-        part_80_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_80_1 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_80_0) / (1.0 + part_80_0)
-        d_zv_new = part_80_1 * dgV  # gradient of zv [C, BLOCK_V]
-        tl.store(d_zv_ptr_c + (token * d_zv_ptr_t)[:, None] + at_V[None, :], d_zv_new.to(d_zv_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    zk_ptr_all = zk_ptr
+    v_ptr_all = v_ptr
+    zv_ptr_all = zv_ptr
+    dy_ptr_all = dy_ptr
+    d_v_ptr_all = d_v_ptr
+    d_zv_ptr_all = d_zv_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        zk_ptr = zk_ptr_all
+        v_ptr = v_ptr_all
+        zv_ptr = zv_ptr_all
+        dy_ptr = dy_ptr_all
+        d_v_ptr = d_v_ptr_all
+        d_zv_ptr = d_zv_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        zv_ptr = _head(zv_ptr, batch, h, zv_ptr_b, zv_ptr_h, zv_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        d_zv_ptr = _head(d_zv_ptr, batch, h, d_zv_ptr_b, d_zv_ptr_h, 1)
+        lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K)), _lowest(first_V_ptr, slot, h, H, V)), _lowest(second_V_ptr, slot, h, H, V))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 4
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            zk_ptr_c = zk_ptr + start * zk_ptr_t  # first token of the chunk
+            load = tl.load(zk_ptr_c + (token * zk_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load zk [C, BLOCK_K]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_1 = 1.0 + part_0
+            part_2 = part_1 == 1.0
+            part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
+            map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+            diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
+            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
+            dot_2 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level32 [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            dot_3 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            dot_4 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            dot_5 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            dot_6 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level8 [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            dot_7 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_7, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            dot_8 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            dot_9 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_9, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            dot_10 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level2 [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_14 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            dot_11 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_11, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            dot_12 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_12, 0.0)  # pairs with j <= i in level1 [C, C]
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            zv_ptr_c = zv_ptr + start * zv_ptr_t  # first token of the chunk
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            sums_8 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            map_16 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
+            decay_9 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+            sums_10 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_12 = tl.exp2(sums_10 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            map_23 = decay_12 * e.to(tl.float32)  # [C, BLOCK_K]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            d_zv_ptr_c = d_zv_ptr + start * d_zv_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+                load_2 = tl.load(zv_ptr_c + (token * zv_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zv [C, BLOCK_V]
+                part_14_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+                part_14_1 = 1.0 + part_14_0
+                part_14_2 = part_14_1 == 1.0
+                part_14_3 = tl.log(part_14_1) * (part_14_0 / tl.where(part_14_2, 1.0, part_14_1 - 1.0))
+                map_15 = tl.minimum(load_2.to(tl.float32), 0.0) - tl.where(part_14_2, part_14_0, part_14_3)  # [C, BLOCK_V]
+                inner_2 = tl.where(valid[:, None], map_15, 0.0)  # [C, BLOCK_V]
+                gV = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_V]  # line 10
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+                sums_7 = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_V]
+                decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_V]
+                dot_13 = tl.dot(map_16.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                map_17 = decay_7 * dot_13  # [C, BLOCK_V]
+                map_18 = dy_2.to(tl.float32) * map_17  # [C, BLOCK_V]
+                dot_14 = diagonal[:, None] * x.to(tl.float32)  # [C, BLOCK_V]
+                map_19 = dy_2.to(tl.float32) * dot_14  # [C, BLOCK_V]
+                inside_V_47 = map_18 + map_19  # [C, BLOCK_V]
+                L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+                decay_10 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_V]
+                map_20 = decay_9[:, None] * decay_10[None, :]  # [BLOCK_K, BLOCK_V]
+                map_21 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+                map_22 = map_20 * map_21  # [BLOCK_K, BLOCK_V]
+                sum_3 = tl.sum(map_22, 0)  # [BLOCK_V]
+                sums_9 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_V]
+                decay_11 = tl.exp2(sums_9 * 1.4426950408889634)  # D(i, end] [C, BLOCK_V]
+                dot_15 = tl.dot(map_23.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_out = decay_11 * dot_15  # through L [C, BLOCK_V]
+                map_24 = x.to(tl.float32) * dx_out  # [C, BLOCK_V]
+                sum_4 = tl.sum(map_24, 0)  # [BLOCK_V]
+                dx_diagonal = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
+                dx_13 = dx_out + dx_diagonal  # [C, BLOCK_V]
+                map_25 = x.to(tl.float32) * dx_diagonal  # [C, BLOCK_V]
+                inside_V_48 = inside_V_47 - map_25  # [C, BLOCK_V]
+                sums_11 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_V]
+                decay_13 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_V]
+                map_26 = decay_13 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+                map_27 = decay_13 * x.to(tl.float32)  # [C, BLOCK_V]
+                both_7 = tl.where((token // 32 % 2 == 1)[:, None], map_26.to(DT), map_27.to(DT))  # o_half32 in second halves of blocks, w_half32 in first [C, BLOCK_V]
+                dot_16 = tl.dot(A_half32.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_V]
+                map_28 = both_7.to(tl.float32) * dot_16  # [C, BLOCK_V]
+                inside_V_49 = inside_V_48 + map_28  # [C, BLOCK_V]
+                dx_half32 = tl.dot(At_half32.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_V]
+                map_29 = decay_13 * dx_half32  # [C, BLOCK_V]
+                dx_14 = dx_13 + map_29  # [C, BLOCK_V]
+                map_30 = both_7.to(tl.float32) * dx_half32  # [C, BLOCK_V]
+                inside_V_50 = inside_V_49 - map_30  # [C, BLOCK_V]
+                sums_12 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_V]
+                decay_14 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_V]
+                map_31 = decay_14 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+                map_32 = decay_14 * x.to(tl.float32)  # [C, BLOCK_V]
+                both_8 = tl.where((token // 16 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_V]
+                dot_17 = tl.dot(A_half16.to(DT), both_8, input_precision=PRECISION)  # [C, BLOCK_V]
+                map_33 = both_8.to(tl.float32) * dot_17  # [C, BLOCK_V]
+                inside_V_51 = inside_V_50 + map_33  # [C, BLOCK_V]
+                dx_half16 = tl.dot(At_half16.to(DT), both_8, input_precision=PRECISION)  # [C, BLOCK_V]
+                map_34 = decay_14 * dx_half16  # [C, BLOCK_V]
+                dx_15 = dx_14 + map_34  # [C, BLOCK_V]
+                map_35 = both_8.to(tl.float32) * dx_half16  # [C, BLOCK_V]
+                inside_V_52 = inside_V_51 - map_35  # [C, BLOCK_V]
+                sums_13 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_V]
+                decay_15 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_V]
+                map_36 = decay_15 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+                map_37 = decay_15 * x.to(tl.float32)  # [C, BLOCK_V]
+                both_9 = tl.where((token // 8 % 2 == 1)[:, None], map_36.to(DT), map_37.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_V]
+                dot_18 = tl.dot(A_half8.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_V]
+                map_38 = both_9.to(tl.float32) * dot_18  # [C, BLOCK_V]
+                inside_V_53 = inside_V_52 + map_38  # [C, BLOCK_V]
+                dx_half8 = tl.dot(At_half8.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_V]
+                map_39 = decay_15 * dx_half8  # [C, BLOCK_V]
+                dx_16 = dx_15 + map_39  # [C, BLOCK_V]
+                map_40 = both_9.to(tl.float32) * dx_half8  # [C, BLOCK_V]
+                inside_V_54 = inside_V_53 - map_40  # [C, BLOCK_V]
+                sums_14 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_V]
+                decay_16 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_V]
+                map_41 = decay_16 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+                map_42 = decay_16 * x.to(tl.float32)  # [C, BLOCK_V]
+                both_10 = tl.where((token // 4 % 2 == 1)[:, None], map_41.to(DT), map_42.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_V]
+                dot_19 = tl.dot(A_half4.to(DT), both_10, input_precision=PRECISION)  # [C, BLOCK_V]
+                map_43 = both_10.to(tl.float32) * dot_19  # [C, BLOCK_V]
+                inside_V_55 = inside_V_54 + map_43  # [C, BLOCK_V]
+                dx_half4 = tl.dot(At_half4.to(DT), both_10, input_precision=PRECISION)  # [C, BLOCK_V]
+                map_44 = decay_16 * dx_half4  # [C, BLOCK_V]
+                dx_17 = dx_16 + map_44  # [C, BLOCK_V]
+                map_45 = both_10.to(tl.float32) * dx_half4  # [C, BLOCK_V]
+                inside_V_56 = inside_V_55 - map_45  # [C, BLOCK_V]
+                sums_15 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_V]
+                decay_17 = tl.exp2(sums_15 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_V]
+                map_46 = decay_17 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+                map_47 = decay_17 * x.to(tl.float32)  # [C, BLOCK_V]
+                both_11 = tl.where((token // 2 % 2 == 1)[:, None], map_46.to(DT), map_47.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_V]
+                dot_20 = tl.dot(A_half2.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_V]
+                map_48 = both_11.to(tl.float32) * dot_20  # [C, BLOCK_V]
+                inside_V_57 = inside_V_56 + map_48  # [C, BLOCK_V]
+                dx_half2 = tl.dot(At_half2.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_V]
+                map_49 = decay_17 * dx_half2  # [C, BLOCK_V]
+                dx_18 = dx_17 + map_49  # [C, BLOCK_V]
+                map_50 = both_11.to(tl.float32) * dx_half2  # [C, BLOCK_V]
+                inside_V_58 = inside_V_57 - map_50  # [C, BLOCK_V]
+                sums_16 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_V]
+                decay_18 = tl.exp2(sums_16 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_V]
+                map_51 = decay_18 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+                map_52 = decay_18 * x.to(tl.float32)  # [C, BLOCK_V]
+                both_12 = tl.where((token // 1 % 2 == 1)[:, None], map_51.to(DT), map_52.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_V]
+                dot_21 = tl.dot(A_half1.to(DT), both_12, input_precision=PRECISION)  # [C, BLOCK_V]
+                map_53 = both_12.to(tl.float32) * dot_21  # [C, BLOCK_V]
+                inside_V_59 = inside_V_58 + map_53  # [C, BLOCK_V]
+                dx_half1 = tl.dot(At_half1.to(DT), both_12, input_precision=PRECISION)  # [C, BLOCK_V]
+                map_54 = decay_18 * dx_half1  # [C, BLOCK_V]
+                dx = dx_18 + map_54  # gradient of x [C, BLOCK_V]
+                map_55 = both_12.to(tl.float32) * dx_half1  # [C, BLOCK_V]
+                inside_V_60 = inside_V_59 - map_55  # [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+                map_56 = inside_V_60 - map_24  # [C, BLOCK_V]
+                terms = map_56  # [C, BLOCK_V]
+                inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_V]
+                dgV_74 = inside_V + sum_4[None, :]  # [C, BLOCK_V]
+                dgV = dgV_74 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_V]
+                part_80_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+                part_80_1 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_80_0) / (1.0 + part_80_0)
+                d_zv_new = part_80_1 * dgV  # gradient of zv [C, BLOCK_V]
+                tl.store(d_zv_ptr_c + (token * d_zv_ptr_t)[:, None] + at_V[None, :], d_zv_new.to(d_zv_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel(
     first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, v_ptr, zk_ptr, zv_ptr,
-    dy_ptr, h_2_ptr, l_ptr, d_q_ptr, d_k_ptr, d_zk_ptr, cu, T, H, N, STEPS, least, q_ptr_b,
-    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, zk_ptr_b, zk_ptr_t: tl.constexpr,
+    dy_ptr, h_2_ptr, l_ptr, d_q_ptr, d_k_ptr, d_zk_ptr, cu, T, H, N, STEPS, least, SLOTS,
+    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, zk_ptr_b, zk_ptr_t: tl.constexpr,
     zk_ptr_h, zk_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h, zv_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h,
     d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_zk_ptr_b, d_zk_ptr_t: tl.constexpr,
@@ -2195,234 +2447,258 @@ def _m_gradients_kernel(
     program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K)), _lowest(first_V_ptr + _row(slot, h, H) * V, V)), _lowest(second_V_ptr + _row(slot, h, H) * V, V))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K)), _lowest_of(first_V_ptr, group, head, H, SLOTS, 8, V)), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, V))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
-    zv_ptr = _head(zv_ptr, batch, h, zv_ptr_b, zv_ptr_h, zv_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
-    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
-    d_zk_ptr = _head(d_zk_ptr, batch, h, d_zk_ptr_b, d_zk_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 4
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-    zk_ptr_c = zk_ptr + start * zk_ptr_t  # first token of the chunk
-    load = tl.load(zk_ptr_c + (token * zk_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load zk [C, BLOCK_K]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_1 = 1.0 + part_0
-    part_2 = part_1 == 1.0
-    part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
-    map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-    zv_ptr_c = zv_ptr + start * zv_ptr_t  # first token of the chunk
-    load_2 = tl.load(zv_ptr_c + (token * zv_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zv [C, BLOCK_V]
-    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_2_1 = 1.0 + part_2_0
-    part_2_2 = part_2_1 == 1.0
-    part_2_3 = tl.where(part_2_2, part_2_0, tl.log(part_2_1) * (part_2_0 / tl.where(part_2_2, 1.0, part_2_1 - 1.0)))
-    map_3 = tl.minimum(load_2.to(tl.float32), 0.0) - part_2_3  # [C, BLOCK_V]
-    inner_2 = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_V]
-    gV = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_V]  # line 10
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    decay_2 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_V]
-    map_4 = decay[:, None] * decay_2[None, :]  # [BLOCK_K, BLOCK_V]
-    map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_6 = map_4 * map_5  # [BLOCK_K, BLOCK_V]
-    sum_1 = tl.sum(map_6, 1)  # [BLOCK_K]
-    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    sums_2 = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_V]
-    decay_4 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i] [C, BLOCK_V]
-    map_7 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-    dot = tl.dot(map_7.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    ds_out = decay_3 * dot  # through M [C, BLOCK_K]
-    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    sums_4 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_V]
-    decay_6 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_V]
-    map_8 = decay_6 * x.to(tl.float32)  # [C, BLOCK_V]
-    dot_2 = tl.dot(map_8.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_5 * dot_2  # through L [C, BLOCK_K]
-    map_9 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-    sum_2 = tl.sum(map_9, 0)  # [BLOCK_K]
-    diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
-    ds_diagonal = diagonal[:, None] * e.to(tl.float32)  # [C, BLOCK_K]
-    total = tl.fma(ds_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_10 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_11 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_K]
-    total_2 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), map_10)  # [C, BLOCK_K]
-    de_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-    total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_12 = e.to(tl.float32) * de_diagonal  # [C, BLOCK_K]
-    inside_K_17 = total_2 - map_12  # [C, BLOCK_K]
-    sums_5 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_13 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_14 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
-    sums_6 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_V]
-    decay_8 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_V]
-    map_15 = decay_8 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-    map_16 = decay_8 * x.to(tl.float32)  # [C, BLOCK_V]
-    both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_V]
-    dot_3 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    dot_4 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
-    both_3 = tl.dot((B_half16 + Bt_half16).to(DT), both, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
-    ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_3, 0.0)  # [C, BLOCK_K]
-    de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_3)  # [C, BLOCK_K]
-    map_17 = decay_7 * ds_half16  # [C, BLOCK_K]
-    total_4 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-    map_18 = both.to(tl.float32) * ds_half16  # [C, BLOCK_K]
-    total_5 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_17)  # [C, BLOCK_K]
-    map_19 = decay_7 * de_half16  # [C, BLOCK_K]
-    total_6 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_20 = both.to(tl.float32) * de_half16  # [C, BLOCK_K]
-    inside_K_19 = total_5 - map_20  # [C, BLOCK_K]
-    sums_7 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_9 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_21 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_22 = decay_9 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_4 = tl.where((token // 8 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
-    sums_8 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_V]
-    decay_10 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_V]
-    map_23 = decay_10 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-    map_24 = decay_10 * x.to(tl.float32)  # [C, BLOCK_V]
-    both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_23.to(DT), map_24.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_V]
-    dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    dot_6 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level8 [C, C]
-    both_6 = tl.dot((B_half8 + Bt_half8).to(DT), both_4, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
-    ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
-    de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-    map_25 = decay_9 * ds_half8  # [C, BLOCK_K]
-    total_7 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-    map_26 = both_4.to(tl.float32) * ds_half8  # [C, BLOCK_K]
-    total_8 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_19)  # [C, BLOCK_K]
-    map_27 = decay_9 * de_half8  # [C, BLOCK_K]
-    total_9 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-    map_28 = both_4.to(tl.float32) * de_half8  # [C, BLOCK_K]
-    inside_K_21 = total_8 - map_28  # [C, BLOCK_K]
-    sums_9 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_11 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_29 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_30 = decay_11 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
-    sums_10 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_V]
-    decay_12 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_V]
-    map_31 = decay_12 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-    map_32 = decay_12 * x.to(tl.float32)  # [C, BLOCK_V]
-    both_8 = tl.where((token // 4 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_V]
-    dot_7 = tl.dot(both_8, tl.trans(both_8), input_precision=PRECISION)  # [C, C]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    dot_8 = tl.dot(both_8, tl.trans(both_8), input_precision=PRECISION)  # [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
-    both_9 = tl.dot((B_half4 + Bt_half4).to(DT), both_7, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
-    ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_9, 0.0)  # [C, BLOCK_K]
-    de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_9)  # [C, BLOCK_K]
-    map_33 = decay_11 * ds_half4  # [C, BLOCK_K]
-    total_10 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-    map_34 = both_7.to(tl.float32) * ds_half4  # [C, BLOCK_K]
-    total_11 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_21)  # [C, BLOCK_K]
-    map_35 = decay_11 * de_half4  # [C, BLOCK_K]
-    total_12 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-    map_36 = both_7.to(tl.float32) * de_half4  # [C, BLOCK_K]
-    inside_K_23 = total_11 - map_36  # [C, BLOCK_K]
-    sums_11 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_13 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_37 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_38 = decay_13 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_10 = tl.where((token // 2 % 2 == 1)[:, None], map_37.to(DT), map_38.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
-    sums_12 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_V]
-    decay_14 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_V]
-    map_39 = decay_14 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-    map_40 = decay_14 * x.to(tl.float32)  # [C, BLOCK_V]
-    both_11 = tl.where((token // 2 % 2 == 1)[:, None], map_39.to(DT), map_40.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_V]
-    dot_9 = tl.dot(both_11, tl.trans(both_11), input_precision=PRECISION)  # [C, C]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_9, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    dot_10 = tl.dot(both_11, tl.trans(both_11), input_precision=PRECISION)  # [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level2 [C, C]
-    both_12 = tl.dot((B_half2 + Bt_half2).to(DT), both_10, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
-    ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
-    de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
-    map_41 = decay_13 * ds_half2  # [C, BLOCK_K]
-    total_13 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-    map_42 = both_10.to(tl.float32) * ds_half2  # [C, BLOCK_K]
-    total_14 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_23)  # [C, BLOCK_K]
-    map_43 = decay_13 * de_half2  # [C, BLOCK_K]
-    total_15 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
-    map_44 = both_10.to(tl.float32) * de_half2  # [C, BLOCK_K]
-    inside_K_25 = total_14 - map_44  # [C, BLOCK_K]
-    sums_13 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_15 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_45 = decay_15 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_46 = decay_15 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_13 = tl.where((token // 1 % 2 == 1)[:, None], map_45.to(DT), map_46.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
-    sums_14 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_V]
-    decay_16 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_V]
-    map_47 = decay_16 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-    map_48 = decay_16 * x.to(tl.float32)  # [C, BLOCK_V]
-    both_14 = tl.where((token // 1 % 2 == 1)[:, None], map_47.to(DT), map_48.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_V]
-    dot_11 = tl.dot(both_14, tl.trans(both_14), input_precision=PRECISION)  # [C, C]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    dot_12 = tl.dot(both_14, tl.trans(both_14), input_precision=PRECISION)  # [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_12, 0.0)  # pairs with j <= i in level1 [C, C]
-    both_15 = tl.dot((B_half1 + Bt_half1).to(DT), both_13, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
-    ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_15, 0.0)  # [C, BLOCK_K]
-    de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_15)  # [C, BLOCK_K]
-    map_49 = decay_15 * ds_half1  # [C, BLOCK_K]
-    total_16 = tl.fma(map_49, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-    map_50 = both_13.to(tl.float32) * ds_half1  # [C, BLOCK_K]
-    total_17 = tl.fma(map_50, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_25)  # [C, BLOCK_K]
-    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
-    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_16.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_51 = decay_15 * de_half1  # [C, BLOCK_K]
-    total_18 = tl.fma(map_51, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-    map_52 = both_13.to(tl.float32) * de_half1  # [C, BLOCK_K]
-    inside_K_27 = total_17 - map_52  # [C, BLOCK_K]
-    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_18.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_53 = inside_K_27 - map_9  # [C, BLOCK_K]
-    terms = map_53  # [C, BLOCK_K]
-    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
-    dgK_39 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
-    dgK = dgK_39 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    part_63_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_63_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_63_0) / (1.0 + part_63_0)
-    d_zk_new = part_63_1 * dgK  # gradient of zk [C, BLOCK_K]
-    d_zk_ptr_c = d_zk_ptr + start * d_zk_ptr_t  # first token of the chunk
-    tl.store(d_zk_ptr_c + (token * d_zk_ptr_t)[:, None] + at_K[None, :], d_zk_new.to(d_zk_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    v_ptr_all = v_ptr
+    zk_ptr_all = zk_ptr
+    zv_ptr_all = zv_ptr
+    dy_ptr_all = dy_ptr
+    d_q_ptr_all = d_q_ptr
+    d_k_ptr_all = d_k_ptr
+    d_zk_ptr_all = d_zk_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        v_ptr = v_ptr_all
+        zk_ptr = zk_ptr_all
+        zv_ptr = zv_ptr_all
+        dy_ptr = dy_ptr_all
+        d_q_ptr = d_q_ptr_all
+        d_k_ptr = d_k_ptr_all
+        d_zk_ptr = d_zk_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
+        zv_ptr = _head(zv_ptr, batch, h, zv_ptr_b, zv_ptr_h, zv_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+        d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+        d_zk_ptr = _head(d_zk_ptr, batch, h, d_zk_ptr_b, d_zk_ptr_h, 1)
+        lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K)), _lowest(first_V_ptr, slot, h, H, V)), _lowest(second_V_ptr, slot, h, H, V))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 4
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+            zk_ptr_c = zk_ptr + start * zk_ptr_t  # first token of the chunk
+            load = tl.load(zk_ptr_c + (token * zk_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load zk [C, BLOCK_K]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_1 = 1.0 + part_0
+            part_2 = part_1 == 1.0
+            part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
+            map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+            zv_ptr_c = zv_ptr + start * zv_ptr_t  # first token of the chunk
+            load_2 = tl.load(zv_ptr_c + (token * zv_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zv [C, BLOCK_V]
+            part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_2_1 = 1.0 + part_2_0
+            part_2_2 = part_2_1 == 1.0
+            part_2_3 = tl.where(part_2_2, part_2_0, tl.log(part_2_1) * (part_2_0 / tl.where(part_2_2, 1.0, part_2_1 - 1.0)))
+            map_3 = tl.minimum(load_2.to(tl.float32), 0.0) - part_2_3  # [C, BLOCK_V]
+            inner_2 = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_V]
+            gV = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_V]  # line 10
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+            decay_2 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_V]
+            map_4 = decay[:, None] * decay_2[None, :]  # [BLOCK_K, BLOCK_V]
+            map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_6 = map_4 * map_5  # [BLOCK_K, BLOCK_V]
+            sum_1 = tl.sum(map_6, 1)  # [BLOCK_K]
+            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            sums_2 = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_V]
+            decay_4 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i] [C, BLOCK_V]
+            map_7 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+            dot = tl.dot(map_7.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            ds_out = decay_3 * dot  # through M [C, BLOCK_K]
+            sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            sums_4 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_V]
+            decay_6 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_V]
+            map_8 = decay_6 * x.to(tl.float32)  # [C, BLOCK_V]
+            dot_2 = tl.dot(map_8.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            de_out = decay_5 * dot_2  # through L [C, BLOCK_K]
+            map_9 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+            sum_2 = tl.sum(map_9, 0)  # [BLOCK_K]
+            diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
+            ds_diagonal = diagonal[:, None] * e.to(tl.float32)  # [C, BLOCK_K]
+            total = tl.fma(ds_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+            map_10 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+            map_11 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_K]
+            total_2 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), map_10)  # [C, BLOCK_K]
+            de_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
+            total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+            map_12 = e.to(tl.float32) * de_diagonal  # [C, BLOCK_K]
+            inside_K_17 = total_2 - map_12  # [C, BLOCK_K]
+            sums_5 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_13 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_14 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_V]
+            decay_8 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_V]
+            map_15 = decay_8 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+            map_16 = decay_8 * x.to(tl.float32)  # [C, BLOCK_V]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_V]
+            dot_3 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            dot_4 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
+            both_3 = tl.dot((B_half16 + Bt_half16).to(DT), both, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
+            ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_3, 0.0)  # [C, BLOCK_K]
+            de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_3)  # [C, BLOCK_K]
+            map_17 = decay_7 * ds_half16  # [C, BLOCK_K]
+            total_4 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_18 = both.to(tl.float32) * ds_half16  # [C, BLOCK_K]
+            total_5 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_17)  # [C, BLOCK_K]
+            map_19 = decay_7 * de_half16  # [C, BLOCK_K]
+            total_6 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            map_20 = both.to(tl.float32) * de_half16  # [C, BLOCK_K]
+            inside_K_19 = total_5 - map_20  # [C, BLOCK_K]
+            sums_7 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_9 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_21 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_22 = decay_9 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 8 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            sums_8 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_V]
+            decay_10 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_V]
+            map_23 = decay_10 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+            map_24 = decay_10 * x.to(tl.float32)  # [C, BLOCK_V]
+            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_23.to(DT), map_24.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_V]
+            dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            dot_6 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level8 [C, C]
+            both_6 = tl.dot((B_half8 + Bt_half8).to(DT), both_4, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
+            ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
+            de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
+            map_25 = decay_9 * ds_half8  # [C, BLOCK_K]
+            total_7 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_26 = both_4.to(tl.float32) * ds_half8  # [C, BLOCK_K]
+            total_8 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_19)  # [C, BLOCK_K]
+            map_27 = decay_9 * de_half8  # [C, BLOCK_K]
+            total_9 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_28 = both_4.to(tl.float32) * de_half8  # [C, BLOCK_K]
+            inside_K_21 = total_8 - map_28  # [C, BLOCK_K]
+            sums_9 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_11 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_29 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_30 = decay_11 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            sums_10 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_V]
+            decay_12 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_V]
+            map_31 = decay_12 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+            map_32 = decay_12 * x.to(tl.float32)  # [C, BLOCK_V]
+            both_8 = tl.where((token // 4 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_V]
+            dot_7 = tl.dot(both_8, tl.trans(both_8), input_precision=PRECISION)  # [C, C]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            dot_8 = tl.dot(both_8, tl.trans(both_8), input_precision=PRECISION)  # [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
+            both_9 = tl.dot((B_half4 + Bt_half4).to(DT), both_7, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
+            ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_9, 0.0)  # [C, BLOCK_K]
+            de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_9)  # [C, BLOCK_K]
+            map_33 = decay_11 * ds_half4  # [C, BLOCK_K]
+            total_10 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_34 = both_7.to(tl.float32) * ds_half4  # [C, BLOCK_K]
+            total_11 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_21)  # [C, BLOCK_K]
+            map_35 = decay_11 * de_half4  # [C, BLOCK_K]
+            total_12 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_36 = both_7.to(tl.float32) * de_half4  # [C, BLOCK_K]
+            inside_K_23 = total_11 - map_36  # [C, BLOCK_K]
+            sums_11 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_13 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_37 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_38 = decay_13 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_10 = tl.where((token // 2 % 2 == 1)[:, None], map_37.to(DT), map_38.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            sums_12 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_V]
+            decay_14 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_V]
+            map_39 = decay_14 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+            map_40 = decay_14 * x.to(tl.float32)  # [C, BLOCK_V]
+            both_11 = tl.where((token // 2 % 2 == 1)[:, None], map_39.to(DT), map_40.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_V]
+            dot_9 = tl.dot(both_11, tl.trans(both_11), input_precision=PRECISION)  # [C, C]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_9, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            dot_10 = tl.dot(both_11, tl.trans(both_11), input_precision=PRECISION)  # [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level2 [C, C]
+            both_12 = tl.dot((B_half2 + Bt_half2).to(DT), both_10, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
+            ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
+            de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
+            map_41 = decay_13 * ds_half2  # [C, BLOCK_K]
+            total_13 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_42 = both_10.to(tl.float32) * ds_half2  # [C, BLOCK_K]
+            total_14 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_23)  # [C, BLOCK_K]
+            map_43 = decay_13 * de_half2  # [C, BLOCK_K]
+            total_15 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_44 = both_10.to(tl.float32) * de_half2  # [C, BLOCK_K]
+            inside_K_25 = total_14 - map_44  # [C, BLOCK_K]
+            sums_13 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_15 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_45 = decay_15 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_46 = decay_15 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_13 = tl.where((token // 1 % 2 == 1)[:, None], map_45.to(DT), map_46.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            sums_14 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_V]
+            decay_16 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_V]
+            map_47 = decay_16 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+            map_48 = decay_16 * x.to(tl.float32)  # [C, BLOCK_V]
+            both_14 = tl.where((token // 1 % 2 == 1)[:, None], map_47.to(DT), map_48.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_V]
+            dot_11 = tl.dot(both_14, tl.trans(both_14), input_precision=PRECISION)  # [C, C]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            dot_12 = tl.dot(both_14, tl.trans(both_14), input_precision=PRECISION)  # [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_12, 0.0)  # pairs with j <= i in level1 [C, C]
+            both_15 = tl.dot((B_half1 + Bt_half1).to(DT), both_13, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
+            ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_15, 0.0)  # [C, BLOCK_K]
+            de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_15)  # [C, BLOCK_K]
+            map_49 = decay_15 * ds_half1  # [C, BLOCK_K]
+            total_16 = tl.fma(map_49, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_50 = both_13.to(tl.float32) * ds_half1  # [C, BLOCK_K]
+            total_17 = tl.fma(map_50, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_25)  # [C, BLOCK_K]
+            d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+            tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_16.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_51 = decay_15 * de_half1  # [C, BLOCK_K]
+            total_18 = tl.fma(map_51, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_52 = both_13.to(tl.float32) * de_half1  # [C, BLOCK_K]
+            inside_K_27 = total_17 - map_52  # [C, BLOCK_K]
+            d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_18.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_53 = inside_K_27 - map_9  # [C, BLOCK_K]
+            terms = map_53  # [C, BLOCK_K]
+            inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
+            dgK_39 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
+            dgK = dgK_39 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+            part_63_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_63_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_63_0) / (1.0 + part_63_0)
+            d_zk_new = part_63_1 * dgK  # gradient of zk [C, BLOCK_K]
+            d_zk_ptr_c = d_zk_ptr + start * d_zk_ptr_t  # first token of the chunk
+            tl.store(d_zk_ptr_c + (token * d_zk_ptr_t)[:, None] + at_K[None, :], d_zk_new.to(d_zk_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, v_ptr, zk_ptr, zv_ptr,
-    dy_ptr, h_2_ptr, l_ptr, d_q_ptr, d_k_ptr, d_zk_ptr, cu, T, H, N, STEPS, least, q_ptr_b,
-    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, zk_ptr_b, zk_ptr_t: tl.constexpr,
+    dy_ptr, h_2_ptr, l_ptr, d_q_ptr, d_k_ptr, d_zk_ptr, cu, T, H, N, STEPS, least, SLOTS,
+    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, zk_ptr_b, zk_ptr_t: tl.constexpr,
     zk_ptr_h, zk_ptr_g, zv_ptr_b, zv_ptr_t: tl.constexpr, zv_ptr_h, zv_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h,
     d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_zk_ptr_b, d_zk_ptr_t: tl.constexpr,
@@ -2436,251 +2712,275 @@ def _m_gradients_kernel_c64(
     program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K)), _lowest(first_V_ptr + _row(slot, h, H) * V, V)), _lowest(second_V_ptr + _row(slot, h, H) * V, V))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(tl.minimum(tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K)), _lowest_of(first_V_ptr, group, head, H, SLOTS, 8, V)), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, V))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
-    zv_ptr = _head(zv_ptr, batch, h, zv_ptr_b, zv_ptr_h, zv_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
-    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
-    d_zk_ptr = _head(d_zk_ptr, batch, h, d_zk_ptr_b, d_zk_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 4
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-    zk_ptr_c = zk_ptr + start * zk_ptr_t  # first token of the chunk
-    load = tl.load(zk_ptr_c + (token * zk_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load zk [C, BLOCK_K]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_1 = 1.0 + part_0
-    part_2 = part_1 == 1.0
-    part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
-    map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-    zv_ptr_c = zv_ptr + start * zv_ptr_t  # first token of the chunk
-    load_2 = tl.load(zv_ptr_c + (token * zv_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zv [C, BLOCK_V]
-    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_2_1 = 1.0 + part_2_0
-    part_2_2 = part_2_1 == 1.0
-    part_2_3 = tl.where(part_2_2, part_2_0, tl.log(part_2_1) * (part_2_0 / tl.where(part_2_2, 1.0, part_2_1 - 1.0)))
-    map_3 = tl.minimum(load_2.to(tl.float32), 0.0) - part_2_3  # [C, BLOCK_V]
-    inner_2 = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_V]
-    gV = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_V]  # line 10
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    decay_2 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_V]
-    map_4 = decay[:, None] * decay_2[None, :]  # [BLOCK_K, BLOCK_V]
-    map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_6 = map_4 * map_5  # [BLOCK_K, BLOCK_V]
-    sum_1 = tl.sum(map_6, 1)  # [BLOCK_K]
-    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    sums_2 = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_V]
-    decay_4 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i] [C, BLOCK_V]
-    map_7 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-    dot = tl.dot(map_7.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    ds_out = decay_3 * dot  # through M [C, BLOCK_K]
-    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    sums_4 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_V]
-    decay_6 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_V]
-    map_8 = decay_6 * x.to(tl.float32)  # [C, BLOCK_V]
-    dot_2 = tl.dot(map_8.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_5 * dot_2  # through L [C, BLOCK_K]
-    map_9 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-    sum_2 = tl.sum(map_9, 0)  # [BLOCK_K]
-    diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
-    ds_diagonal = diagonal[:, None] * e.to(tl.float32)  # [C, BLOCK_K]
-    total = tl.fma(ds_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_10 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_11 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_K]
-    total_2 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), map_10)  # [C, BLOCK_K]
-    de_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-    total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_12 = e.to(tl.float32) * de_diagonal  # [C, BLOCK_K]
-    inside_K_20 = total_2 - map_12  # [C, BLOCK_K]
-    sums_5 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-    map_13 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_14 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
-    sums_6 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_V]
-    decay_8 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_V]
-    map_15 = decay_8 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-    map_16 = decay_8 * x.to(tl.float32)  # [C, BLOCK_V]
-    both_2 = tl.where((token // 32 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # o_half32 in second halves of blocks, w_half32 in first [C, BLOCK_V]
-    dot_3 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
-    dot_4 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level32 [C, C]
-    both_3 = tl.dot((B_half32 + Bt_half32).to(DT), both, input_precision=PRECISION)  # ds_half32 and de_half32 [C, BLOCK_K]
-    ds_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_3, 0.0)  # [C, BLOCK_K]
-    de_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_3)  # [C, BLOCK_K]
-    map_17 = decay_7 * ds_half32  # [C, BLOCK_K]
-    total_4 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-    map_18 = both.to(tl.float32) * ds_half32  # [C, BLOCK_K]
-    total_5 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_20)  # [C, BLOCK_K]
-    map_19 = decay_7 * de_half32  # [C, BLOCK_K]
-    total_6 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_20 = both.to(tl.float32) * de_half32  # [C, BLOCK_K]
-    inside_K_22 = total_5 - map_20  # [C, BLOCK_K]
-    sums_7 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_9 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_21 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_22 = decay_9 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_4 = tl.where((token // 16 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
-    sums_8 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_V]
-    decay_10 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_V]
-    map_23 = decay_10 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-    map_24 = decay_10 * x.to(tl.float32)  # [C, BLOCK_V]
-    both_5 = tl.where((token // 16 % 2 == 1)[:, None], map_23.to(DT), map_24.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_V]
-    dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    dot_6 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level16 [C, C]
-    both_6 = tl.dot((B_half16 + Bt_half16).to(DT), both_4, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
-    ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
-    de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-    map_25 = decay_9 * ds_half16  # [C, BLOCK_K]
-    total_7 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-    map_26 = both_4.to(tl.float32) * ds_half16  # [C, BLOCK_K]
-    total_8 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_22)  # [C, BLOCK_K]
-    map_27 = decay_9 * de_half16  # [C, BLOCK_K]
-    total_9 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-    map_28 = both_4.to(tl.float32) * de_half16  # [C, BLOCK_K]
-    inside_K_24 = total_8 - map_28  # [C, BLOCK_K]
-    sums_9 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_11 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_29 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_30 = decay_11 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_7 = tl.where((token // 8 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
-    sums_10 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_V]
-    decay_12 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_V]
-    map_31 = decay_12 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-    map_32 = decay_12 * x.to(tl.float32)  # [C, BLOCK_V]
-    both_8 = tl.where((token // 8 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_V]
-    dot_7 = tl.dot(both_8, tl.trans(both_8), input_precision=PRECISION)  # [C, C]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    dot_8 = tl.dot(both_8, tl.trans(both_8), input_precision=PRECISION)  # [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level8 [C, C]
-    both_9 = tl.dot((B_half8 + Bt_half8).to(DT), both_7, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
-    ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_9, 0.0)  # [C, BLOCK_K]
-    de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_9)  # [C, BLOCK_K]
-    map_33 = decay_11 * ds_half8  # [C, BLOCK_K]
-    total_10 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-    map_34 = both_7.to(tl.float32) * ds_half8  # [C, BLOCK_K]
-    total_11 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_24)  # [C, BLOCK_K]
-    map_35 = decay_11 * de_half8  # [C, BLOCK_K]
-    total_12 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-    map_36 = both_7.to(tl.float32) * de_half8  # [C, BLOCK_K]
-    inside_K_26 = total_11 - map_36  # [C, BLOCK_K]
-    sums_11 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_13 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_37 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_38 = decay_13 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_10 = tl.where((token // 4 % 2 == 1)[:, None], map_37.to(DT), map_38.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
-    sums_12 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_V]
-    decay_14 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_V]
-    map_39 = decay_14 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-    map_40 = decay_14 * x.to(tl.float32)  # [C, BLOCK_V]
-    both_11 = tl.where((token // 4 % 2 == 1)[:, None], map_39.to(DT), map_40.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_V]
-    dot_9 = tl.dot(both_11, tl.trans(both_11), input_precision=PRECISION)  # [C, C]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_9, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    dot_10 = tl.dot(both_11, tl.trans(both_11), input_precision=PRECISION)  # [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level4 [C, C]
-    both_12 = tl.dot((B_half4 + Bt_half4).to(DT), both_10, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
-    ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
-    de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
-    map_41 = decay_13 * ds_half4  # [C, BLOCK_K]
-    total_13 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-    map_42 = both_10.to(tl.float32) * ds_half4  # [C, BLOCK_K]
-    total_14 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_26)  # [C, BLOCK_K]
-    map_43 = decay_13 * de_half4  # [C, BLOCK_K]
-    total_15 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
-    map_44 = both_10.to(tl.float32) * de_half4  # [C, BLOCK_K]
-    inside_K_28 = total_14 - map_44  # [C, BLOCK_K]
-    sums_13 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_15 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_45 = decay_15 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_46 = decay_15 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_13 = tl.where((token // 2 % 2 == 1)[:, None], map_45.to(DT), map_46.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
-    sums_14 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_V]
-    decay_16 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_V]
-    map_47 = decay_16 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-    map_48 = decay_16 * x.to(tl.float32)  # [C, BLOCK_V]
-    both_14 = tl.where((token // 2 % 2 == 1)[:, None], map_47.to(DT), map_48.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_V]
-    dot_11 = tl.dot(both_14, tl.trans(both_14), input_precision=PRECISION)  # [C, C]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    dot_12 = tl.dot(both_14, tl.trans(both_14), input_precision=PRECISION)  # [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_12, 0.0)  # pairs with j <= i in level2 [C, C]
-    both_15 = tl.dot((B_half2 + Bt_half2).to(DT), both_13, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
-    ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_15, 0.0)  # [C, BLOCK_K]
-    de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_15)  # [C, BLOCK_K]
-    map_49 = decay_15 * ds_half2  # [C, BLOCK_K]
-    total_16 = tl.fma(map_49, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-    map_50 = both_13.to(tl.float32) * ds_half2  # [C, BLOCK_K]
-    total_17 = tl.fma(map_50, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_28)  # [C, BLOCK_K]
-    map_51 = decay_15 * de_half2  # [C, BLOCK_K]
-    total_18 = tl.fma(map_51, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-    map_52 = both_13.to(tl.float32) * de_half2  # [C, BLOCK_K]
-    inside_K_30 = total_17 - map_52  # [C, BLOCK_K]
-    sums_15 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_17 = tl.exp2(sums_15 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_53 = decay_17 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_54 = decay_17 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_16 = tl.where((token // 1 % 2 == 1)[:, None], map_53.to(DT), map_54.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
-    sums_16 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_V]
-    decay_18 = tl.exp2(sums_16 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_V]
-    map_55 = decay_18 * dy_2.to(tl.float32)  # [C, BLOCK_V]
-    map_56 = decay_18 * x.to(tl.float32)  # [C, BLOCK_V]
-    both_17 = tl.where((token // 1 % 2 == 1)[:, None], map_55.to(DT), map_56.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_V]
-    dot_13 = tl.dot(both_17, tl.trans(both_17), input_precision=PRECISION)  # [C, C]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_13, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    dot_14 = tl.dot(both_17, tl.trans(both_17), input_precision=PRECISION)  # [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_14, 0.0)  # pairs with j <= i in level1 [C, C]
-    both_18 = tl.dot((B_half1 + Bt_half1).to(DT), both_16, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
-    ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_18, 0.0)  # [C, BLOCK_K]
-    de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_18)  # [C, BLOCK_K]
-    map_57 = decay_17 * ds_half1  # [C, BLOCK_K]
-    total_19 = tl.fma(map_57, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
-    map_58 = both_16.to(tl.float32) * ds_half1  # [C, BLOCK_K]
-    total_20 = tl.fma(map_58, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_30)  # [C, BLOCK_K]
-    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
-    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_19.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_59 = decay_17 * de_half1  # [C, BLOCK_K]
-    total_21 = tl.fma(map_59, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-    map_60 = both_16.to(tl.float32) * de_half1  # [C, BLOCK_K]
-    inside_K_32 = total_20 - map_60  # [C, BLOCK_K]
-    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_21.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_61 = inside_K_32 - map_9  # [C, BLOCK_K]
-    terms = map_61  # [C, BLOCK_K]
-    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
-    dgK_46 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
-    dgK = dgK_46 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    part_72_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_72_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_72_0) / (1.0 + part_72_0)
-    d_zk_new = part_72_1 * dgK  # gradient of zk [C, BLOCK_K]
-    d_zk_ptr_c = d_zk_ptr + start * d_zk_ptr_t  # first token of the chunk
-    tl.store(d_zk_ptr_c + (token * d_zk_ptr_t)[:, None] + at_K[None, :], d_zk_new.to(d_zk_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    v_ptr_all = v_ptr
+    zk_ptr_all = zk_ptr
+    zv_ptr_all = zv_ptr
+    dy_ptr_all = dy_ptr
+    d_q_ptr_all = d_q_ptr
+    d_k_ptr_all = d_k_ptr
+    d_zk_ptr_all = d_zk_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        v_ptr = v_ptr_all
+        zk_ptr = zk_ptr_all
+        zv_ptr = zv_ptr_all
+        dy_ptr = dy_ptr_all
+        d_q_ptr = d_q_ptr_all
+        d_k_ptr = d_k_ptr_all
+        d_zk_ptr = d_zk_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        zk_ptr = _head(zk_ptr, batch, h, zk_ptr_b, zk_ptr_h, zk_ptr_g)
+        zv_ptr = _head(zv_ptr, batch, h, zv_ptr_b, zv_ptr_h, zv_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+        d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+        d_zk_ptr = _head(d_zk_ptr, batch, h, d_zk_ptr_b, d_zk_ptr_h, 1)
+        lowest = tl.minimum(tl.minimum(tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K)), _lowest(first_V_ptr, slot, h, H, V)), _lowest(second_V_ptr, slot, h, H, V))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 4
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+            zk_ptr_c = zk_ptr + start * zk_ptr_t  # first token of the chunk
+            load = tl.load(zk_ptr_c + (token * zk_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load zk [C, BLOCK_K]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_1 = 1.0 + part_0
+            part_2 = part_1 == 1.0
+            part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
+            map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+            zv_ptr_c = zv_ptr + start * zv_ptr_t  # first token of the chunk
+            load_2 = tl.load(zv_ptr_c + (token * zv_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zv [C, BLOCK_V]
+            part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_2_1 = 1.0 + part_2_0
+            part_2_2 = part_2_1 == 1.0
+            part_2_3 = tl.where(part_2_2, part_2_0, tl.log(part_2_1) * (part_2_0 / tl.where(part_2_2, 1.0, part_2_1 - 1.0)))
+            map_3 = tl.minimum(load_2.to(tl.float32), 0.0) - part_2_3  # [C, BLOCK_V]
+            inner_2 = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_V]
+            gV = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_V]  # line 10
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+            decay_2 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_V]
+            map_4 = decay[:, None] * decay_2[None, :]  # [BLOCK_K, BLOCK_V]
+            map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_6 = map_4 * map_5  # [BLOCK_K, BLOCK_V]
+            sum_1 = tl.sum(map_6, 1)  # [BLOCK_K]
+            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            sums_2 = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_V]
+            decay_4 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i] [C, BLOCK_V]
+            map_7 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+            dot = tl.dot(map_7.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            ds_out = decay_3 * dot  # through M [C, BLOCK_K]
+            sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            sums_4 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_V]
+            decay_6 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_V]
+            map_8 = decay_6 * x.to(tl.float32)  # [C, BLOCK_V]
+            dot_2 = tl.dot(map_8.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            de_out = decay_5 * dot_2  # through L [C, BLOCK_K]
+            map_9 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+            sum_2 = tl.sum(map_9, 0)  # [BLOCK_K]
+            diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
+            ds_diagonal = diagonal[:, None] * e.to(tl.float32)  # [C, BLOCK_K]
+            total = tl.fma(ds_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+            map_10 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+            map_11 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_K]
+            total_2 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), map_10)  # [C, BLOCK_K]
+            de_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
+            total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+            map_12 = e.to(tl.float32) * de_diagonal  # [C, BLOCK_K]
+            inside_K_20 = total_2 - map_12  # [C, BLOCK_K]
+            sums_5 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
+            map_13 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_14 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_V]
+            decay_8 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_V]
+            map_15 = decay_8 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+            map_16 = decay_8 * x.to(tl.float32)  # [C, BLOCK_V]
+            both_2 = tl.where((token // 32 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # o_half32 in second halves of blocks, w_half32 in first [C, BLOCK_V]
+            dot_3 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
+            dot_4 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level32 [C, C]
+            both_3 = tl.dot((B_half32 + Bt_half32).to(DT), both, input_precision=PRECISION)  # ds_half32 and de_half32 [C, BLOCK_K]
+            ds_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_3, 0.0)  # [C, BLOCK_K]
+            de_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_3)  # [C, BLOCK_K]
+            map_17 = decay_7 * ds_half32  # [C, BLOCK_K]
+            total_4 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_18 = both.to(tl.float32) * ds_half32  # [C, BLOCK_K]
+            total_5 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_20)  # [C, BLOCK_K]
+            map_19 = decay_7 * de_half32  # [C, BLOCK_K]
+            total_6 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            map_20 = both.to(tl.float32) * de_half32  # [C, BLOCK_K]
+            inside_K_22 = total_5 - map_20  # [C, BLOCK_K]
+            sums_7 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_9 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_21 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_22 = decay_9 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 16 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            sums_8 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_V]
+            decay_10 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_V]
+            map_23 = decay_10 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+            map_24 = decay_10 * x.to(tl.float32)  # [C, BLOCK_V]
+            both_5 = tl.where((token // 16 % 2 == 1)[:, None], map_23.to(DT), map_24.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_V]
+            dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            dot_6 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level16 [C, C]
+            both_6 = tl.dot((B_half16 + Bt_half16).to(DT), both_4, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
+            ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
+            de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
+            map_25 = decay_9 * ds_half16  # [C, BLOCK_K]
+            total_7 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_26 = both_4.to(tl.float32) * ds_half16  # [C, BLOCK_K]
+            total_8 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_22)  # [C, BLOCK_K]
+            map_27 = decay_9 * de_half16  # [C, BLOCK_K]
+            total_9 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_28 = both_4.to(tl.float32) * de_half16  # [C, BLOCK_K]
+            inside_K_24 = total_8 - map_28  # [C, BLOCK_K]
+            sums_9 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_11 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_29 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_30 = decay_11 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_7 = tl.where((token // 8 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            sums_10 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_V]
+            decay_12 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_V]
+            map_31 = decay_12 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+            map_32 = decay_12 * x.to(tl.float32)  # [C, BLOCK_V]
+            both_8 = tl.where((token // 8 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_V]
+            dot_7 = tl.dot(both_8, tl.trans(both_8), input_precision=PRECISION)  # [C, C]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            dot_8 = tl.dot(both_8, tl.trans(both_8), input_precision=PRECISION)  # [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level8 [C, C]
+            both_9 = tl.dot((B_half8 + Bt_half8).to(DT), both_7, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
+            ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_9, 0.0)  # [C, BLOCK_K]
+            de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_9)  # [C, BLOCK_K]
+            map_33 = decay_11 * ds_half8  # [C, BLOCK_K]
+            total_10 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_34 = both_7.to(tl.float32) * ds_half8  # [C, BLOCK_K]
+            total_11 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_24)  # [C, BLOCK_K]
+            map_35 = decay_11 * de_half8  # [C, BLOCK_K]
+            total_12 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_36 = both_7.to(tl.float32) * de_half8  # [C, BLOCK_K]
+            inside_K_26 = total_11 - map_36  # [C, BLOCK_K]
+            sums_11 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_13 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_37 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_38 = decay_13 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_10 = tl.where((token // 4 % 2 == 1)[:, None], map_37.to(DT), map_38.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            sums_12 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_V]
+            decay_14 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_V]
+            map_39 = decay_14 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+            map_40 = decay_14 * x.to(tl.float32)  # [C, BLOCK_V]
+            both_11 = tl.where((token // 4 % 2 == 1)[:, None], map_39.to(DT), map_40.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_V]
+            dot_9 = tl.dot(both_11, tl.trans(both_11), input_precision=PRECISION)  # [C, C]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_9, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            dot_10 = tl.dot(both_11, tl.trans(both_11), input_precision=PRECISION)  # [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level4 [C, C]
+            both_12 = tl.dot((B_half4 + Bt_half4).to(DT), both_10, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
+            ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
+            de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
+            map_41 = decay_13 * ds_half4  # [C, BLOCK_K]
+            total_13 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_42 = both_10.to(tl.float32) * ds_half4  # [C, BLOCK_K]
+            total_14 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_26)  # [C, BLOCK_K]
+            map_43 = decay_13 * de_half4  # [C, BLOCK_K]
+            total_15 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_44 = both_10.to(tl.float32) * de_half4  # [C, BLOCK_K]
+            inside_K_28 = total_14 - map_44  # [C, BLOCK_K]
+            sums_13 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_15 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_45 = decay_15 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_46 = decay_15 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_13 = tl.where((token // 2 % 2 == 1)[:, None], map_45.to(DT), map_46.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            sums_14 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_V]
+            decay_16 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_V]
+            map_47 = decay_16 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+            map_48 = decay_16 * x.to(tl.float32)  # [C, BLOCK_V]
+            both_14 = tl.where((token // 2 % 2 == 1)[:, None], map_47.to(DT), map_48.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_V]
+            dot_11 = tl.dot(both_14, tl.trans(both_14), input_precision=PRECISION)  # [C, C]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            dot_12 = tl.dot(both_14, tl.trans(both_14), input_precision=PRECISION)  # [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_12, 0.0)  # pairs with j <= i in level2 [C, C]
+            both_15 = tl.dot((B_half2 + Bt_half2).to(DT), both_13, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
+            ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_15, 0.0)  # [C, BLOCK_K]
+            de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_15)  # [C, BLOCK_K]
+            map_49 = decay_15 * ds_half2  # [C, BLOCK_K]
+            total_16 = tl.fma(map_49, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_50 = both_13.to(tl.float32) * ds_half2  # [C, BLOCK_K]
+            total_17 = tl.fma(map_50, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_28)  # [C, BLOCK_K]
+            map_51 = decay_15 * de_half2  # [C, BLOCK_K]
+            total_18 = tl.fma(map_51, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_52 = both_13.to(tl.float32) * de_half2  # [C, BLOCK_K]
+            inside_K_30 = total_17 - map_52  # [C, BLOCK_K]
+            sums_15 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_17 = tl.exp2(sums_15 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_53 = decay_17 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_54 = decay_17 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_16 = tl.where((token // 1 % 2 == 1)[:, None], map_53.to(DT), map_54.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            sums_16 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_V]
+            decay_18 = tl.exp2(sums_16 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_V]
+            map_55 = decay_18 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+            map_56 = decay_18 * x.to(tl.float32)  # [C, BLOCK_V]
+            both_17 = tl.where((token // 1 % 2 == 1)[:, None], map_55.to(DT), map_56.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_V]
+            dot_13 = tl.dot(both_17, tl.trans(both_17), input_precision=PRECISION)  # [C, C]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_13, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            dot_14 = tl.dot(both_17, tl.trans(both_17), input_precision=PRECISION)  # [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_14, 0.0)  # pairs with j <= i in level1 [C, C]
+            both_18 = tl.dot((B_half1 + Bt_half1).to(DT), both_16, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
+            ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_18, 0.0)  # [C, BLOCK_K]
+            de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_18)  # [C, BLOCK_K]
+            map_57 = decay_17 * ds_half1  # [C, BLOCK_K]
+            total_19 = tl.fma(map_57, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
+            map_58 = both_16.to(tl.float32) * ds_half1  # [C, BLOCK_K]
+            total_20 = tl.fma(map_58, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_30)  # [C, BLOCK_K]
+            d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+            tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_19.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_59 = decay_17 * de_half1  # [C, BLOCK_K]
+            total_21 = tl.fma(map_59, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_60 = both_16.to(tl.float32) * de_half1  # [C, BLOCK_K]
+            inside_K_32 = total_20 - map_60  # [C, BLOCK_K]
+            d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_21.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_61 = inside_K_32 - map_9  # [C, BLOCK_K]
+            terms = map_61  # [C, BLOCK_K]
+            inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
+            dgK_46 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
+            dgK = dgK_46 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+            part_72_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_72_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_72_0) / (1.0 + part_72_0)
+            d_zk_new = part_72_1 * dgK  # gradient of zk [C, BLOCK_K]
+            d_zk_ptr_c = d_zk_ptr + start * d_zk_ptr_t  # first token of the chunk
+            tl.store(d_zk_ptr_c + (token * d_zk_ptr_t)[:, None] + at_K[None, :], d_zk_new.to(d_zk_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @triton.jit
@@ -2821,13 +3121,14 @@ def m_forward(
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
-    {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, first_V, second_V, q, k, zk, v, zv, h_2, y, run.cu, run.T, H, run.N,
-        run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], zk.stride(0), zk.stride(1), zk.stride(2),
-        H // zk.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], zv.stride(0),
-        zv.stride(1), zv.stride(2), H // zv.shape[2], y.stride(0), y.stride(1), y.stride(2), K,
-        _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2),
+        H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], zk.stride(0),
+        zk.stride(1), zk.stride(2), H // zk.shape[2], v.stride(0), v.stride(1), v.stride(2),
+        H // v.shape[2], zv.stride(0), zv.stride(1), zv.stride(2), H // zv.shape[2],
+        y.stride(0), y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2937,46 +3238,59 @@ def m_backward(
         num_stages=stages,
     )
     if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, V)
+        {32: _m_gradients_mild_value_kernel, 64: _m_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, first_V, second_V, q, k, zk, v, zv, dy, h_2, l, d_v, d_zv,
+            run.cu, run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2),
+            H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+            zk.stride(0), zk.stride(1), zk.stride(2), H // zk.shape[2], v.stride(0),
+            v.stride(1), v.stride(2), H // v.shape[2], zv.stride(0), zv.stride(1), zv.stride(2),
+            H // zv.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+            d_v.stride(0), d_v.stride(1), d_v.stride(2), d_zv.stride(0), d_zv.stride(1),
+            d_zv.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision,
+            EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
         _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
-        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, first_V, second_V, q, k, v, zk, zv, dy, h_2, l, d_q, d_k, d_v,
-            d_zk, d_zv, run.cu, run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1),
-            q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            zk.stride(0), zk.stride(1), zk.stride(2), H // zk.shape[2], zv.stride(0),
-            zv.stride(1), zv.stride(2), H // zv.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2),
-            d_k.stride(0), d_k.stride(1), d_k.stride(2), d_v.stride(0), d_v.stride(1),
-            d_v.stride(2), d_zk.stride(0), d_zk.stride(1), d_zk.stride(2), d_zv.stride(0),
-            d_zv.stride(1), d_zv.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
-            precision, EXACT, run.varlen,
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+            first_K, second_K, first_V, second_V, q, k, v, zk, zv, dy, h_2, l, d_q, d_k, d_zk,
+            run.cu, run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2),
+            H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], zk.stride(0), zk.stride(1),
+            zk.stride(2), H // zk.shape[2], zv.stride(0), zv.stride(1), zv.stride(2),
+            H // zv.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+            d_q.stride(0), d_q.stride(1), d_q.stride(2), d_k.stride(0), d_k.stride(1),
+            d_k.stride(2), d_zk.stride(0), d_zk.stride(1), d_zk.stride(2), K,
+            min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, V)
-    {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, first_V, second_V, q, k, zk, v, zv, dy, h_2, l, d_v, d_zv, run.cu,
-        run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2),
-        H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], zk.stride(0),
-        zk.stride(1), zk.stride(2), H // zk.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], zv.stride(0), zv.stride(1), zv.stride(2), H // zv.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
-        d_v.stride(1), d_v.stride(2), d_zv.stride(0), d_zv.stride(1), d_zv.stride(2), K,
-        _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.T, H, run.N, run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1),
+        q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+        zk.stride(0), zk.stride(1), zk.stride(2), H // zk.shape[2], v.stride(0), v.stride(1),
+        v.stride(2), H // v.shape[2], zv.stride(0), zv.stride(1), zv.stride(2),
+        H // zv.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        d_v.stride(0), d_v.stride(1), d_v.stride(2), d_zv.stride(0), d_zv.stride(1),
+        d_zv.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
         first_K, second_K, first_V, second_V, q, k, v, zk, zv, dy, h_2, l, d_q, d_k, d_zk,
-        run.cu, run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2),
-        H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], zk.stride(0), zk.stride(1), zk.stride(2),
-        H // zk.shape[2], zv.stride(0), zv.stride(1), zv.stride(2), H // zv.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_q.stride(0),
-        d_q.stride(1), d_q.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2),
-        d_zk.stride(0), d_zk.stride(1), d_zk.stride(2), K, min(block, _power(K)), V, _power(V),
-        chunk, DT, FT, precision, EXACT, run.varlen,
+        run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1),
+        q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], zk.stride(0), zk.stride(1),
+        zk.stride(2), H // zk.shape[2], zv.stride(0), zv.stride(1), zv.stride(2),
+        H // zv.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        d_q.stride(0), d_q.stride(1), d_q.stride(2), d_k.stride(0), d_k.stride(1),
+        d_k.stride(2), d_zk.stride(0), d_zk.stride(1), d_zk.stride(2), K, min(block, _power(K)),
+        V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )

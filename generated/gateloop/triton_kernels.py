@@ -135,14 +135,22 @@ def _head(pointer, batch, h, batch_stride, head_stride, group):
 
 
 @triton.jit
-def _lowest(pointer, SIZE: tl.constexpr):
-    """The least of some numbers of at most 1."""
-    entry = tl.arange(0, 128)
-    lowest = tl.full([128], 1.0, tl.float32)
+def _lowest_of(pointer, group, h, H, SLOTS, GROUP: tl.constexpr, SIZE: tl.constexpr):
+    """The least entry, at most 1, of a group of chunks of a head."""
+    slot = group * GROUP + tl.arange(0, GROUP)
+    entry = tl.arange(0, 128)[None, :]
+    row = _row(slot, h, H)[:, None] * SIZE
+    lowest = tl.full([GROUP, 128], 1.0, tl.float32)
     for first in range(0, SIZE, 128):
-        inside = first + entry < SIZE
-        lowest = tl.minimum(lowest, tl.load(pointer + first + entry, mask=inside, other=1.0))
-    return tl.min(lowest, 0)
+        inside = (slot < SLOTS)[:, None] & (first + entry < SIZE)
+        lowest = tl.minimum(lowest, tl.load(pointer + row + first + entry, mask=inside, other=1.0))
+    return tl.min(tl.min(lowest, 1), 0)
+
+
+@triton.jit
+def _lowest(pointer, slot, h, H, SIZE: tl.constexpr):
+    """The least entry, at most 1, of a chunk."""
+    return _lowest_of(pointer, slot, h, H, slot + 1, 1, SIZE)
 
 
 @triton.jit
@@ -542,7 +550,7 @@ def _m_outputs_mild_kernel(
     token = tl.arange(0, C)
     at_keys = tl.arange(0, BLOCK_keys)
     in_keys = at_keys < keys
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * keys, keys), _lowest(second_K_ptr + _row(slot, h, H) * keys, keys))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, keys), _lowest(second_K_ptr, slot, h, H, keys))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
@@ -602,7 +610,7 @@ def _m_outputs_mild_kernel_c64(
     token = tl.arange(0, C)
     at_keys = tl.arange(0, BLOCK_keys)
     in_keys = at_keys < keys
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * keys, keys), _lowest(second_K_ptr + _row(slot, h, H) * keys, keys))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, keys), _lowest(second_K_ptr, slot, h, H, keys))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
@@ -643,12 +651,12 @@ def _m_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel(
     first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, log_keys_ptr, v_ptr, h_2_ptr, y_ptr, cu,
-    T, H, N, STEPS, least, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g,
-    expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, log_keys_ptr_b,
-    log_keys_ptr_t: tl.constexpr, log_keys_ptr_h, log_keys_ptr_g, v_ptr_b,
+    T, H, N, STEPS, least, SLOTS, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h,
+    shrink_ptr_g, expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g,
+    log_keys_ptr_b, log_keys_ptr_t: tl.constexpr, log_keys_ptr_h, log_keys_ptr_g, v_ptr_b,
     v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
     keys: tl.constexpr, BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
@@ -658,86 +666,102 @@ def _m_outputs_kernel(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_keys = tl.arange(0, BLOCK_keys)
-    in_keys = at_keys < keys
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * keys, keys), _lowest(second_K_ptr + _row(slot, h, H) * keys, keys))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, keys), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, keys))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
-    expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
-    log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
-    s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]  # line 4
-    expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
-    e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 5
-    log_keys_ptr_c = log_keys_ptr + start * log_keys_ptr_t  # first token of the chunk
-    load = tl.load(log_keys_ptr_c + (token * log_keys_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # load log_keys [C, BLOCK_keys]
-    gK = tl.maximum(load.to(tl.float32), -128.0)  # log-decay: log2 of the decay [C, BLOCK_keys]  # line 7
-    diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_keys]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_keys]
-    map_2 = decay * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_3 = decay * e.to(tl.float32)  # [C, BLOCK_keys]
-    dot = tl.dot(map_2.to(DT), tl.trans(map_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half16  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_keys]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_keys]
-    map_4 = decay_2 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_5 = decay_2 * e.to(tl.float32)  # [C, BLOCK_keys]
-    dot_2 = tl.dot(map_4.to(DT), tl.trans(map_5.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_2 = A_1 + A_half8  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_keys]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_keys]
-    map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_7 = decay_3 * e.to(tl.float32)  # [C, BLOCK_keys]
-    dot_3 = tl.dot(map_6.to(DT), tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_3 = A_2 + A_half4  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_keys]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_keys]
-    map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_9 = decay_4 * e.to(tl.float32)  # [C, BLOCK_keys]
-    dot_4 = tl.dot(map_8.to(DT), tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_4 = A_3 + A_half2  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_keys]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_keys]
-    map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_11 = decay_5 * e.to(tl.float32)  # [C, BLOCK_keys]
-    dot_5 = tl.dot(map_10.to(DT), tl.trans(map_11.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_4 + A_half1  # scores of the chunk [C, C]
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    sums_6 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_keys]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_keys]
-    map_12 = decay_6 * s.to(tl.float32)  # [C, BLOCK_keys]
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # memory before the chunk: load h [BLOCK_keys, BLOCK_V]
-        dot_6 = tl.dot(map_12.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dot_7 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_6 + dot_7  # inside the chunk, and from the memory before it [C, BLOCK_V]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    shrink_ptr_all = shrink_ptr
+    expand_ptr_all = expand_ptr
+    log_keys_ptr_all = log_keys_ptr
+    v_ptr_all = v_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        shrink_ptr = shrink_ptr_all
+        expand_ptr = expand_ptr_all
+        log_keys_ptr = log_keys_ptr_all
+        v_ptr = v_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_keys = tl.arange(0, BLOCK_keys)
+        in_keys = at_keys < keys
+        shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
+        expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
+        log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, keys), _lowest(second_K_ptr, slot, h, H, keys))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
+            s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]  # line 4
+            expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
+            e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 5
+            log_keys_ptr_c = log_keys_ptr + start * log_keys_ptr_t  # first token of the chunk
+            load = tl.load(log_keys_ptr_c + (token * log_keys_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # load log_keys [C, BLOCK_keys]
+            gK = tl.maximum(load.to(tl.float32), -128.0)  # log-decay: log2 of the decay [C, BLOCK_keys]  # line 7
+            diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_keys]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_keys]
+            map_2 = decay * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_3 = decay * e.to(tl.float32)  # [C, BLOCK_keys]
+            dot = tl.dot(map_2.to(DT), tl.trans(map_3.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half16  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_keys]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_keys]
+            map_4 = decay_2 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_5 = decay_2 * e.to(tl.float32)  # [C, BLOCK_keys]
+            dot_2 = tl.dot(map_4.to(DT), tl.trans(map_5.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_2 = A_1 + A_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_keys]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_keys]
+            map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_7 = decay_3 * e.to(tl.float32)  # [C, BLOCK_keys]
+            dot_3 = tl.dot(map_6.to(DT), tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_3 = A_2 + A_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_keys]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_keys]
+            map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_9 = decay_4 * e.to(tl.float32)  # [C, BLOCK_keys]
+            dot_4 = tl.dot(map_8.to(DT), tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_4 = A_3 + A_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_keys]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_keys]
+            map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_11 = decay_5 * e.to(tl.float32)  # [C, BLOCK_keys]
+            dot_5 = tl.dot(map_10.to(DT), tl.trans(map_11.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_4 + A_half1  # scores of the chunk [C, C]
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            sums_6 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_keys]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_keys]
+            map_12 = decay_6 * s.to(tl.float32)  # [C, BLOCK_keys]
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # memory before the chunk: load h [BLOCK_keys, BLOCK_V]
+                dot_6 = tl.dot(map_12.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_7 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_new = dot_6 + dot_7  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, log_keys_ptr, v_ptr, h_2_ptr, y_ptr, cu,
-    T, H, N, STEPS, least, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g,
-    expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, log_keys_ptr_b,
-    log_keys_ptr_t: tl.constexpr, log_keys_ptr_h, log_keys_ptr_g, v_ptr_b,
+    T, H, N, STEPS, least, SLOTS, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h,
+    shrink_ptr_g, expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g,
+    log_keys_ptr_b, log_keys_ptr_t: tl.constexpr, log_keys_ptr_h, log_keys_ptr_g, v_ptr_b,
     v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
     keys: tl.constexpr, BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
@@ -747,85 +771,101 @@ def _m_outputs_kernel_c64(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_keys = tl.arange(0, BLOCK_keys)
-    in_keys = at_keys < keys
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * keys, keys), _lowest(second_K_ptr + _row(slot, h, H) * keys, keys))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, keys), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, keys))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
-    expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
-    log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
-    s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]  # line 4
-    expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
-    e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 5
-    log_keys_ptr_c = log_keys_ptr + start * log_keys_ptr_t  # first token of the chunk
-    load = tl.load(log_keys_ptr_c + (token * log_keys_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # load log_keys [C, BLOCK_keys]
-    gK = tl.maximum(load.to(tl.float32), -128.0)  # log-decay: log2 of the decay [C, BLOCK_keys]  # line 7
-    diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_keys]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_keys]
-    map_2 = decay * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_3 = decay * e.to(tl.float32)  # [C, BLOCK_keys]
-    dot = tl.dot(map_2.to(DT), tl.trans(map_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
-    A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half32  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_keys]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_keys]
-    map_4 = decay_2 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_5 = decay_2 * e.to(tl.float32)  # [C, BLOCK_keys]
-    dot_2 = tl.dot(map_4.to(DT), tl.trans(map_5.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_2 = A_1 + A_half16  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_keys]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_keys]
-    map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_7 = decay_3 * e.to(tl.float32)  # [C, BLOCK_keys]
-    dot_3 = tl.dot(map_6.to(DT), tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_3 = A_2 + A_half8  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_keys]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_keys]
-    map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_9 = decay_4 * e.to(tl.float32)  # [C, BLOCK_keys]
-    dot_4 = tl.dot(map_8.to(DT), tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_4 = A_3 + A_half4  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_keys]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_keys]
-    map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_11 = decay_5 * e.to(tl.float32)  # [C, BLOCK_keys]
-    dot_5 = tl.dot(map_10.to(DT), tl.trans(map_11.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_5 = A_4 + A_half2  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_keys]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_keys]
-    map_12 = decay_6 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_13 = decay_6 * e.to(tl.float32)  # [C, BLOCK_keys]
-    dot_6 = tl.dot(map_12.to(DT), tl.trans(map_13.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_5 + A_half1  # scores of the chunk [C, C]
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_keys]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_keys]
-    map_14 = decay_7 * s.to(tl.float32)  # [C, BLOCK_keys]
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # memory before the chunk: load h [BLOCK_keys, BLOCK_V]
-        dot_7 = tl.dot(map_14.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dot_8 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_7 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    shrink_ptr_all = shrink_ptr
+    expand_ptr_all = expand_ptr
+    log_keys_ptr_all = log_keys_ptr
+    v_ptr_all = v_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        shrink_ptr = shrink_ptr_all
+        expand_ptr = expand_ptr_all
+        log_keys_ptr = log_keys_ptr_all
+        v_ptr = v_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_keys = tl.arange(0, BLOCK_keys)
+        in_keys = at_keys < keys
+        shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
+        expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
+        log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, keys), _lowest(second_K_ptr, slot, h, H, keys))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
+            s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]  # line 4
+            expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
+            e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 5
+            log_keys_ptr_c = log_keys_ptr + start * log_keys_ptr_t  # first token of the chunk
+            load = tl.load(log_keys_ptr_c + (token * log_keys_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # load log_keys [C, BLOCK_keys]
+            gK = tl.maximum(load.to(tl.float32), -128.0)  # log-decay: log2 of the decay [C, BLOCK_keys]  # line 7
+            diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_keys]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_keys]
+            map_2 = decay * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_3 = decay * e.to(tl.float32)  # [C, BLOCK_keys]
+            dot = tl.dot(map_2.to(DT), tl.trans(map_3.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
+            A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half32  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_keys]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_keys]
+            map_4 = decay_2 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_5 = decay_2 * e.to(tl.float32)  # [C, BLOCK_keys]
+            dot_2 = tl.dot(map_4.to(DT), tl.trans(map_5.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_2 = A_1 + A_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_keys]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_keys]
+            map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_7 = decay_3 * e.to(tl.float32)  # [C, BLOCK_keys]
+            dot_3 = tl.dot(map_6.to(DT), tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_3 = A_2 + A_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_keys]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_keys]
+            map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_9 = decay_4 * e.to(tl.float32)  # [C, BLOCK_keys]
+            dot_4 = tl.dot(map_8.to(DT), tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_4 = A_3 + A_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_keys]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_keys]
+            map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_11 = decay_5 * e.to(tl.float32)  # [C, BLOCK_keys]
+            dot_5 = tl.dot(map_10.to(DT), tl.trans(map_11.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_5 = A_4 + A_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_keys]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_keys]
+            map_12 = decay_6 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_13 = decay_6 * e.to(tl.float32)  # [C, BLOCK_keys]
+            dot_6 = tl.dot(map_12.to(DT), tl.trans(map_13.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_5 + A_half1  # scores of the chunk [C, C]
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_keys]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_keys]
+            map_14 = decay_7 * s.to(tl.float32)  # [C, BLOCK_keys]
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # memory before the chunk: load h [BLOCK_keys, BLOCK_V]
+                dot_7 = tl.dot(map_14.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_8 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_new = dot_7 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -1070,21 +1110,17 @@ def _m_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_gradients_mild_kernel(
-    first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, v_ptr, log_keys_ptr, dy_ptr, h_2_ptr,
-    l_ptr, d_v_ptr, d_shrink_ptr, d_expand_ptr, d_log_keys_ptr, cu, T, H, N, STEPS, least,
-    shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g, expand_ptr_b,
-    expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
-    v_ptr_h, v_ptr_g, log_keys_ptr_b, log_keys_ptr_t: tl.constexpr, log_keys_ptr_h,
-    log_keys_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_shrink_ptr_b, d_shrink_ptr_t: tl.constexpr,
-    d_shrink_ptr_h, d_expand_ptr_b, d_expand_ptr_t: tl.constexpr, d_expand_ptr_h,
-    d_log_keys_ptr_b, d_log_keys_ptr_t: tl.constexpr, d_log_keys_ptr_h, keys: tl.constexpr,
-    BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+def _m_gradients_mild_value_kernel(
+    first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, log_keys_ptr, dy_ptr, l_ptr, d_v_ptr, cu,
+    T, H, N, STEPS, least, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g,
+    expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, log_keys_ptr_b,
+    log_keys_ptr_t: tl.constexpr, log_keys_ptr_h, log_keys_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
+    keys: tl.constexpr, BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
@@ -1092,9 +1128,134 @@ def _m_gradients_mild_kernel(
     token = tl.arange(0, C)
     at_keys = tl.arange(0, BLOCK_keys)
     in_keys = at_keys < keys
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, keys), _lowest(second_K_ptr, slot, h, H, keys))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
+    expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
+    log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
+    s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]  # line 4
+    expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
+    e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 5
+    log_keys_ptr_c = log_keys_ptr + start * log_keys_ptr_t  # first token of the chunk
+    load = tl.load(log_keys_ptr_c + (token * log_keys_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # load log_keys [C, BLOCK_keys]
+    gK = tl.maximum(load.to(tl.float32), -128.0)  # log-decay: log2 of the decay [C, BLOCK_keys]  # line 7
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_keys]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_keys]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_keys]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle32(i)] [C, BLOCK_keys]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_keys]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_keys]
+    dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_keys]
+    map_2 = decay_3[None, :] * e_mid  # [C, BLOCK_keys]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        L = tl.load(l_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # adjoint after the chunk: load l [BLOCK_keys, BLOCK_V]
+        dx_out = tl.dot(map_2.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx = dx_out + dx_base  # gradient of x [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_value_kernel_c64(
+    first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, log_keys_ptr, dy_ptr, l_ptr, d_v_ptr, cu,
+    T, H, N, STEPS, least, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g,
+    expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, log_keys_ptr_b,
+    log_keys_ptr_t: tl.constexpr, log_keys_ptr_h, log_keys_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
+    keys: tl.constexpr, BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_v'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_keys = tl.arange(0, BLOCK_keys)
+    in_keys = at_keys < keys
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, keys), _lowest(second_K_ptr, slot, h, H, keys))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
+    expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
+    log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
+    s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]  # line 4
+    expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
+    e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 5
+    log_keys_ptr_c = log_keys_ptr + start * log_keys_ptr_t  # first token of the chunk
+    load = tl.load(log_keys_ptr_c + (token * log_keys_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # load log_keys [C, BLOCK_keys]
+    gK = tl.maximum(load.to(tl.float32), -128.0)  # log-decay: log2 of the decay [C, BLOCK_keys]  # line 7
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_keys]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_keys]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_keys]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle64(i)] [C, BLOCK_keys]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_keys]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_keys]
+    dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_keys]
+    map_2 = decay_3[None, :] * e_mid  # [C, BLOCK_keys]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        L = tl.load(l_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # adjoint after the chunk: load l [BLOCK_keys, BLOCK_V]
+        dx_out = tl.dot(map_2.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx = dx_out + dx_base  # gradient of x [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, v_ptr, log_keys_ptr, dy_ptr, h_2_ptr,
+    l_ptr, d_shrink_ptr, d_expand_ptr, d_log_keys_ptr, cu, T, H, N, STEPS, least, shrink_ptr_b,
+    shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g, expand_ptr_b,
+    expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, log_keys_ptr_b, log_keys_ptr_t: tl.constexpr, log_keys_ptr_h,
+    log_keys_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_shrink_ptr_b,
+    d_shrink_ptr_t: tl.constexpr, d_shrink_ptr_h, d_expand_ptr_b, d_expand_ptr_t: tl.constexpr,
+    d_expand_ptr_h, d_log_keys_ptr_b, d_log_keys_ptr_t: tl.constexpr, d_log_keys_ptr_h,
+    keys: tl.constexpr, BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_shrink, d_expand, d_log_keys'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(keys, BLOCK_keys)  # of keys
+    program = program // tl.cdiv(keys, BLOCK_keys)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_keys = block * BLOCK_keys + tl.arange(0, BLOCK_keys)
+    in_keys = at_keys < keys
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * keys, keys), _lowest(second_K_ptr + _row(slot, h, H) * keys, keys))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, keys), _lowest(second_K_ptr, slot, h, H, keys))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
@@ -1102,7 +1263,6 @@ def _m_gradients_mild_kernel(
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
     log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_shrink_ptr = _head(d_shrink_ptr, batch, h, d_shrink_ptr_b, d_shrink_ptr_h, 1)
     d_expand_ptr = _head(d_expand_ptr, batch, h, d_expand_ptr_b, d_expand_ptr_h, 1)
     d_log_keys_ptr = _head(d_log_keys_ptr, batch, h, d_log_keys_ptr_b, d_log_keys_ptr_h, 1)
@@ -1140,30 +1300,22 @@ def _m_gradients_mild_kernel(
     de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_keys]
     map_4 = e_mid * de_out  # [C, BLOCK_keys]
     sum_2 = tl.sum(map_4, 0)  # [BLOCK_keys]
-    map_5 = decay_5[None, :] * e_mid  # [C, BLOCK_keys]
-    dx_out = tl.dot(map_5.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
     dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
     B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
-    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
     ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_keys, C]
     total = tl.fma(ds_base, tl.full([BLOCK_keys, C], 1.0, tl.float32), ds_out)  # [BLOCK_keys, C]
     de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_keys]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_keys], 1.0, tl.float32), de_out)  # [C, BLOCK_keys]
-    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     ds = tl.trans(decay) * total  # gradient of s [BLOCK_keys, C]
     d_shrink_ptr_c = d_shrink_ptr + start * d_shrink_ptr_t  # first token of the chunk
     tl.store(d_shrink_ptr_c + (token * d_shrink_ptr_t)[:, None] + at_keys[None, :], tl.trans(ds).to(d_shrink_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
     de = decay_2 * total_2  # gradient of e [C, BLOCK_keys]
     d_expand_ptr_c = d_expand_ptr + start * d_expand_ptr_t  # first token of the chunk
     tl.store(d_expand_ptr_c + (token * d_expand_ptr_t)[:, None] + at_keys[None, :], de.to(d_expand_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
-    map_6 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_keys, C]
-    map_7 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_keys]
-    map_8 = map_6 - tl.trans(map_7)  # [BLOCK_keys, C]
-    terms = tl.trans(map_8)  # [C, BLOCK_keys]
+    map_5 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_keys, C]
+    map_6 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_keys]
+    map_7 = map_5 - tl.trans(map_6)  # [BLOCK_keys, C]
+    terms = tl.trans(map_7)  # [C, BLOCK_keys]
     inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_keys]
     dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_keys]
     dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_keys]
@@ -1174,29 +1326,30 @@ def _m_gradients_mild_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, v_ptr, log_keys_ptr, dy_ptr, h_2_ptr,
-    l_ptr, d_v_ptr, d_shrink_ptr, d_expand_ptr, d_log_keys_ptr, cu, T, H, N, STEPS, least,
-    shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g, expand_ptr_b,
+    l_ptr, d_shrink_ptr, d_expand_ptr, d_log_keys_ptr, cu, T, H, N, STEPS, least, shrink_ptr_b,
+    shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g, expand_ptr_b,
     expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
     v_ptr_h, v_ptr_g, log_keys_ptr_b, log_keys_ptr_t: tl.constexpr, log_keys_ptr_h,
-    log_keys_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_shrink_ptr_b, d_shrink_ptr_t: tl.constexpr,
-    d_shrink_ptr_h, d_expand_ptr_b, d_expand_ptr_t: tl.constexpr, d_expand_ptr_h,
-    d_log_keys_ptr_b, d_log_keys_ptr_t: tl.constexpr, d_log_keys_ptr_h, keys: tl.constexpr,
-    BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    log_keys_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_shrink_ptr_b,
+    d_shrink_ptr_t: tl.constexpr, d_shrink_ptr_h, d_expand_ptr_b, d_expand_ptr_t: tl.constexpr,
+    d_expand_ptr_h, d_log_keys_ptr_b, d_log_keys_ptr_t: tl.constexpr, d_log_keys_ptr_h,
+    keys: tl.constexpr, BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_shrink, d_expand, d_log_keys'
     program = tl.program_id(0)
+    block = program % tl.cdiv(keys, BLOCK_keys)  # of keys
+    program = program // tl.cdiv(keys, BLOCK_keys)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_keys = tl.arange(0, BLOCK_keys)
+    at_keys = block * BLOCK_keys + tl.arange(0, BLOCK_keys)
     in_keys = at_keys < keys
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * keys, keys), _lowest(second_K_ptr + _row(slot, h, H) * keys, keys))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, keys), _lowest(second_K_ptr, slot, h, H, keys))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
@@ -1204,7 +1357,6 @@ def _m_gradients_mild_kernel_c64(
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
     log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_shrink_ptr = _head(d_shrink_ptr, batch, h, d_shrink_ptr_b, d_shrink_ptr_h, 1)
     d_expand_ptr = _head(d_expand_ptr, batch, h, d_expand_ptr_b, d_expand_ptr_h, 1)
     d_log_keys_ptr = _head(d_log_keys_ptr, batch, h, d_log_keys_ptr_b, d_log_keys_ptr_h, 1)
@@ -1242,30 +1394,22 @@ def _m_gradients_mild_kernel_c64(
     de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_keys]
     map_4 = e_mid * de_out  # [C, BLOCK_keys]
     sum_2 = tl.sum(map_4, 0)  # [BLOCK_keys]
-    map_5 = decay_5[None, :] * e_mid  # [C, BLOCK_keys]
-    dx_out = tl.dot(map_5.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
     dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
     B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
-    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
     ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_keys, C]
     total = tl.fma(ds_base, tl.full([BLOCK_keys, C], 1.0, tl.float32), ds_out)  # [BLOCK_keys, C]
     de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_keys]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_keys], 1.0, tl.float32), de_out)  # [C, BLOCK_keys]
-    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     ds = tl.trans(decay) * total  # gradient of s [BLOCK_keys, C]
     d_shrink_ptr_c = d_shrink_ptr + start * d_shrink_ptr_t  # first token of the chunk
     tl.store(d_shrink_ptr_c + (token * d_shrink_ptr_t)[:, None] + at_keys[None, :], tl.trans(ds).to(d_shrink_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
     de = decay_2 * total_2  # gradient of e [C, BLOCK_keys]
     d_expand_ptr_c = d_expand_ptr + start * d_expand_ptr_t  # first token of the chunk
     tl.store(d_expand_ptr_c + (token * d_expand_ptr_t)[:, None] + at_keys[None, :], de.to(d_expand_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
-    map_6 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_keys, C]
-    map_7 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_keys]
-    map_8 = map_6 - tl.trans(map_7)  # [BLOCK_keys, C]
-    terms = tl.trans(map_8)  # [C, BLOCK_keys]
+    map_5 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_keys, C]
+    map_6 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_keys]
+    map_7 = map_5 - tl.trans(map_6)  # [BLOCK_keys, C]
+    terms = tl.trans(map_7)  # [C, BLOCK_keys]
     inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_keys]
     dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_keys]
     dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_keys]
@@ -1273,12 +1417,12 @@ def _m_gradients_mild_kernel_c64(
     tl.store(d_log_keys_ptr_c + (token * d_log_keys_ptr_t)[:, None] + at_keys[None, :], dgK.to(d_log_keys_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel(
     first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, log_keys_ptr, dy_ptr, l_ptr, d_v_ptr, cu,
-    T, H, N, STEPS, least, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g,
-    expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, log_keys_ptr_b,
-    log_keys_ptr_t: tl.constexpr, log_keys_ptr_h, log_keys_ptr_g, dy_ptr_b,
+    T, H, N, STEPS, least, SLOTS, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h,
+    shrink_ptr_g, expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g,
+    log_keys_ptr_b, log_keys_ptr_t: tl.constexpr, log_keys_ptr_h, log_keys_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
     keys: tl.constexpr, BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
@@ -1288,91 +1432,107 @@ def _m_gradients_value_kernel(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_keys = tl.arange(0, BLOCK_keys)
-    in_keys = at_keys < keys
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * keys, keys), _lowest(second_K_ptr + _row(slot, h, H) * keys, keys))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, keys), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, keys))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
-    expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
-    log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
-    s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]  # line 4
-    expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
-    e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 5
-    log_keys_ptr_c = log_keys_ptr + start * log_keys_ptr_t  # first token of the chunk
-    load = tl.load(log_keys_ptr_c + (token * log_keys_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # load log_keys [C, BLOCK_keys]
-    gK = tl.maximum(load.to(tl.float32), -128.0)  # log-decay: log2 of the decay [C, BLOCK_keys]  # line 7
-    diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_keys]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_keys]
-    map_2 = decay * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_3 = decay * e.to(tl.float32)  # [C, BLOCK_keys]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_2.to(DT), map_3.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_keys]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    dx_11 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + At_half16  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_keys]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_keys]
-    map_4 = decay_2 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_5 = decay_2 * e.to(tl.float32)  # [C, BLOCK_keys]
-    both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_keys]
-    dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    dx_12 = dx_11 + At_half8  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_keys]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_keys]
-    map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_7 = decay_3 * e.to(tl.float32)  # [C, BLOCK_keys]
-    both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_keys]
-    dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    dx_13 = dx_12 + At_half4  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_keys]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_keys]
-    map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_9 = decay_4 * e.to(tl.float32)  # [C, BLOCK_keys]
-    both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_keys]
-    dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    dx_14 = dx_13 + At_half2  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_keys]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_keys]
-    map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_11 = decay_5 * e.to(tl.float32)  # [C, BLOCK_keys]
-    both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_keys]
-    dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    sums_6 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_keys]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(i, end] [C, BLOCK_keys]
-    map_12 = decay_6 * e.to(tl.float32)  # [C, BLOCK_keys]
-    map_13 = dx_14 + At_half1  # [C, C]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        L = tl.load(l_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # adjoint after the chunk: load l [BLOCK_keys, BLOCK_V]
-        dx_out = tl.dot(map_12.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
-        dot_6 = tl.dot(map_13.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx = dot_6 + dx_out  # gradient of x [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    shrink_ptr_all = shrink_ptr
+    expand_ptr_all = expand_ptr
+    log_keys_ptr_all = log_keys_ptr
+    dy_ptr_all = dy_ptr
+    d_v_ptr_all = d_v_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        shrink_ptr = shrink_ptr_all
+        expand_ptr = expand_ptr_all
+        log_keys_ptr = log_keys_ptr_all
+        dy_ptr = dy_ptr_all
+        d_v_ptr = d_v_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_keys = tl.arange(0, BLOCK_keys)
+        in_keys = at_keys < keys
+        shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
+        expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
+        log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, keys), _lowest(second_K_ptr, slot, h, H, keys))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
+            s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]  # line 4
+            expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
+            e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 5
+            log_keys_ptr_c = log_keys_ptr + start * log_keys_ptr_t  # first token of the chunk
+            load = tl.load(log_keys_ptr_c + (token * log_keys_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # load log_keys [C, BLOCK_keys]
+            gK = tl.maximum(load.to(tl.float32), -128.0)  # log-decay: log2 of the decay [C, BLOCK_keys]  # line 7
+            diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_keys]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_keys]
+            map_2 = decay * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_3 = decay * e.to(tl.float32)  # [C, BLOCK_keys]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_2.to(DT), map_3.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_keys]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            dx_11 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + At_half16  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_keys]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_keys]
+            map_4 = decay_2 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_5 = decay_2 * e.to(tl.float32)  # [C, BLOCK_keys]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_keys]
+            dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            dx_12 = dx_11 + At_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_keys]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_keys]
+            map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_7 = decay_3 * e.to(tl.float32)  # [C, BLOCK_keys]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_keys]
+            dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            dx_13 = dx_12 + At_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_keys]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_keys]
+            map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_9 = decay_4 * e.to(tl.float32)  # [C, BLOCK_keys]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_keys]
+            dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            dx_14 = dx_13 + At_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_keys]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_keys]
+            map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_11 = decay_5 * e.to(tl.float32)  # [C, BLOCK_keys]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_keys]
+            dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            sums_6 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_keys]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(i, end] [C, BLOCK_keys]
+            map_12 = decay_6 * e.to(tl.float32)  # [C, BLOCK_keys]
+            map_13 = dx_14 + At_half1  # [C, C]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+                L = tl.load(l_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # adjoint after the chunk: load l [BLOCK_keys, BLOCK_V]
+                dx_out = tl.dot(map_12.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dot_6 = tl.dot(map_13.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx = dot_6 + dx_out  # gradient of x [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel_c64(
     first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, log_keys_ptr, dy_ptr, l_ptr, d_v_ptr, cu,
-    T, H, N, STEPS, least, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g,
-    expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, log_keys_ptr_b,
-    log_keys_ptr_t: tl.constexpr, log_keys_ptr_h, log_keys_ptr_g, dy_ptr_b,
+    T, H, N, STEPS, least, SLOTS, shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h,
+    shrink_ptr_g, expand_ptr_b, expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g,
+    log_keys_ptr_b, log_keys_ptr_t: tl.constexpr, log_keys_ptr_h, log_keys_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
     keys: tl.constexpr, BLOCK_keys: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
@@ -1382,98 +1542,114 @@ def _m_gradients_value_kernel_c64(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_keys = tl.arange(0, BLOCK_keys)
-    in_keys = at_keys < keys
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * keys, keys), _lowest(second_K_ptr + _row(slot, h, H) * keys, keys))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, keys), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, keys))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
-    expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
-    log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
-    s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]  # line 4
-    expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
-    e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 5
-    log_keys_ptr_c = log_keys_ptr + start * log_keys_ptr_t  # first token of the chunk
-    load = tl.load(log_keys_ptr_c + (token * log_keys_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # load log_keys [C, BLOCK_keys]
-    gK = tl.maximum(load.to(tl.float32), -128.0)  # log-decay: log2 of the decay [C, BLOCK_keys]  # line 7
-    diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_keys]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_keys]
-    map_2 = decay * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_3 = decay * e.to(tl.float32)  # [C, BLOCK_keys]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_2.to(DT), map_3.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_keys]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
-    dx_13 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + At_half32  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_keys]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_keys]
-    map_4 = decay_2 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_5 = decay_2 * e.to(tl.float32)  # [C, BLOCK_keys]
-    both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_keys]
-    dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    dx_14 = dx_13 + At_half16  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_keys]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_keys]
-    map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_7 = decay_3 * e.to(tl.float32)  # [C, BLOCK_keys]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_keys]
-    dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    dx_15 = dx_14 + At_half8  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_keys]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_keys]
-    map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_9 = decay_4 * e.to(tl.float32)  # [C, BLOCK_keys]
-    both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_keys]
-    dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    dx_16 = dx_15 + At_half4  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_keys]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_keys]
-    map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_11 = decay_5 * e.to(tl.float32)  # [C, BLOCK_keys]
-    both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_keys]
-    dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    dx_17 = dx_16 + At_half2  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_keys]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_keys]
-    map_12 = decay_6 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_13 = decay_6 * e.to(tl.float32)  # [C, BLOCK_keys]
-    both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_keys]
-    dot_6 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    sums_7 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_keys]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(i, end] [C, BLOCK_keys]
-    map_14 = decay_7 * e.to(tl.float32)  # [C, BLOCK_keys]
-    map_15 = dx_17 + At_half1  # [C, C]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        L = tl.load(l_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # adjoint after the chunk: load l [BLOCK_keys, BLOCK_V]
-        dx_out = tl.dot(map_14.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
-        dot_7 = tl.dot(map_15.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx = dot_7 + dx_out  # gradient of x [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    shrink_ptr_all = shrink_ptr
+    expand_ptr_all = expand_ptr
+    log_keys_ptr_all = log_keys_ptr
+    dy_ptr_all = dy_ptr
+    d_v_ptr_all = d_v_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        shrink_ptr = shrink_ptr_all
+        expand_ptr = expand_ptr_all
+        log_keys_ptr = log_keys_ptr_all
+        dy_ptr = dy_ptr_all
+        d_v_ptr = d_v_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_keys = tl.arange(0, BLOCK_keys)
+        in_keys = at_keys < keys
+        shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
+        expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
+        log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, keys), _lowest(second_K_ptr, slot, h, H, keys))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
+            s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]  # line 4
+            expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
+            e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 5
+            log_keys_ptr_c = log_keys_ptr + start * log_keys_ptr_t  # first token of the chunk
+            load = tl.load(log_keys_ptr_c + (token * log_keys_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # load log_keys [C, BLOCK_keys]
+            gK = tl.maximum(load.to(tl.float32), -128.0)  # log-decay: log2 of the decay [C, BLOCK_keys]  # line 7
+            diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_keys]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_keys]
+            map_2 = decay * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_3 = decay * e.to(tl.float32)  # [C, BLOCK_keys]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_2.to(DT), map_3.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_keys]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
+            dx_13 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + At_half32  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_keys]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_keys]
+            map_4 = decay_2 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_5 = decay_2 * e.to(tl.float32)  # [C, BLOCK_keys]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_keys]
+            dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            dx_14 = dx_13 + At_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_keys]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_keys]
+            map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_7 = decay_3 * e.to(tl.float32)  # [C, BLOCK_keys]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_keys]
+            dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            dx_15 = dx_14 + At_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_keys]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_keys]
+            map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_9 = decay_4 * e.to(tl.float32)  # [C, BLOCK_keys]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_keys]
+            dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            dx_16 = dx_15 + At_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_keys]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_keys]
+            map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_11 = decay_5 * e.to(tl.float32)  # [C, BLOCK_keys]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_keys]
+            dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            dx_17 = dx_16 + At_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_keys]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_keys]
+            map_12 = decay_6 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_13 = decay_6 * e.to(tl.float32)  # [C, BLOCK_keys]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_keys]
+            dot_6 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            sums_7 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_keys]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(i, end] [C, BLOCK_keys]
+            map_14 = decay_7 * e.to(tl.float32)  # [C, BLOCK_keys]
+            map_15 = dx_17 + At_half1  # [C, C]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+                L = tl.load(l_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # adjoint after the chunk: load l [BLOCK_keys, BLOCK_V]
+                dx_out = tl.dot(map_14.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dot_7 = tl.dot(map_15.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx = dot_7 + dx_out  # gradient of x [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel(
     first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, v_ptr, log_keys_ptr, dy_ptr, h_2_ptr,
-    l_ptr, d_shrink_ptr, d_expand_ptr, d_log_keys_ptr, cu, T, H, N, STEPS, least, shrink_ptr_b,
-    shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g, expand_ptr_b,
+    l_ptr, d_shrink_ptr, d_expand_ptr, d_log_keys_ptr, cu, T, H, N, STEPS, least, SLOTS,
+    shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g, expand_ptr_b,
     expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
     v_ptr_h, v_ptr_g, log_keys_ptr_b, log_keys_ptr_t: tl.constexpr, log_keys_ptr_h,
     log_keys_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_shrink_ptr_b,
@@ -1489,173 +1665,195 @@ def _m_gradients_kernel(
     program = program // tl.cdiv(keys, BLOCK_keys)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_keys = block * BLOCK_keys + tl.arange(0, BLOCK_keys)
-    in_keys = at_keys < keys
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * keys, keys), _lowest(second_K_ptr + _row(slot, h, H) * keys, keys))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, keys), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, keys))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
-    expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_shrink_ptr = _head(d_shrink_ptr, batch, h, d_shrink_ptr_b, d_shrink_ptr_h, 1)
-    d_expand_ptr = _head(d_expand_ptr, batch, h, d_expand_ptr_b, d_expand_ptr_h, 1)
-    d_log_keys_ptr = _head(d_log_keys_ptr, batch, h, d_log_keys_ptr_b, d_log_keys_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
-    s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]  # line 4
-    expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
-    e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 5
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-    log_keys_ptr_c = log_keys_ptr + start * log_keys_ptr_t  # first token of the chunk
-    load = tl.load(log_keys_ptr_c + (token * log_keys_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # load log_keys [C, BLOCK_keys]
-    gK = tl.maximum(load.to(tl.float32), -128.0)  # log-decay: log2 of the decay [C, BLOCK_keys]  # line 7
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # memory before the chunk: load h [BLOCK_keys, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # adjoint after the chunk: load l [BLOCK_keys, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_keys]
-    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_keys, BLOCK_V]
-    map_3 = decay[:, None] * map_2  # [BLOCK_keys, BLOCK_V]
-    sum_1 = tl.sum(map_3, 1)  # [BLOCK_keys]
-    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_keys]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_keys]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_keys]
-    ds_out = decay_2 * dot  # through M [C, BLOCK_keys]
-    sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_keys]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_keys]
-    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_keys]
-    de_out = decay_3 * dot_2  # through L [C, BLOCK_keys]
-    map_4 = e.to(tl.float32) * de_out  # [C, BLOCK_keys]
-    sum_2 = tl.sum(map_4, 0)  # [BLOCK_keys]
-    diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
-    ds_diagonal = diagonal[:, None] * e.to(tl.float32)  # [C, BLOCK_keys]
-    total = tl.fma(ds_diagonal, tl.full([C, BLOCK_keys], 1.0, tl.float32), ds_out)  # [C, BLOCK_keys]
-    map_5 = s.to(tl.float32) * ds_out  # [C, BLOCK_keys]
-    map_6 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_keys]
-    total_2 = tl.fma(map_6, tl.full([C, BLOCK_keys], 1.0, tl.float32), map_5)  # [C, BLOCK_keys]
-    de_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_keys]
-    total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_keys], 1.0, tl.float32), de_out)  # [C, BLOCK_keys]
-    map_7 = e.to(tl.float32) * de_diagonal  # [C, BLOCK_keys]
-    inside_K_16 = total_2 - map_7  # [C, BLOCK_keys]
-    sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_keys]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_keys]
-    map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_9 = decay_4 * e.to(tl.float32)  # [C, BLOCK_keys]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_keys]
-    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
-    both_2 = tl.dot((B_half16 + Bt_half16).to(DT), both, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_keys]
-    ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_keys]
-    de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_keys]
-    map_10 = decay_4 * ds_half16  # [C, BLOCK_keys]
-    total_4 = tl.fma(map_10, tl.full([C, BLOCK_keys], 1.0, tl.float32), total)  # [C, BLOCK_keys]
-    map_11 = both.to(tl.float32) * ds_half16  # [C, BLOCK_keys]
-    total_5 = tl.fma(map_11, tl.full([C, BLOCK_keys], 1.0, tl.float32), inside_K_16)  # [C, BLOCK_keys]
-    map_12 = decay_4 * de_half16  # [C, BLOCK_keys]
-    total_6 = tl.fma(map_12, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_3)  # [C, BLOCK_keys]
-    map_13 = both.to(tl.float32) * de_half16  # [C, BLOCK_keys]
-    inside_K_18 = total_5 - map_13  # [C, BLOCK_keys]
-    sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_keys]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_keys]
-    map_14 = decay_5 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_15 = decay_5 * e.to(tl.float32)  # [C, BLOCK_keys]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_keys]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
-    both_4 = tl.dot((B_half8 + Bt_half8).to(DT), both_3, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_keys]
-    ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_keys]
-    de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_keys]
-    map_16 = decay_5 * ds_half8  # [C, BLOCK_keys]
-    total_7 = tl.fma(map_16, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_4)  # [C, BLOCK_keys]
-    map_17 = both_3.to(tl.float32) * ds_half8  # [C, BLOCK_keys]
-    total_8 = tl.fma(map_17, tl.full([C, BLOCK_keys], 1.0, tl.float32), inside_K_18)  # [C, BLOCK_keys]
-    map_18 = decay_5 * de_half8  # [C, BLOCK_keys]
-    total_9 = tl.fma(map_18, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_6)  # [C, BLOCK_keys]
-    map_19 = both_3.to(tl.float32) * de_half8  # [C, BLOCK_keys]
-    inside_K_20 = total_8 - map_19  # [C, BLOCK_keys]
-    sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_keys]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_keys]
-    map_20 = decay_6 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_21 = decay_6 * e.to(tl.float32)  # [C, BLOCK_keys]
-    both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_keys]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    both_6 = tl.dot((B_half4 + Bt_half4).to(DT), both_5, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_keys]
-    ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_keys]
-    de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_keys]
-    map_22 = decay_6 * ds_half4  # [C, BLOCK_keys]
-    total_10 = tl.fma(map_22, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_7)  # [C, BLOCK_keys]
-    map_23 = both_5.to(tl.float32) * ds_half4  # [C, BLOCK_keys]
-    total_11 = tl.fma(map_23, tl.full([C, BLOCK_keys], 1.0, tl.float32), inside_K_20)  # [C, BLOCK_keys]
-    map_24 = decay_6 * de_half4  # [C, BLOCK_keys]
-    total_12 = tl.fma(map_24, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_9)  # [C, BLOCK_keys]
-    map_25 = both_5.to(tl.float32) * de_half4  # [C, BLOCK_keys]
-    inside_K_22 = total_11 - map_25  # [C, BLOCK_keys]
-    sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_keys]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_keys]
-    map_26 = decay_7 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_27 = decay_7 * e.to(tl.float32)  # [C, BLOCK_keys]
-    both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_26.to(DT), map_27.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_keys]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    both_8 = tl.dot((B_half2 + Bt_half2).to(DT), both_7, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_keys]
-    ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_keys]
-    de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_keys]
-    map_28 = decay_7 * ds_half2  # [C, BLOCK_keys]
-    total_13 = tl.fma(map_28, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_10)  # [C, BLOCK_keys]
-    map_29 = both_7.to(tl.float32) * ds_half2  # [C, BLOCK_keys]
-    total_14 = tl.fma(map_29, tl.full([C, BLOCK_keys], 1.0, tl.float32), inside_K_22)  # [C, BLOCK_keys]
-    map_30 = decay_7 * de_half2  # [C, BLOCK_keys]
-    total_15 = tl.fma(map_30, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_12)  # [C, BLOCK_keys]
-    map_31 = both_7.to(tl.float32) * de_half2  # [C, BLOCK_keys]
-    inside_K_24 = total_14 - map_31  # [C, BLOCK_keys]
-    sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_keys]
-    decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_keys]
-    map_32 = decay_8 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_33 = decay_8 * e.to(tl.float32)  # [C, BLOCK_keys]
-    both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_32.to(DT), map_33.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_keys]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
-    both_10 = tl.dot((B_half1 + Bt_half1).to(DT), both_9, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_keys]
-    ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_keys]
-    de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_keys]
-    map_34 = decay_8 * ds_half1  # [C, BLOCK_keys]
-    total_16 = tl.fma(map_34, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_13)  # [C, BLOCK_keys]
-    map_35 = both_9.to(tl.float32) * ds_half1  # [C, BLOCK_keys]
-    total_17 = tl.fma(map_35, tl.full([C, BLOCK_keys], 1.0, tl.float32), inside_K_24)  # [C, BLOCK_keys]
-    d_shrink_ptr_c = d_shrink_ptr + start * d_shrink_ptr_t  # first token of the chunk
-    tl.store(d_shrink_ptr_c + (token * d_shrink_ptr_t)[:, None] + at_keys[None, :], total_16.to(d_shrink_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
-    map_36 = decay_8 * de_half1  # [C, BLOCK_keys]
-    total_18 = tl.fma(map_36, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_15)  # [C, BLOCK_keys]
-    map_37 = both_9.to(tl.float32) * de_half1  # [C, BLOCK_keys]
-    inside_K_26 = total_17 - map_37  # [C, BLOCK_keys]
-    d_expand_ptr_c = d_expand_ptr + start * d_expand_ptr_t  # first token of the chunk
-    tl.store(d_expand_ptr_c + (token * d_expand_ptr_t)[:, None] + at_keys[None, :], total_18.to(d_expand_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
-    map_38 = inside_K_26 - map_4  # [C, BLOCK_keys]
-    terms = map_38  # [C, BLOCK_keys]
-    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_keys]
-    dgK_38 = inside_K + sum_2[None, :]  # [C, BLOCK_keys]
-    dgK = dgK_38 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_keys]
-    d_log_keys_ptr_c = d_log_keys_ptr + start * d_log_keys_ptr_t  # first token of the chunk
-    tl.store(d_log_keys_ptr_c + (token * d_log_keys_ptr_t)[:, None] + at_keys[None, :], dgK.to(d_log_keys_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
+        return  # another kernel computes all of them
+    shrink_ptr_all = shrink_ptr
+    expand_ptr_all = expand_ptr
+    v_ptr_all = v_ptr
+    log_keys_ptr_all = log_keys_ptr
+    dy_ptr_all = dy_ptr
+    d_shrink_ptr_all = d_shrink_ptr
+    d_expand_ptr_all = d_expand_ptr
+    d_log_keys_ptr_all = d_log_keys_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        shrink_ptr = shrink_ptr_all
+        expand_ptr = expand_ptr_all
+        v_ptr = v_ptr_all
+        log_keys_ptr = log_keys_ptr_all
+        dy_ptr = dy_ptr_all
+        d_shrink_ptr = d_shrink_ptr_all
+        d_expand_ptr = d_expand_ptr_all
+        d_log_keys_ptr = d_log_keys_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_keys = block * BLOCK_keys + tl.arange(0, BLOCK_keys)
+        in_keys = at_keys < keys
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
+        expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_shrink_ptr = _head(d_shrink_ptr, batch, h, d_shrink_ptr_b, d_shrink_ptr_h, 1)
+        d_expand_ptr = _head(d_expand_ptr, batch, h, d_expand_ptr_b, d_expand_ptr_h, 1)
+        d_log_keys_ptr = _head(d_log_keys_ptr, batch, h, d_log_keys_ptr_b, d_log_keys_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, keys), _lowest(second_K_ptr, slot, h, H, keys))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
+            s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]  # line 4
+            expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
+            e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 5
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+            log_keys_ptr_c = log_keys_ptr + start * log_keys_ptr_t  # first token of the chunk
+            load = tl.load(log_keys_ptr_c + (token * log_keys_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # load log_keys [C, BLOCK_keys]
+            gK = tl.maximum(load.to(tl.float32), -128.0)  # log-decay: log2 of the decay [C, BLOCK_keys]  # line 7
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # memory before the chunk: load h [BLOCK_keys, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # adjoint after the chunk: load l [BLOCK_keys, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_keys]
+            map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_keys, BLOCK_V]
+            map_3 = decay[:, None] * map_2  # [BLOCK_keys, BLOCK_V]
+            sum_1 = tl.sum(map_3, 1)  # [BLOCK_keys]
+            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_keys]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_keys]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_keys]
+            ds_out = decay_2 * dot  # through M [C, BLOCK_keys]
+            sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_keys]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_keys]
+            dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_keys]
+            de_out = decay_3 * dot_2  # through L [C, BLOCK_keys]
+            map_4 = e.to(tl.float32) * de_out  # [C, BLOCK_keys]
+            sum_2 = tl.sum(map_4, 0)  # [BLOCK_keys]
+            diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
+            ds_diagonal = diagonal[:, None] * e.to(tl.float32)  # [C, BLOCK_keys]
+            total = tl.fma(ds_diagonal, tl.full([C, BLOCK_keys], 1.0, tl.float32), ds_out)  # [C, BLOCK_keys]
+            map_5 = s.to(tl.float32) * ds_out  # [C, BLOCK_keys]
+            map_6 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_keys]
+            total_2 = tl.fma(map_6, tl.full([C, BLOCK_keys], 1.0, tl.float32), map_5)  # [C, BLOCK_keys]
+            de_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_keys]
+            total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_keys], 1.0, tl.float32), de_out)  # [C, BLOCK_keys]
+            map_7 = e.to(tl.float32) * de_diagonal  # [C, BLOCK_keys]
+            inside_K_16 = total_2 - map_7  # [C, BLOCK_keys]
+            sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_keys]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_keys]
+            map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_9 = decay_4 * e.to(tl.float32)  # [C, BLOCK_keys]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_keys]
+            dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
+            both_2 = tl.dot((B_half16 + Bt_half16).to(DT), both, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_keys]
+            ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_keys]
+            de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_keys]
+            map_10 = decay_4 * ds_half16  # [C, BLOCK_keys]
+            total_4 = tl.fma(map_10, tl.full([C, BLOCK_keys], 1.0, tl.float32), total)  # [C, BLOCK_keys]
+            map_11 = both.to(tl.float32) * ds_half16  # [C, BLOCK_keys]
+            total_5 = tl.fma(map_11, tl.full([C, BLOCK_keys], 1.0, tl.float32), inside_K_16)  # [C, BLOCK_keys]
+            map_12 = decay_4 * de_half16  # [C, BLOCK_keys]
+            total_6 = tl.fma(map_12, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_3)  # [C, BLOCK_keys]
+            map_13 = both.to(tl.float32) * de_half16  # [C, BLOCK_keys]
+            inside_K_18 = total_5 - map_13  # [C, BLOCK_keys]
+            sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_keys]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_keys]
+            map_14 = decay_5 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_15 = decay_5 * e.to(tl.float32)  # [C, BLOCK_keys]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_keys]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
+            both_4 = tl.dot((B_half8 + Bt_half8).to(DT), both_3, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_keys]
+            ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_keys]
+            de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_keys]
+            map_16 = decay_5 * ds_half8  # [C, BLOCK_keys]
+            total_7 = tl.fma(map_16, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_4)  # [C, BLOCK_keys]
+            map_17 = both_3.to(tl.float32) * ds_half8  # [C, BLOCK_keys]
+            total_8 = tl.fma(map_17, tl.full([C, BLOCK_keys], 1.0, tl.float32), inside_K_18)  # [C, BLOCK_keys]
+            map_18 = decay_5 * de_half8  # [C, BLOCK_keys]
+            total_9 = tl.fma(map_18, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_6)  # [C, BLOCK_keys]
+            map_19 = both_3.to(tl.float32) * de_half8  # [C, BLOCK_keys]
+            inside_K_20 = total_8 - map_19  # [C, BLOCK_keys]
+            sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_keys]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_keys]
+            map_20 = decay_6 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_21 = decay_6 * e.to(tl.float32)  # [C, BLOCK_keys]
+            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_keys]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            both_6 = tl.dot((B_half4 + Bt_half4).to(DT), both_5, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_keys]
+            ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_keys]
+            de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_keys]
+            map_22 = decay_6 * ds_half4  # [C, BLOCK_keys]
+            total_10 = tl.fma(map_22, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_7)  # [C, BLOCK_keys]
+            map_23 = both_5.to(tl.float32) * ds_half4  # [C, BLOCK_keys]
+            total_11 = tl.fma(map_23, tl.full([C, BLOCK_keys], 1.0, tl.float32), inside_K_20)  # [C, BLOCK_keys]
+            map_24 = decay_6 * de_half4  # [C, BLOCK_keys]
+            total_12 = tl.fma(map_24, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_9)  # [C, BLOCK_keys]
+            map_25 = both_5.to(tl.float32) * de_half4  # [C, BLOCK_keys]
+            inside_K_22 = total_11 - map_25  # [C, BLOCK_keys]
+            sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_keys]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_keys]
+            map_26 = decay_7 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_27 = decay_7 * e.to(tl.float32)  # [C, BLOCK_keys]
+            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_26.to(DT), map_27.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_keys]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            both_8 = tl.dot((B_half2 + Bt_half2).to(DT), both_7, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_keys]
+            ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_keys]
+            de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_keys]
+            map_28 = decay_7 * ds_half2  # [C, BLOCK_keys]
+            total_13 = tl.fma(map_28, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_10)  # [C, BLOCK_keys]
+            map_29 = both_7.to(tl.float32) * ds_half2  # [C, BLOCK_keys]
+            total_14 = tl.fma(map_29, tl.full([C, BLOCK_keys], 1.0, tl.float32), inside_K_22)  # [C, BLOCK_keys]
+            map_30 = decay_7 * de_half2  # [C, BLOCK_keys]
+            total_15 = tl.fma(map_30, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_12)  # [C, BLOCK_keys]
+            map_31 = both_7.to(tl.float32) * de_half2  # [C, BLOCK_keys]
+            inside_K_24 = total_14 - map_31  # [C, BLOCK_keys]
+            sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_keys]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_keys]
+            map_32 = decay_8 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_33 = decay_8 * e.to(tl.float32)  # [C, BLOCK_keys]
+            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_32.to(DT), map_33.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_keys]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
+            both_10 = tl.dot((B_half1 + Bt_half1).to(DT), both_9, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_keys]
+            ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_keys]
+            de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_keys]
+            map_34 = decay_8 * ds_half1  # [C, BLOCK_keys]
+            total_16 = tl.fma(map_34, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_13)  # [C, BLOCK_keys]
+            map_35 = both_9.to(tl.float32) * ds_half1  # [C, BLOCK_keys]
+            total_17 = tl.fma(map_35, tl.full([C, BLOCK_keys], 1.0, tl.float32), inside_K_24)  # [C, BLOCK_keys]
+            d_shrink_ptr_c = d_shrink_ptr + start * d_shrink_ptr_t  # first token of the chunk
+            tl.store(d_shrink_ptr_c + (token * d_shrink_ptr_t)[:, None] + at_keys[None, :], total_16.to(d_shrink_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
+            map_36 = decay_8 * de_half1  # [C, BLOCK_keys]
+            total_18 = tl.fma(map_36, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_15)  # [C, BLOCK_keys]
+            map_37 = both_9.to(tl.float32) * de_half1  # [C, BLOCK_keys]
+            inside_K_26 = total_17 - map_37  # [C, BLOCK_keys]
+            d_expand_ptr_c = d_expand_ptr + start * d_expand_ptr_t  # first token of the chunk
+            tl.store(d_expand_ptr_c + (token * d_expand_ptr_t)[:, None] + at_keys[None, :], total_18.to(d_expand_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
+            map_38 = inside_K_26 - map_4  # [C, BLOCK_keys]
+            terms = map_38  # [C, BLOCK_keys]
+            inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_keys]
+            dgK_38 = inside_K + sum_2[None, :]  # [C, BLOCK_keys]
+            dgK = dgK_38 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_keys]
+            d_log_keys_ptr_c = d_log_keys_ptr + start * d_log_keys_ptr_t  # first token of the chunk
+            tl.store(d_log_keys_ptr_c + (token * d_log_keys_ptr_t)[:, None] + at_keys[None, :], dgK.to(d_log_keys_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, v_ptr, log_keys_ptr, dy_ptr, h_2_ptr,
-    l_ptr, d_shrink_ptr, d_expand_ptr, d_log_keys_ptr, cu, T, H, N, STEPS, least, shrink_ptr_b,
-    shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g, expand_ptr_b,
+    l_ptr, d_shrink_ptr, d_expand_ptr, d_log_keys_ptr, cu, T, H, N, STEPS, least, SLOTS,
+    shrink_ptr_b, shrink_ptr_t: tl.constexpr, shrink_ptr_h, shrink_ptr_g, expand_ptr_b,
     expand_ptr_t: tl.constexpr, expand_ptr_h, expand_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
     v_ptr_h, v_ptr_g, log_keys_ptr_b, log_keys_ptr_t: tl.constexpr, log_keys_ptr_h,
     log_keys_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_shrink_ptr_b,
@@ -1671,184 +1869,206 @@ def _m_gradients_kernel_c64(
     program = program // tl.cdiv(keys, BLOCK_keys)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_keys = block * BLOCK_keys + tl.arange(0, BLOCK_keys)
-    in_keys = at_keys < keys
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * keys, keys), _lowest(second_K_ptr + _row(slot, h, H) * keys, keys))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, keys), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, keys))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
-    expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_shrink_ptr = _head(d_shrink_ptr, batch, h, d_shrink_ptr_b, d_shrink_ptr_h, 1)
-    d_expand_ptr = _head(d_expand_ptr, batch, h, d_expand_ptr_b, d_expand_ptr_h, 1)
-    d_log_keys_ptr = _head(d_log_keys_ptr, batch, h, d_log_keys_ptr_b, d_log_keys_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
-    s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]  # line 4
-    expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
-    e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 5
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-    log_keys_ptr_c = log_keys_ptr + start * log_keys_ptr_t  # first token of the chunk
-    load = tl.load(log_keys_ptr_c + (token * log_keys_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # load log_keys [C, BLOCK_keys]
-    gK = tl.maximum(load.to(tl.float32), -128.0)  # log-decay: log2 of the decay [C, BLOCK_keys]  # line 7
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # memory before the chunk: load h [BLOCK_keys, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # adjoint after the chunk: load l [BLOCK_keys, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_keys]
-    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_keys, BLOCK_V]
-    map_3 = decay[:, None] * map_2  # [BLOCK_keys, BLOCK_V]
-    sum_1 = tl.sum(map_3, 1)  # [BLOCK_keys]
-    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_keys]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_keys]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_keys]
-    ds_out = decay_2 * dot  # through M [C, BLOCK_keys]
-    sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_keys]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_keys]
-    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_keys]
-    de_out = decay_3 * dot_2  # through L [C, BLOCK_keys]
-    map_4 = e.to(tl.float32) * de_out  # [C, BLOCK_keys]
-    sum_2 = tl.sum(map_4, 0)  # [BLOCK_keys]
-    diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
-    ds_diagonal = diagonal[:, None] * e.to(tl.float32)  # [C, BLOCK_keys]
-    total = tl.fma(ds_diagonal, tl.full([C, BLOCK_keys], 1.0, tl.float32), ds_out)  # [C, BLOCK_keys]
-    map_5 = s.to(tl.float32) * ds_out  # [C, BLOCK_keys]
-    map_6 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_keys]
-    total_2 = tl.fma(map_6, tl.full([C, BLOCK_keys], 1.0, tl.float32), map_5)  # [C, BLOCK_keys]
-    de_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_keys]
-    total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_keys], 1.0, tl.float32), de_out)  # [C, BLOCK_keys]
-    map_7 = e.to(tl.float32) * de_diagonal  # [C, BLOCK_keys]
-    inside_K_19 = total_2 - map_7  # [C, BLOCK_keys]
-    sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_keys]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_keys]
-    map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_9 = decay_4 * e.to(tl.float32)  # [C, BLOCK_keys]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_keys]
-    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
-    dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level32 [C, C]
-    both_2 = tl.dot((B_half32 + Bt_half32).to(DT), both, input_precision=PRECISION)  # ds_half32 and de_half32 [C, BLOCK_keys]
-    ds_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_keys]
-    de_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_keys]
-    map_10 = decay_4 * ds_half32  # [C, BLOCK_keys]
-    total_4 = tl.fma(map_10, tl.full([C, BLOCK_keys], 1.0, tl.float32), total)  # [C, BLOCK_keys]
-    map_11 = both.to(tl.float32) * ds_half32  # [C, BLOCK_keys]
-    total_5 = tl.fma(map_11, tl.full([C, BLOCK_keys], 1.0, tl.float32), inside_K_19)  # [C, BLOCK_keys]
-    map_12 = decay_4 * de_half32  # [C, BLOCK_keys]
-    total_6 = tl.fma(map_12, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_3)  # [C, BLOCK_keys]
-    map_13 = both.to(tl.float32) * de_half32  # [C, BLOCK_keys]
-    inside_K_21 = total_5 - map_13  # [C, BLOCK_keys]
-    sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_keys]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_keys]
-    map_14 = decay_5 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_15 = decay_5 * e.to(tl.float32)  # [C, BLOCK_keys]
-    both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_keys]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
-    both_4 = tl.dot((B_half16 + Bt_half16).to(DT), both_3, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_keys]
-    ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_keys]
-    de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_keys]
-    map_16 = decay_5 * ds_half16  # [C, BLOCK_keys]
-    total_7 = tl.fma(map_16, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_4)  # [C, BLOCK_keys]
-    map_17 = both_3.to(tl.float32) * ds_half16  # [C, BLOCK_keys]
-    total_8 = tl.fma(map_17, tl.full([C, BLOCK_keys], 1.0, tl.float32), inside_K_21)  # [C, BLOCK_keys]
-    map_18 = decay_5 * de_half16  # [C, BLOCK_keys]
-    total_9 = tl.fma(map_18, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_6)  # [C, BLOCK_keys]
-    map_19 = both_3.to(tl.float32) * de_half16  # [C, BLOCK_keys]
-    inside_K_23 = total_8 - map_19  # [C, BLOCK_keys]
-    sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_keys]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_keys]
-    map_20 = decay_6 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_21 = decay_6 * e.to(tl.float32)  # [C, BLOCK_keys]
-    both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_keys]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
-    both_6 = tl.dot((B_half8 + Bt_half8).to(DT), both_5, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_keys]
-    ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_keys]
-    de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_keys]
-    map_22 = decay_6 * ds_half8  # [C, BLOCK_keys]
-    total_10 = tl.fma(map_22, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_7)  # [C, BLOCK_keys]
-    map_23 = both_5.to(tl.float32) * ds_half8  # [C, BLOCK_keys]
-    total_11 = tl.fma(map_23, tl.full([C, BLOCK_keys], 1.0, tl.float32), inside_K_23)  # [C, BLOCK_keys]
-    map_24 = decay_6 * de_half8  # [C, BLOCK_keys]
-    total_12 = tl.fma(map_24, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_9)  # [C, BLOCK_keys]
-    map_25 = both_5.to(tl.float32) * de_half8  # [C, BLOCK_keys]
-    inside_K_25 = total_11 - map_25  # [C, BLOCK_keys]
-    sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_keys]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_keys]
-    map_26 = decay_7 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_27 = decay_7 * e.to(tl.float32)  # [C, BLOCK_keys]
-    both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_26.to(DT), map_27.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_keys]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    both_8 = tl.dot((B_half4 + Bt_half4).to(DT), both_7, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_keys]
-    ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_keys]
-    de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_keys]
-    map_28 = decay_7 * ds_half4  # [C, BLOCK_keys]
-    total_13 = tl.fma(map_28, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_10)  # [C, BLOCK_keys]
-    map_29 = both_7.to(tl.float32) * ds_half4  # [C, BLOCK_keys]
-    total_14 = tl.fma(map_29, tl.full([C, BLOCK_keys], 1.0, tl.float32), inside_K_25)  # [C, BLOCK_keys]
-    map_30 = decay_7 * de_half4  # [C, BLOCK_keys]
-    total_15 = tl.fma(map_30, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_12)  # [C, BLOCK_keys]
-    map_31 = both_7.to(tl.float32) * de_half4  # [C, BLOCK_keys]
-    inside_K_27 = total_14 - map_31  # [C, BLOCK_keys]
-    sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_keys]
-    decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_keys]
-    map_32 = decay_8 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_33 = decay_8 * e.to(tl.float32)  # [C, BLOCK_keys]
-    both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_32.to(DT), map_33.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_keys]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    both_10 = tl.dot((B_half2 + Bt_half2).to(DT), both_9, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_keys]
-    ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_keys]
-    de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_keys]
-    map_34 = decay_8 * ds_half2  # [C, BLOCK_keys]
-    total_16 = tl.fma(map_34, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_13)  # [C, BLOCK_keys]
-    map_35 = both_9.to(tl.float32) * ds_half2  # [C, BLOCK_keys]
-    total_17 = tl.fma(map_35, tl.full([C, BLOCK_keys], 1.0, tl.float32), inside_K_27)  # [C, BLOCK_keys]
-    map_36 = decay_8 * de_half2  # [C, BLOCK_keys]
-    total_18 = tl.fma(map_36, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_15)  # [C, BLOCK_keys]
-    map_37 = both_9.to(tl.float32) * de_half2  # [C, BLOCK_keys]
-    inside_K_29 = total_17 - map_37  # [C, BLOCK_keys]
-    sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_keys]
-    decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_keys]
-    map_38 = decay_9 * s.to(tl.float32)  # [C, BLOCK_keys]
-    map_39 = decay_9 * e.to(tl.float32)  # [C, BLOCK_keys]
-    both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_38.to(DT), map_39.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_keys]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
-    both_12 = tl.dot((B_half1 + Bt_half1).to(DT), both_11, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_keys]
-    ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_keys]
-    de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_keys]
-    map_40 = decay_9 * ds_half1  # [C, BLOCK_keys]
-    total_19 = tl.fma(map_40, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_16)  # [C, BLOCK_keys]
-    map_41 = both_11.to(tl.float32) * ds_half1  # [C, BLOCK_keys]
-    total_20 = tl.fma(map_41, tl.full([C, BLOCK_keys], 1.0, tl.float32), inside_K_29)  # [C, BLOCK_keys]
-    d_shrink_ptr_c = d_shrink_ptr + start * d_shrink_ptr_t  # first token of the chunk
-    tl.store(d_shrink_ptr_c + (token * d_shrink_ptr_t)[:, None] + at_keys[None, :], total_19.to(d_shrink_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
-    map_42 = decay_9 * de_half1  # [C, BLOCK_keys]
-    total_21 = tl.fma(map_42, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_18)  # [C, BLOCK_keys]
-    map_43 = both_11.to(tl.float32) * de_half1  # [C, BLOCK_keys]
-    inside_K_31 = total_20 - map_43  # [C, BLOCK_keys]
-    d_expand_ptr_c = d_expand_ptr + start * d_expand_ptr_t  # first token of the chunk
-    tl.store(d_expand_ptr_c + (token * d_expand_ptr_t)[:, None] + at_keys[None, :], total_21.to(d_expand_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
-    map_44 = inside_K_31 - map_4  # [C, BLOCK_keys]
-    terms = map_44  # [C, BLOCK_keys]
-    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_keys]
-    dgK_45 = inside_K + sum_2[None, :]  # [C, BLOCK_keys]
-    dgK = dgK_45 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_keys]
-    d_log_keys_ptr_c = d_log_keys_ptr + start * d_log_keys_ptr_t  # first token of the chunk
-    tl.store(d_log_keys_ptr_c + (token * d_log_keys_ptr_t)[:, None] + at_keys[None, :], dgK.to(d_log_keys_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
+        return  # another kernel computes all of them
+    shrink_ptr_all = shrink_ptr
+    expand_ptr_all = expand_ptr
+    v_ptr_all = v_ptr
+    log_keys_ptr_all = log_keys_ptr
+    dy_ptr_all = dy_ptr
+    d_shrink_ptr_all = d_shrink_ptr
+    d_expand_ptr_all = d_expand_ptr
+    d_log_keys_ptr_all = d_log_keys_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        shrink_ptr = shrink_ptr_all
+        expand_ptr = expand_ptr_all
+        v_ptr = v_ptr_all
+        log_keys_ptr = log_keys_ptr_all
+        dy_ptr = dy_ptr_all
+        d_shrink_ptr = d_shrink_ptr_all
+        d_expand_ptr = d_expand_ptr_all
+        d_log_keys_ptr = d_log_keys_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_keys = block * BLOCK_keys + tl.arange(0, BLOCK_keys)
+        in_keys = at_keys < keys
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        shrink_ptr = _head(shrink_ptr, batch, h, shrink_ptr_b, shrink_ptr_h, shrink_ptr_g)
+        expand_ptr = _head(expand_ptr, batch, h, expand_ptr_b, expand_ptr_h, expand_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        log_keys_ptr = _head(log_keys_ptr, batch, h, log_keys_ptr_b, log_keys_ptr_h, log_keys_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_shrink_ptr = _head(d_shrink_ptr, batch, h, d_shrink_ptr_b, d_shrink_ptr_h, 1)
+        d_expand_ptr = _head(d_expand_ptr, batch, h, d_expand_ptr_b, d_expand_ptr_h, 1)
+        d_log_keys_ptr = _head(d_log_keys_ptr, batch, h, d_log_keys_ptr_b, d_log_keys_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, keys), _lowest(second_K_ptr, slot, h, H, keys))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            shrink_ptr_c = shrink_ptr + start * shrink_ptr_t  # first token of the chunk
+            s = tl.load(shrink_ptr_c + (token * shrink_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # shrink: load shrink [C, BLOCK_keys]  # line 4
+            expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
+            e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 5
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+            log_keys_ptr_c = log_keys_ptr + start * log_keys_ptr_t  # first token of the chunk
+            load = tl.load(log_keys_ptr_c + (token * log_keys_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # load log_keys [C, BLOCK_keys]
+            gK = tl.maximum(load.to(tl.float32), -128.0)  # log-decay: log2 of the decay [C, BLOCK_keys]  # line 7
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # memory before the chunk: load h [BLOCK_keys, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # adjoint after the chunk: load l [BLOCK_keys, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_keys]
+            map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_keys, BLOCK_V]
+            map_3 = decay[:, None] * map_2  # [BLOCK_keys, BLOCK_V]
+            sum_1 = tl.sum(map_3, 1)  # [BLOCK_keys]
+            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_keys]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_keys]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_keys]
+            ds_out = decay_2 * dot  # through M [C, BLOCK_keys]
+            sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_keys]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_keys]
+            dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_keys]
+            de_out = decay_3 * dot_2  # through L [C, BLOCK_keys]
+            map_4 = e.to(tl.float32) * de_out  # [C, BLOCK_keys]
+            sum_2 = tl.sum(map_4, 0)  # [BLOCK_keys]
+            diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
+            ds_diagonal = diagonal[:, None] * e.to(tl.float32)  # [C, BLOCK_keys]
+            total = tl.fma(ds_diagonal, tl.full([C, BLOCK_keys], 1.0, tl.float32), ds_out)  # [C, BLOCK_keys]
+            map_5 = s.to(tl.float32) * ds_out  # [C, BLOCK_keys]
+            map_6 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_keys]
+            total_2 = tl.fma(map_6, tl.full([C, BLOCK_keys], 1.0, tl.float32), map_5)  # [C, BLOCK_keys]
+            de_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_keys]
+            total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_keys], 1.0, tl.float32), de_out)  # [C, BLOCK_keys]
+            map_7 = e.to(tl.float32) * de_diagonal  # [C, BLOCK_keys]
+            inside_K_19 = total_2 - map_7  # [C, BLOCK_keys]
+            sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_keys]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_keys]
+            map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_9 = decay_4 * e.to(tl.float32)  # [C, BLOCK_keys]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_keys]
+            dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
+            dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level32 [C, C]
+            both_2 = tl.dot((B_half32 + Bt_half32).to(DT), both, input_precision=PRECISION)  # ds_half32 and de_half32 [C, BLOCK_keys]
+            ds_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_keys]
+            de_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_keys]
+            map_10 = decay_4 * ds_half32  # [C, BLOCK_keys]
+            total_4 = tl.fma(map_10, tl.full([C, BLOCK_keys], 1.0, tl.float32), total)  # [C, BLOCK_keys]
+            map_11 = both.to(tl.float32) * ds_half32  # [C, BLOCK_keys]
+            total_5 = tl.fma(map_11, tl.full([C, BLOCK_keys], 1.0, tl.float32), inside_K_19)  # [C, BLOCK_keys]
+            map_12 = decay_4 * de_half32  # [C, BLOCK_keys]
+            total_6 = tl.fma(map_12, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_3)  # [C, BLOCK_keys]
+            map_13 = both.to(tl.float32) * de_half32  # [C, BLOCK_keys]
+            inside_K_21 = total_5 - map_13  # [C, BLOCK_keys]
+            sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_keys]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_keys]
+            map_14 = decay_5 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_15 = decay_5 * e.to(tl.float32)  # [C, BLOCK_keys]
+            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_keys]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
+            both_4 = tl.dot((B_half16 + Bt_half16).to(DT), both_3, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_keys]
+            ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_keys]
+            de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_keys]
+            map_16 = decay_5 * ds_half16  # [C, BLOCK_keys]
+            total_7 = tl.fma(map_16, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_4)  # [C, BLOCK_keys]
+            map_17 = both_3.to(tl.float32) * ds_half16  # [C, BLOCK_keys]
+            total_8 = tl.fma(map_17, tl.full([C, BLOCK_keys], 1.0, tl.float32), inside_K_21)  # [C, BLOCK_keys]
+            map_18 = decay_5 * de_half16  # [C, BLOCK_keys]
+            total_9 = tl.fma(map_18, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_6)  # [C, BLOCK_keys]
+            map_19 = both_3.to(tl.float32) * de_half16  # [C, BLOCK_keys]
+            inside_K_23 = total_8 - map_19  # [C, BLOCK_keys]
+            sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_keys]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_keys]
+            map_20 = decay_6 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_21 = decay_6 * e.to(tl.float32)  # [C, BLOCK_keys]
+            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_keys]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
+            both_6 = tl.dot((B_half8 + Bt_half8).to(DT), both_5, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_keys]
+            ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_keys]
+            de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_keys]
+            map_22 = decay_6 * ds_half8  # [C, BLOCK_keys]
+            total_10 = tl.fma(map_22, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_7)  # [C, BLOCK_keys]
+            map_23 = both_5.to(tl.float32) * ds_half8  # [C, BLOCK_keys]
+            total_11 = tl.fma(map_23, tl.full([C, BLOCK_keys], 1.0, tl.float32), inside_K_23)  # [C, BLOCK_keys]
+            map_24 = decay_6 * de_half8  # [C, BLOCK_keys]
+            total_12 = tl.fma(map_24, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_9)  # [C, BLOCK_keys]
+            map_25 = both_5.to(tl.float32) * de_half8  # [C, BLOCK_keys]
+            inside_K_25 = total_11 - map_25  # [C, BLOCK_keys]
+            sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_keys]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_keys]
+            map_26 = decay_7 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_27 = decay_7 * e.to(tl.float32)  # [C, BLOCK_keys]
+            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_26.to(DT), map_27.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_keys]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            both_8 = tl.dot((B_half4 + Bt_half4).to(DT), both_7, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_keys]
+            ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_keys]
+            de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_keys]
+            map_28 = decay_7 * ds_half4  # [C, BLOCK_keys]
+            total_13 = tl.fma(map_28, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_10)  # [C, BLOCK_keys]
+            map_29 = both_7.to(tl.float32) * ds_half4  # [C, BLOCK_keys]
+            total_14 = tl.fma(map_29, tl.full([C, BLOCK_keys], 1.0, tl.float32), inside_K_25)  # [C, BLOCK_keys]
+            map_30 = decay_7 * de_half4  # [C, BLOCK_keys]
+            total_15 = tl.fma(map_30, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_12)  # [C, BLOCK_keys]
+            map_31 = both_7.to(tl.float32) * de_half4  # [C, BLOCK_keys]
+            inside_K_27 = total_14 - map_31  # [C, BLOCK_keys]
+            sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_keys]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_keys]
+            map_32 = decay_8 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_33 = decay_8 * e.to(tl.float32)  # [C, BLOCK_keys]
+            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_32.to(DT), map_33.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_keys]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            both_10 = tl.dot((B_half2 + Bt_half2).to(DT), both_9, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_keys]
+            ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_keys]
+            de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_keys]
+            map_34 = decay_8 * ds_half2  # [C, BLOCK_keys]
+            total_16 = tl.fma(map_34, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_13)  # [C, BLOCK_keys]
+            map_35 = both_9.to(tl.float32) * ds_half2  # [C, BLOCK_keys]
+            total_17 = tl.fma(map_35, tl.full([C, BLOCK_keys], 1.0, tl.float32), inside_K_27)  # [C, BLOCK_keys]
+            map_36 = decay_8 * de_half2  # [C, BLOCK_keys]
+            total_18 = tl.fma(map_36, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_15)  # [C, BLOCK_keys]
+            map_37 = both_9.to(tl.float32) * de_half2  # [C, BLOCK_keys]
+            inside_K_29 = total_17 - map_37  # [C, BLOCK_keys]
+            sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_keys]
+            decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_keys]
+            map_38 = decay_9 * s.to(tl.float32)  # [C, BLOCK_keys]
+            map_39 = decay_9 * e.to(tl.float32)  # [C, BLOCK_keys]
+            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_38.to(DT), map_39.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_keys]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
+            both_12 = tl.dot((B_half1 + Bt_half1).to(DT), both_11, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_keys]
+            ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_keys]
+            de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_keys]
+            map_40 = decay_9 * ds_half1  # [C, BLOCK_keys]
+            total_19 = tl.fma(map_40, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_16)  # [C, BLOCK_keys]
+            map_41 = both_11.to(tl.float32) * ds_half1  # [C, BLOCK_keys]
+            total_20 = tl.fma(map_41, tl.full([C, BLOCK_keys], 1.0, tl.float32), inside_K_29)  # [C, BLOCK_keys]
+            d_shrink_ptr_c = d_shrink_ptr + start * d_shrink_ptr_t  # first token of the chunk
+            tl.store(d_shrink_ptr_c + (token * d_shrink_ptr_t)[:, None] + at_keys[None, :], total_19.to(d_shrink_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
+            map_42 = decay_9 * de_half1  # [C, BLOCK_keys]
+            total_21 = tl.fma(map_42, tl.full([C, BLOCK_keys], 1.0, tl.float32), total_18)  # [C, BLOCK_keys]
+            map_43 = both_11.to(tl.float32) * de_half1  # [C, BLOCK_keys]
+            inside_K_31 = total_20 - map_43  # [C, BLOCK_keys]
+            d_expand_ptr_c = d_expand_ptr + start * d_expand_ptr_t  # first token of the chunk
+            tl.store(d_expand_ptr_c + (token * d_expand_ptr_t)[:, None] + at_keys[None, :], total_21.to(d_expand_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
+            map_44 = inside_K_31 - map_4  # [C, BLOCK_keys]
+            terms = map_44  # [C, BLOCK_keys]
+            inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_keys]
+            dgK_45 = inside_K + sum_2[None, :]  # [C, BLOCK_keys]
+            dgK = dgK_45 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_keys]
+            d_log_keys_ptr_c = d_log_keys_ptr + start * d_log_keys_ptr_t  # first token of the chunk
+            tl.store(d_log_keys_ptr_c + (token * d_log_keys_ptr_t)[:, None] + at_keys[None, :], dgK.to(d_log_keys_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
 
 
 @triton.jit
@@ -1971,14 +2191,14 @@ def m_forward(
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
-    {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, shrink, expand, log_keys, v, h_2, y, run.cu, run.T, H, run.N,
-        run.steps, least, shrink.stride(0), shrink.stride(1), shrink.stride(2),
-        H // shrink.shape[2], expand.stride(0), expand.stride(1), expand.stride(2),
-        H // expand.shape[2], log_keys.stride(0), log_keys.stride(1), log_keys.stride(2),
-        H // log_keys.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        y.stride(0), y.stride(1), y.stride(2), keys, _power(keys), V, min(block, _power(V)),
-        chunk, DT, FT, precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), shrink.stride(0), shrink.stride(1),
+        shrink.stride(2), H // shrink.shape[2], expand.stride(0), expand.stride(1),
+        expand.stride(2), H // expand.shape[2], log_keys.stride(0), log_keys.stride(1),
+        log_keys.stride(2), H // log_keys.shape[2], v.stride(0), v.stride(1), v.stride(2),
+        H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), keys, _power(keys), V,
+        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2082,41 +2302,52 @@ def m_backward(
         num_stages=stages,
     )
     if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild_value", shrink.device, dtype.itemsize, keys, V)
+        {32: _m_gradients_mild_value_kernel, 64: _m_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, shrink, expand, log_keys, dy, l, d_v, run.cu, run.T, H, run.N,
+            run.steps, least, shrink.stride(0), shrink.stride(1), shrink.stride(2),
+            H // shrink.shape[2], expand.stride(0), expand.stride(1), expand.stride(2),
+            H // expand.shape[2], log_keys.stride(0), log_keys.stride(1), log_keys.stride(2),
+            H // log_keys.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+            d_v.stride(0), d_v.stride(1), d_v.stride(2), keys, _power(keys), V,
+            min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
         _, block, warps, stages, precision = _config("gradients_mild", shrink.device, dtype.itemsize, keys, V)
-        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, shrink, expand, v, log_keys, dy, h_2, l, d_v, d_shrink, d_expand,
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-keys // min(block, _power(keys))),)](
+            first_K, second_K, shrink, expand, v, log_keys, dy, h_2, l, d_shrink, d_expand,
             d_log_keys, run.cu, run.T, H, run.N, run.steps, least, shrink.stride(0),
             shrink.stride(1), shrink.stride(2), H // shrink.shape[2], expand.stride(0),
             expand.stride(1), expand.stride(2), H // expand.shape[2], v.stride(0), v.stride(1),
             v.stride(2), H // v.shape[2], log_keys.stride(0), log_keys.stride(1),
             log_keys.stride(2), H // log_keys.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2),
-            d_shrink.stride(0), d_shrink.stride(1), d_shrink.stride(2), d_expand.stride(0),
-            d_expand.stride(1), d_expand.stride(2), d_log_keys.stride(0), d_log_keys.stride(1),
-            d_log_keys.stride(2), keys, _power(keys), V, _power(V), chunk, DT, FT, precision,
-            EXACT, run.varlen,
+            dy.stride(2), H // dy.shape[2], d_shrink.stride(0), d_shrink.stride(1),
+            d_shrink.stride(2), d_expand.stride(0), d_expand.stride(1), d_expand.stride(2),
+            d_log_keys.stride(0), d_log_keys.stride(1), d_log_keys.stride(2), keys,
+            min(block, _power(keys)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = _config("gradients_value", shrink.device, dtype.itemsize, keys, V)
-    {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, shrink, expand, log_keys, dy, l, d_v, run.cu, run.T, H, run.N,
-        run.steps, least, shrink.stride(0), shrink.stride(1), shrink.stride(2),
-        H // shrink.shape[2], expand.stride(0), expand.stride(1), expand.stride(2),
-        H // expand.shape[2], log_keys.stride(0), log_keys.stride(1), log_keys.stride(2),
-        H // log_keys.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        d_v.stride(0), d_v.stride(1), d_v.stride(2), keys, _power(keys), V,
+        run.steps, least, run.chunks(chunk), shrink.stride(0), shrink.stride(1),
+        shrink.stride(2), H // shrink.shape[2], expand.stride(0), expand.stride(1),
+        expand.stride(2), H // expand.shape[2], log_keys.stride(0), log_keys.stride(1),
+        log_keys.stride(2), H // log_keys.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+        H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), keys, _power(keys), V,
         min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-keys // min(block, _power(keys))),)](
+    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-keys // min(block, _power(keys))),)](
         first_K, second_K, shrink, expand, v, log_keys, dy, h_2, l, d_shrink, d_expand,
-        d_log_keys, run.cu, run.T, H, run.N, run.steps, least, shrink.stride(0),
-        shrink.stride(1), shrink.stride(2), H // shrink.shape[2], expand.stride(0),
-        expand.stride(1), expand.stride(2), H // expand.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], log_keys.stride(0), log_keys.stride(1),
+        d_log_keys, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk),
+        shrink.stride(0), shrink.stride(1), shrink.stride(2), H // shrink.shape[2],
+        expand.stride(0), expand.stride(1), expand.stride(2), H // expand.shape[2], v.stride(0),
+        v.stride(1), v.stride(2), H // v.shape[2], log_keys.stride(0), log_keys.stride(1),
         log_keys.stride(2), H // log_keys.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
         H // dy.shape[2], d_shrink.stride(0), d_shrink.stride(1), d_shrink.stride(2),
         d_expand.stride(0), d_expand.stride(1), d_expand.stride(2), d_log_keys.stride(0),

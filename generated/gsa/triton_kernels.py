@@ -135,14 +135,22 @@ def _head(pointer, batch, h, batch_stride, head_stride, group):
 
 
 @triton.jit
-def _lowest(pointer, SIZE: tl.constexpr):
-    """The least of some numbers of at most 1."""
-    entry = tl.arange(0, 128)
-    lowest = tl.full([128], 1.0, tl.float32)
+def _lowest_of(pointer, group, h, H, SLOTS, GROUP: tl.constexpr, SIZE: tl.constexpr):
+    """The least entry, at most 1, of a group of chunks of a head."""
+    slot = group * GROUP + tl.arange(0, GROUP)
+    entry = tl.arange(0, 128)[None, :]
+    row = _row(slot, h, H)[:, None] * SIZE
+    lowest = tl.full([GROUP, 128], 1.0, tl.float32)
     for first in range(0, SIZE, 128):
-        inside = first + entry < SIZE
-        lowest = tl.minimum(lowest, tl.load(pointer + first + entry, mask=inside, other=1.0))
-    return tl.min(lowest, 0)
+        inside = (slot < SLOTS)[:, None] & (first + entry < SIZE)
+        lowest = tl.minimum(lowest, tl.load(pointer + row + first + entry, mask=inside, other=1.0))
+    return tl.min(tl.min(lowest, 1), 0)
+
+
+@triton.jit
+def _lowest(pointer, slot, h, H, SIZE: tl.constexpr):
+    """The least entry, at most 1, of a chunk."""
+    return _lowest_of(pointer, slot, h, H, slot + 1, 1, SIZE)
 
 
 @triton.jit
@@ -538,7 +546,7 @@ def _mk_outputs_mild_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
@@ -597,7 +605,7 @@ def _mk_outputs_mild_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
@@ -638,10 +646,10 @@ def _mk_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_outputs_kernel(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, h_2_ptr, y_ptr, cu, T, H, N,
-    STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g,
     log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, y_ptr_b,
     y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
@@ -652,85 +660,101 @@ def _mk_outputs_kernel(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_V_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
-    diagonal = tl.sum(e_2.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    dot = tl.dot(s.to(DT), tl.trans(e_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot, 0.0)  # pairs with j <= i in level1 [C, C]
-    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, S, BLOCK_S):
-        at_S = block + tl.arange(0, BLOCK_S)
-        in_S = at_S < S
-        x = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # input: load e [C, BLOCK_S]  # line 8
-        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
-        gV = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
-        y_diagonal = diagonal[:, None] * x.to(tl.float32)  # what those pairs read [C, BLOCK_S]
-        sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_S]
-        decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        map_2 = decay * dot_2  # [C, BLOCK_S]
-        total_1 = map_2 + y_diagonal  # [C, BLOCK_S]
-        sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-        map_3 = decay_2 * x.to(tl.float32)  # [C, BLOCK_S]
-        dot_3 = tl.dot(A_half16.to(DT), map_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half16 = decay_2 * dot_3  # what those pairs read [C, BLOCK_S]
-        total_2 = total_1 + y_half16  # [C, BLOCK_S]
-        sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
-        decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-        map_4 = decay_3 * x.to(tl.float32)  # [C, BLOCK_S]
-        dot_4 = tl.dot(A_half8.to(DT), map_4.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half8 = decay_3 * dot_4  # what those pairs read [C, BLOCK_S]
-        total_3 = total_2 + y_half8  # [C, BLOCK_S]
-        sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
-        decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-        map_5 = decay_4 * x.to(tl.float32)  # [C, BLOCK_S]
-        dot_5 = tl.dot(A_half4.to(DT), map_5.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half4 = decay_4 * dot_5  # what those pairs read [C, BLOCK_S]
-        total_4 = total_3 + y_half4  # [C, BLOCK_S]
-        sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
-        decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-        map_6 = decay_5 * x.to(tl.float32)  # [C, BLOCK_S]
-        dot_6 = tl.dot(A_half2.to(DT), map_6.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half2 = decay_5 * dot_6  # what those pairs read [C, BLOCK_S]
-        total_5 = total_4 + y_half2  # [C, BLOCK_S]
-        sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
-        decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-        map_7 = decay_6 * x.to(tl.float32)  # [C, BLOCK_S]
-        dot_7 = tl.dot(A_half1.to(DT), map_7.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half1 = decay_6 * dot_7  # what those pairs read [C, BLOCK_S]
-        y_new = total_5 + y_half1  # inside the chunk, and from the memory before it [C, BLOCK_S]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    e_ptr_all = e_ptr
+    log_a_ptr_all = log_a_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        e_ptr = e_ptr_all
+        log_a_ptr = log_a_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+            diagonal = tl.sum(e_2.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            dot = tl.dot(s.to(DT), tl.trans(e_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot, 0.0)  # pairs with j <= i in level1 [C, C]
+            e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, S, BLOCK_S):
+                at_S = block + tl.arange(0, BLOCK_S)
+                in_S = at_S < S
+                x = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # input: load e [C, BLOCK_S]  # line 8
+                load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+                gV = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+                y_diagonal = diagonal[:, None] * x.to(tl.float32)  # what those pairs read [C, BLOCK_S]
+                sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_S]
+                decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+                dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                map_2 = decay * dot_2  # [C, BLOCK_S]
+                total_1 = map_2 + y_diagonal  # [C, BLOCK_S]
+                sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
+                decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+                map_3 = decay_2 * x.to(tl.float32)  # [C, BLOCK_S]
+                dot_3 = tl.dot(A_half16.to(DT), map_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half16 = decay_2 * dot_3  # what those pairs read [C, BLOCK_S]
+                total_2 = total_1 + y_half16  # [C, BLOCK_S]
+                sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
+                decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+                map_4 = decay_3 * x.to(tl.float32)  # [C, BLOCK_S]
+                dot_4 = tl.dot(A_half8.to(DT), map_4.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half8 = decay_3 * dot_4  # what those pairs read [C, BLOCK_S]
+                total_3 = total_2 + y_half8  # [C, BLOCK_S]
+                sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
+                decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+                map_5 = decay_4 * x.to(tl.float32)  # [C, BLOCK_S]
+                dot_5 = tl.dot(A_half4.to(DT), map_5.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half4 = decay_4 * dot_5  # what those pairs read [C, BLOCK_S]
+                total_4 = total_3 + y_half4  # [C, BLOCK_S]
+                sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
+                decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+                map_6 = decay_5 * x.to(tl.float32)  # [C, BLOCK_S]
+                dot_6 = tl.dot(A_half2.to(DT), map_6.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half2 = decay_5 * dot_6  # what those pairs read [C, BLOCK_S]
+                total_5 = total_4 + y_half2  # [C, BLOCK_S]
+                sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
+                decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+                map_7 = decay_6 * x.to(tl.float32)  # [C, BLOCK_S]
+                dot_7 = tl.dot(A_half1.to(DT), map_7.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half1 = decay_6 * dot_7  # what those pairs read [C, BLOCK_S]
+                y_new = total_5 + y_half1  # inside the chunk, and from the memory before it [C, BLOCK_S]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_outputs_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, h_2_ptr, y_ptr, cu, T, H, N,
-    STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g,
     log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, y_ptr_b,
     y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
@@ -741,86 +765,102 @@ def _mk_outputs_kernel_c64(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_V_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
-    diagonal = tl.sum(e_2.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    dot = tl.dot(s.to(DT), tl.trans(e_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot, 0.0)  # pairs with j <= i in level1 [C, C]
-    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, S, BLOCK_S):
-        at_S = block + tl.arange(0, BLOCK_S)
-        in_S = at_S < S
-        x = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # input: load e [C, BLOCK_S]  # line 8
-        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
-        gV = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
-        y_diagonal = diagonal[:, None] * x.to(tl.float32)  # what those pairs read [C, BLOCK_S]
-        sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_S]
-        decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        map_2 = decay * dot_2  # [C, BLOCK_S]
-        total_1 = map_2 + y_diagonal  # [C, BLOCK_S]
-        sums_2 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
-        map_3 = decay_2 * x.to(tl.float32)  # [C, BLOCK_S]
-        dot_3 = tl.dot(A_half32.to(DT), map_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half32 = decay_2 * dot_3  # what those pairs read [C, BLOCK_S]
-        total_2 = total_1 + y_half32  # [C, BLOCK_S]
-        sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
-        decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-        map_4 = decay_3 * x.to(tl.float32)  # [C, BLOCK_S]
-        dot_4 = tl.dot(A_half16.to(DT), map_4.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half16 = decay_3 * dot_4  # what those pairs read [C, BLOCK_S]
-        total_3 = total_2 + y_half16  # [C, BLOCK_S]
-        sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
-        decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-        map_5 = decay_4 * x.to(tl.float32)  # [C, BLOCK_S]
-        dot_5 = tl.dot(A_half8.to(DT), map_5.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half8 = decay_4 * dot_5  # what those pairs read [C, BLOCK_S]
-        total_4 = total_3 + y_half8  # [C, BLOCK_S]
-        sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
-        decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-        map_6 = decay_5 * x.to(tl.float32)  # [C, BLOCK_S]
-        dot_6 = tl.dot(A_half4.to(DT), map_6.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half4 = decay_5 * dot_6  # what those pairs read [C, BLOCK_S]
-        total_5 = total_4 + y_half4  # [C, BLOCK_S]
-        sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
-        decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-        map_7 = decay_6 * x.to(tl.float32)  # [C, BLOCK_S]
-        dot_7 = tl.dot(A_half2.to(DT), map_7.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half2 = decay_6 * dot_7  # what those pairs read [C, BLOCK_S]
-        total_6 = total_5 + y_half2  # [C, BLOCK_S]
-        sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
-        decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-        map_8 = decay_7 * x.to(tl.float32)  # [C, BLOCK_S]
-        dot_8 = tl.dot(A_half1.to(DT), map_8.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half1 = decay_7 * dot_8  # what those pairs read [C, BLOCK_S]
-        y_new = total_6 + y_half1  # inside the chunk, and from the memory before it [C, BLOCK_S]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    e_ptr_all = e_ptr
+    log_a_ptr_all = log_a_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        e_ptr = e_ptr_all
+        log_a_ptr = log_a_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+            diagonal = tl.sum(e_2.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            dot = tl.dot(s.to(DT), tl.trans(e_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot, 0.0)  # pairs with j <= i in level1 [C, C]
+            e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, S, BLOCK_S):
+                at_S = block + tl.arange(0, BLOCK_S)
+                in_S = at_S < S
+                x = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # input: load e [C, BLOCK_S]  # line 8
+                load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+                gV = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+                y_diagonal = diagonal[:, None] * x.to(tl.float32)  # what those pairs read [C, BLOCK_S]
+                sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_S]
+                decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+                dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                map_2 = decay * dot_2  # [C, BLOCK_S]
+                total_1 = map_2 + y_diagonal  # [C, BLOCK_S]
+                sums_2 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_S]
+                decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
+                map_3 = decay_2 * x.to(tl.float32)  # [C, BLOCK_S]
+                dot_3 = tl.dot(A_half32.to(DT), map_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half32 = decay_2 * dot_3  # what those pairs read [C, BLOCK_S]
+                total_2 = total_1 + y_half32  # [C, BLOCK_S]
+                sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
+                decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+                map_4 = decay_3 * x.to(tl.float32)  # [C, BLOCK_S]
+                dot_4 = tl.dot(A_half16.to(DT), map_4.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half16 = decay_3 * dot_4  # what those pairs read [C, BLOCK_S]
+                total_3 = total_2 + y_half16  # [C, BLOCK_S]
+                sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
+                decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+                map_5 = decay_4 * x.to(tl.float32)  # [C, BLOCK_S]
+                dot_5 = tl.dot(A_half8.to(DT), map_5.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half8 = decay_4 * dot_5  # what those pairs read [C, BLOCK_S]
+                total_4 = total_3 + y_half8  # [C, BLOCK_S]
+                sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
+                decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+                map_6 = decay_5 * x.to(tl.float32)  # [C, BLOCK_S]
+                dot_6 = tl.dot(A_half4.to(DT), map_6.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half4 = decay_5 * dot_6  # what those pairs read [C, BLOCK_S]
+                total_5 = total_4 + y_half4  # [C, BLOCK_S]
+                sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
+                decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+                map_7 = decay_6 * x.to(tl.float32)  # [C, BLOCK_S]
+                dot_7 = tl.dot(A_half2.to(DT), map_7.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half2 = decay_6 * dot_7  # what those pairs read [C, BLOCK_S]
+                total_6 = total_5 + y_half2  # [C, BLOCK_S]
+                sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
+                decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+                map_8 = decay_7 * x.to(tl.float32)  # [C, BLOCK_S]
+                dot_8 = tl.dot(A_half1.to(DT), map_8.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half1 = decay_7 * dot_8  # what those pairs read [C, BLOCK_S]
+                y_new = total_6 + y_half1  # inside the chunk, and from the memory before it [C, BLOCK_S]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -1062,19 +1102,18 @@ def _mk_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _mk_gradients_mild_kernel(
-    first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_q_ptr,
-    d_k_ptr, d_e_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr,
-    q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b,
-    e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
-    log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b,
-    d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
-    d_e_ptr_b, d_e_ptr_t: tl.constexpr, d_e_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
-    d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
-    BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+def _mk_gradients_mild_value_kernel(
+    first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_e_ptr,
+    d_log_a_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
+    e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_e_ptr_b, d_e_ptr_t: tl.constexpr, d_e_ptr_h,
+    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_e, d_log_a'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
@@ -1082,9 +1121,188 @@ def _mk_gradients_mild_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_e_ptr = _head(d_e_ptr, batch, h, d_e_ptr_b, d_e_ptr_h, 1)
+    d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+    dot = tl.dot(e_2.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    d_e_ptr_c = d_e_ptr + start * d_e_ptr_t  # first token of the chunk
+    d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
+    for block in range(0, S, BLOCK_S):
+        at_S = block + tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        x = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # input: load e [C, BLOCK_S]  # line 8
+        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+        gV = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+        sums = _local(_between(token, token // 32 * 32 + 15), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle32(i)] [C, BLOCK_S]
+        decay = tl.exp2(sums * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_S]
+        x_mid = decay * x.to(tl.float32)  # x about the middle of the chunk [C, BLOCK_S]
+        sums_2 = _local(_between(token // 32 * 32 + 15, token), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_S]
+        decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_S]
+        dy_mid = decay_2 * dy_2.to(tl.float32)  # dy about the middle of the chunk [C, BLOCK_S]
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+        L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+        decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
+        map_3 = decay_3[None, :] * map_2  # [BLOCK_K, BLOCK_S]
+        sum_1 = tl.sum(map_3, 0)  # [BLOCK_S]
+        decay_4 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+        dot_2 = tl.dot(e_2.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+        dx_out = decay_4[None, :] * dot_2  # through L [C, BLOCK_S]
+        map_4 = x_mid * dx_out  # [C, BLOCK_S]
+        sum_2 = tl.sum(map_4, 0)  # [BLOCK_S]
+        decay_5 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+        dot_3 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+        map_5 = decay_5[None, :] * dot_3  # [C, BLOCK_S]
+        map_6 = dy_mid * map_5  # [C, BLOCK_S]
+        dot_4 = tl.dot(tl.trans(x_mid.to(FT)), At_base.to(FT), input_precision=PRECISION)  # [BLOCK_S, C]
+        map_7 = tl.trans(dy_mid.to(FT).to(tl.float32)) * dot_4  # [BLOCK_S, C]
+        inside_V_1 = tl.trans(map_6) + map_7  # [BLOCK_S, C]
+        dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+        dx_mid = dx_out + dx_base  # gradient of x about the middle [C, BLOCK_S]
+        map_8 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_S]
+        inside_V_2 = inside_V_1 - tl.trans(map_8)  # [BLOCK_S, C]
+        dx = decay * dx_mid  # gradient of x [C, BLOCK_S]
+        tl.store(d_e_ptr_c + (token * d_e_ptr_t)[:, None] + at_S[None, :], dx.to(d_e_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        map_9 = inside_V_2 - tl.trans(map_4)  # [BLOCK_S, C]
+        terms = tl.trans(map_9)  # [C, BLOCK_S]
+        inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+        dgV_4 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
+        dgV = dgV_4 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+        tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgV.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mk_gradients_mild_value_kernel_c64(
+    first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_e_ptr,
+    d_log_a_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
+    e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_e_ptr_b, d_e_ptr_t: tl.constexpr, d_e_ptr_h,
+    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_e, d_log_a'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_e_ptr = _head(d_e_ptr, batch, h, d_e_ptr_b, d_e_ptr_h, 1)
+    d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+    dot = tl.dot(e_2.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    d_e_ptr_c = d_e_ptr + start * d_e_ptr_t  # first token of the chunk
+    d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
+    for block in range(0, S, BLOCK_S):
+        at_S = block + tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        x = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # input: load e [C, BLOCK_S]  # line 8
+        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+        gV = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+        sums = _local(_between(token, token // 64 * 64 + 31), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle64(i)] [C, BLOCK_S]
+        decay = tl.exp2(sums * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_S]
+        x_mid = decay * x.to(tl.float32)  # x about the middle of the chunk [C, BLOCK_S]
+        sums_2 = _local(_between(token // 64 * 64 + 31, token), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_S]
+        decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_S]
+        dy_mid = decay_2 * dy_2.to(tl.float32)  # dy about the middle of the chunk [C, BLOCK_S]
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+        L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+        decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
+        map_3 = decay_3[None, :] * map_2  # [BLOCK_K, BLOCK_S]
+        sum_1 = tl.sum(map_3, 0)  # [BLOCK_S]
+        decay_4 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+        dot_2 = tl.dot(e_2.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+        dx_out = decay_4[None, :] * dot_2  # through L [C, BLOCK_S]
+        map_4 = x_mid * dx_out  # [C, BLOCK_S]
+        sum_2 = tl.sum(map_4, 0)  # [BLOCK_S]
+        decay_5 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+        dot_3 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+        map_5 = decay_5[None, :] * dot_3  # [C, BLOCK_S]
+        map_6 = dy_mid * map_5  # [C, BLOCK_S]
+        dot_4 = tl.dot(tl.trans(x_mid.to(FT)), At_base.to(FT), input_precision=PRECISION)  # [BLOCK_S, C]
+        map_7 = tl.trans(dy_mid.to(FT).to(tl.float32)) * dot_4  # [BLOCK_S, C]
+        inside_V_1 = tl.trans(map_6) + map_7  # [BLOCK_S, C]
+        dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+        dx_mid = dx_out + dx_base  # gradient of x about the middle [C, BLOCK_S]
+        map_8 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_S]
+        inside_V_2 = inside_V_1 - tl.trans(map_8)  # [BLOCK_S, C]
+        dx = decay * dx_mid  # gradient of x [C, BLOCK_S]
+        tl.store(d_e_ptr_c + (token * d_e_ptr_t)[:, None] + at_S[None, :], dx.to(d_e_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        map_9 = inside_V_2 - tl.trans(map_4)  # [BLOCK_S, C]
+        terms = tl.trans(map_9)  # [C, BLOCK_S]
+        inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+        dgV_4 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
+        dgV = dgV_4 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+        tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgV.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mk_gradients_mild_kernel(
+    first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_q_ptr,
+    d_k_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
+    e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h,
+    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_k, d_q'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+    in_K = at_K < K
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
@@ -1094,8 +1312,6 @@ def _mk_gradients_mild_kernel(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
-    d_e_ptr = _head(d_e_ptr, batch, h, d_e_ptr_b, d_e_ptr_h, 1)
-    d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
@@ -1118,82 +1334,48 @@ def _mk_gradients_mild_kernel(
     dy_mid = decay_2 * dy_2.to(tl.float32)  # dy about the middle of the chunk [C, BLOCK_S]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
-    decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
-    map_3 = decay_3[None, :] * map_2  # [BLOCK_K, BLOCK_S]
-    sum_1 = tl.sum(map_3, 0)  # [BLOCK_S]
-    decay_4 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
-    map_4 = decay_4[None, :] * dy_mid  # [C, BLOCK_S]
-    ds_out = tl.dot(map_4.to(FT), tl.trans(M.to(FT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
-    decay_5 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
-    map_5 = decay_5[None, :] * x_mid  # [C, BLOCK_S]
-    de_out = tl.dot(map_5.to(FT), tl.trans(L.to(FT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
-    dot = tl.dot(e_2.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-    dx_out = decay_5[None, :] * dot  # through L [C, BLOCK_S]
-    map_6 = x_mid * dx_out  # [C, BLOCK_S]
-    sum_2 = tl.sum(map_6, 0)  # [BLOCK_S]
-    dot_2 = tl.dot(dy_mid.to(FT), tl.trans(x_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    B_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
-    dot_3 = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    Bt_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # pairs with j <= i in block32 [C, C]
-    dot_4 = tl.dot(e_2.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
-    ds_base = tl.dot(B_base.to(DT), e_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total = tl.fma(ds_base, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    decay_3 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+    map_2 = decay_3[None, :] * dy_mid  # [C, BLOCK_S]
+    ds_out = tl.dot(M.to(FT), tl.trans(map_2.to(FT)), input_precision=PRECISION)  # through M [BLOCK_K, C]
+    decay_4 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+    map_3 = decay_4[None, :] * x_mid  # [C, BLOCK_S]
+    de_out = tl.dot(map_3.to(FT), tl.trans(L.to(FT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
+    dot = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
+    ds_base = tl.dot(tl.trans(e_2.to(DT)), B_base.to(DT), input_precision=PRECISION)  # [BLOCK_K, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
     d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
-    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    de_base = tl.dot(Bt_base.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], tl.trans(total).to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de_base = tl.dot(B_base.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
     d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_S], 1.0, tl.float32), dx_out)  # [C, BLOCK_S]
-    dot_5 = tl.dot(s.to(DT), tl.trans(e_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_5, 0.0)  # pairs with j <= i in block32 [C, C]
-    dot_6 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-    map_7 = decay_4[None, :] * dot_6  # [C, BLOCK_S]
-    map_8 = dy_mid * map_7  # [C, BLOCK_S]
-    dot_7 = tl.dot(A_base.to(FT), x_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
-    map_9 = dy_mid.to(FT).to(tl.float32) * dot_7  # [C, BLOCK_S]
-    total_4 = tl.fma(map_9, tl.full([C, BLOCK_S], 1.0, tl.float32), map_8)  # [C, BLOCK_S]
-    map_10 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_S]
-    inside_V_2 = total_4 - map_10  # [C, BLOCK_S]
-    dx = decay * total_3  # gradient of x [C, BLOCK_S]
-    d_e_ptr_c = d_e_ptr + start * d_e_ptr_t  # first token of the chunk
-    tl.store(d_e_ptr_c + (token * d_e_ptr_t)[:, None] + at_S[None, :], dx.to(d_e_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_11 = inside_V_2 - map_6  # [C, BLOCK_S]
-    terms = map_11  # [C, BLOCK_S]
-    inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
-    dgV_4 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
-    dgV = dgV_4 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
-    d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
-    tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgV.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_gradients_mild_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_q_ptr,
-    d_k_ptr, d_e_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr,
-    q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b,
-    e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
-    log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b,
-    d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
-    d_e_ptr_b, d_e_ptr_t: tl.constexpr, d_e_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
-    d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
-    BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    d_k_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
+    e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h,
+    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_k, d_q'
     program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
     in_K = at_K < K
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
@@ -1203,8 +1385,6 @@ def _mk_gradients_mild_kernel_c64(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
-    d_e_ptr = _head(d_e_ptr, batch, h, d_e_ptr_b, d_e_ptr_h, 1)
-    d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
@@ -1227,66 +1407,32 @@ def _mk_gradients_mild_kernel_c64(
     dy_mid = decay_2 * dy_2.to(tl.float32)  # dy about the middle of the chunk [C, BLOCK_S]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
-    decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
-    map_3 = decay_3[None, :] * map_2  # [BLOCK_K, BLOCK_S]
-    sum_1 = tl.sum(map_3, 0)  # [BLOCK_S]
-    decay_4 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
-    map_4 = decay_4[None, :] * dy_mid  # [C, BLOCK_S]
-    ds_out = tl.dot(map_4.to(FT), tl.trans(M.to(FT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
-    decay_5 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
-    map_5 = decay_5[None, :] * x_mid  # [C, BLOCK_S]
-    de_out = tl.dot(map_5.to(FT), tl.trans(L.to(FT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
-    dot = tl.dot(e_2.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-    dx_out = decay_5[None, :] * dot  # through L [C, BLOCK_S]
-    map_6 = x_mid * dx_out  # [C, BLOCK_S]
-    sum_2 = tl.sum(map_6, 0)  # [BLOCK_S]
-    dot_2 = tl.dot(dy_mid.to(FT), tl.trans(x_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    B_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
-    dot_3 = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    Bt_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # pairs with j <= i in block64 [C, C]
-    dot_4 = tl.dot(e_2.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
-    ds_base = tl.dot(B_base.to(DT), e_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total = tl.fma(ds_base, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    decay_3 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+    map_2 = decay_3[None, :] * dy_mid  # [C, BLOCK_S]
+    ds_out = tl.dot(M.to(FT), tl.trans(map_2.to(FT)), input_precision=PRECISION)  # through M [BLOCK_K, C]
+    decay_4 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+    map_3 = decay_4[None, :] * x_mid  # [C, BLOCK_S]
+    de_out = tl.dot(map_3.to(FT), tl.trans(L.to(FT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
+    dot = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
+    ds_base = tl.dot(tl.trans(e_2.to(DT)), B_base.to(DT), input_precision=PRECISION)  # [BLOCK_K, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
     d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
-    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    de_base = tl.dot(Bt_base.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], tl.trans(total).to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de_base = tl.dot(B_base.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
     d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_S], 1.0, tl.float32), dx_out)  # [C, BLOCK_S]
-    dot_5 = tl.dot(s.to(DT), tl.trans(e_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_5, 0.0)  # pairs with j <= i in block64 [C, C]
-    dot_6 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-    map_7 = decay_4[None, :] * dot_6  # [C, BLOCK_S]
-    map_8 = dy_mid * map_7  # [C, BLOCK_S]
-    dot_7 = tl.dot(A_base.to(FT), x_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
-    map_9 = dy_mid.to(FT).to(tl.float32) * dot_7  # [C, BLOCK_S]
-    total_4 = tl.fma(map_9, tl.full([C, BLOCK_S], 1.0, tl.float32), map_8)  # [C, BLOCK_S]
-    map_10 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_S]
-    inside_V_2 = total_4 - map_10  # [C, BLOCK_S]
-    dx = decay * total_3  # gradient of x [C, BLOCK_S]
-    d_e_ptr_c = d_e_ptr + start * d_e_ptr_t  # first token of the chunk
-    tl.store(d_e_ptr_c + (token * d_e_ptr_t)[:, None] + at_S[None, :], dx.to(d_e_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_11 = inside_V_2 - map_6  # [C, BLOCK_S]
-    terms = map_11  # [C, BLOCK_S]
-    inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
-    dgV_4 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
-    dgV = dgV_4 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
-    d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
-    tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgV.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_gradients_value_kernel(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_e_ptr,
-    d_log_a_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
-    e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_e_ptr_b, d_e_ptr_t: tl.constexpr, d_e_ptr_h,
-    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    d_log_a_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
+    q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr,
+    e_ptr_h, e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_e_ptr_b, d_e_ptr_t: tl.constexpr,
+    d_e_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
     VARLEN: tl.constexpr,
@@ -1295,158 +1441,178 @@ def _mk_gradients_value_kernel(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_V_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_e_ptr = _head(d_e_ptr, batch, h, d_e_ptr_b, d_e_ptr_h, 1)
-    d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
-    diagonal = tl.sum(e_2.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    dot = tl.dot(e_2.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    dot_2 = tl.dot(s.to(DT), tl.trans(e_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level4 [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level2 [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level1 [C, C]
-    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    d_e_ptr_c = d_e_ptr + start * d_e_ptr_t  # first token of the chunk
-    d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
-    for block in range(0, S, BLOCK_S):
-        at_S = block + tl.arange(0, BLOCK_S)
-        in_S = at_S < S
-        x = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # input: load e [C, BLOCK_S]  # line 8
-        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
-        gV = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
-        sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_S]
-        decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-        dot_3 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        map_2 = decay * dot_3  # [C, BLOCK_S]
-        map_3 = dy_2.to(tl.float32) * map_2  # [C, BLOCK_S]
-        dot_4 = diagonal[:, None] * x.to(tl.float32)  # [C, BLOCK_S]
-        map_4 = dy_2.to(tl.float32) * dot_4  # [C, BLOCK_S]
-        inside_V_14 = map_3 + map_4  # [C, BLOCK_S]
-        L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
-        decay_2 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
-        map_6 = decay_2[None, :] * map_5  # [BLOCK_K, BLOCK_S]
-        sum_1 = tl.sum(map_6, 0)  # [BLOCK_S]
-        sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
-        decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        dot_5 = tl.dot(e_2.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        dx_out = decay_3 * dot_5  # through L [C, BLOCK_S]
-        map_7 = x.to(tl.float32) * dx_out  # [C, BLOCK_S]
-        sum_2 = tl.sum(map_7, 0)  # [BLOCK_S]
-        dx_diagonal = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        dx_9 = dx_out + dx_diagonal  # [C, BLOCK_S]
-        map_8 = x.to(tl.float32) * dx_diagonal  # [C, BLOCK_S]
-        inside_V_15 = inside_V_14 - map_8  # [C, BLOCK_S]
-        sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
-        decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-        map_9 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_10 = decay_4 * x.to(tl.float32)  # [C, BLOCK_S]
-        both = tl.where((token // 16 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
-        dot_6 = tl.dot(A_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_11 = both.to(tl.float32) * dot_6  # [C, BLOCK_S]
-        inside_V_16 = inside_V_15 + map_11  # [C, BLOCK_S]
-        dx_half16 = tl.dot(At_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_12 = decay_4 * dx_half16  # [C, BLOCK_S]
-        dx_10 = dx_9 + map_12  # [C, BLOCK_S]
-        map_13 = both.to(tl.float32) * dx_half16  # [C, BLOCK_S]
-        inside_V_17 = inside_V_16 - map_13  # [C, BLOCK_S]
-        sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
-        decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-        map_14 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_15 = decay_5 * x.to(tl.float32)  # [C, BLOCK_S]
-        both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
-        dot_7 = tl.dot(A_half8.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_16 = both_2.to(tl.float32) * dot_7  # [C, BLOCK_S]
-        inside_V_18 = inside_V_17 + map_16  # [C, BLOCK_S]
-        dx_half8 = tl.dot(At_half8.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_17 = decay_5 * dx_half8  # [C, BLOCK_S]
-        dx_11 = dx_10 + map_17  # [C, BLOCK_S]
-        map_18 = both_2.to(tl.float32) * dx_half8  # [C, BLOCK_S]
-        inside_V_19 = inside_V_18 - map_18  # [C, BLOCK_S]
-        sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
-        decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-        map_19 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_20 = decay_6 * x.to(tl.float32)  # [C, BLOCK_S]
-        both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
-        dot_8 = tl.dot(A_half4.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_21 = both_3.to(tl.float32) * dot_8  # [C, BLOCK_S]
-        inside_V_20 = inside_V_19 + map_21  # [C, BLOCK_S]
-        dx_half4 = tl.dot(At_half4.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_22 = decay_6 * dx_half4  # [C, BLOCK_S]
-        dx_12 = dx_11 + map_22  # [C, BLOCK_S]
-        map_23 = both_3.to(tl.float32) * dx_half4  # [C, BLOCK_S]
-        inside_V_21 = inside_V_20 - map_23  # [C, BLOCK_S]
-        sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
-        decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-        map_24 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_25 = decay_7 * x.to(tl.float32)  # [C, BLOCK_S]
-        both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_24.to(DT), map_25.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
-        dot_9 = tl.dot(A_half2.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_26 = both_4.to(tl.float32) * dot_9  # [C, BLOCK_S]
-        inside_V_22 = inside_V_21 + map_26  # [C, BLOCK_S]
-        dx_half2 = tl.dot(At_half2.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_27 = decay_7 * dx_half2  # [C, BLOCK_S]
-        dx_13 = dx_12 + map_27  # [C, BLOCK_S]
-        map_28 = both_4.to(tl.float32) * dx_half2  # [C, BLOCK_S]
-        inside_V_23 = inside_V_22 - map_28  # [C, BLOCK_S]
-        sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
-        decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-        map_29 = decay_8 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_30 = decay_8 * x.to(tl.float32)  # [C, BLOCK_S]
-        both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
-        dot_10 = tl.dot(A_half1.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_31 = both_5.to(tl.float32) * dot_10  # [C, BLOCK_S]
-        inside_V_24 = inside_V_23 + map_31  # [C, BLOCK_S]
-        dx_half1 = tl.dot(At_half1.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_32 = decay_8 * dx_half1  # [C, BLOCK_S]
-        dx = dx_13 + map_32  # gradient of x [C, BLOCK_S]
-        map_33 = both_5.to(tl.float32) * dx_half1  # [C, BLOCK_S]
-        inside_V_25 = inside_V_24 - map_33  # [C, BLOCK_S]
-        tl.store(d_e_ptr_c + (token * d_e_ptr_t)[:, None] + at_S[None, :], dx.to(d_e_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-        map_34 = inside_V_25 - map_7  # [C, BLOCK_S]
-        terms = map_34  # [C, BLOCK_S]
-        inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
-        dgV_37 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
-        dgV = dgV_37 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
-        tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgV.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    e_ptr_all = e_ptr
+    log_a_ptr_all = log_a_ptr
+    dy_ptr_all = dy_ptr
+    d_e_ptr_all = d_e_ptr
+    d_log_a_ptr_all = d_log_a_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        e_ptr = e_ptr_all
+        log_a_ptr = log_a_ptr_all
+        dy_ptr = dy_ptr_all
+        d_e_ptr = d_e_ptr_all
+        d_log_a_ptr = d_log_a_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_e_ptr = _head(d_e_ptr, batch, h, d_e_ptr_b, d_e_ptr_h, 1)
+        d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+            diagonal = tl.sum(e_2.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            dot = tl.dot(e_2.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            dot_2 = tl.dot(s.to(DT), tl.trans(e_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level4 [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level2 [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level1 [C, C]
+            e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            d_e_ptr_c = d_e_ptr + start * d_e_ptr_t  # first token of the chunk
+            d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
+            for block in range(0, S, BLOCK_S):
+                at_S = block + tl.arange(0, BLOCK_S)
+                in_S = at_S < S
+                x = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # input: load e [C, BLOCK_S]  # line 8
+                load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+                gV = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+                sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_S]
+                decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+                dot_3 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                map_2 = decay * dot_3  # [C, BLOCK_S]
+                map_3 = dy_2.to(tl.float32) * map_2  # [C, BLOCK_S]
+                dot_4 = diagonal[:, None] * x.to(tl.float32)  # [C, BLOCK_S]
+                map_4 = dy_2.to(tl.float32) * dot_4  # [C, BLOCK_S]
+                inside_V_14 = map_3 + map_4  # [C, BLOCK_S]
+                L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+                decay_2 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+                map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
+                map_6 = decay_2[None, :] * map_5  # [BLOCK_K, BLOCK_S]
+                sum_1 = tl.sum(map_6, 0)  # [BLOCK_S]
+                sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
+                decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+                dot_5 = tl.dot(e_2.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                dx_out = decay_3 * dot_5  # through L [C, BLOCK_S]
+                map_7 = x.to(tl.float32) * dx_out  # [C, BLOCK_S]
+                sum_2 = tl.sum(map_7, 0)  # [BLOCK_S]
+                dx_diagonal = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                dx_9 = dx_out + dx_diagonal  # [C, BLOCK_S]
+                map_8 = x.to(tl.float32) * dx_diagonal  # [C, BLOCK_S]
+                inside_V_15 = inside_V_14 - map_8  # [C, BLOCK_S]
+                sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
+                decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+                map_9 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_10 = decay_4 * x.to(tl.float32)  # [C, BLOCK_S]
+                both = tl.where((token // 16 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
+                dot_6 = tl.dot(A_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_11 = both.to(tl.float32) * dot_6  # [C, BLOCK_S]
+                inside_V_16 = inside_V_15 + map_11  # [C, BLOCK_S]
+                dx_half16 = tl.dot(At_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_12 = decay_4 * dx_half16  # [C, BLOCK_S]
+                dx_10 = dx_9 + map_12  # [C, BLOCK_S]
+                map_13 = both.to(tl.float32) * dx_half16  # [C, BLOCK_S]
+                inside_V_17 = inside_V_16 - map_13  # [C, BLOCK_S]
+                sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
+                decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+                map_14 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_15 = decay_5 * x.to(tl.float32)  # [C, BLOCK_S]
+                both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
+                dot_7 = tl.dot(A_half8.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_16 = both_2.to(tl.float32) * dot_7  # [C, BLOCK_S]
+                inside_V_18 = inside_V_17 + map_16  # [C, BLOCK_S]
+                dx_half8 = tl.dot(At_half8.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_17 = decay_5 * dx_half8  # [C, BLOCK_S]
+                dx_11 = dx_10 + map_17  # [C, BLOCK_S]
+                map_18 = both_2.to(tl.float32) * dx_half8  # [C, BLOCK_S]
+                inside_V_19 = inside_V_18 - map_18  # [C, BLOCK_S]
+                sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
+                decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+                map_19 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_20 = decay_6 * x.to(tl.float32)  # [C, BLOCK_S]
+                both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
+                dot_8 = tl.dot(A_half4.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_21 = both_3.to(tl.float32) * dot_8  # [C, BLOCK_S]
+                inside_V_20 = inside_V_19 + map_21  # [C, BLOCK_S]
+                dx_half4 = tl.dot(At_half4.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_22 = decay_6 * dx_half4  # [C, BLOCK_S]
+                dx_12 = dx_11 + map_22  # [C, BLOCK_S]
+                map_23 = both_3.to(tl.float32) * dx_half4  # [C, BLOCK_S]
+                inside_V_21 = inside_V_20 - map_23  # [C, BLOCK_S]
+                sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
+                decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+                map_24 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_25 = decay_7 * x.to(tl.float32)  # [C, BLOCK_S]
+                both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_24.to(DT), map_25.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
+                dot_9 = tl.dot(A_half2.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_26 = both_4.to(tl.float32) * dot_9  # [C, BLOCK_S]
+                inside_V_22 = inside_V_21 + map_26  # [C, BLOCK_S]
+                dx_half2 = tl.dot(At_half2.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_27 = decay_7 * dx_half2  # [C, BLOCK_S]
+                dx_13 = dx_12 + map_27  # [C, BLOCK_S]
+                map_28 = both_4.to(tl.float32) * dx_half2  # [C, BLOCK_S]
+                inside_V_23 = inside_V_22 - map_28  # [C, BLOCK_S]
+                sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
+                decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+                map_29 = decay_8 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_30 = decay_8 * x.to(tl.float32)  # [C, BLOCK_S]
+                both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
+                dot_10 = tl.dot(A_half1.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_31 = both_5.to(tl.float32) * dot_10  # [C, BLOCK_S]
+                inside_V_24 = inside_V_23 + map_31  # [C, BLOCK_S]
+                dx_half1 = tl.dot(At_half1.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_32 = decay_8 * dx_half1  # [C, BLOCK_S]
+                dx = dx_13 + map_32  # gradient of x [C, BLOCK_S]
+                map_33 = both_5.to(tl.float32) * dx_half1  # [C, BLOCK_S]
+                inside_V_25 = inside_V_24 - map_33  # [C, BLOCK_S]
+                tl.store(d_e_ptr_c + (token * d_e_ptr_t)[:, None] + at_S[None, :], dx.to(d_e_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+                map_34 = inside_V_25 - map_7  # [C, BLOCK_S]
+                terms = map_34  # [C, BLOCK_S]
+                inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+                dgV_37 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
+                dgV = dgV_37 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+                tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgV.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_gradients_value_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_e_ptr,
-    d_log_a_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
-    e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_e_ptr_b, d_e_ptr_t: tl.constexpr, d_e_ptr_h,
-    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    d_log_a_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
+    q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr,
+    e_ptr_h, e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_e_ptr_b, d_e_ptr_t: tl.constexpr,
+    d_e_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
     VARLEN: tl.constexpr,
@@ -1455,169 +1621,189 @@ def _mk_gradients_value_kernel_c64(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_V_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_e_ptr = _head(d_e_ptr, batch, h, d_e_ptr_b, d_e_ptr_h, 1)
-    d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
-    diagonal = tl.sum(e_2.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    dot = tl.dot(e_2.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
-    dot_2 = tl.dot(s.to(DT), tl.trans(e_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level32 [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level4 [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level2 [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level1 [C, C]
-    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    d_e_ptr_c = d_e_ptr + start * d_e_ptr_t  # first token of the chunk
-    d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
-    for block in range(0, S, BLOCK_S):
-        at_S = block + tl.arange(0, BLOCK_S)
-        in_S = at_S < S
-        x = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # input: load e [C, BLOCK_S]  # line 8
-        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
-        gV = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
-        sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_S]
-        decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-        dot_3 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        map_2 = decay * dot_3  # [C, BLOCK_S]
-        map_3 = dy_2.to(tl.float32) * map_2  # [C, BLOCK_S]
-        dot_4 = diagonal[:, None] * x.to(tl.float32)  # [C, BLOCK_S]
-        map_4 = dy_2.to(tl.float32) * dot_4  # [C, BLOCK_S]
-        inside_V_17 = map_3 + map_4  # [C, BLOCK_S]
-        L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
-        decay_2 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
-        map_6 = decay_2[None, :] * map_5  # [BLOCK_K, BLOCK_S]
-        sum_1 = tl.sum(map_6, 0)  # [BLOCK_S]
-        sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
-        decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        dot_5 = tl.dot(e_2.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        dx_out = decay_3 * dot_5  # through L [C, BLOCK_S]
-        map_7 = x.to(tl.float32) * dx_out  # [C, BLOCK_S]
-        sum_2 = tl.sum(map_7, 0)  # [BLOCK_S]
-        dx_diagonal = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        dx_11 = dx_out + dx_diagonal  # [C, BLOCK_S]
-        map_8 = x.to(tl.float32) * dx_diagonal  # [C, BLOCK_S]
-        inside_V_18 = inside_V_17 - map_8  # [C, BLOCK_S]
-        sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_S]
-        decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
-        map_9 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_10 = decay_4 * x.to(tl.float32)  # [C, BLOCK_S]
-        both = tl.where((token // 32 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # o_half32 in second halves of blocks, w_half32 in first [C, BLOCK_S]
-        dot_6 = tl.dot(A_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_11 = both.to(tl.float32) * dot_6  # [C, BLOCK_S]
-        inside_V_19 = inside_V_18 + map_11  # [C, BLOCK_S]
-        dx_half32 = tl.dot(At_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_12 = decay_4 * dx_half32  # [C, BLOCK_S]
-        dx_12 = dx_11 + map_12  # [C, BLOCK_S]
-        map_13 = both.to(tl.float32) * dx_half32  # [C, BLOCK_S]
-        inside_V_20 = inside_V_19 - map_13  # [C, BLOCK_S]
-        sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
-        decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-        map_14 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_15 = decay_5 * x.to(tl.float32)  # [C, BLOCK_S]
-        both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
-        dot_7 = tl.dot(A_half16.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_16 = both_2.to(tl.float32) * dot_7  # [C, BLOCK_S]
-        inside_V_21 = inside_V_20 + map_16  # [C, BLOCK_S]
-        dx_half16 = tl.dot(At_half16.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_17 = decay_5 * dx_half16  # [C, BLOCK_S]
-        dx_13 = dx_12 + map_17  # [C, BLOCK_S]
-        map_18 = both_2.to(tl.float32) * dx_half16  # [C, BLOCK_S]
-        inside_V_22 = inside_V_21 - map_18  # [C, BLOCK_S]
-        sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
-        decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-        map_19 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_20 = decay_6 * x.to(tl.float32)  # [C, BLOCK_S]
-        both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
-        dot_8 = tl.dot(A_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_21 = both_3.to(tl.float32) * dot_8  # [C, BLOCK_S]
-        inside_V_23 = inside_V_22 + map_21  # [C, BLOCK_S]
-        dx_half8 = tl.dot(At_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_22 = decay_6 * dx_half8  # [C, BLOCK_S]
-        dx_14 = dx_13 + map_22  # [C, BLOCK_S]
-        map_23 = both_3.to(tl.float32) * dx_half8  # [C, BLOCK_S]
-        inside_V_24 = inside_V_23 - map_23  # [C, BLOCK_S]
-        sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
-        decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-        map_24 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_25 = decay_7 * x.to(tl.float32)  # [C, BLOCK_S]
-        both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_24.to(DT), map_25.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
-        dot_9 = tl.dot(A_half4.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_26 = both_4.to(tl.float32) * dot_9  # [C, BLOCK_S]
-        inside_V_25 = inside_V_24 + map_26  # [C, BLOCK_S]
-        dx_half4 = tl.dot(At_half4.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_27 = decay_7 * dx_half4  # [C, BLOCK_S]
-        dx_15 = dx_14 + map_27  # [C, BLOCK_S]
-        map_28 = both_4.to(tl.float32) * dx_half4  # [C, BLOCK_S]
-        inside_V_26 = inside_V_25 - map_28  # [C, BLOCK_S]
-        sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
-        decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-        map_29 = decay_8 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_30 = decay_8 * x.to(tl.float32)  # [C, BLOCK_S]
-        both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
-        dot_10 = tl.dot(A_half2.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_31 = both_5.to(tl.float32) * dot_10  # [C, BLOCK_S]
-        inside_V_27 = inside_V_26 + map_31  # [C, BLOCK_S]
-        dx_half2 = tl.dot(At_half2.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_32 = decay_8 * dx_half2  # [C, BLOCK_S]
-        dx_16 = dx_15 + map_32  # [C, BLOCK_S]
-        map_33 = both_5.to(tl.float32) * dx_half2  # [C, BLOCK_S]
-        inside_V_28 = inside_V_27 - map_33  # [C, BLOCK_S]
-        sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
-        decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-        map_34 = decay_9 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_35 = decay_9 * x.to(tl.float32)  # [C, BLOCK_S]
-        both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_34.to(DT), map_35.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
-        dot_11 = tl.dot(A_half1.to(DT), both_6, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_36 = both_6.to(tl.float32) * dot_11  # [C, BLOCK_S]
-        inside_V_29 = inside_V_28 + map_36  # [C, BLOCK_S]
-        dx_half1 = tl.dot(At_half1.to(DT), both_6, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_37 = decay_9 * dx_half1  # [C, BLOCK_S]
-        dx = dx_16 + map_37  # gradient of x [C, BLOCK_S]
-        map_38 = both_6.to(tl.float32) * dx_half1  # [C, BLOCK_S]
-        inside_V_30 = inside_V_29 - map_38  # [C, BLOCK_S]
-        tl.store(d_e_ptr_c + (token * d_e_ptr_t)[:, None] + at_S[None, :], dx.to(d_e_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-        map_39 = inside_V_30 - map_7  # [C, BLOCK_S]
-        terms = map_39  # [C, BLOCK_S]
-        inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
-        dgV_44 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
-        dgV = dgV_44 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
-        tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgV.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    e_ptr_all = e_ptr
+    log_a_ptr_all = log_a_ptr
+    dy_ptr_all = dy_ptr
+    d_e_ptr_all = d_e_ptr
+    d_log_a_ptr_all = d_log_a_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        e_ptr = e_ptr_all
+        log_a_ptr = log_a_ptr_all
+        dy_ptr = dy_ptr_all
+        d_e_ptr = d_e_ptr_all
+        d_log_a_ptr = d_log_a_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_e_ptr = _head(d_e_ptr, batch, h, d_e_ptr_b, d_e_ptr_h, 1)
+        d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+            diagonal = tl.sum(e_2.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            dot = tl.dot(e_2.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+            At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
+            dot_2 = tl.dot(s.to(DT), tl.trans(e_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level32 [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level4 [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level2 [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level1 [C, C]
+            e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            d_e_ptr_c = d_e_ptr + start * d_e_ptr_t  # first token of the chunk
+            d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
+            for block in range(0, S, BLOCK_S):
+                at_S = block + tl.arange(0, BLOCK_S)
+                in_S = at_S < S
+                x = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # input: load e [C, BLOCK_S]  # line 8
+                load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+                gV = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+                sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_S]
+                decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+                dot_3 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                map_2 = decay * dot_3  # [C, BLOCK_S]
+                map_3 = dy_2.to(tl.float32) * map_2  # [C, BLOCK_S]
+                dot_4 = diagonal[:, None] * x.to(tl.float32)  # [C, BLOCK_S]
+                map_4 = dy_2.to(tl.float32) * dot_4  # [C, BLOCK_S]
+                inside_V_17 = map_3 + map_4  # [C, BLOCK_S]
+                L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+                decay_2 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+                map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
+                map_6 = decay_2[None, :] * map_5  # [BLOCK_K, BLOCK_S]
+                sum_1 = tl.sum(map_6, 0)  # [BLOCK_S]
+                sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
+                decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+                dot_5 = tl.dot(e_2.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                dx_out = decay_3 * dot_5  # through L [C, BLOCK_S]
+                map_7 = x.to(tl.float32) * dx_out  # [C, BLOCK_S]
+                sum_2 = tl.sum(map_7, 0)  # [BLOCK_S]
+                dx_diagonal = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                dx_11 = dx_out + dx_diagonal  # [C, BLOCK_S]
+                map_8 = x.to(tl.float32) * dx_diagonal  # [C, BLOCK_S]
+                inside_V_18 = inside_V_17 - map_8  # [C, BLOCK_S]
+                sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_S]
+                decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
+                map_9 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_10 = decay_4 * x.to(tl.float32)  # [C, BLOCK_S]
+                both = tl.where((token // 32 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # o_half32 in second halves of blocks, w_half32 in first [C, BLOCK_S]
+                dot_6 = tl.dot(A_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_11 = both.to(tl.float32) * dot_6  # [C, BLOCK_S]
+                inside_V_19 = inside_V_18 + map_11  # [C, BLOCK_S]
+                dx_half32 = tl.dot(At_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_12 = decay_4 * dx_half32  # [C, BLOCK_S]
+                dx_12 = dx_11 + map_12  # [C, BLOCK_S]
+                map_13 = both.to(tl.float32) * dx_half32  # [C, BLOCK_S]
+                inside_V_20 = inside_V_19 - map_13  # [C, BLOCK_S]
+                sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
+                decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+                map_14 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_15 = decay_5 * x.to(tl.float32)  # [C, BLOCK_S]
+                both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
+                dot_7 = tl.dot(A_half16.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_16 = both_2.to(tl.float32) * dot_7  # [C, BLOCK_S]
+                inside_V_21 = inside_V_20 + map_16  # [C, BLOCK_S]
+                dx_half16 = tl.dot(At_half16.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_17 = decay_5 * dx_half16  # [C, BLOCK_S]
+                dx_13 = dx_12 + map_17  # [C, BLOCK_S]
+                map_18 = both_2.to(tl.float32) * dx_half16  # [C, BLOCK_S]
+                inside_V_22 = inside_V_21 - map_18  # [C, BLOCK_S]
+                sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
+                decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+                map_19 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_20 = decay_6 * x.to(tl.float32)  # [C, BLOCK_S]
+                both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
+                dot_8 = tl.dot(A_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_21 = both_3.to(tl.float32) * dot_8  # [C, BLOCK_S]
+                inside_V_23 = inside_V_22 + map_21  # [C, BLOCK_S]
+                dx_half8 = tl.dot(At_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_22 = decay_6 * dx_half8  # [C, BLOCK_S]
+                dx_14 = dx_13 + map_22  # [C, BLOCK_S]
+                map_23 = both_3.to(tl.float32) * dx_half8  # [C, BLOCK_S]
+                inside_V_24 = inside_V_23 - map_23  # [C, BLOCK_S]
+                sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
+                decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+                map_24 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_25 = decay_7 * x.to(tl.float32)  # [C, BLOCK_S]
+                both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_24.to(DT), map_25.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
+                dot_9 = tl.dot(A_half4.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_26 = both_4.to(tl.float32) * dot_9  # [C, BLOCK_S]
+                inside_V_25 = inside_V_24 + map_26  # [C, BLOCK_S]
+                dx_half4 = tl.dot(At_half4.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_27 = decay_7 * dx_half4  # [C, BLOCK_S]
+                dx_15 = dx_14 + map_27  # [C, BLOCK_S]
+                map_28 = both_4.to(tl.float32) * dx_half4  # [C, BLOCK_S]
+                inside_V_26 = inside_V_25 - map_28  # [C, BLOCK_S]
+                sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
+                decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+                map_29 = decay_8 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_30 = decay_8 * x.to(tl.float32)  # [C, BLOCK_S]
+                both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
+                dot_10 = tl.dot(A_half2.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_31 = both_5.to(tl.float32) * dot_10  # [C, BLOCK_S]
+                inside_V_27 = inside_V_26 + map_31  # [C, BLOCK_S]
+                dx_half2 = tl.dot(At_half2.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_32 = decay_8 * dx_half2  # [C, BLOCK_S]
+                dx_16 = dx_15 + map_32  # [C, BLOCK_S]
+                map_33 = both_5.to(tl.float32) * dx_half2  # [C, BLOCK_S]
+                inside_V_28 = inside_V_27 - map_33  # [C, BLOCK_S]
+                sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
+                decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+                map_34 = decay_9 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_35 = decay_9 * x.to(tl.float32)  # [C, BLOCK_S]
+                both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_34.to(DT), map_35.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
+                dot_11 = tl.dot(A_half1.to(DT), both_6, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_36 = both_6.to(tl.float32) * dot_11  # [C, BLOCK_S]
+                inside_V_29 = inside_V_28 + map_36  # [C, BLOCK_S]
+                dx_half1 = tl.dot(At_half1.to(DT), both_6, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_37 = decay_9 * dx_half1  # [C, BLOCK_S]
+                dx = dx_16 + map_37  # gradient of x [C, BLOCK_S]
+                map_38 = both_6.to(tl.float32) * dx_half1  # [C, BLOCK_S]
+                inside_V_30 = inside_V_29 - map_38  # [C, BLOCK_S]
+                tl.store(d_e_ptr_c + (token * d_e_ptr_t)[:, None] + at_S[None, :], dx.to(d_e_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+                map_39 = inside_V_30 - map_7  # [C, BLOCK_S]
+                terms = map_39  # [C, BLOCK_S]
+                inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+                dgV_44 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
+                dgV = dgV_44 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+                tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgV.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_gradients_kernel(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_q_ptr,
-    d_k_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    d_k_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
     k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
     e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h,
@@ -1631,116 +1817,136 @@ def _mk_gradients_kernel(
     program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_S = tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_V_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
-    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
-    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
-    x = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # input: load e [C, BLOCK_S]  # line 8
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
-    gV = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
-    sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_S]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-    map_2 = decay * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    ds_out = tl.dot(map_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-    map_3 = decay_2 * x.to(tl.float32)  # [C, BLOCK_S]
-    de_out = tl.dot(map_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
-    diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
-    sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_4 = decay_3 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_5 = decay_3 * x.to(tl.float32)  # [C, BLOCK_S]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    ds_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + B_half16  # [C, C]
-    dot_2 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    de_5 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + Bt_half16  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_6 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_7 = decay_4 * x.to(tl.float32)  # [C, BLOCK_S]
-    both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
-    dot_3 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    ds_2 = ds_1 + B_half8  # [C, C]
-    dot_4 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
-    de_6 = de_5 + Bt_half8  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_8 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_9 = decay_5 * x.to(tl.float32)  # [C, BLOCK_S]
-    both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
-    dot_5 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    ds_3 = ds_2 + B_half4  # [C, C]
-    dot_6 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level4 [C, C]
-    de_7 = de_6 + Bt_half4  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_10 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_11 = decay_6 * x.to(tl.float32)  # [C, BLOCK_S]
-    both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
-    dot_7 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    ds_4 = ds_3 + B_half2  # [C, C]
-    dot_8 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level2 [C, C]
-    de_8 = de_7 + Bt_half2  # [C, C]
-    sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_12 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_13 = decay_7 * x.to(tl.float32)  # [C, BLOCK_S]
-    both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
-    dot_9 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_9, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    map_14 = ds_4 + B_half1  # [C, C]
-    dot_10 = tl.dot(map_14.to(DT), e_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total = tl.fma(ds_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_10)  # [C, BLOCK_K]
-    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
-    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dot_11 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level1 [C, C]
-    map_15 = de_8 + Bt_half1  # [C, C]
-    dot_12 = tl.dot(map_15.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_2 = tl.fma(de_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_12)  # [C, BLOCK_K]
-    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    e_ptr_all = e_ptr
+    log_a_ptr_all = log_a_ptr
+    dy_ptr_all = dy_ptr
+    d_q_ptr_all = d_q_ptr
+    d_k_ptr_all = d_k_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        e_ptr = e_ptr_all
+        log_a_ptr = log_a_ptr_all
+        dy_ptr = dy_ptr_all
+        d_q_ptr = d_q_ptr_all
+        d_k_ptr = d_k_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_S = tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+        d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+            e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+            x = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # input: load e [C, BLOCK_S]  # line 8
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+            gV = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+            sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_S]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+            map_2 = decay * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            ds_out = tl.dot(map_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
+            sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+            map_3 = decay_2 * x.to(tl.float32)  # [C, BLOCK_S]
+            de_out = tl.dot(map_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
+            diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
+            sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_4 = decay_3 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_5 = decay_3 * x.to(tl.float32)  # [C, BLOCK_S]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            ds_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + B_half16  # [C, C]
+            dot_2 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            de_5 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + Bt_half16  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_6 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_7 = decay_4 * x.to(tl.float32)  # [C, BLOCK_S]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
+            dot_3 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            ds_2 = ds_1 + B_half8  # [C, C]
+            dot_4 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
+            de_6 = de_5 + Bt_half8  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_8 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_9 = decay_5 * x.to(tl.float32)  # [C, BLOCK_S]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
+            dot_5 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            ds_3 = ds_2 + B_half4  # [C, C]
+            dot_6 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level4 [C, C]
+            de_7 = de_6 + Bt_half4  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_10 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_11 = decay_6 * x.to(tl.float32)  # [C, BLOCK_S]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
+            dot_7 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            ds_4 = ds_3 + B_half2  # [C, C]
+            dot_8 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level2 [C, C]
+            de_8 = de_7 + Bt_half2  # [C, C]
+            sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_12 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_13 = decay_7 * x.to(tl.float32)  # [C, BLOCK_S]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
+            dot_9 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_9, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            map_14 = ds_4 + B_half1  # [C, C]
+            dot_10 = tl.dot(map_14.to(DT), e_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            total = tl.fma(ds_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_10)  # [C, BLOCK_K]
+            d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+            tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            dot_11 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_15 = de_8 + Bt_half1  # [C, C]
+            dot_12 = tl.dot(map_15.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            total_2 = tl.fma(de_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_12)  # [C, BLOCK_K]
+            d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_gradients_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_q_ptr,
-    d_k_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    d_k_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
     k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
     e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h,
@@ -1754,121 +1960,141 @@ def _mk_gradients_kernel_c64(
     program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_S = tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_V_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
-    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
-    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
-    x = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # input: load e [C, BLOCK_S]  # line 8
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
-    gV = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
-    sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_S]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-    map_2 = decay * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    ds_out = tl.dot(map_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-    map_3 = decay_2 * x.to(tl.float32)  # [C, BLOCK_S]
-    de_out = tl.dot(map_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
-    diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
-    sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
-    map_4 = decay_3 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_5 = decay_3 * x.to(tl.float32)  # [C, BLOCK_S]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # o_half32 in second halves of blocks, w_half32 in first [C, BLOCK_S]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
-    ds_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + B_half32  # [C, C]
-    dot_2 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level32 [C, C]
-    de_6 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + Bt_half32  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_6 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_7 = decay_4 * x.to(tl.float32)  # [C, BLOCK_S]
-    both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
-    dot_3 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    ds_2 = ds_1 + B_half16  # [C, C]
-    dot_4 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
-    de_7 = de_6 + Bt_half16  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_8 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_9 = decay_5 * x.to(tl.float32)  # [C, BLOCK_S]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
-    dot_5 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    ds_3 = ds_2 + B_half8  # [C, C]
-    dot_6 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level8 [C, C]
-    de_8 = de_7 + Bt_half8  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_10 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_11 = decay_6 * x.to(tl.float32)  # [C, BLOCK_S]
-    both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
-    dot_7 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    ds_4 = ds_3 + B_half4  # [C, C]
-    dot_8 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
-    de_9 = de_8 + Bt_half4  # [C, C]
-    sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_12 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_13 = decay_7 * x.to(tl.float32)  # [C, BLOCK_S]
-    both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
-    dot_9 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_9, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    ds_5 = ds_4 + B_half2  # [C, C]
-    dot_10 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level2 [C, C]
-    de_10 = de_9 + Bt_half2  # [C, C]
-    sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_14 = decay_8 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_15 = decay_8 * x.to(tl.float32)  # [C, BLOCK_S]
-    both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
-    dot_11 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    map_16 = ds_5 + B_half1  # [C, C]
-    dot_12 = tl.dot(map_16.to(DT), e_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total = tl.fma(ds_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_12)  # [C, BLOCK_K]
-    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
-    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dot_13 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_13, 0.0)  # pairs with j <= i in level1 [C, C]
-    map_17 = de_10 + Bt_half1  # [C, C]
-    dot_14 = tl.dot(map_17.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_2 = tl.fma(de_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_14)  # [C, BLOCK_K]
-    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    e_ptr_all = e_ptr
+    log_a_ptr_all = log_a_ptr
+    dy_ptr_all = dy_ptr
+    d_q_ptr_all = d_q_ptr
+    d_k_ptr_all = d_k_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        e_ptr = e_ptr_all
+        log_a_ptr = log_a_ptr_all
+        dy_ptr = dy_ptr_all
+        d_q_ptr = d_q_ptr_all
+        d_k_ptr = d_k_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_S = tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+        d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 6
+            e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+            x = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # input: load e [C, BLOCK_S]  # line 8
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+            gV = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+            sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_S]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+            map_2 = decay * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            ds_out = tl.dot(map_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
+            sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+            map_3 = decay_2 * x.to(tl.float32)  # [C, BLOCK_S]
+            de_out = tl.dot(map_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
+            diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
+            sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
+            map_4 = decay_3 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_5 = decay_3 * x.to(tl.float32)  # [C, BLOCK_S]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # o_half32 in second halves of blocks, w_half32 in first [C, BLOCK_S]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
+            ds_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + B_half32  # [C, C]
+            dot_2 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level32 [C, C]
+            de_6 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + Bt_half32  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_6 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_7 = decay_4 * x.to(tl.float32)  # [C, BLOCK_S]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
+            dot_3 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            ds_2 = ds_1 + B_half16  # [C, C]
+            dot_4 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
+            de_7 = de_6 + Bt_half16  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_8 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_9 = decay_5 * x.to(tl.float32)  # [C, BLOCK_S]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
+            dot_5 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            ds_3 = ds_2 + B_half8  # [C, C]
+            dot_6 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level8 [C, C]
+            de_8 = de_7 + Bt_half8  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_10 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_11 = decay_6 * x.to(tl.float32)  # [C, BLOCK_S]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
+            dot_7 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            ds_4 = ds_3 + B_half4  # [C, C]
+            dot_8 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
+            de_9 = de_8 + Bt_half4  # [C, C]
+            sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_12 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_13 = decay_7 * x.to(tl.float32)  # [C, BLOCK_S]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
+            dot_9 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_9, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            ds_5 = ds_4 + B_half2  # [C, C]
+            dot_10 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level2 [C, C]
+            de_10 = de_9 + Bt_half2  # [C, C]
+            sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_14 = decay_8 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_15 = decay_8 * x.to(tl.float32)  # [C, BLOCK_S]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
+            dot_11 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            map_16 = ds_5 + B_half1  # [C, C]
+            dot_12 = tl.dot(map_16.to(DT), e_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            total = tl.fma(ds_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_12)  # [C, BLOCK_K]
+            d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+            tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            dot_13 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_13, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_17 = de_10 + Bt_half1  # [C, C]
+            dot_14 = tl.dot(map_17.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            total_2 = tl.fma(de_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_14)  # [C, BLOCK_K]
+            d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @triton.jit
@@ -2129,7 +2355,7 @@ def _mv_outputs_mild_kernel(
     token = tl.arange(0, C)
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
@@ -2188,7 +2414,7 @@ def _mv_outputs_mild_kernel_c64(
     token = tl.arange(0, C)
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
@@ -2229,10 +2455,10 @@ def _mv_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_outputs_kernel(
     first_K_ptr, second_K_ptr, part_ptr, e_ptr, log_a_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N,
-    STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b,
+    STEPS, least, SLOTS, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b,
     e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
     log_a_ptr_h, log_a_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b,
     y_ptr_t: tl.constexpr, y_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
@@ -2243,84 +2469,100 @@ def _mv_outputs_kernel(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_S = tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
-    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
-    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
-    e_2 = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # expand: load e [C, BLOCK_S]  # line 8
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
-    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-    diagonal = tl.sum(e_2.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_2 = decay * s.to(tl.float32)  # [C, BLOCK_S]
-    map_3 = decay * e_2.to(tl.float32)  # [C, BLOCK_S]
-    dot = tl.dot(map_2.to(DT), tl.trans(map_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half16  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_4 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_5 = decay_2 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    dot_2 = tl.dot(map_4.to(DT), tl.trans(map_5.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_2 = A_1 + A_half8  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_7 = decay_3 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    dot_3 = tl.dot(map_6.to(DT), tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_3 = A_2 + A_half4  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_9 = decay_4 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    dot_4 = tl.dot(map_8.to(DT), tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_4 = A_3 + A_half2  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_11 = decay_5 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    dot_5 = tl.dot(map_10.to(DT), tl.trans(map_11.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_4 + A_half1  # scores of the chunk [C, C]
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    sums_6 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-    map_12 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
-        dot_6 = tl.dot(map_12.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dot_7 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_6 + dot_7  # inside the chunk, and from the memory before it [C, BLOCK_V]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    part_ptr_all = part_ptr
+    e_ptr_all = e_ptr
+    log_a_ptr_all = log_a_ptr
+    v_ptr_all = v_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        part_ptr = part_ptr_all
+        e_ptr = e_ptr_all
+        log_a_ptr = log_a_ptr_all
+        v_ptr = v_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_S = tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+        e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+            s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+            e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+            e_2 = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # expand: load e [C, BLOCK_S]  # line 8
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+            gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+            diagonal = tl.sum(e_2.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_2 = decay * s.to(tl.float32)  # [C, BLOCK_S]
+            map_3 = decay * e_2.to(tl.float32)  # [C, BLOCK_S]
+            dot = tl.dot(map_2.to(DT), tl.trans(map_3.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half16  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_4 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_5 = decay_2 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            dot_2 = tl.dot(map_4.to(DT), tl.trans(map_5.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_2 = A_1 + A_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_7 = decay_3 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            dot_3 = tl.dot(map_6.to(DT), tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_3 = A_2 + A_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_9 = decay_4 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            dot_4 = tl.dot(map_8.to(DT), tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_4 = A_3 + A_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_11 = decay_5 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            dot_5 = tl.dot(map_10.to(DT), tl.trans(map_11.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_4 + A_half1  # scores of the chunk [C, C]
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            sums_6 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+            map_12 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+                dot_6 = tl.dot(map_12.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_7 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_new = dot_6 + dot_7  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, e_ptr, log_a_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N,
-    STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b,
+    STEPS, least, SLOTS, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b,
     e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
     log_a_ptr_h, log_a_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b,
     y_ptr_t: tl.constexpr, y_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
@@ -2331,85 +2573,101 @@ def _mv_outputs_kernel_c64(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_S = tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
-    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
-    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
-    e_2 = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # expand: load e [C, BLOCK_S]  # line 8
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
-    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-    diagonal = tl.sum(e_2.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_S]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
-    map_2 = decay * s.to(tl.float32)  # [C, BLOCK_S]
-    map_3 = decay * e_2.to(tl.float32)  # [C, BLOCK_S]
-    dot = tl.dot(map_2.to(DT), tl.trans(map_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
-    A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half32  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_4 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_5 = decay_2 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    dot_2 = tl.dot(map_4.to(DT), tl.trans(map_5.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_2 = A_1 + A_half16  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_7 = decay_3 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    dot_3 = tl.dot(map_6.to(DT), tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_3 = A_2 + A_half8  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_9 = decay_4 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    dot_4 = tl.dot(map_8.to(DT), tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_4 = A_3 + A_half4  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_11 = decay_5 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    dot_5 = tl.dot(map_10.to(DT), tl.trans(map_11.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_5 = A_4 + A_half2  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_12 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_13 = decay_6 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    dot_6 = tl.dot(map_12.to(DT), tl.trans(map_13.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_5 + A_half1  # scores of the chunk [C, C]
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_S]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-    map_14 = decay_7 * s.to(tl.float32)  # [C, BLOCK_S]
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
-        dot_7 = tl.dot(map_14.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dot_8 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_7 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    part_ptr_all = part_ptr
+    e_ptr_all = e_ptr
+    log_a_ptr_all = log_a_ptr
+    v_ptr_all = v_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        part_ptr = part_ptr_all
+        e_ptr = e_ptr_all
+        log_a_ptr = log_a_ptr_all
+        v_ptr = v_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_S = tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+        e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+            s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+            e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+            e_2 = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # expand: load e [C, BLOCK_S]  # line 8
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+            gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+            diagonal = tl.sum(e_2.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_S]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
+            map_2 = decay * s.to(tl.float32)  # [C, BLOCK_S]
+            map_3 = decay * e_2.to(tl.float32)  # [C, BLOCK_S]
+            dot = tl.dot(map_2.to(DT), tl.trans(map_3.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
+            A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half32  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_4 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_5 = decay_2 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            dot_2 = tl.dot(map_4.to(DT), tl.trans(map_5.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_2 = A_1 + A_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_7 = decay_3 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            dot_3 = tl.dot(map_6.to(DT), tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_3 = A_2 + A_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_9 = decay_4 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            dot_4 = tl.dot(map_8.to(DT), tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_4 = A_3 + A_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_11 = decay_5 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            dot_5 = tl.dot(map_10.to(DT), tl.trans(map_11.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_5 = A_4 + A_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_12 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_13 = decay_6 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            dot_6 = tl.dot(map_12.to(DT), tl.trans(map_13.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_5 + A_half1  # scores of the chunk [C, C]
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_S]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+            map_14 = decay_7 * s.to(tl.float32)  # [C, BLOCK_S]
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+                dot_7 = tl.dot(map_14.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_8 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_new = dot_7 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -2651,20 +2909,16 @@ def _mv_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _mv_gradients_mild_kernel(
-    first_K_ptr, second_K_ptr, part_ptr, e_ptr, v_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr,
-    d_v_ptr, d_part_ptr, d_e_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, part_ptr_b,
-    part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
-    e_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_part_ptr_b,
-    d_part_ptr_t: tl.constexpr, d_part_ptr_h, d_e_ptr_b, d_e_ptr_t: tl.constexpr, d_e_ptr_h,
-    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, S: tl.constexpr,
-    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+def _mv_gradients_mild_value_kernel(
+    first_K_ptr, second_K_ptr, part_ptr, e_ptr, log_a_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N,
+    STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b,
+    e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b,
+    d_v_ptr_t: tl.constexpr, d_v_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
@@ -2672,9 +2926,132 @@ def _mv_gradients_mild_kernel(
     token = tl.arange(0, C)
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+    e_2 = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # expand: load e [C, BLOCK_S]  # line 8
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_S]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_S]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle32(i)] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_S]
+    e_mid = decay_2 * e_2.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_S]
+    dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+    map_2 = decay_3[None, :] * e_mid  # [C, BLOCK_S]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+        dx_out = tl.dot(map_2.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx = dx_out + dx_base  # gradient of x [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mv_gradients_mild_value_kernel_c64(
+    first_K_ptr, second_K_ptr, part_ptr, e_ptr, log_a_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N,
+    STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b,
+    e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b,
+    d_v_ptr_t: tl.constexpr, d_v_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_v'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_S = tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+    e_2 = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # expand: load e [C, BLOCK_S]  # line 8
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_S]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_S]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle64(i)] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_S]
+    e_mid = decay_2 * e_2.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_S]
+    dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+    map_2 = decay_3[None, :] * e_mid  # [C, BLOCK_S]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+        dx_out = tl.dot(map_2.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx = dx_out + dx_base  # gradient of x [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mv_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, part_ptr, e_ptr, v_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr,
+    d_part_ptr, d_e_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, part_ptr_b,
+    part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
+    e_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_part_ptr_b, d_part_ptr_t: tl.constexpr, d_part_ptr_h, d_e_ptr_b,
+    d_e_ptr_t: tl.constexpr, d_e_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
+    d_log_a_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_e, d_part, d_log_a'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(S, BLOCK_S)  # of S
+    program = program // tl.cdiv(S, BLOCK_S)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
+    in_S = at_S < S
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
@@ -2682,7 +3059,6 @@ def _mv_gradients_mild_kernel(
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
     d_e_ptr = _head(d_e_ptr, batch, h, d_e_ptr_b, d_e_ptr_h, 1)
     d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
@@ -2720,30 +3096,22 @@ def _mv_gradients_mild_kernel(
     de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_S]
     map_4 = e_mid * de_out  # [C, BLOCK_S]
     sum_2 = tl.sum(map_4, 0)  # [BLOCK_S]
-    map_5 = decay_5[None, :] * e_mid  # [C, BLOCK_S]
-    dx_out = tl.dot(map_5.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
     dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
     B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
-    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
     ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_S, C]
     total = tl.fma(ds_base, tl.full([BLOCK_S, C], 1.0, tl.float32), ds_out)  # [BLOCK_S, C]
     de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
-    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     ds = tl.trans(decay) * total  # gradient of s [BLOCK_S, C]
     d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
     tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], tl.trans(ds).to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
     de = decay_2 * total_2  # gradient of e [C, BLOCK_S]
     d_e_ptr_c = d_e_ptr + start * d_e_ptr_t  # first token of the chunk
     tl.store(d_e_ptr_c + (token * d_e_ptr_t)[:, None] + at_S[None, :], de.to(d_e_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_6 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_S, C]
-    map_7 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_S]
-    map_8 = map_6 - tl.trans(map_7)  # [BLOCK_S, C]
-    terms = tl.trans(map_8)  # [C, BLOCK_S]
+    map_5 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_S, C]
+    map_6 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_S]
+    map_7 = map_5 - tl.trans(map_6)  # [BLOCK_S, C]
+    terms = tl.trans(map_7)  # [C, BLOCK_S]
     inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
     dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
     dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
@@ -2754,28 +3122,29 @@ def _mv_gradients_mild_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, e_ptr, v_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr,
-    d_v_ptr, d_part_ptr, d_e_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, part_ptr_b,
+    d_part_ptr, d_e_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, part_ptr_b,
     part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
     e_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_a_ptr_b,
     log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_part_ptr_b,
-    d_part_ptr_t: tl.constexpr, d_part_ptr_h, d_e_ptr_b, d_e_ptr_t: tl.constexpr, d_e_ptr_h,
-    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, S: tl.constexpr,
-    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_part_ptr_b, d_part_ptr_t: tl.constexpr, d_part_ptr_h, d_e_ptr_b,
+    d_e_ptr_t: tl.constexpr, d_e_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
+    d_log_a_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_e, d_part, d_log_a'
     program = tl.program_id(0)
+    block = program % tl.cdiv(S, BLOCK_S)  # of S
+    program = program // tl.cdiv(S, BLOCK_S)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_S = tl.arange(0, BLOCK_S)
+    at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
     in_S = at_S < S
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
@@ -2783,7 +3152,6 @@ def _mv_gradients_mild_kernel_c64(
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
     d_e_ptr = _head(d_e_ptr, batch, h, d_e_ptr_b, d_e_ptr_h, 1)
     d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
@@ -2821,30 +3189,22 @@ def _mv_gradients_mild_kernel_c64(
     de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_S]
     map_4 = e_mid * de_out  # [C, BLOCK_S]
     sum_2 = tl.sum(map_4, 0)  # [BLOCK_S]
-    map_5 = decay_5[None, :] * e_mid  # [C, BLOCK_S]
-    dx_out = tl.dot(map_5.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
     dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
     B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
-    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
     ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_S, C]
     total = tl.fma(ds_base, tl.full([BLOCK_S, C], 1.0, tl.float32), ds_out)  # [BLOCK_S, C]
     de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
-    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     ds = tl.trans(decay) * total  # gradient of s [BLOCK_S, C]
     d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
     tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], tl.trans(ds).to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
     de = decay_2 * total_2  # gradient of e [C, BLOCK_S]
     d_e_ptr_c = d_e_ptr + start * d_e_ptr_t  # first token of the chunk
     tl.store(d_e_ptr_c + (token * d_e_ptr_t)[:, None] + at_S[None, :], de.to(d_e_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_6 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_S, C]
-    map_7 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_S]
-    map_8 = map_6 - tl.trans(map_7)  # [BLOCK_S, C]
-    terms = tl.trans(map_8)  # [C, BLOCK_S]
+    map_5 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_S, C]
+    map_6 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_S]
+    map_7 = map_5 - tl.trans(map_6)  # [BLOCK_S, C]
+    terms = tl.trans(map_7)  # [C, BLOCK_S]
     inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
     dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
     dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
@@ -2852,10 +3212,10 @@ def _mv_gradients_mild_kernel_c64(
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgK.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_gradients_value_kernel(
     first_K_ptr, second_K_ptr, part_ptr, e_ptr, log_a_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N,
-    STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b,
+    STEPS, least, SLOTS, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b,
     e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
     log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b,
     d_v_ptr_t: tl.constexpr, d_v_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
@@ -2866,89 +3226,105 @@ def _mv_gradients_value_kernel(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_S = tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
-    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
-    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
-    e_2 = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # expand: load e [C, BLOCK_S]  # line 8
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
-    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-    diagonal = tl.sum(e_2.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_2 = decay * s.to(tl.float32)  # [C, BLOCK_S]
-    map_3 = decay * e_2.to(tl.float32)  # [C, BLOCK_S]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_2.to(DT), map_3.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    dx_11 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + At_half16  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_4 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_5 = decay_2 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
-    dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    dx_12 = dx_11 + At_half8  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_7 = decay_3 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
-    dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    dx_13 = dx_12 + At_half4  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_9 = decay_4 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
-    dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    dx_14 = dx_13 + At_half2  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_11 = decay_5 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
-    dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    sums_6 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-    map_12 = decay_6 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    map_13 = dx_14 + At_half1  # [C, C]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
-        dx_out = tl.dot(map_12.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
-        dot_6 = tl.dot(map_13.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx = dot_6 + dx_out  # gradient of x [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    part_ptr_all = part_ptr
+    e_ptr_all = e_ptr
+    log_a_ptr_all = log_a_ptr
+    dy_ptr_all = dy_ptr
+    d_v_ptr_all = d_v_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        part_ptr = part_ptr_all
+        e_ptr = e_ptr_all
+        log_a_ptr = log_a_ptr_all
+        dy_ptr = dy_ptr_all
+        d_v_ptr = d_v_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_S = tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+        e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+            s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+            e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+            e_2 = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # expand: load e [C, BLOCK_S]  # line 8
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+            gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+            diagonal = tl.sum(e_2.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_2 = decay * s.to(tl.float32)  # [C, BLOCK_S]
+            map_3 = decay * e_2.to(tl.float32)  # [C, BLOCK_S]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_2.to(DT), map_3.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            dx_11 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + At_half16  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_4 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_5 = decay_2 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
+            dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            dx_12 = dx_11 + At_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_7 = decay_3 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
+            dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            dx_13 = dx_12 + At_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_9 = decay_4 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
+            dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            dx_14 = dx_13 + At_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_11 = decay_5 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
+            dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            sums_6 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+            map_12 = decay_6 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            map_13 = dx_14 + At_half1  # [C, C]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+                L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+                dx_out = tl.dot(map_12.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dot_6 = tl.dot(map_13.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx = dot_6 + dx_out  # gradient of x [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_gradients_value_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, e_ptr, log_a_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N,
-    STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b,
+    STEPS, least, SLOTS, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b,
     e_ptr_t: tl.constexpr, e_ptr_h, e_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
     log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b,
     d_v_ptr_t: tl.constexpr, d_v_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
@@ -2959,97 +3335,113 @@ def _mv_gradients_value_kernel_c64(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_S = tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
-    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
-    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
-    e_2 = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # expand: load e [C, BLOCK_S]  # line 8
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
-    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-    diagonal = tl.sum(e_2.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_S]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
-    map_2 = decay * s.to(tl.float32)  # [C, BLOCK_S]
-    map_3 = decay * e_2.to(tl.float32)  # [C, BLOCK_S]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_2.to(DT), map_3.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_S]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
-    dx_13 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + At_half32  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_4 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_5 = decay_2 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
-    dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    dx_14 = dx_13 + At_half16  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_7 = decay_3 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
-    dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    dx_15 = dx_14 + At_half8  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_9 = decay_4 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
-    dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    dx_16 = dx_15 + At_half4  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_11 = decay_5 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
-    dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    dx_17 = dx_16 + At_half2  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_12 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_13 = decay_6 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
-    dot_6 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    sums_7 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-    map_14 = decay_7 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    map_15 = dx_17 + At_half1  # [C, C]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
-        dx_out = tl.dot(map_14.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
-        dot_7 = tl.dot(map_15.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx = dot_7 + dx_out  # gradient of x [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    part_ptr_all = part_ptr
+    e_ptr_all = e_ptr
+    log_a_ptr_all = log_a_ptr
+    dy_ptr_all = dy_ptr
+    d_v_ptr_all = d_v_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        part_ptr = part_ptr_all
+        e_ptr = e_ptr_all
+        log_a_ptr = log_a_ptr_all
+        dy_ptr = dy_ptr_all
+        d_v_ptr = d_v_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_S = tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+        e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+            s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+            e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+            e_2 = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # expand: load e [C, BLOCK_S]  # line 8
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+            gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+            diagonal = tl.sum(e_2.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_S]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
+            map_2 = decay * s.to(tl.float32)  # [C, BLOCK_S]
+            map_3 = decay * e_2.to(tl.float32)  # [C, BLOCK_S]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_2.to(DT), map_3.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_S]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
+            dx_13 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + At_half32  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_4 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_5 = decay_2 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
+            dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            dx_14 = dx_13 + At_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_7 = decay_3 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
+            dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            dx_15 = dx_14 + At_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_9 = decay_4 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
+            dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            dx_16 = dx_15 + At_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_11 = decay_5 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
+            dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            dx_17 = dx_16 + At_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_12 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_13 = decay_6 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
+            dot_6 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            sums_7 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+            map_14 = decay_7 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            map_15 = dx_17 + At_half1  # [C, C]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+                L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+                dx_out = tl.dot(map_14.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dot_7 = tl.dot(map_15.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx = dot_7 + dx_out  # gradient of x [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_gradients_kernel(
     first_K_ptr, second_K_ptr, part_ptr, e_ptr, v_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr,
-    d_part_ptr, d_e_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, part_ptr_b,
+    d_part_ptr, d_e_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, SLOTS, part_ptr_b,
     part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
     e_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_a_ptr_b,
     log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
@@ -3065,172 +3457,194 @@ def _mv_gradients_kernel(
     program = program // tl.cdiv(S, BLOCK_S)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
-    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
-    d_e_ptr = _head(d_e_ptr, batch, h, d_e_ptr_b, d_e_ptr_h, 1)
-    d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
-    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
-    e_2 = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # expand: load e [C, BLOCK_S]  # line 8
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
-    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_S, BLOCK_V]
-    map_3 = decay[:, None] * map_2  # [BLOCK_S, BLOCK_V]
-    sum_1 = tl.sum(map_3, 1)  # [BLOCK_S]
-    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
-    ds_out = decay_2 * dot  # through M [C, BLOCK_S]
-    sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
-    de_out = decay_3 * dot_2  # through L [C, BLOCK_S]
-    map_4 = e_2.to(tl.float32) * de_out  # [C, BLOCK_S]
-    sum_2 = tl.sum(map_4, 0)  # [BLOCK_S]
-    diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
-    ds_diagonal = diagonal[:, None] * e_2.to(tl.float32)  # [C, BLOCK_S]
-    total = tl.fma(ds_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), ds_out)  # [C, BLOCK_S]
-    map_5 = s.to(tl.float32) * ds_out  # [C, BLOCK_S]
-    map_6 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_S]
-    total_2 = tl.fma(map_6, tl.full([C, BLOCK_S], 1.0, tl.float32), map_5)  # [C, BLOCK_S]
-    de_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_S]
-    total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
-    map_7 = e_2.to(tl.float32) * de_diagonal  # [C, BLOCK_S]
-    inside_K_16 = total_2 - map_7  # [C, BLOCK_S]
-    sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_9 = decay_4 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
-    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
-    both_2 = tl.dot((B_half16 + Bt_half16).to(DT), both, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_S]
-    ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_S]
-    de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_S]
-    map_10 = decay_4 * ds_half16  # [C, BLOCK_S]
-    total_4 = tl.fma(map_10, tl.full([C, BLOCK_S], 1.0, tl.float32), total)  # [C, BLOCK_S]
-    map_11 = both.to(tl.float32) * ds_half16  # [C, BLOCK_S]
-    total_5 = tl.fma(map_11, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_16)  # [C, BLOCK_S]
-    map_12 = decay_4 * de_half16  # [C, BLOCK_S]
-    total_6 = tl.fma(map_12, tl.full([C, BLOCK_S], 1.0, tl.float32), total_3)  # [C, BLOCK_S]
-    map_13 = both.to(tl.float32) * de_half16  # [C, BLOCK_S]
-    inside_K_18 = total_5 - map_13  # [C, BLOCK_S]
-    sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_14 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_15 = decay_5 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
-    both_4 = tl.dot((B_half8 + Bt_half8).to(DT), both_3, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_S]
-    ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_S]
-    de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_S]
-    map_16 = decay_5 * ds_half8  # [C, BLOCK_S]
-    total_7 = tl.fma(map_16, tl.full([C, BLOCK_S], 1.0, tl.float32), total_4)  # [C, BLOCK_S]
-    map_17 = both_3.to(tl.float32) * ds_half8  # [C, BLOCK_S]
-    total_8 = tl.fma(map_17, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_18)  # [C, BLOCK_S]
-    map_18 = decay_5 * de_half8  # [C, BLOCK_S]
-    total_9 = tl.fma(map_18, tl.full([C, BLOCK_S], 1.0, tl.float32), total_6)  # [C, BLOCK_S]
-    map_19 = both_3.to(tl.float32) * de_half8  # [C, BLOCK_S]
-    inside_K_20 = total_8 - map_19  # [C, BLOCK_S]
-    sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_20 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_21 = decay_6 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    both_6 = tl.dot((B_half4 + Bt_half4).to(DT), both_5, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_S]
-    ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_S]
-    de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_S]
-    map_22 = decay_6 * ds_half4  # [C, BLOCK_S]
-    total_10 = tl.fma(map_22, tl.full([C, BLOCK_S], 1.0, tl.float32), total_7)  # [C, BLOCK_S]
-    map_23 = both_5.to(tl.float32) * ds_half4  # [C, BLOCK_S]
-    total_11 = tl.fma(map_23, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_20)  # [C, BLOCK_S]
-    map_24 = decay_6 * de_half4  # [C, BLOCK_S]
-    total_12 = tl.fma(map_24, tl.full([C, BLOCK_S], 1.0, tl.float32), total_9)  # [C, BLOCK_S]
-    map_25 = both_5.to(tl.float32) * de_half4  # [C, BLOCK_S]
-    inside_K_22 = total_11 - map_25  # [C, BLOCK_S]
-    sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_26 = decay_7 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_27 = decay_7 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_26.to(DT), map_27.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    both_8 = tl.dot((B_half2 + Bt_half2).to(DT), both_7, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_S]
-    ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_S]
-    de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_S]
-    map_28 = decay_7 * ds_half2  # [C, BLOCK_S]
-    total_13 = tl.fma(map_28, tl.full([C, BLOCK_S], 1.0, tl.float32), total_10)  # [C, BLOCK_S]
-    map_29 = both_7.to(tl.float32) * ds_half2  # [C, BLOCK_S]
-    total_14 = tl.fma(map_29, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_22)  # [C, BLOCK_S]
-    map_30 = decay_7 * de_half2  # [C, BLOCK_S]
-    total_15 = tl.fma(map_30, tl.full([C, BLOCK_S], 1.0, tl.float32), total_12)  # [C, BLOCK_S]
-    map_31 = both_7.to(tl.float32) * de_half2  # [C, BLOCK_S]
-    inside_K_24 = total_14 - map_31  # [C, BLOCK_S]
-    sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_32 = decay_8 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_33 = decay_8 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_32.to(DT), map_33.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
-    both_10 = tl.dot((B_half1 + Bt_half1).to(DT), both_9, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_S]
-    ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_S]
-    de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_S]
-    map_34 = decay_8 * ds_half1  # [C, BLOCK_S]
-    total_16 = tl.fma(map_34, tl.full([C, BLOCK_S], 1.0, tl.float32), total_13)  # [C, BLOCK_S]
-    map_35 = both_9.to(tl.float32) * ds_half1  # [C, BLOCK_S]
-    total_17 = tl.fma(map_35, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_24)  # [C, BLOCK_S]
-    d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
-    tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], total_16.to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_36 = decay_8 * de_half1  # [C, BLOCK_S]
-    total_18 = tl.fma(map_36, tl.full([C, BLOCK_S], 1.0, tl.float32), total_15)  # [C, BLOCK_S]
-    map_37 = both_9.to(tl.float32) * de_half1  # [C, BLOCK_S]
-    inside_K_26 = total_17 - map_37  # [C, BLOCK_S]
-    d_e_ptr_c = d_e_ptr + start * d_e_ptr_t  # first token of the chunk
-    tl.store(d_e_ptr_c + (token * d_e_ptr_t)[:, None] + at_S[None, :], total_18.to(d_e_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_38 = inside_K_26 - map_4  # [C, BLOCK_S]
-    terms = map_38  # [C, BLOCK_S]
-    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
-    dgK_38 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
-    dgK = dgK_38 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
-    d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
-    tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgK.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        return  # another kernel computes all of them
+    part_ptr_all = part_ptr
+    e_ptr_all = e_ptr
+    v_ptr_all = v_ptr
+    log_a_ptr_all = log_a_ptr
+    dy_ptr_all = dy_ptr
+    d_part_ptr_all = d_part_ptr
+    d_e_ptr_all = d_e_ptr
+    d_log_a_ptr_all = d_log_a_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        part_ptr = part_ptr_all
+        e_ptr = e_ptr_all
+        v_ptr = v_ptr_all
+        log_a_ptr = log_a_ptr_all
+        dy_ptr = dy_ptr_all
+        d_part_ptr = d_part_ptr_all
+        d_e_ptr = d_e_ptr_all
+        d_log_a_ptr = d_log_a_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+        e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
+        d_e_ptr = _head(d_e_ptr, batch, h, d_e_ptr_b, d_e_ptr_h, 1)
+        d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+            s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+            e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+            e_2 = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # expand: load e [C, BLOCK_S]  # line 8
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+            gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+            map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_S, BLOCK_V]
+            map_3 = decay[:, None] * map_2  # [BLOCK_S, BLOCK_V]
+            sum_1 = tl.sum(map_3, 1)  # [BLOCK_S]
+            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
+            ds_out = decay_2 * dot  # through M [C, BLOCK_S]
+            sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+            dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
+            de_out = decay_3 * dot_2  # through L [C, BLOCK_S]
+            map_4 = e_2.to(tl.float32) * de_out  # [C, BLOCK_S]
+            sum_2 = tl.sum(map_4, 0)  # [BLOCK_S]
+            diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
+            ds_diagonal = diagonal[:, None] * e_2.to(tl.float32)  # [C, BLOCK_S]
+            total = tl.fma(ds_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), ds_out)  # [C, BLOCK_S]
+            map_5 = s.to(tl.float32) * ds_out  # [C, BLOCK_S]
+            map_6 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_S]
+            total_2 = tl.fma(map_6, tl.full([C, BLOCK_S], 1.0, tl.float32), map_5)  # [C, BLOCK_S]
+            de_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_S]
+            total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
+            map_7 = e_2.to(tl.float32) * de_diagonal  # [C, BLOCK_S]
+            inside_K_16 = total_2 - map_7  # [C, BLOCK_S]
+            sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_9 = decay_4 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
+            dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
+            both_2 = tl.dot((B_half16 + Bt_half16).to(DT), both, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_S]
+            ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_S]
+            de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_S]
+            map_10 = decay_4 * ds_half16  # [C, BLOCK_S]
+            total_4 = tl.fma(map_10, tl.full([C, BLOCK_S], 1.0, tl.float32), total)  # [C, BLOCK_S]
+            map_11 = both.to(tl.float32) * ds_half16  # [C, BLOCK_S]
+            total_5 = tl.fma(map_11, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_16)  # [C, BLOCK_S]
+            map_12 = decay_4 * de_half16  # [C, BLOCK_S]
+            total_6 = tl.fma(map_12, tl.full([C, BLOCK_S], 1.0, tl.float32), total_3)  # [C, BLOCK_S]
+            map_13 = both.to(tl.float32) * de_half16  # [C, BLOCK_S]
+            inside_K_18 = total_5 - map_13  # [C, BLOCK_S]
+            sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_14 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_15 = decay_5 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
+            both_4 = tl.dot((B_half8 + Bt_half8).to(DT), both_3, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_S]
+            ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_S]
+            de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_S]
+            map_16 = decay_5 * ds_half8  # [C, BLOCK_S]
+            total_7 = tl.fma(map_16, tl.full([C, BLOCK_S], 1.0, tl.float32), total_4)  # [C, BLOCK_S]
+            map_17 = both_3.to(tl.float32) * ds_half8  # [C, BLOCK_S]
+            total_8 = tl.fma(map_17, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_18)  # [C, BLOCK_S]
+            map_18 = decay_5 * de_half8  # [C, BLOCK_S]
+            total_9 = tl.fma(map_18, tl.full([C, BLOCK_S], 1.0, tl.float32), total_6)  # [C, BLOCK_S]
+            map_19 = both_3.to(tl.float32) * de_half8  # [C, BLOCK_S]
+            inside_K_20 = total_8 - map_19  # [C, BLOCK_S]
+            sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_20 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_21 = decay_6 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            both_6 = tl.dot((B_half4 + Bt_half4).to(DT), both_5, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_S]
+            ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_S]
+            de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_S]
+            map_22 = decay_6 * ds_half4  # [C, BLOCK_S]
+            total_10 = tl.fma(map_22, tl.full([C, BLOCK_S], 1.0, tl.float32), total_7)  # [C, BLOCK_S]
+            map_23 = both_5.to(tl.float32) * ds_half4  # [C, BLOCK_S]
+            total_11 = tl.fma(map_23, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_20)  # [C, BLOCK_S]
+            map_24 = decay_6 * de_half4  # [C, BLOCK_S]
+            total_12 = tl.fma(map_24, tl.full([C, BLOCK_S], 1.0, tl.float32), total_9)  # [C, BLOCK_S]
+            map_25 = both_5.to(tl.float32) * de_half4  # [C, BLOCK_S]
+            inside_K_22 = total_11 - map_25  # [C, BLOCK_S]
+            sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_26 = decay_7 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_27 = decay_7 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_26.to(DT), map_27.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            both_8 = tl.dot((B_half2 + Bt_half2).to(DT), both_7, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_S]
+            ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_S]
+            de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_S]
+            map_28 = decay_7 * ds_half2  # [C, BLOCK_S]
+            total_13 = tl.fma(map_28, tl.full([C, BLOCK_S], 1.0, tl.float32), total_10)  # [C, BLOCK_S]
+            map_29 = both_7.to(tl.float32) * ds_half2  # [C, BLOCK_S]
+            total_14 = tl.fma(map_29, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_22)  # [C, BLOCK_S]
+            map_30 = decay_7 * de_half2  # [C, BLOCK_S]
+            total_15 = tl.fma(map_30, tl.full([C, BLOCK_S], 1.0, tl.float32), total_12)  # [C, BLOCK_S]
+            map_31 = both_7.to(tl.float32) * de_half2  # [C, BLOCK_S]
+            inside_K_24 = total_14 - map_31  # [C, BLOCK_S]
+            sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_32 = decay_8 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_33 = decay_8 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_32.to(DT), map_33.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
+            both_10 = tl.dot((B_half1 + Bt_half1).to(DT), both_9, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_S]
+            ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_S]
+            de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_S]
+            map_34 = decay_8 * ds_half1  # [C, BLOCK_S]
+            total_16 = tl.fma(map_34, tl.full([C, BLOCK_S], 1.0, tl.float32), total_13)  # [C, BLOCK_S]
+            map_35 = both_9.to(tl.float32) * ds_half1  # [C, BLOCK_S]
+            total_17 = tl.fma(map_35, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_24)  # [C, BLOCK_S]
+            d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
+            tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], total_16.to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+            map_36 = decay_8 * de_half1  # [C, BLOCK_S]
+            total_18 = tl.fma(map_36, tl.full([C, BLOCK_S], 1.0, tl.float32), total_15)  # [C, BLOCK_S]
+            map_37 = both_9.to(tl.float32) * de_half1  # [C, BLOCK_S]
+            inside_K_26 = total_17 - map_37  # [C, BLOCK_S]
+            d_e_ptr_c = d_e_ptr + start * d_e_ptr_t  # first token of the chunk
+            tl.store(d_e_ptr_c + (token * d_e_ptr_t)[:, None] + at_S[None, :], total_18.to(d_e_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+            map_38 = inside_K_26 - map_4  # [C, BLOCK_S]
+            terms = map_38  # [C, BLOCK_S]
+            inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+            dgK_38 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
+            dgK = dgK_38 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+            d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
+            tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgK.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, e_ptr, v_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr,
-    d_part_ptr, d_e_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, part_ptr_b,
+    d_part_ptr, d_e_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, SLOTS, part_ptr_b,
     part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, e_ptr_b, e_ptr_t: tl.constexpr, e_ptr_h,
     e_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, log_a_ptr_b,
     log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
@@ -3246,184 +3660,206 @@ def _mv_gradients_kernel_c64(
     program = program // tl.cdiv(S, BLOCK_S)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
-    e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
-    d_e_ptr = _head(d_e_ptr, batch, h, d_e_ptr_b, d_e_ptr_h, 1)
-    d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
-    e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
-    e_2 = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # expand: load e [C, BLOCK_S]  # line 8
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
-    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_S, BLOCK_V]
-    map_3 = decay[:, None] * map_2  # [BLOCK_S, BLOCK_V]
-    sum_1 = tl.sum(map_3, 1)  # [BLOCK_S]
-    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
-    ds_out = decay_2 * dot  # through M [C, BLOCK_S]
-    sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
-    de_out = decay_3 * dot_2  # through L [C, BLOCK_S]
-    map_4 = e_2.to(tl.float32) * de_out  # [C, BLOCK_S]
-    sum_2 = tl.sum(map_4, 0)  # [BLOCK_S]
-    diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
-    ds_diagonal = diagonal[:, None] * e_2.to(tl.float32)  # [C, BLOCK_S]
-    total = tl.fma(ds_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), ds_out)  # [C, BLOCK_S]
-    map_5 = s.to(tl.float32) * ds_out  # [C, BLOCK_S]
-    map_6 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_S]
-    total_2 = tl.fma(map_6, tl.full([C, BLOCK_S], 1.0, tl.float32), map_5)  # [C, BLOCK_S]
-    de_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_S]
-    total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
-    map_7 = e_2.to(tl.float32) * de_diagonal  # [C, BLOCK_S]
-    inside_K_19 = total_2 - map_7  # [C, BLOCK_S]
-    sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
-    map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_9 = decay_4 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_S]
-    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
-    dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level32 [C, C]
-    both_2 = tl.dot((B_half32 + Bt_half32).to(DT), both, input_precision=PRECISION)  # ds_half32 and de_half32 [C, BLOCK_S]
-    ds_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_S]
-    de_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_S]
-    map_10 = decay_4 * ds_half32  # [C, BLOCK_S]
-    total_4 = tl.fma(map_10, tl.full([C, BLOCK_S], 1.0, tl.float32), total)  # [C, BLOCK_S]
-    map_11 = both.to(tl.float32) * ds_half32  # [C, BLOCK_S]
-    total_5 = tl.fma(map_11, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_19)  # [C, BLOCK_S]
-    map_12 = decay_4 * de_half32  # [C, BLOCK_S]
-    total_6 = tl.fma(map_12, tl.full([C, BLOCK_S], 1.0, tl.float32), total_3)  # [C, BLOCK_S]
-    map_13 = both.to(tl.float32) * de_half32  # [C, BLOCK_S]
-    inside_K_21 = total_5 - map_13  # [C, BLOCK_S]
-    sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_14 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_15 = decay_5 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
-    both_4 = tl.dot((B_half16 + Bt_half16).to(DT), both_3, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_S]
-    ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_S]
-    de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_S]
-    map_16 = decay_5 * ds_half16  # [C, BLOCK_S]
-    total_7 = tl.fma(map_16, tl.full([C, BLOCK_S], 1.0, tl.float32), total_4)  # [C, BLOCK_S]
-    map_17 = both_3.to(tl.float32) * ds_half16  # [C, BLOCK_S]
-    total_8 = tl.fma(map_17, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_21)  # [C, BLOCK_S]
-    map_18 = decay_5 * de_half16  # [C, BLOCK_S]
-    total_9 = tl.fma(map_18, tl.full([C, BLOCK_S], 1.0, tl.float32), total_6)  # [C, BLOCK_S]
-    map_19 = both_3.to(tl.float32) * de_half16  # [C, BLOCK_S]
-    inside_K_23 = total_8 - map_19  # [C, BLOCK_S]
-    sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_20 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_21 = decay_6 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
-    both_6 = tl.dot((B_half8 + Bt_half8).to(DT), both_5, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_S]
-    ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_S]
-    de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_S]
-    map_22 = decay_6 * ds_half8  # [C, BLOCK_S]
-    total_10 = tl.fma(map_22, tl.full([C, BLOCK_S], 1.0, tl.float32), total_7)  # [C, BLOCK_S]
-    map_23 = both_5.to(tl.float32) * ds_half8  # [C, BLOCK_S]
-    total_11 = tl.fma(map_23, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_23)  # [C, BLOCK_S]
-    map_24 = decay_6 * de_half8  # [C, BLOCK_S]
-    total_12 = tl.fma(map_24, tl.full([C, BLOCK_S], 1.0, tl.float32), total_9)  # [C, BLOCK_S]
-    map_25 = both_5.to(tl.float32) * de_half8  # [C, BLOCK_S]
-    inside_K_25 = total_11 - map_25  # [C, BLOCK_S]
-    sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_26 = decay_7 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_27 = decay_7 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_26.to(DT), map_27.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    both_8 = tl.dot((B_half4 + Bt_half4).to(DT), both_7, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_S]
-    ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_S]
-    de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_S]
-    map_28 = decay_7 * ds_half4  # [C, BLOCK_S]
-    total_13 = tl.fma(map_28, tl.full([C, BLOCK_S], 1.0, tl.float32), total_10)  # [C, BLOCK_S]
-    map_29 = both_7.to(tl.float32) * ds_half4  # [C, BLOCK_S]
-    total_14 = tl.fma(map_29, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_25)  # [C, BLOCK_S]
-    map_30 = decay_7 * de_half4  # [C, BLOCK_S]
-    total_15 = tl.fma(map_30, tl.full([C, BLOCK_S], 1.0, tl.float32), total_12)  # [C, BLOCK_S]
-    map_31 = both_7.to(tl.float32) * de_half4  # [C, BLOCK_S]
-    inside_K_27 = total_14 - map_31  # [C, BLOCK_S]
-    sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_32 = decay_8 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_33 = decay_8 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_32.to(DT), map_33.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    both_10 = tl.dot((B_half2 + Bt_half2).to(DT), both_9, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_S]
-    ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_S]
-    de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_S]
-    map_34 = decay_8 * ds_half2  # [C, BLOCK_S]
-    total_16 = tl.fma(map_34, tl.full([C, BLOCK_S], 1.0, tl.float32), total_13)  # [C, BLOCK_S]
-    map_35 = both_9.to(tl.float32) * ds_half2  # [C, BLOCK_S]
-    total_17 = tl.fma(map_35, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_27)  # [C, BLOCK_S]
-    map_36 = decay_8 * de_half2  # [C, BLOCK_S]
-    total_18 = tl.fma(map_36, tl.full([C, BLOCK_S], 1.0, tl.float32), total_15)  # [C, BLOCK_S]
-    map_37 = both_9.to(tl.float32) * de_half2  # [C, BLOCK_S]
-    inside_K_29 = total_17 - map_37  # [C, BLOCK_S]
-    sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_38 = decay_9 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_39 = decay_9 * e_2.to(tl.float32)  # [C, BLOCK_S]
-    both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_38.to(DT), map_39.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
-    both_12 = tl.dot((B_half1 + Bt_half1).to(DT), both_11, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_S]
-    ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_S]
-    de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_S]
-    map_40 = decay_9 * ds_half1  # [C, BLOCK_S]
-    total_19 = tl.fma(map_40, tl.full([C, BLOCK_S], 1.0, tl.float32), total_16)  # [C, BLOCK_S]
-    map_41 = both_11.to(tl.float32) * ds_half1  # [C, BLOCK_S]
-    total_20 = tl.fma(map_41, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_29)  # [C, BLOCK_S]
-    d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
-    tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], total_19.to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_42 = decay_9 * de_half1  # [C, BLOCK_S]
-    total_21 = tl.fma(map_42, tl.full([C, BLOCK_S], 1.0, tl.float32), total_18)  # [C, BLOCK_S]
-    map_43 = both_11.to(tl.float32) * de_half1  # [C, BLOCK_S]
-    inside_K_31 = total_20 - map_43  # [C, BLOCK_S]
-    d_e_ptr_c = d_e_ptr + start * d_e_ptr_t  # first token of the chunk
-    tl.store(d_e_ptr_c + (token * d_e_ptr_t)[:, None] + at_S[None, :], total_21.to(d_e_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_44 = inside_K_31 - map_4  # [C, BLOCK_S]
-    terms = map_44  # [C, BLOCK_S]
-    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
-    dgK_45 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
-    dgK = dgK_45 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
-    d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
-    tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgK.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        return  # another kernel computes all of them
+    part_ptr_all = part_ptr
+    e_ptr_all = e_ptr
+    v_ptr_all = v_ptr
+    log_a_ptr_all = log_a_ptr
+    dy_ptr_all = dy_ptr
+    d_part_ptr_all = d_part_ptr
+    d_e_ptr_all = d_e_ptr
+    d_log_a_ptr_all = d_log_a_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        part_ptr = part_ptr_all
+        e_ptr = e_ptr_all
+        v_ptr = v_ptr_all
+        log_a_ptr = log_a_ptr_all
+        dy_ptr = dy_ptr_all
+        d_part_ptr = d_part_ptr_all
+        d_e_ptr = d_e_ptr_all
+        d_log_a_ptr = d_log_a_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+        e_ptr = _head(e_ptr, batch, h, e_ptr_b, e_ptr_h, e_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
+        d_e_ptr = _head(d_e_ptr, batch, h, d_e_ptr_b, d_e_ptr_h, 1)
+        d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+            s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+            e_ptr_c = e_ptr + start * e_ptr_t  # first token of the chunk
+            e_2 = tl.load(e_ptr_c + (token * e_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # expand: load e [C, BLOCK_S]  # line 8
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_S]
+            gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+            map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_S, BLOCK_V]
+            map_3 = decay[:, None] * map_2  # [BLOCK_S, BLOCK_V]
+            sum_1 = tl.sum(map_3, 1)  # [BLOCK_S]
+            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
+            ds_out = decay_2 * dot  # through M [C, BLOCK_S]
+            sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+            dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
+            de_out = decay_3 * dot_2  # through L [C, BLOCK_S]
+            map_4 = e_2.to(tl.float32) * de_out  # [C, BLOCK_S]
+            sum_2 = tl.sum(map_4, 0)  # [BLOCK_S]
+            diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
+            ds_diagonal = diagonal[:, None] * e_2.to(tl.float32)  # [C, BLOCK_S]
+            total = tl.fma(ds_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), ds_out)  # [C, BLOCK_S]
+            map_5 = s.to(tl.float32) * ds_out  # [C, BLOCK_S]
+            map_6 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_S]
+            total_2 = tl.fma(map_6, tl.full([C, BLOCK_S], 1.0, tl.float32), map_5)  # [C, BLOCK_S]
+            de_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_S]
+            total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
+            map_7 = e_2.to(tl.float32) * de_diagonal  # [C, BLOCK_S]
+            inside_K_19 = total_2 - map_7  # [C, BLOCK_S]
+            sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
+            map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_9 = decay_4 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_S]
+            dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
+            dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level32 [C, C]
+            both_2 = tl.dot((B_half32 + Bt_half32).to(DT), both, input_precision=PRECISION)  # ds_half32 and de_half32 [C, BLOCK_S]
+            ds_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_S]
+            de_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_S]
+            map_10 = decay_4 * ds_half32  # [C, BLOCK_S]
+            total_4 = tl.fma(map_10, tl.full([C, BLOCK_S], 1.0, tl.float32), total)  # [C, BLOCK_S]
+            map_11 = both.to(tl.float32) * ds_half32  # [C, BLOCK_S]
+            total_5 = tl.fma(map_11, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_19)  # [C, BLOCK_S]
+            map_12 = decay_4 * de_half32  # [C, BLOCK_S]
+            total_6 = tl.fma(map_12, tl.full([C, BLOCK_S], 1.0, tl.float32), total_3)  # [C, BLOCK_S]
+            map_13 = both.to(tl.float32) * de_half32  # [C, BLOCK_S]
+            inside_K_21 = total_5 - map_13  # [C, BLOCK_S]
+            sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_14 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_15 = decay_5 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
+            both_4 = tl.dot((B_half16 + Bt_half16).to(DT), both_3, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_S]
+            ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_S]
+            de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_S]
+            map_16 = decay_5 * ds_half16  # [C, BLOCK_S]
+            total_7 = tl.fma(map_16, tl.full([C, BLOCK_S], 1.0, tl.float32), total_4)  # [C, BLOCK_S]
+            map_17 = both_3.to(tl.float32) * ds_half16  # [C, BLOCK_S]
+            total_8 = tl.fma(map_17, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_21)  # [C, BLOCK_S]
+            map_18 = decay_5 * de_half16  # [C, BLOCK_S]
+            total_9 = tl.fma(map_18, tl.full([C, BLOCK_S], 1.0, tl.float32), total_6)  # [C, BLOCK_S]
+            map_19 = both_3.to(tl.float32) * de_half16  # [C, BLOCK_S]
+            inside_K_23 = total_8 - map_19  # [C, BLOCK_S]
+            sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_20 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_21 = decay_6 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
+            both_6 = tl.dot((B_half8 + Bt_half8).to(DT), both_5, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_S]
+            ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_S]
+            de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_S]
+            map_22 = decay_6 * ds_half8  # [C, BLOCK_S]
+            total_10 = tl.fma(map_22, tl.full([C, BLOCK_S], 1.0, tl.float32), total_7)  # [C, BLOCK_S]
+            map_23 = both_5.to(tl.float32) * ds_half8  # [C, BLOCK_S]
+            total_11 = tl.fma(map_23, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_23)  # [C, BLOCK_S]
+            map_24 = decay_6 * de_half8  # [C, BLOCK_S]
+            total_12 = tl.fma(map_24, tl.full([C, BLOCK_S], 1.0, tl.float32), total_9)  # [C, BLOCK_S]
+            map_25 = both_5.to(tl.float32) * de_half8  # [C, BLOCK_S]
+            inside_K_25 = total_11 - map_25  # [C, BLOCK_S]
+            sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_26 = decay_7 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_27 = decay_7 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_26.to(DT), map_27.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            both_8 = tl.dot((B_half4 + Bt_half4).to(DT), both_7, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_S]
+            ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_S]
+            de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_S]
+            map_28 = decay_7 * ds_half4  # [C, BLOCK_S]
+            total_13 = tl.fma(map_28, tl.full([C, BLOCK_S], 1.0, tl.float32), total_10)  # [C, BLOCK_S]
+            map_29 = both_7.to(tl.float32) * ds_half4  # [C, BLOCK_S]
+            total_14 = tl.fma(map_29, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_25)  # [C, BLOCK_S]
+            map_30 = decay_7 * de_half4  # [C, BLOCK_S]
+            total_15 = tl.fma(map_30, tl.full([C, BLOCK_S], 1.0, tl.float32), total_12)  # [C, BLOCK_S]
+            map_31 = both_7.to(tl.float32) * de_half4  # [C, BLOCK_S]
+            inside_K_27 = total_14 - map_31  # [C, BLOCK_S]
+            sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_32 = decay_8 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_33 = decay_8 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_32.to(DT), map_33.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            both_10 = tl.dot((B_half2 + Bt_half2).to(DT), both_9, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_S]
+            ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_S]
+            de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_S]
+            map_34 = decay_8 * ds_half2  # [C, BLOCK_S]
+            total_16 = tl.fma(map_34, tl.full([C, BLOCK_S], 1.0, tl.float32), total_13)  # [C, BLOCK_S]
+            map_35 = both_9.to(tl.float32) * ds_half2  # [C, BLOCK_S]
+            total_17 = tl.fma(map_35, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_27)  # [C, BLOCK_S]
+            map_36 = decay_8 * de_half2  # [C, BLOCK_S]
+            total_18 = tl.fma(map_36, tl.full([C, BLOCK_S], 1.0, tl.float32), total_15)  # [C, BLOCK_S]
+            map_37 = both_9.to(tl.float32) * de_half2  # [C, BLOCK_S]
+            inside_K_29 = total_17 - map_37  # [C, BLOCK_S]
+            sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_38 = decay_9 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_39 = decay_9 * e_2.to(tl.float32)  # [C, BLOCK_S]
+            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_38.to(DT), map_39.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
+            both_12 = tl.dot((B_half1 + Bt_half1).to(DT), both_11, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_S]
+            ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_S]
+            de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_S]
+            map_40 = decay_9 * ds_half1  # [C, BLOCK_S]
+            total_19 = tl.fma(map_40, tl.full([C, BLOCK_S], 1.0, tl.float32), total_16)  # [C, BLOCK_S]
+            map_41 = both_11.to(tl.float32) * ds_half1  # [C, BLOCK_S]
+            total_20 = tl.fma(map_41, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_29)  # [C, BLOCK_S]
+            d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
+            tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], total_19.to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+            map_42 = decay_9 * de_half1  # [C, BLOCK_S]
+            total_21 = tl.fma(map_42, tl.full([C, BLOCK_S], 1.0, tl.float32), total_18)  # [C, BLOCK_S]
+            map_43 = both_11.to(tl.float32) * de_half1  # [C, BLOCK_S]
+            inside_K_31 = total_20 - map_43  # [C, BLOCK_S]
+            d_e_ptr_c = d_e_ptr + start * d_e_ptr_t  # first token of the chunk
+            tl.store(d_e_ptr_c + (token * d_e_ptr_t)[:, None] + at_S[None, :], total_21.to(d_e_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+            map_44 = inside_K_31 - map_4  # [C, BLOCK_S]
+            terms = map_44  # [C, BLOCK_S]
+            inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+            dgK_45 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
+            dgK = dgK_45 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+            d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
+            tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgK.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
 @triton.jit
@@ -3711,7 +4147,7 @@ def _mk_layer_outputs_mild_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
@@ -3782,7 +4218,7 @@ def _mk_layer_outputs_mild_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
@@ -3835,10 +4271,10 @@ def _mk_layer_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_layer_outputs_kernel(
     first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, h_2_ptr, y_ptr, cu, T, H,
-    N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
+    N, STEPS, least, SLOTS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
     k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b,
     a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr,
     y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
@@ -3849,103 +4285,117 @@ def _mk_layer_outputs_kernel(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_V_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
-    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
-    load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
-    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    e = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))  # expand [C, BLOCK_K]  # line 6
-    inner = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-    inner_2 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-    diagonal = tl.sum(inner * inner_2, 1)  # [C]
-    inner_3 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-    dot = tl.dot(inner_3.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot, 0.0)  # pairs with j <= i in level1 [C, C]
-    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, S, BLOCK_S):
-        at_S = block + tl.arange(0, BLOCK_S)
-        in_S = at_S < S
-        load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
-        part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-        part_3_1 = tl.log(tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-        x = 1.0 - tl.exp(1.0 / tau * part_3_1)  # input [C, BLOCK_S]  # line 8
-        part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-        part_4_1 = 1.0 + part_4_0
-        part_4_2 = part_4_1 == 1.0
-        part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
-        map_2 = (tl.minimum(load_3.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
-        inner_4 = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
-        gV = tl.maximum(inner_4, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
-        y_diagonal = diagonal[:, None] * x  # what those pairs read [C, BLOCK_S]
-        sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
-        decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        map_3 = decay * dot_2  # [C, BLOCK_S]
-        total_1 = map_3 + y_diagonal  # [C, BLOCK_S]
-        sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-        map_4 = decay_2 * x  # [C, BLOCK_S]
-        inner_5 = tl.where(valid[None, :], A_half16, 0.0)  # [C, C]
-        dot_3 = tl.dot(inner_5.to(DT), map_4.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half16 = decay_2 * dot_3  # what those pairs read [C, BLOCK_S]
-        total_2 = total_1 + y_half16  # [C, BLOCK_S]
-        sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-        decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-        map_5 = decay_3 * x  # [C, BLOCK_S]
-        inner_6 = tl.where(valid[None, :], A_half8, 0.0)  # [C, C]
-        dot_4 = tl.dot(inner_6.to(DT), map_5.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half8 = decay_3 * dot_4  # what those pairs read [C, BLOCK_S]
-        total_3 = total_2 + y_half8  # [C, BLOCK_S]
-        sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-        decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-        map_6 = decay_4 * x  # [C, BLOCK_S]
-        inner_7 = tl.where(valid[None, :], A_half4, 0.0)  # [C, C]
-        dot_5 = tl.dot(inner_7.to(DT), map_6.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half4 = decay_4 * dot_5  # what those pairs read [C, BLOCK_S]
-        total_4 = total_3 + y_half4  # [C, BLOCK_S]
-        sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-        decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-        map_7 = decay_5 * x  # [C, BLOCK_S]
-        inner_8 = tl.where(valid[None, :], A_half2, 0.0)  # [C, C]
-        dot_6 = tl.dot(inner_8.to(DT), map_7.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half2 = decay_5 * dot_6  # what those pairs read [C, BLOCK_S]
-        total_5 = total_4 + y_half2  # [C, BLOCK_S]
-        sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-        decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-        map_8 = decay_6 * x  # [C, BLOCK_S]
-        inner_9 = tl.where(valid[None, :], A_half1, 0.0)  # [C, C]
-        dot_7 = tl.dot(inner_9.to(DT), map_8.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half1 = decay_6 * dot_7  # what those pairs read [C, BLOCK_S]
-        y_new = total_5 + y_half1  # inside the chunk, and from the memory before it [C, BLOCK_S]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        return  # another kernel computes all of them
+    q_raw_ptr_all = q_raw_ptr
+    k_raw_ptr_all = k_raw_ptr
+    a_raw_ptr_all = a_raw_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_raw_ptr = q_raw_ptr_all
+        k_raw_ptr = k_raw_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+        k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+            load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
+            k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+            part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            e = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))  # expand [C, BLOCK_K]  # line 6
+            inner = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
+            inner_2 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+            diagonal = tl.sum(inner * inner_2, 1)  # [C]
+            inner_3 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
+            dot = tl.dot(inner_3.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot, 0.0)  # pairs with j <= i in level1 [C, C]
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, S, BLOCK_S):
+                at_S = block + tl.arange(0, BLOCK_S)
+                in_S = at_S < S
+                load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+                part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+                part_3_1 = tl.log(tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+                x = 1.0 - tl.exp(1.0 / tau * part_3_1)  # input [C, BLOCK_S]  # line 8
+                part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+                part_4_1 = 1.0 + part_4_0
+                part_4_2 = part_4_1 == 1.0
+                part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
+                map_2 = (tl.minimum(load_3.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
+                inner_4 = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+                gV = tl.maximum(inner_4, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+                y_diagonal = diagonal[:, None] * x  # what those pairs read [C, BLOCK_S]
+                sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
+                decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+                dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                map_3 = decay * dot_2  # [C, BLOCK_S]
+                total_1 = map_3 + y_diagonal  # [C, BLOCK_S]
+                sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+                decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+                map_4 = decay_2 * x  # [C, BLOCK_S]
+                inner_5 = tl.where(valid[None, :], A_half16, 0.0)  # [C, C]
+                dot_3 = tl.dot(inner_5.to(DT), map_4.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half16 = decay_2 * dot_3  # what those pairs read [C, BLOCK_S]
+                total_2 = total_1 + y_half16  # [C, BLOCK_S]
+                sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+                decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+                map_5 = decay_3 * x  # [C, BLOCK_S]
+                inner_6 = tl.where(valid[None, :], A_half8, 0.0)  # [C, C]
+                dot_4 = tl.dot(inner_6.to(DT), map_5.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half8 = decay_3 * dot_4  # what those pairs read [C, BLOCK_S]
+                total_3 = total_2 + y_half8  # [C, BLOCK_S]
+                sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+                decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+                map_6 = decay_4 * x  # [C, BLOCK_S]
+                inner_7 = tl.where(valid[None, :], A_half4, 0.0)  # [C, C]
+                dot_5 = tl.dot(inner_7.to(DT), map_6.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half4 = decay_4 * dot_5  # what those pairs read [C, BLOCK_S]
+                total_4 = total_3 + y_half4  # [C, BLOCK_S]
+                sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+                decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+                map_7 = decay_5 * x  # [C, BLOCK_S]
+                inner_8 = tl.where(valid[None, :], A_half2, 0.0)  # [C, C]
+                dot_6 = tl.dot(inner_8.to(DT), map_7.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half2 = decay_5 * dot_6  # what those pairs read [C, BLOCK_S]
+                total_5 = total_4 + y_half2  # [C, BLOCK_S]
+                sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+                decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+                map_8 = decay_6 * x  # [C, BLOCK_S]
+                inner_9 = tl.where(valid[None, :], A_half1, 0.0)  # [C, C]
+                dot_7 = tl.dot(inner_9.to(DT), map_8.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half1 = decay_6 * dot_7  # what those pairs read [C, BLOCK_S]
+                y_new = total_5 + y_half1  # inside the chunk, and from the memory before it [C, BLOCK_S]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_layer_outputs_kernel_c64(
     first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, h_2_ptr, y_ptr, cu, T, H,
-    N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
+    N, STEPS, least, SLOTS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
     k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b,
     a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr,
     y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
@@ -3956,105 +4406,119 @@ def _mk_layer_outputs_kernel_c64(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_V_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
-    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
-    load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
-    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    e = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))  # expand [C, BLOCK_K]  # line 6
-    inner = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-    inner_2 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-    diagonal = tl.sum(inner * inner_2, 1)  # [C]
-    inner_3 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-    dot = tl.dot(inner_3.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot, 0.0)  # pairs with j <= i in level1 [C, C]
-    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, S, BLOCK_S):
-        at_S = block + tl.arange(0, BLOCK_S)
-        in_S = at_S < S
-        load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
-        part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-        part_3_1 = tl.log(tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-        x = 1.0 - tl.exp(1.0 / tau * part_3_1)  # input [C, BLOCK_S]  # line 8
-        part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-        part_4_1 = 1.0 + part_4_0
-        part_4_2 = part_4_1 == 1.0
-        part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
-        map_2 = (tl.minimum(load_3.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
-        inner_4 = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
-        gV = tl.maximum(inner_4, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
-        y_diagonal = diagonal[:, None] * x  # what those pairs read [C, BLOCK_S]
-        sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
-        decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        map_3 = decay * dot_2  # [C, BLOCK_S]
-        total_1 = map_3 + y_diagonal  # [C, BLOCK_S]
-        sums_2 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
-        decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
-        map_4 = decay_2 * x  # [C, BLOCK_S]
-        inner_5 = tl.where(valid[None, :], A_half32, 0.0)  # [C, C]
-        dot_3 = tl.dot(inner_5.to(DT), map_4.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half32 = decay_2 * dot_3  # what those pairs read [C, BLOCK_S]
-        total_2 = total_1 + y_half32  # [C, BLOCK_S]
-        sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-        decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-        map_5 = decay_3 * x  # [C, BLOCK_S]
-        inner_6 = tl.where(valid[None, :], A_half16, 0.0)  # [C, C]
-        dot_4 = tl.dot(inner_6.to(DT), map_5.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half16 = decay_3 * dot_4  # what those pairs read [C, BLOCK_S]
-        total_3 = total_2 + y_half16  # [C, BLOCK_S]
-        sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-        decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-        map_6 = decay_4 * x  # [C, BLOCK_S]
-        inner_7 = tl.where(valid[None, :], A_half8, 0.0)  # [C, C]
-        dot_5 = tl.dot(inner_7.to(DT), map_6.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half8 = decay_4 * dot_5  # what those pairs read [C, BLOCK_S]
-        total_4 = total_3 + y_half8  # [C, BLOCK_S]
-        sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-        decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-        map_7 = decay_5 * x  # [C, BLOCK_S]
-        inner_8 = tl.where(valid[None, :], A_half4, 0.0)  # [C, C]
-        dot_6 = tl.dot(inner_8.to(DT), map_7.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half4 = decay_5 * dot_6  # what those pairs read [C, BLOCK_S]
-        total_5 = total_4 + y_half4  # [C, BLOCK_S]
-        sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-        decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-        map_8 = decay_6 * x  # [C, BLOCK_S]
-        inner_9 = tl.where(valid[None, :], A_half2, 0.0)  # [C, C]
-        dot_7 = tl.dot(inner_9.to(DT), map_8.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half2 = decay_6 * dot_7  # what those pairs read [C, BLOCK_S]
-        total_6 = total_5 + y_half2  # [C, BLOCK_S]
-        sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-        decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-        map_9 = decay_7 * x  # [C, BLOCK_S]
-        inner_10 = tl.where(valid[None, :], A_half1, 0.0)  # [C, C]
-        dot_8 = tl.dot(inner_10.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        y_half1 = decay_7 * dot_8  # what those pairs read [C, BLOCK_S]
-        y_new = total_6 + y_half1  # inside the chunk, and from the memory before it [C, BLOCK_S]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        return  # another kernel computes all of them
+    q_raw_ptr_all = q_raw_ptr
+    k_raw_ptr_all = k_raw_ptr
+    a_raw_ptr_all = a_raw_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_raw_ptr = q_raw_ptr_all
+        k_raw_ptr = k_raw_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+        k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+            load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
+            k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+            part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            e = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))  # expand [C, BLOCK_K]  # line 6
+            inner = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
+            inner_2 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+            diagonal = tl.sum(inner * inner_2, 1)  # [C]
+            inner_3 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
+            dot = tl.dot(inner_3.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot, 0.0)  # pairs with j <= i in level1 [C, C]
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, S, BLOCK_S):
+                at_S = block + tl.arange(0, BLOCK_S)
+                in_S = at_S < S
+                load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+                part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+                part_3_1 = tl.log(tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+                x = 1.0 - tl.exp(1.0 / tau * part_3_1)  # input [C, BLOCK_S]  # line 8
+                part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+                part_4_1 = 1.0 + part_4_0
+                part_4_2 = part_4_1 == 1.0
+                part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
+                map_2 = (tl.minimum(load_3.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
+                inner_4 = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+                gV = tl.maximum(inner_4, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+                y_diagonal = diagonal[:, None] * x  # what those pairs read [C, BLOCK_S]
+                sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
+                decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+                dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                map_3 = decay * dot_2  # [C, BLOCK_S]
+                total_1 = map_3 + y_diagonal  # [C, BLOCK_S]
+                sums_2 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
+                decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
+                map_4 = decay_2 * x  # [C, BLOCK_S]
+                inner_5 = tl.where(valid[None, :], A_half32, 0.0)  # [C, C]
+                dot_3 = tl.dot(inner_5.to(DT), map_4.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half32 = decay_2 * dot_3  # what those pairs read [C, BLOCK_S]
+                total_2 = total_1 + y_half32  # [C, BLOCK_S]
+                sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+                decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+                map_5 = decay_3 * x  # [C, BLOCK_S]
+                inner_6 = tl.where(valid[None, :], A_half16, 0.0)  # [C, C]
+                dot_4 = tl.dot(inner_6.to(DT), map_5.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half16 = decay_3 * dot_4  # what those pairs read [C, BLOCK_S]
+                total_3 = total_2 + y_half16  # [C, BLOCK_S]
+                sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+                decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+                map_6 = decay_4 * x  # [C, BLOCK_S]
+                inner_7 = tl.where(valid[None, :], A_half8, 0.0)  # [C, C]
+                dot_5 = tl.dot(inner_7.to(DT), map_6.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half8 = decay_4 * dot_5  # what those pairs read [C, BLOCK_S]
+                total_4 = total_3 + y_half8  # [C, BLOCK_S]
+                sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+                decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+                map_7 = decay_5 * x  # [C, BLOCK_S]
+                inner_8 = tl.where(valid[None, :], A_half4, 0.0)  # [C, C]
+                dot_6 = tl.dot(inner_8.to(DT), map_7.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half4 = decay_5 * dot_6  # what those pairs read [C, BLOCK_S]
+                total_5 = total_4 + y_half4  # [C, BLOCK_S]
+                sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+                decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+                map_8 = decay_6 * x  # [C, BLOCK_S]
+                inner_9 = tl.where(valid[None, :], A_half2, 0.0)  # [C, C]
+                dot_7 = tl.dot(inner_9.to(DT), map_8.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half2 = decay_6 * dot_7  # what those pairs read [C, BLOCK_S]
+                total_6 = total_5 + y_half2  # [C, BLOCK_S]
+                sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+                decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+                map_9 = decay_7 * x  # [C, BLOCK_S]
+                inner_10 = tl.where(valid[None, :], A_half1, 0.0)  # [C, C]
+                dot_8 = tl.dot(inner_10.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                y_half1 = decay_7 * dot_8  # what those pairs read [C, BLOCK_S]
+                y_new = total_6 + y_half1  # inside the chunk, and from the memory before it [C, BLOCK_S]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -4330,19 +4794,17 @@ def _mk_layer_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _mk_layer_gradients_mild_kernel(
+def _mk_layer_gradients_mild_value_kernel(
     first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr,
-    d_q_raw_ptr, d_k_raw_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
-    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
-    k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_raw_ptr_b,
-    d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr,
-    d_k_raw_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    d_a_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h,
+    q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_a_raw'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
@@ -4350,9 +4812,230 @@ def _mk_layer_gradients_mild_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+    load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    e = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))  # expand [C, BLOCK_K]  # line 6
+    inner = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
+    for block in range(0, S, BLOCK_S):
+        at_S = block + tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+        part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+        part_3_1 = tl.log(tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+        x = 1.0 - tl.exp(1.0 / tau * part_3_1)  # input [C, BLOCK_S]  # line 8
+        part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+        part_4_1 = 1.0 + part_4_0
+        part_4_2 = part_4_1 == 1.0
+        part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
+        map_2 = (tl.minimum(load_3.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
+        inner_2 = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+        gV = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+        sums = _local(_between(token, token // 32 * 32 + 15), gV, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_S]
+        decay = tl.exp2(sums * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_S]
+        x_mid = decay * x  # x about the middle of the chunk [C, BLOCK_S]
+        sums_2 = _local(_between(token // 32 * 32 + 15, token), gV, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_S]
+        decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_S]
+        dy_mid = decay_2 * dy_2.to(tl.float32)  # dy about the middle of the chunk [C, BLOCK_S]
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+        L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+        decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
+        map_4 = decay_3[None, :] * map_3  # [BLOCK_K, BLOCK_S]
+        sum_1 = tl.sum(map_4, 0)  # [BLOCK_S]
+        decay_4 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+        dot_2 = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+        dx_out = decay_4[None, :] * dot_2  # through L [C, BLOCK_S]
+        map_5 = x_mid * dx_out  # [C, BLOCK_S]
+        inner_3 = tl.where(valid[:, None], map_5, 0.0)  # [C, BLOCK_S]
+        sum_2 = tl.sum(inner_3, 0)  # [BLOCK_S]
+        decay_5 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+        dot_3 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+        map_6 = decay_5[None, :] * dot_3  # [C, BLOCK_S]
+        map_7 = dy_mid * map_6  # [C, BLOCK_S]
+        inner_4 = tl.where(valid[:, None], At_base, 0.0)  # [C, C]
+        dot_4 = tl.dot(tl.trans(x_mid.to(FT)), inner_4.to(FT), input_precision=PRECISION)  # [BLOCK_S, C]
+        map_8 = tl.trans(dy_mid.to(FT).to(tl.float32)) * dot_4  # [BLOCK_S, C]
+        inside_V_1 = tl.trans(map_7) + map_8  # [BLOCK_S, C]
+        dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+        dx_mid = dx_out + dx_base  # gradient of x about the middle [C, BLOCK_S]
+        map_9 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_S]
+        inside_V_2 = inside_V_1 - tl.trans(map_9)  # [BLOCK_S, C]
+        dx = decay * dx_mid  # gradient of x [C, BLOCK_S]
+        map_10 = inside_V_2 - tl.trans(map_5)  # [BLOCK_S, C]
+        inner_5 = tl.where(valid[None, :], map_10, 0.0)  # [BLOCK_S, C]
+        terms = tl.trans(inner_5)  # [C, BLOCK_S]
+        inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+        dgV_4 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
+        dgV = dgV_4 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+        part_22_0 = 1.0 / tau
+        part_22_1 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+        part_22_2 = 1.0 + part_22_1
+        part_22_3 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_22_1) / part_22_2
+        part_22_4 = part_22_3 * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_22_1) / part_22_2)
+        map_11 = -(part_22_0 * tl.exp((part_22_0 - 1.0) * tl.log(part_22_3))) * part_22_4 * dx  # [C, BLOCK_S]
+        part_23_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+        part_23_1 = tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_23_0) / (1.0 + part_23_0)
+        map_12 = 1.0 / tau * part_23_1 * dgV  # [C, BLOCK_S]
+        d_a_raw_new = map_11 + map_12  # gradient of a_raw [C, BLOCK_S]
+        tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mk_layer_gradients_mild_value_kernel_c64(
+    first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr,
+    d_a_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h,
+    q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_a_raw'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+    load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    e = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))  # expand [C, BLOCK_K]  # line 6
+    inner = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
+    for block in range(0, S, BLOCK_S):
+        at_S = block + tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+        part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+        part_3_1 = tl.log(tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+        x = 1.0 - tl.exp(1.0 / tau * part_3_1)  # input [C, BLOCK_S]  # line 8
+        part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+        part_4_1 = 1.0 + part_4_0
+        part_4_2 = part_4_1 == 1.0
+        part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
+        map_2 = (tl.minimum(load_3.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
+        inner_2 = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+        gV = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+        sums = _local(_between(token, token // 64 * 64 + 31), gV, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_S]
+        decay = tl.exp2(sums * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_S]
+        x_mid = decay * x  # x about the middle of the chunk [C, BLOCK_S]
+        sums_2 = _local(_between(token // 64 * 64 + 31, token), gV, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_S]
+        decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_S]
+        dy_mid = decay_2 * dy_2.to(tl.float32)  # dy about the middle of the chunk [C, BLOCK_S]
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+        L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+        decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+        map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
+        map_4 = decay_3[None, :] * map_3  # [BLOCK_K, BLOCK_S]
+        sum_1 = tl.sum(map_4, 0)  # [BLOCK_S]
+        decay_4 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+        dot_2 = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+        dx_out = decay_4[None, :] * dot_2  # through L [C, BLOCK_S]
+        map_5 = x_mid * dx_out  # [C, BLOCK_S]
+        inner_3 = tl.where(valid[:, None], map_5, 0.0)  # [C, BLOCK_S]
+        sum_2 = tl.sum(inner_3, 0)  # [BLOCK_S]
+        decay_5 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+        dot_3 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+        map_6 = decay_5[None, :] * dot_3  # [C, BLOCK_S]
+        map_7 = dy_mid * map_6  # [C, BLOCK_S]
+        inner_4 = tl.where(valid[:, None], At_base, 0.0)  # [C, C]
+        dot_4 = tl.dot(tl.trans(x_mid.to(FT)), inner_4.to(FT), input_precision=PRECISION)  # [BLOCK_S, C]
+        map_8 = tl.trans(dy_mid.to(FT).to(tl.float32)) * dot_4  # [BLOCK_S, C]
+        inside_V_1 = tl.trans(map_7) + map_8  # [BLOCK_S, C]
+        dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
+        dx_mid = dx_out + dx_base  # gradient of x about the middle [C, BLOCK_S]
+        map_9 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_S]
+        inside_V_2 = inside_V_1 - tl.trans(map_9)  # [BLOCK_S, C]
+        dx = decay * dx_mid  # gradient of x [C, BLOCK_S]
+        map_10 = inside_V_2 - tl.trans(map_5)  # [BLOCK_S, C]
+        inner_5 = tl.where(valid[None, :], map_10, 0.0)  # [BLOCK_S, C]
+        terms = tl.trans(inner_5)  # [C, BLOCK_S]
+        inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+        dgV_4 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
+        dgV = dgV_4 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+        part_22_0 = 1.0 / tau
+        part_22_1 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+        part_22_2 = 1.0 + part_22_1
+        part_22_3 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_22_1) / part_22_2
+        part_22_4 = part_22_3 * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_22_1) / part_22_2)
+        map_11 = -(part_22_0 * tl.exp((part_22_0 - 1.0) * tl.log(part_22_3))) * part_22_4 * dx  # [C, BLOCK_S]
+        part_23_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+        part_23_1 = tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_23_0) / (1.0 + part_23_0)
+        map_12 = 1.0 / tau * part_23_1 * dgV  # [C, BLOCK_S]
+        d_a_raw_new = map_11 + map_12  # gradient of a_raw [C, BLOCK_S]
+        tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mk_layer_gradients_mild_kernel(
+    first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr,
+    d_q_raw_ptr, d_k_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr,
+    q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr,
+    d_q_raw_ptr_h, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_k_raw, d_q_raw'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+    in_K = at_K < K
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
@@ -4361,7 +5044,6 @@ def _mk_layer_gradients_mild_kernel(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
     d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
-    d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
@@ -4395,106 +5077,60 @@ def _mk_layer_gradients_mild_kernel(
     dy_mid = decay_2 * dy_2.to(tl.float32)  # dy about the middle of the chunk [C, BLOCK_S]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
-    decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
-    map_4 = decay_3[None, :] * map_3  # [BLOCK_K, BLOCK_S]
-    sum_1 = tl.sum(map_4, 0)  # [BLOCK_S]
-    decay_4 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
-    map_5 = decay_4[None, :] * dy_mid  # [C, BLOCK_S]
-    ds_out = tl.dot(map_5.to(FT), tl.trans(M.to(FT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
-    decay_5 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
-    map_6 = decay_5[None, :] * x_mid  # [C, BLOCK_S]
-    de_out = tl.dot(map_6.to(FT), tl.trans(L.to(FT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
-    dot = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-    dx_out = decay_5[None, :] * dot  # through L [C, BLOCK_S]
-    map_7 = x_mid * dx_out  # [C, BLOCK_S]
-    inner_2 = tl.where(valid[:, None], map_7, 0.0)  # [C, BLOCK_S]
-    sum_2 = tl.sum(inner_2, 0)  # [BLOCK_S]
-    dot_2 = tl.dot(dy_mid.to(FT), tl.trans(x_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    B_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
-    dot_3 = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    Bt_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # pairs with j <= i in block32 [C, C]
-    inner_3 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-    dot_4 = tl.dot(inner_3.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
-    inner_4 = tl.where(valid[None, :], B_base, 0.0)  # [C, C]
-    ds_base = tl.dot(inner_4.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total = tl.fma(ds_base, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    part_13_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_13_1 = 1.0 + part_13_0
-    part_13_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_13_0) / part_13_1)
-    part_13_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_13_0) / part_13_1 * (1.0 + part_13_2)
-    d_q_raw_new = part_13_3 * total  # gradient of q_raw [C, BLOCK_K]
+    decay_3 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_S]
+    map_3 = decay_3[None, :] * dy_mid  # [C, BLOCK_S]
+    ds_out = tl.dot(M.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # through M [BLOCK_K, C]
+    decay_4 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+    map_4 = decay_4[None, :] * x_mid  # [C, BLOCK_S]
+    de_out = tl.dot(map_4.to(FT), tl.trans(L.to(FT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
+    dot = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
+    inner_2 = tl.where(valid[:, None], B_base, 0.0)  # [C, C]
+    ds_base = tl.dot(tl.trans(e.to(DT)), inner_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
+    part_9_0 = tl.exp(-tl.abs(tl.trans(load.to(tl.float32))))
+    part_9_1 = 1.0 + part_9_0
+    part_9_2 = tl.where(-tl.trans(load.to(tl.float32)) >= 0.0, 1.0, part_9_0) / part_9_1
+    part_9_3 = tl.where(tl.trans(load.to(tl.float32)) >= 0.0, 1.0, part_9_0) / part_9_1 * (1.0 + tl.trans(load.to(tl.float32)) * part_9_2)
+    d_q_raw_new = part_9_3 * total  # gradient of q_raw [BLOCK_K, C]
     d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
-    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    de_base = tl.dot(Bt_base.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], tl.trans(d_q_raw_new).to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de_base = tl.dot(B_base.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    part_14_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_14_1 = 1.0 + part_14_0
-    part_14_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_14_0) / part_14_1)
-    part_14_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_14_0) / part_14_1 * (1.0 + part_14_2)
-    d_k_raw_new = part_14_3 * total_2  # gradient of k_raw [C, BLOCK_K]
+    part_10_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_10_1 = 1.0 + part_10_0
+    part_10_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_10_0) / part_10_1)
+    part_10_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_10_0) / part_10_1 * (1.0 + part_10_2)
+    d_k_raw_new = part_10_3 * total_2  # gradient of k_raw [C, BLOCK_K]
     d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
     tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_S], 1.0, tl.float32), dx_out)  # [C, BLOCK_S]
-    inner_5 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-    dot_5 = tl.dot(inner_5.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_5, 0.0)  # pairs with j <= i in block32 [C, C]
-    dot_6 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-    map_8 = decay_4[None, :] * dot_6  # [C, BLOCK_S]
-    map_9 = dy_mid * map_8  # [C, BLOCK_S]
-    inner_6 = tl.where(valid[None, :], A_base, 0.0)  # [C, C]
-    dot_7 = tl.dot(inner_6.to(FT), x_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
-    map_10 = dy_mid.to(FT).to(tl.float32) * dot_7  # [C, BLOCK_S]
-    total_4 = tl.fma(map_10, tl.full([C, BLOCK_S], 1.0, tl.float32), map_9)  # [C, BLOCK_S]
-    map_11 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_S]
-    inside_V_2 = total_4 - map_11  # [C, BLOCK_S]
-    dx = decay * total_3  # gradient of x [C, BLOCK_S]
-    map_12 = inside_V_2 - map_7  # [C, BLOCK_S]
-    inner_7 = tl.where(valid[:, None], map_12, 0.0)  # [C, BLOCK_S]
-    terms = inner_7  # [C, BLOCK_S]
-    inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
-    dgV_4 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
-    dgV = dgV_4 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
-    part_24_0 = 1.0 / tau
-    part_24_1 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_24_2 = 1.0 + part_24_1
-    part_24_3 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_24_1) / part_24_2
-    part_24_4 = part_24_3 * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_24_1) / part_24_2)
-    map_13 = -(part_24_0 * tl.exp((part_24_0 - 1.0) * tl.log(part_24_3))) * part_24_4 * dx  # [C, BLOCK_S]
-    part_25_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_25_1 = tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_25_0) / (1.0 + part_25_0)
-    map_14 = 1.0 / tau * part_25_1 * dgV  # [C, BLOCK_S]
-    d_a_raw_new = map_13 + map_14  # gradient of a_raw [C, BLOCK_S]
-    d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
-    tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_layer_gradients_mild_kernel_c64(
     first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr,
-    d_q_raw_ptr, d_k_raw_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
-    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
-    k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_raw_ptr_b,
-    d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr,
-    d_k_raw_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr,
+    d_q_raw_ptr, d_k_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr,
+    q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr,
+    d_q_raw_ptr_h, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
     VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_k_raw, d_q_raw'
     program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
     in_K = at_K < K
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
@@ -4503,7 +5139,6 @@ def _mk_layer_gradients_mild_kernel_c64(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
     d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
-    d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
@@ -4537,489 +5172,474 @@ def _mk_layer_gradients_mild_kernel_c64(
     dy_mid = decay_2 * dy_2.to(tl.float32)  # dy about the middle of the chunk [C, BLOCK_S]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
-    decay_3 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
-    map_4 = decay_3[None, :] * map_3  # [BLOCK_K, BLOCK_S]
-    sum_1 = tl.sum(map_4, 0)  # [BLOCK_S]
-    decay_4 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
-    map_5 = decay_4[None, :] * dy_mid  # [C, BLOCK_S]
-    ds_out = tl.dot(map_5.to(FT), tl.trans(M.to(FT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
-    decay_5 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
-    map_6 = decay_5[None, :] * x_mid  # [C, BLOCK_S]
-    de_out = tl.dot(map_6.to(FT), tl.trans(L.to(FT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
-    dot = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-    dx_out = decay_5[None, :] * dot  # through L [C, BLOCK_S]
-    map_7 = x_mid * dx_out  # [C, BLOCK_S]
-    inner_2 = tl.where(valid[:, None], map_7, 0.0)  # [C, BLOCK_S]
-    sum_2 = tl.sum(inner_2, 0)  # [BLOCK_S]
-    dot_2 = tl.dot(dy_mid.to(FT), tl.trans(x_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    B_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
-    dot_3 = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    Bt_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # pairs with j <= i in block64 [C, C]
-    inner_3 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-    dot_4 = tl.dot(inner_3.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
-    inner_4 = tl.where(valid[None, :], B_base, 0.0)  # [C, C]
-    ds_base = tl.dot(inner_4.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total = tl.fma(ds_base, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    part_13_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_13_1 = 1.0 + part_13_0
-    part_13_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_13_0) / part_13_1)
-    part_13_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_13_0) / part_13_1 * (1.0 + part_13_2)
-    d_q_raw_new = part_13_3 * total  # gradient of q_raw [C, BLOCK_K]
+    decay_3 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_S]
+    map_3 = decay_3[None, :] * dy_mid  # [C, BLOCK_S]
+    ds_out = tl.dot(M.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # through M [BLOCK_K, C]
+    decay_4 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gV, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+    map_4 = decay_4[None, :] * x_mid  # [C, BLOCK_S]
+    de_out = tl.dot(map_4.to(FT), tl.trans(L.to(FT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
+    dot = tl.dot(x_mid.to(FT), tl.trans(dy_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
+    inner_2 = tl.where(valid[:, None], B_base, 0.0)  # [C, C]
+    ds_base = tl.dot(tl.trans(e.to(DT)), inner_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, C]
+    total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
+    part_9_0 = tl.exp(-tl.abs(tl.trans(load.to(tl.float32))))
+    part_9_1 = 1.0 + part_9_0
+    part_9_2 = tl.where(-tl.trans(load.to(tl.float32)) >= 0.0, 1.0, part_9_0) / part_9_1
+    part_9_3 = tl.where(tl.trans(load.to(tl.float32)) >= 0.0, 1.0, part_9_0) / part_9_1 * (1.0 + tl.trans(load.to(tl.float32)) * part_9_2)
+    d_q_raw_new = part_9_3 * total  # gradient of q_raw [BLOCK_K, C]
     d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
-    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    de_base = tl.dot(Bt_base.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], tl.trans(d_q_raw_new).to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de_base = tl.dot(B_base.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    part_14_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_14_1 = 1.0 + part_14_0
-    part_14_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_14_0) / part_14_1)
-    part_14_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_14_0) / part_14_1 * (1.0 + part_14_2)
-    d_k_raw_new = part_14_3 * total_2  # gradient of k_raw [C, BLOCK_K]
+    part_10_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_10_1 = 1.0 + part_10_0
+    part_10_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_10_0) / part_10_1)
+    part_10_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_10_0) / part_10_1 * (1.0 + part_10_2)
+    d_k_raw_new = part_10_3 * total_2  # gradient of k_raw [C, BLOCK_K]
     d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
     tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dx_base = tl.dot(At_base.to(FT), dy_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_S], 1.0, tl.float32), dx_out)  # [C, BLOCK_S]
-    inner_5 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-    dot_5 = tl.dot(inner_5.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_5, 0.0)  # pairs with j <= i in block64 [C, C]
-    dot_6 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-    map_8 = decay_4[None, :] * dot_6  # [C, BLOCK_S]
-    map_9 = dy_mid * map_8  # [C, BLOCK_S]
-    inner_6 = tl.where(valid[None, :], A_base, 0.0)  # [C, C]
-    dot_7 = tl.dot(inner_6.to(FT), x_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
-    map_10 = dy_mid.to(FT).to(tl.float32) * dot_7  # [C, BLOCK_S]
-    total_4 = tl.fma(map_10, tl.full([C, BLOCK_S], 1.0, tl.float32), map_9)  # [C, BLOCK_S]
-    map_11 = x_mid.to(FT).to(tl.float32) * dx_base  # [C, BLOCK_S]
-    inside_V_2 = total_4 - map_11  # [C, BLOCK_S]
-    dx = decay * total_3  # gradient of x [C, BLOCK_S]
-    map_12 = inside_V_2 - map_7  # [C, BLOCK_S]
-    inner_7 = tl.where(valid[:, None], map_12, 0.0)  # [C, BLOCK_S]
-    terms = inner_7  # [C, BLOCK_S]
-    inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
-    dgV_4 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
-    dgV = dgV_4 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
-    part_24_0 = 1.0 / tau
-    part_24_1 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_24_2 = 1.0 + part_24_1
-    part_24_3 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_24_1) / part_24_2
-    part_24_4 = part_24_3 * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_24_1) / part_24_2)
-    map_13 = -(part_24_0 * tl.exp((part_24_0 - 1.0) * tl.log(part_24_3))) * part_24_4 * dx  # [C, BLOCK_S]
-    part_25_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_25_1 = tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_25_0) / (1.0 + part_25_0)
-    map_14 = 1.0 / tau * part_25_1 * dgV  # [C, BLOCK_S]
-    d_a_raw_new = map_13 + map_14  # gradient of a_raw [C, BLOCK_S]
-    d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
-    tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_layer_gradients_value_kernel(
     first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr,
-    d_a_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h,
-    q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    d_a_raw_ptr, cu, T, H, N, STEPS, least, SLOTS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr,
+    q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr,
+    d_a_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_a_raw'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_V_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
-    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
-    load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
-    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    e = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))  # expand [C, BLOCK_K]  # line 6
-    inner = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-    inner_2 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-    diagonal = tl.sum(inner * inner_2, 1)  # [C]
-    inner_3 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-    inner_4 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-    diagonal_2 = tl.sum(inner_3 * inner_4, 1)  # [C]
-    inner_5 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-    dot = tl.dot(inner_5.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    inner_6 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-    dot_2 = tl.dot(inner_6.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level4 [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level2 [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level1 [C, C]
-    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
-    for block in range(0, S, BLOCK_S):
-        at_S = block + tl.arange(0, BLOCK_S)
-        in_S = at_S < S
-        load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
-        part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-        part_3_1 = tl.log(tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-        x = 1.0 - tl.exp(1.0 / tau * part_3_1)  # input [C, BLOCK_S]  # line 8
-        part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-        part_4_1 = 1.0 + part_4_0
-        part_4_2 = part_4_1 == 1.0
-        part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
-        map_2 = (tl.minimum(load_3.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
-        inner_7 = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
-        gV = tl.maximum(inner_7, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
-        sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
-        decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-        dot_3 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        map_3 = decay * dot_3  # [C, BLOCK_S]
-        map_4 = dy_2.to(tl.float32) * map_3  # [C, BLOCK_S]
-        dot_4 = diagonal_2[:, None] * x  # [C, BLOCK_S]
-        map_5 = dy_2.to(tl.float32) * dot_4  # [C, BLOCK_S]
-        inside_V_14 = map_4 + map_5  # [C, BLOCK_S]
-        L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
-        decay_2 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_6 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
-        map_7 = decay_2[None, :] * map_6  # [BLOCK_K, BLOCK_S]
-        sum_1 = tl.sum(map_7, 0)  # [BLOCK_S]
-        sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-        decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        dot_5 = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        dx_out = decay_3 * dot_5  # through L [C, BLOCK_S]
-        map_8 = x * dx_out  # [C, BLOCK_S]
-        inner_8 = tl.where(valid[:, None], map_8, 0.0)  # [C, BLOCK_S]
-        sum_2 = tl.sum(inner_8, 0)  # [BLOCK_S]
-        dx_diagonal = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        dx_9 = dx_out + dx_diagonal  # [C, BLOCK_S]
-        map_9 = x * dx_diagonal  # [C, BLOCK_S]
-        inside_V_15 = inside_V_14 - map_9  # [C, BLOCK_S]
-        sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-        decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-        map_10 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_11 = decay_4 * x  # [C, BLOCK_S]
-        both = tl.where((token // 16 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
-        inner_9 = tl.where(valid[None, :], A_half16, 0.0)  # [C, C]
-        dot_6 = tl.dot(inner_9.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_12 = both.to(tl.float32) * dot_6  # [C, BLOCK_S]
-        inside_V_16 = inside_V_15 + map_12  # [C, BLOCK_S]
-        dx_half16 = tl.dot(At_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_13 = decay_4 * dx_half16  # [C, BLOCK_S]
-        dx_10 = dx_9 + map_13  # [C, BLOCK_S]
-        map_14 = both.to(tl.float32) * dx_half16  # [C, BLOCK_S]
-        inside_V_17 = inside_V_16 - map_14  # [C, BLOCK_S]
-        sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-        decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-        map_15 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_16 = decay_5 * x  # [C, BLOCK_S]
-        both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
-        inner_10 = tl.where(valid[None, :], A_half8, 0.0)  # [C, C]
-        dot_7 = tl.dot(inner_10.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_17 = both_2.to(tl.float32) * dot_7  # [C, BLOCK_S]
-        inside_V_18 = inside_V_17 + map_17  # [C, BLOCK_S]
-        dx_half8 = tl.dot(At_half8.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_18 = decay_5 * dx_half8  # [C, BLOCK_S]
-        dx_11 = dx_10 + map_18  # [C, BLOCK_S]
-        map_19 = both_2.to(tl.float32) * dx_half8  # [C, BLOCK_S]
-        inside_V_19 = inside_V_18 - map_19  # [C, BLOCK_S]
-        sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-        decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-        map_20 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_21 = decay_6 * x  # [C, BLOCK_S]
-        both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
-        inner_11 = tl.where(valid[None, :], A_half4, 0.0)  # [C, C]
-        dot_8 = tl.dot(inner_11.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_22 = both_3.to(tl.float32) * dot_8  # [C, BLOCK_S]
-        inside_V_20 = inside_V_19 + map_22  # [C, BLOCK_S]
-        dx_half4 = tl.dot(At_half4.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_23 = decay_6 * dx_half4  # [C, BLOCK_S]
-        dx_12 = dx_11 + map_23  # [C, BLOCK_S]
-        map_24 = both_3.to(tl.float32) * dx_half4  # [C, BLOCK_S]
-        inside_V_21 = inside_V_20 - map_24  # [C, BLOCK_S]
-        sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-        decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-        map_25 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_26 = decay_7 * x  # [C, BLOCK_S]
-        both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_25.to(DT), map_26.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
-        inner_12 = tl.where(valid[None, :], A_half2, 0.0)  # [C, C]
-        dot_9 = tl.dot(inner_12.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_27 = both_4.to(tl.float32) * dot_9  # [C, BLOCK_S]
-        inside_V_22 = inside_V_21 + map_27  # [C, BLOCK_S]
-        dx_half2 = tl.dot(At_half2.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_28 = decay_7 * dx_half2  # [C, BLOCK_S]
-        dx_13 = dx_12 + map_28  # [C, BLOCK_S]
-        map_29 = both_4.to(tl.float32) * dx_half2  # [C, BLOCK_S]
-        inside_V_23 = inside_V_22 - map_29  # [C, BLOCK_S]
-        sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-        decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-        map_30 = decay_8 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_31 = decay_8 * x  # [C, BLOCK_S]
-        both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_30.to(DT), map_31.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
-        inner_13 = tl.where(valid[None, :], A_half1, 0.0)  # [C, C]
-        dot_10 = tl.dot(inner_13.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_32 = both_5.to(tl.float32) * dot_10  # [C, BLOCK_S]
-        inside_V_24 = inside_V_23 + map_32  # [C, BLOCK_S]
-        dx_half1 = tl.dot(At_half1.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_33 = decay_8 * dx_half1  # [C, BLOCK_S]
-        dx = dx_13 + map_33  # gradient of x [C, BLOCK_S]
-        map_34 = both_5.to(tl.float32) * dx_half1  # [C, BLOCK_S]
-        inside_V_25 = inside_V_24 - map_34  # [C, BLOCK_S]
-        map_35 = inside_V_25 - map_8  # [C, BLOCK_S]
-        inner_14 = tl.where(valid[:, None], map_35, 0.0)  # [C, BLOCK_S]
-        terms = inner_14  # [C, BLOCK_S]
-        inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
-        dgV_37 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
-        dgV = dgV_37 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
-        part_59_0 = 1.0 / tau
-        part_59_1 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-        part_59_2 = 1.0 + part_59_1
-        part_59_3 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_59_1) / part_59_2
-        part_59_4 = part_59_3 * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_59_1) / part_59_2)
-        map_36 = -(part_59_0 * tl.exp((part_59_0 - 1.0) * tl.log(part_59_3))) * part_59_4 * dx  # [C, BLOCK_S]
-        part_60_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-        part_60_1 = tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_60_0) / (1.0 + part_60_0)
-        map_37 = 1.0 / tau * part_60_1 * dgV  # [C, BLOCK_S]
-        d_a_raw_new = map_36 + map_37  # gradient of a_raw [C, BLOCK_S]
-        tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        return  # another kernel computes all of them
+    q_raw_ptr_all = q_raw_ptr
+    k_raw_ptr_all = k_raw_ptr
+    a_raw_ptr_all = a_raw_ptr
+    dy_ptr_all = dy_ptr
+    d_a_raw_ptr_all = d_a_raw_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_raw_ptr = q_raw_ptr_all
+        k_raw_ptr = k_raw_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        dy_ptr = dy_ptr_all
+        d_a_raw_ptr = d_a_raw_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+        k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+            load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
+            k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+            part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            e = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))  # expand [C, BLOCK_K]  # line 6
+            inner = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+            inner_2 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
+            diagonal = tl.sum(inner * inner_2, 1)  # [C]
+            inner_3 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
+            inner_4 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+            diagonal_2 = tl.sum(inner_3 * inner_4, 1)  # [C]
+            inner_5 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+            dot = tl.dot(inner_5.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            inner_6 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
+            dot_2 = tl.dot(inner_6.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level4 [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level2 [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level1 [C, C]
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
+            for block in range(0, S, BLOCK_S):
+                at_S = block + tl.arange(0, BLOCK_S)
+                in_S = at_S < S
+                load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+                part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+                part_3_1 = tl.log(tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+                x = 1.0 - tl.exp(1.0 / tau * part_3_1)  # input [C, BLOCK_S]  # line 8
+                part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+                part_4_1 = 1.0 + part_4_0
+                part_4_2 = part_4_1 == 1.0
+                part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
+                map_2 = (tl.minimum(load_3.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
+                inner_7 = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+                gV = tl.maximum(inner_7, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+                sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
+                decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+                dot_3 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                map_3 = decay * dot_3  # [C, BLOCK_S]
+                map_4 = dy_2.to(tl.float32) * map_3  # [C, BLOCK_S]
+                dot_4 = diagonal_2[:, None] * x  # [C, BLOCK_S]
+                map_5 = dy_2.to(tl.float32) * dot_4  # [C, BLOCK_S]
+                inside_V_14 = map_4 + map_5  # [C, BLOCK_S]
+                L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+                decay_2 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+                map_6 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
+                map_7 = decay_2[None, :] * map_6  # [BLOCK_K, BLOCK_S]
+                sum_1 = tl.sum(map_7, 0)  # [BLOCK_S]
+                sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
+                decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+                dot_5 = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                dx_out = decay_3 * dot_5  # through L [C, BLOCK_S]
+                map_8 = x * dx_out  # [C, BLOCK_S]
+                inner_8 = tl.where(valid[:, None], map_8, 0.0)  # [C, BLOCK_S]
+                sum_2 = tl.sum(inner_8, 0)  # [BLOCK_S]
+                dx_diagonal = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                dx_9 = dx_out + dx_diagonal  # [C, BLOCK_S]
+                map_9 = x * dx_diagonal  # [C, BLOCK_S]
+                inside_V_15 = inside_V_14 - map_9  # [C, BLOCK_S]
+                sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+                decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+                map_10 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_11 = decay_4 * x  # [C, BLOCK_S]
+                both = tl.where((token // 16 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
+                inner_9 = tl.where(valid[None, :], A_half16, 0.0)  # [C, C]
+                dot_6 = tl.dot(inner_9.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_12 = both.to(tl.float32) * dot_6  # [C, BLOCK_S]
+                inside_V_16 = inside_V_15 + map_12  # [C, BLOCK_S]
+                dx_half16 = tl.dot(At_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_13 = decay_4 * dx_half16  # [C, BLOCK_S]
+                dx_10 = dx_9 + map_13  # [C, BLOCK_S]
+                map_14 = both.to(tl.float32) * dx_half16  # [C, BLOCK_S]
+                inside_V_17 = inside_V_16 - map_14  # [C, BLOCK_S]
+                sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+                decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+                map_15 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_16 = decay_5 * x  # [C, BLOCK_S]
+                both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
+                inner_10 = tl.where(valid[None, :], A_half8, 0.0)  # [C, C]
+                dot_7 = tl.dot(inner_10.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_17 = both_2.to(tl.float32) * dot_7  # [C, BLOCK_S]
+                inside_V_18 = inside_V_17 + map_17  # [C, BLOCK_S]
+                dx_half8 = tl.dot(At_half8.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_18 = decay_5 * dx_half8  # [C, BLOCK_S]
+                dx_11 = dx_10 + map_18  # [C, BLOCK_S]
+                map_19 = both_2.to(tl.float32) * dx_half8  # [C, BLOCK_S]
+                inside_V_19 = inside_V_18 - map_19  # [C, BLOCK_S]
+                sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+                decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+                map_20 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_21 = decay_6 * x  # [C, BLOCK_S]
+                both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
+                inner_11 = tl.where(valid[None, :], A_half4, 0.0)  # [C, C]
+                dot_8 = tl.dot(inner_11.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_22 = both_3.to(tl.float32) * dot_8  # [C, BLOCK_S]
+                inside_V_20 = inside_V_19 + map_22  # [C, BLOCK_S]
+                dx_half4 = tl.dot(At_half4.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_23 = decay_6 * dx_half4  # [C, BLOCK_S]
+                dx_12 = dx_11 + map_23  # [C, BLOCK_S]
+                map_24 = both_3.to(tl.float32) * dx_half4  # [C, BLOCK_S]
+                inside_V_21 = inside_V_20 - map_24  # [C, BLOCK_S]
+                sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+                decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+                map_25 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_26 = decay_7 * x  # [C, BLOCK_S]
+                both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_25.to(DT), map_26.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
+                inner_12 = tl.where(valid[None, :], A_half2, 0.0)  # [C, C]
+                dot_9 = tl.dot(inner_12.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_27 = both_4.to(tl.float32) * dot_9  # [C, BLOCK_S]
+                inside_V_22 = inside_V_21 + map_27  # [C, BLOCK_S]
+                dx_half2 = tl.dot(At_half2.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_28 = decay_7 * dx_half2  # [C, BLOCK_S]
+                dx_13 = dx_12 + map_28  # [C, BLOCK_S]
+                map_29 = both_4.to(tl.float32) * dx_half2  # [C, BLOCK_S]
+                inside_V_23 = inside_V_22 - map_29  # [C, BLOCK_S]
+                sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+                decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+                map_30 = decay_8 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_31 = decay_8 * x  # [C, BLOCK_S]
+                both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_30.to(DT), map_31.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
+                inner_13 = tl.where(valid[None, :], A_half1, 0.0)  # [C, C]
+                dot_10 = tl.dot(inner_13.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_32 = both_5.to(tl.float32) * dot_10  # [C, BLOCK_S]
+                inside_V_24 = inside_V_23 + map_32  # [C, BLOCK_S]
+                dx_half1 = tl.dot(At_half1.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_33 = decay_8 * dx_half1  # [C, BLOCK_S]
+                dx = dx_13 + map_33  # gradient of x [C, BLOCK_S]
+                map_34 = both_5.to(tl.float32) * dx_half1  # [C, BLOCK_S]
+                inside_V_25 = inside_V_24 - map_34  # [C, BLOCK_S]
+                map_35 = inside_V_25 - map_8  # [C, BLOCK_S]
+                inner_14 = tl.where(valid[:, None], map_35, 0.0)  # [C, BLOCK_S]
+                terms = inner_14  # [C, BLOCK_S]
+                inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+                dgV_37 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
+                dgV = dgV_37 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+                part_59_0 = 1.0 / tau
+                part_59_1 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+                part_59_2 = 1.0 + part_59_1
+                part_59_3 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_59_1) / part_59_2
+                part_59_4 = part_59_3 * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_59_1) / part_59_2)
+                map_36 = -(part_59_0 * tl.exp((part_59_0 - 1.0) * tl.log(part_59_3))) * part_59_4 * dx  # [C, BLOCK_S]
+                part_60_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+                part_60_1 = tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_60_0) / (1.0 + part_60_0)
+                map_37 = 1.0 / tau * part_60_1 * dgV  # [C, BLOCK_S]
+                d_a_raw_new = map_36 + map_37  # gradient of a_raw [C, BLOCK_S]
+                tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_layer_gradients_value_kernel_c64(
     first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr,
-    d_a_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h,
-    q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    d_a_raw_ptr, cu, T, H, N, STEPS, least, SLOTS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr,
+    q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr,
+    d_a_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_a_raw'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_V_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
-    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
-    load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
-    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    e = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))  # expand [C, BLOCK_K]  # line 6
-    inner = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-    inner_2 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-    diagonal = tl.sum(inner * inner_2, 1)  # [C]
-    inner_3 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-    inner_4 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-    diagonal_2 = tl.sum(inner_3 * inner_4, 1)  # [C]
-    inner_5 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-    dot = tl.dot(inner_5.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
-    inner_6 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-    dot_2 = tl.dot(inner_6.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level32 [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level4 [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level2 [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level1 [C, C]
-    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
-    for block in range(0, S, BLOCK_S):
-        at_S = block + tl.arange(0, BLOCK_S)
-        in_S = at_S < S
-        load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
-        part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-        part_3_1 = tl.log(tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-        x = 1.0 - tl.exp(1.0 / tau * part_3_1)  # input [C, BLOCK_S]  # line 8
-        part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-        part_4_1 = 1.0 + part_4_0
-        part_4_2 = part_4_1 == 1.0
-        part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
-        map_2 = (tl.minimum(load_3.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
-        inner_7 = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
-        gV = tl.maximum(inner_7, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
-        sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
-        decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-        dot_3 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        map_3 = decay * dot_3  # [C, BLOCK_S]
-        map_4 = dy_2.to(tl.float32) * map_3  # [C, BLOCK_S]
-        dot_4 = diagonal_2[:, None] * x  # [C, BLOCK_S]
-        map_5 = dy_2.to(tl.float32) * dot_4  # [C, BLOCK_S]
-        inside_V_17 = map_4 + map_5  # [C, BLOCK_S]
-        L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
-        decay_2 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-        map_6 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
-        map_7 = decay_2[None, :] * map_6  # [BLOCK_K, BLOCK_S]
-        sum_1 = tl.sum(map_7, 0)  # [BLOCK_S]
-        sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-        decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-        dot_5 = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
-        dx_out = decay_3 * dot_5  # through L [C, BLOCK_S]
-        map_8 = x * dx_out  # [C, BLOCK_S]
-        inner_8 = tl.where(valid[:, None], map_8, 0.0)  # [C, BLOCK_S]
-        sum_2 = tl.sum(inner_8, 0)  # [BLOCK_S]
-        dx_diagonal = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        dx_11 = dx_out + dx_diagonal  # [C, BLOCK_S]
-        map_9 = x * dx_diagonal  # [C, BLOCK_S]
-        inside_V_18 = inside_V_17 - map_9  # [C, BLOCK_S]
-        sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
-        decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
-        map_10 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_11 = decay_4 * x  # [C, BLOCK_S]
-        both = tl.where((token // 32 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # o_half32 in second halves of blocks, w_half32 in first [C, BLOCK_S]
-        inner_9 = tl.where(valid[None, :], A_half32, 0.0)  # [C, C]
-        dot_6 = tl.dot(inner_9.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_12 = both.to(tl.float32) * dot_6  # [C, BLOCK_S]
-        inside_V_19 = inside_V_18 + map_12  # [C, BLOCK_S]
-        dx_half32 = tl.dot(At_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_13 = decay_4 * dx_half32  # [C, BLOCK_S]
-        dx_12 = dx_11 + map_13  # [C, BLOCK_S]
-        map_14 = both.to(tl.float32) * dx_half32  # [C, BLOCK_S]
-        inside_V_20 = inside_V_19 - map_14  # [C, BLOCK_S]
-        sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-        decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-        map_15 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_16 = decay_5 * x  # [C, BLOCK_S]
-        both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
-        inner_10 = tl.where(valid[None, :], A_half16, 0.0)  # [C, C]
-        dot_7 = tl.dot(inner_10.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_17 = both_2.to(tl.float32) * dot_7  # [C, BLOCK_S]
-        inside_V_21 = inside_V_20 + map_17  # [C, BLOCK_S]
-        dx_half16 = tl.dot(At_half16.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_18 = decay_5 * dx_half16  # [C, BLOCK_S]
-        dx_13 = dx_12 + map_18  # [C, BLOCK_S]
-        map_19 = both_2.to(tl.float32) * dx_half16  # [C, BLOCK_S]
-        inside_V_22 = inside_V_21 - map_19  # [C, BLOCK_S]
-        sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-        decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-        map_20 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_21 = decay_6 * x  # [C, BLOCK_S]
-        both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
-        inner_11 = tl.where(valid[None, :], A_half8, 0.0)  # [C, C]
-        dot_8 = tl.dot(inner_11.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_22 = both_3.to(tl.float32) * dot_8  # [C, BLOCK_S]
-        inside_V_23 = inside_V_22 + map_22  # [C, BLOCK_S]
-        dx_half8 = tl.dot(At_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_23 = decay_6 * dx_half8  # [C, BLOCK_S]
-        dx_14 = dx_13 + map_23  # [C, BLOCK_S]
-        map_24 = both_3.to(tl.float32) * dx_half8  # [C, BLOCK_S]
-        inside_V_24 = inside_V_23 - map_24  # [C, BLOCK_S]
-        sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-        decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-        map_25 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_26 = decay_7 * x  # [C, BLOCK_S]
-        both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_25.to(DT), map_26.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
-        inner_12 = tl.where(valid[None, :], A_half4, 0.0)  # [C, C]
-        dot_9 = tl.dot(inner_12.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_27 = both_4.to(tl.float32) * dot_9  # [C, BLOCK_S]
-        inside_V_25 = inside_V_24 + map_27  # [C, BLOCK_S]
-        dx_half4 = tl.dot(At_half4.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_28 = decay_7 * dx_half4  # [C, BLOCK_S]
-        dx_15 = dx_14 + map_28  # [C, BLOCK_S]
-        map_29 = both_4.to(tl.float32) * dx_half4  # [C, BLOCK_S]
-        inside_V_26 = inside_V_25 - map_29  # [C, BLOCK_S]
-        sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-        decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-        map_30 = decay_8 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_31 = decay_8 * x  # [C, BLOCK_S]
-        both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_30.to(DT), map_31.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
-        inner_13 = tl.where(valid[None, :], A_half2, 0.0)  # [C, C]
-        dot_10 = tl.dot(inner_13.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_32 = both_5.to(tl.float32) * dot_10  # [C, BLOCK_S]
-        inside_V_27 = inside_V_26 + map_32  # [C, BLOCK_S]
-        dx_half2 = tl.dot(At_half2.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_33 = decay_8 * dx_half2  # [C, BLOCK_S]
-        dx_16 = dx_15 + map_33  # [C, BLOCK_S]
-        map_34 = both_5.to(tl.float32) * dx_half2  # [C, BLOCK_S]
-        inside_V_28 = inside_V_27 - map_34  # [C, BLOCK_S]
-        sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-        decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-        map_35 = decay_9 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-        map_36 = decay_9 * x  # [C, BLOCK_S]
-        both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_35.to(DT), map_36.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
-        inner_14 = tl.where(valid[None, :], A_half1, 0.0)  # [C, C]
-        dot_11 = tl.dot(inner_14.to(DT), both_6, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_37 = both_6.to(tl.float32) * dot_11  # [C, BLOCK_S]
-        inside_V_29 = inside_V_28 + map_37  # [C, BLOCK_S]
-        dx_half1 = tl.dot(At_half1.to(DT), both_6, input_precision=PRECISION)  # [C, BLOCK_S]
-        map_38 = decay_9 * dx_half1  # [C, BLOCK_S]
-        dx = dx_16 + map_38  # gradient of x [C, BLOCK_S]
-        map_39 = both_6.to(tl.float32) * dx_half1  # [C, BLOCK_S]
-        inside_V_30 = inside_V_29 - map_39  # [C, BLOCK_S]
-        map_40 = inside_V_30 - map_8  # [C, BLOCK_S]
-        inner_15 = tl.where(valid[:, None], map_40, 0.0)  # [C, BLOCK_S]
-        terms = inner_15  # [C, BLOCK_S]
-        inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
-        dgV_44 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
-        dgV = dgV_44 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
-        part_67_0 = 1.0 / tau
-        part_67_1 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-        part_67_2 = 1.0 + part_67_1
-        part_67_3 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_67_1) / part_67_2
-        part_67_4 = part_67_3 * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_67_1) / part_67_2)
-        map_41 = -(part_67_0 * tl.exp((part_67_0 - 1.0) * tl.log(part_67_3))) * part_67_4 * dx  # [C, BLOCK_S]
-        part_68_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-        part_68_1 = tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_68_0) / (1.0 + part_68_0)
-        map_42 = 1.0 / tau * part_68_1 * dgV  # [C, BLOCK_S]
-        d_a_raw_new = map_41 + map_42  # gradient of a_raw [C, BLOCK_S]
-        tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        return  # another kernel computes all of them
+    q_raw_ptr_all = q_raw_ptr
+    k_raw_ptr_all = k_raw_ptr
+    a_raw_ptr_all = a_raw_ptr
+    dy_ptr_all = dy_ptr
+    d_a_raw_ptr_all = d_a_raw_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_raw_ptr = q_raw_ptr_all
+        k_raw_ptr = k_raw_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        dy_ptr = dy_ptr_all
+        d_a_raw_ptr = d_a_raw_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+        k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+            load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
+            k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+            part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            e = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))  # expand [C, BLOCK_K]  # line 6
+            inner = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+            inner_2 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
+            diagonal = tl.sum(inner * inner_2, 1)  # [C]
+            inner_3 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
+            inner_4 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+            diagonal_2 = tl.sum(inner_3 * inner_4, 1)  # [C]
+            inner_5 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+            dot = tl.dot(inner_5.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+            At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
+            inner_6 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
+            dot_2 = tl.dot(inner_6.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level32 [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level4 [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level2 [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level1 [C, C]
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
+            for block in range(0, S, BLOCK_S):
+                at_S = block + tl.arange(0, BLOCK_S)
+                in_S = at_S < S
+                load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+                part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+                part_3_1 = tl.log(tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+                x = 1.0 - tl.exp(1.0 / tau * part_3_1)  # input [C, BLOCK_S]  # line 8
+                part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+                part_4_1 = 1.0 + part_4_0
+                part_4_2 = part_4_1 == 1.0
+                part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
+                map_2 = (tl.minimum(load_3.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
+                inner_7 = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+                gV = tl.maximum(inner_7, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+                sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
+                decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+                dot_3 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                map_3 = decay * dot_3  # [C, BLOCK_S]
+                map_4 = dy_2.to(tl.float32) * map_3  # [C, BLOCK_S]
+                dot_4 = diagonal_2[:, None] * x  # [C, BLOCK_S]
+                map_5 = dy_2.to(tl.float32) * dot_4  # [C, BLOCK_S]
+                inside_V_17 = map_4 + map_5  # [C, BLOCK_S]
+                L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+                decay_2 = tl.exp2(tl.sum(gV, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+                map_6 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_S]
+                map_7 = decay_2[None, :] * map_6  # [BLOCK_K, BLOCK_S]
+                sum_1 = tl.sum(map_7, 0)  # [BLOCK_S]
+                sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
+                decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+                dot_5 = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_S]
+                dx_out = decay_3 * dot_5  # through L [C, BLOCK_S]
+                map_8 = x * dx_out  # [C, BLOCK_S]
+                inner_8 = tl.where(valid[:, None], map_8, 0.0)  # [C, BLOCK_S]
+                sum_2 = tl.sum(inner_8, 0)  # [BLOCK_S]
+                dx_diagonal = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                dx_11 = dx_out + dx_diagonal  # [C, BLOCK_S]
+                map_9 = x * dx_diagonal  # [C, BLOCK_S]
+                inside_V_18 = inside_V_17 - map_9  # [C, BLOCK_S]
+                sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
+                decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
+                map_10 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_11 = decay_4 * x  # [C, BLOCK_S]
+                both = tl.where((token // 32 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # o_half32 in second halves of blocks, w_half32 in first [C, BLOCK_S]
+                inner_9 = tl.where(valid[None, :], A_half32, 0.0)  # [C, C]
+                dot_6 = tl.dot(inner_9.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_12 = both.to(tl.float32) * dot_6  # [C, BLOCK_S]
+                inside_V_19 = inside_V_18 + map_12  # [C, BLOCK_S]
+                dx_half32 = tl.dot(At_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_13 = decay_4 * dx_half32  # [C, BLOCK_S]
+                dx_12 = dx_11 + map_13  # [C, BLOCK_S]
+                map_14 = both.to(tl.float32) * dx_half32  # [C, BLOCK_S]
+                inside_V_20 = inside_V_19 - map_14  # [C, BLOCK_S]
+                sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+                decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+                map_15 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_16 = decay_5 * x  # [C, BLOCK_S]
+                both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
+                inner_10 = tl.where(valid[None, :], A_half16, 0.0)  # [C, C]
+                dot_7 = tl.dot(inner_10.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_17 = both_2.to(tl.float32) * dot_7  # [C, BLOCK_S]
+                inside_V_21 = inside_V_20 + map_17  # [C, BLOCK_S]
+                dx_half16 = tl.dot(At_half16.to(DT), both_2, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_18 = decay_5 * dx_half16  # [C, BLOCK_S]
+                dx_13 = dx_12 + map_18  # [C, BLOCK_S]
+                map_19 = both_2.to(tl.float32) * dx_half16  # [C, BLOCK_S]
+                inside_V_22 = inside_V_21 - map_19  # [C, BLOCK_S]
+                sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+                decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+                map_20 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_21 = decay_6 * x  # [C, BLOCK_S]
+                both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
+                inner_11 = tl.where(valid[None, :], A_half8, 0.0)  # [C, C]
+                dot_8 = tl.dot(inner_11.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_22 = both_3.to(tl.float32) * dot_8  # [C, BLOCK_S]
+                inside_V_23 = inside_V_22 + map_22  # [C, BLOCK_S]
+                dx_half8 = tl.dot(At_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_23 = decay_6 * dx_half8  # [C, BLOCK_S]
+                dx_14 = dx_13 + map_23  # [C, BLOCK_S]
+                map_24 = both_3.to(tl.float32) * dx_half8  # [C, BLOCK_S]
+                inside_V_24 = inside_V_23 - map_24  # [C, BLOCK_S]
+                sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+                decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+                map_25 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_26 = decay_7 * x  # [C, BLOCK_S]
+                both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_25.to(DT), map_26.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
+                inner_12 = tl.where(valid[None, :], A_half4, 0.0)  # [C, C]
+                dot_9 = tl.dot(inner_12.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_27 = both_4.to(tl.float32) * dot_9  # [C, BLOCK_S]
+                inside_V_25 = inside_V_24 + map_27  # [C, BLOCK_S]
+                dx_half4 = tl.dot(At_half4.to(DT), both_4, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_28 = decay_7 * dx_half4  # [C, BLOCK_S]
+                dx_15 = dx_14 + map_28  # [C, BLOCK_S]
+                map_29 = both_4.to(tl.float32) * dx_half4  # [C, BLOCK_S]
+                inside_V_26 = inside_V_25 - map_29  # [C, BLOCK_S]
+                sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+                decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+                map_30 = decay_8 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_31 = decay_8 * x  # [C, BLOCK_S]
+                both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_30.to(DT), map_31.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
+                inner_13 = tl.where(valid[None, :], A_half2, 0.0)  # [C, C]
+                dot_10 = tl.dot(inner_13.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_32 = both_5.to(tl.float32) * dot_10  # [C, BLOCK_S]
+                inside_V_27 = inside_V_26 + map_32  # [C, BLOCK_S]
+                dx_half2 = tl.dot(At_half2.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_33 = decay_8 * dx_half2  # [C, BLOCK_S]
+                dx_16 = dx_15 + map_33  # [C, BLOCK_S]
+                map_34 = both_5.to(tl.float32) * dx_half2  # [C, BLOCK_S]
+                inside_V_28 = inside_V_27 - map_34  # [C, BLOCK_S]
+                sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+                decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+                map_35 = decay_9 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+                map_36 = decay_9 * x  # [C, BLOCK_S]
+                both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_35.to(DT), map_36.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
+                inner_14 = tl.where(valid[None, :], A_half1, 0.0)  # [C, C]
+                dot_11 = tl.dot(inner_14.to(DT), both_6, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_37 = both_6.to(tl.float32) * dot_11  # [C, BLOCK_S]
+                inside_V_29 = inside_V_28 + map_37  # [C, BLOCK_S]
+                dx_half1 = tl.dot(At_half1.to(DT), both_6, input_precision=PRECISION)  # [C, BLOCK_S]
+                map_38 = decay_9 * dx_half1  # [C, BLOCK_S]
+                dx = dx_16 + map_38  # gradient of x [C, BLOCK_S]
+                map_39 = both_6.to(tl.float32) * dx_half1  # [C, BLOCK_S]
+                inside_V_30 = inside_V_29 - map_39  # [C, BLOCK_S]
+                map_40 = inside_V_30 - map_8  # [C, BLOCK_S]
+                inner_15 = tl.where(valid[:, None], map_40, 0.0)  # [C, BLOCK_S]
+                terms = inner_15  # [C, BLOCK_S]
+                inside_V = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+                dgV_44 = inside_V + sum_2[None, :]  # [C, BLOCK_S]
+                dgV = dgV_44 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+                part_67_0 = 1.0 / tau
+                part_67_1 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+                part_67_2 = 1.0 + part_67_1
+                part_67_3 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_67_1) / part_67_2
+                part_67_4 = part_67_3 * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_67_1) / part_67_2)
+                map_41 = -(part_67_0 * tl.exp((part_67_0 - 1.0) * tl.log(part_67_3))) * part_67_4 * dx  # [C, BLOCK_S]
+                part_68_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+                part_68_1 = tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_68_0) / (1.0 + part_68_0)
+                map_42 = 1.0 / tau * part_68_1 * dgV  # [C, BLOCK_S]
+                d_a_raw_new = map_41 + map_42  # gradient of a_raw [C, BLOCK_S]
+                tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_layer_gradients_kernel(
     first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr,
-    d_q_raw_ptr, d_k_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr,
-    q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g,
-    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr,
-    d_q_raw_ptr_h, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    d_q_raw_ptr, d_k_raw_ptr, cu, T, H, N, STEPS, least, SLOTS, q_raw_ptr_b,
+    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
+    k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_raw_ptr_b,
+    d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr,
+    d_k_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_k_raw, d_q_raw'
     program = tl.program_id(0)
@@ -5027,147 +5647,165 @@ def _mk_layer_gradients_kernel(
     program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_S = tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_V_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
-    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
-    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
-    load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
-    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    e = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))  # expand [C, BLOCK_K]  # line 6
-    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
-    part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_3_1 = tl.log(tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    x = 1.0 - tl.exp(1.0 / tau * part_3_1)  # input [C, BLOCK_S]  # line 8
-    part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_4_1 = 1.0 + part_4_0
-    part_4_2 = part_4_1 == 1.0
-    part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
-    map_2 = (tl.minimum(load_3.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
-    gV = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
-    sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-    map_3 = decay * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    ds_out = tl.dot(map_3.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-    map_4 = decay_2 * x  # [C, BLOCK_S]
-    de_out = tl.dot(map_4.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
-    inner_2 = tl.where(in_S[None, :], x, 0.0)  # [C, BLOCK_S]
-    diagonal = tl.sum(dy_2.to(tl.float32) * inner_2, 1)  # [C]
-    inner_3 = tl.where(in_S[None, :], x, 0.0)  # [C, BLOCK_S]
-    diagonal_2 = tl.sum(dy_2.to(tl.float32) * inner_3, 1)  # [C]
-    sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_5 = decay_3 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_6 = decay_3 * x  # [C, BLOCK_S]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    ds_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + B_half16  # [C, C]
-    dot_2 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    de_5 = tl.where(token[None, :] == token[:, None], diagonal_2[:, None], 0.0) + Bt_half16  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_7 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_8 = decay_4 * x  # [C, BLOCK_S]
-    both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
-    dot_3 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    ds_2 = ds_1 + B_half8  # [C, C]
-    dot_4 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
-    de_6 = de_5 + Bt_half8  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_9 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_10 = decay_5 * x  # [C, BLOCK_S]
-    both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
-    dot_5 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    ds_3 = ds_2 + B_half4  # [C, C]
-    dot_6 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level4 [C, C]
-    de_7 = de_6 + Bt_half4  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_11 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_12 = decay_6 * x  # [C, BLOCK_S]
-    both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
-    dot_7 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    ds_4 = ds_3 + B_half2  # [C, C]
-    dot_8 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level2 [C, C]
-    de_8 = de_7 + Bt_half2  # [C, C]
-    sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_13 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_14 = decay_7 * x  # [C, BLOCK_S]
-    both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
-    dot_9 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_9, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    map_15 = ds_4 + B_half1  # [C, C]
-    inner_4 = tl.where(valid[None, :], map_15, 0.0)  # [C, C]
-    dot_10 = tl.dot(inner_4.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total = tl.fma(ds_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_10)  # [C, BLOCK_K]
-    part_26_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_26_1 = 1.0 + part_26_0
-    part_26_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_26_0) / part_26_1)
-    part_26_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_26_0) / part_26_1 * (1.0 + part_26_2)
-    d_q_raw_new = part_26_3 * total  # gradient of q_raw [C, BLOCK_K]
-    d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
-    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dot_11 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level1 [C, C]
-    map_16 = de_8 + Bt_half1  # [C, C]
-    dot_12 = tl.dot(map_16.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_2 = tl.fma(de_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_12)  # [C, BLOCK_K]
-    part_28_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_28_1 = 1.0 + part_28_0
-    part_28_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_28_0) / part_28_1)
-    part_28_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_28_0) / part_28_1 * (1.0 + part_28_2)
-    d_k_raw_new = part_28_3 * total_2  # gradient of k_raw [C, BLOCK_K]
-    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
-    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+        return  # another kernel computes all of them
+    q_raw_ptr_all = q_raw_ptr
+    k_raw_ptr_all = k_raw_ptr
+    a_raw_ptr_all = a_raw_ptr
+    dy_ptr_all = dy_ptr
+    d_q_raw_ptr_all = d_q_raw_ptr
+    d_k_raw_ptr_all = d_k_raw_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_raw_ptr = q_raw_ptr_all
+        k_raw_ptr = k_raw_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        dy_ptr = dy_ptr_all
+        d_q_raw_ptr = d_q_raw_ptr_all
+        d_k_raw_ptr = d_k_raw_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_S = tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+        k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
+        d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+            load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
+            k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+            part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            e = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))  # expand [C, BLOCK_K]  # line 6
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+            part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_3_1 = tl.log(tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+            x = 1.0 - tl.exp(1.0 / tau * part_3_1)  # input [C, BLOCK_S]  # line 8
+            part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_4_1 = 1.0 + part_4_0
+            part_4_2 = part_4_1 == 1.0
+            part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
+            map_2 = (tl.minimum(load_3.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+            gV = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+            sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+            map_3 = decay * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            ds_out = tl.dot(map_3.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
+            sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+            map_4 = decay_2 * x  # [C, BLOCK_S]
+            de_out = tl.dot(map_4.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
+            inner_2 = tl.where(in_S[None, :], x, 0.0)  # [C, BLOCK_S]
+            diagonal = tl.sum(dy_2.to(tl.float32) * inner_2, 1)  # [C]
+            inner_3 = tl.where(in_S[None, :], x, 0.0)  # [C, BLOCK_S]
+            diagonal_2 = tl.sum(dy_2.to(tl.float32) * inner_3, 1)  # [C]
+            sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_5 = decay_3 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_6 = decay_3 * x  # [C, BLOCK_S]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            ds_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + B_half16  # [C, C]
+            dot_2 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            de_5 = tl.where(token[None, :] == token[:, None], diagonal_2[:, None], 0.0) + Bt_half16  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_7 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_8 = decay_4 * x  # [C, BLOCK_S]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
+            dot_3 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            ds_2 = ds_1 + B_half8  # [C, C]
+            dot_4 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
+            de_6 = de_5 + Bt_half8  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_9 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_10 = decay_5 * x  # [C, BLOCK_S]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
+            dot_5 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            ds_3 = ds_2 + B_half4  # [C, C]
+            dot_6 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level4 [C, C]
+            de_7 = de_6 + Bt_half4  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_11 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_12 = decay_6 * x  # [C, BLOCK_S]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
+            dot_7 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            ds_4 = ds_3 + B_half2  # [C, C]
+            dot_8 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level2 [C, C]
+            de_8 = de_7 + Bt_half2  # [C, C]
+            sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_13 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_14 = decay_7 * x  # [C, BLOCK_S]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
+            dot_9 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_9, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            map_15 = ds_4 + B_half1  # [C, C]
+            inner_4 = tl.where(valid[None, :], map_15, 0.0)  # [C, C]
+            dot_10 = tl.dot(inner_4.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            total = tl.fma(ds_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_10)  # [C, BLOCK_K]
+            part_26_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_26_1 = 1.0 + part_26_0
+            part_26_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_26_0) / part_26_1)
+            part_26_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_26_0) / part_26_1 * (1.0 + part_26_2)
+            d_q_raw_new = part_26_3 * total  # gradient of q_raw [C, BLOCK_K]
+            d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
+            tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            dot_11 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_16 = de_8 + Bt_half1  # [C, C]
+            dot_12 = tl.dot(map_16.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            total_2 = tl.fma(de_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_12)  # [C, BLOCK_K]
+            part_28_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_28_1 = 1.0 + part_28_0
+            part_28_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_28_0) / part_28_1)
+            part_28_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_28_0) / part_28_1 * (1.0 + part_28_2)
+            d_k_raw_new = part_28_3 * total_2  # gradient of k_raw [C, BLOCK_K]
+            d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
+            tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_layer_gradients_kernel_c64(
     first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr,
-    d_q_raw_ptr, d_k_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr,
-    q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g,
-    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr,
-    d_q_raw_ptr_h, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, S: tl.constexpr, BLOCK_S: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    d_q_raw_ptr, d_k_raw_ptr, cu, T, H, N, STEPS, least, SLOTS, q_raw_ptr_b,
+    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
+    k_raw_ptr_h, k_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_raw_ptr_b,
+    d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr,
+    d_k_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_k_raw, d_q_raw'
     program = tl.program_id(0)
@@ -5175,145 +5813,163 @@ def _mk_layer_gradients_kernel_c64(
     program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_S = tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_V_ptr + _row(slot, h, H) * S, S), _lowest(second_V_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_V_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_V_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
-    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
-    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
-    load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
-    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    e = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))  # expand [C, BLOCK_K]  # line 6
-    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
-    part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_3_1 = tl.log(tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    x = 1.0 - tl.exp(1.0 / tau * part_3_1)  # input [C, BLOCK_S]  # line 8
-    part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_4_1 = 1.0 + part_4_0
-    part_4_2 = part_4_1 == 1.0
-    part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
-    map_2 = (tl.minimum(load_3.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
-    gV = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
-    sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-    map_3 = decay * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    ds_out = tl.dot(map_3.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-    map_4 = decay_2 * x  # [C, BLOCK_S]
-    de_out = tl.dot(map_4.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
-    inner_2 = tl.where(in_S[None, :], x, 0.0)  # [C, BLOCK_S]
-    diagonal = tl.sum(dy_2.to(tl.float32) * inner_2, 1)  # [C]
-    inner_3 = tl.where(in_S[None, :], x, 0.0)  # [C, BLOCK_S]
-    diagonal_2 = tl.sum(dy_2.to(tl.float32) * inner_3, 1)  # [C]
-    sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
-    map_5 = decay_3 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_6 = decay_3 * x  # [C, BLOCK_S]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # o_half32 in second halves of blocks, w_half32 in first [C, BLOCK_S]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
-    ds_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + B_half32  # [C, C]
-    dot_2 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level32 [C, C]
-    de_6 = tl.where(token[None, :] == token[:, None], diagonal_2[:, None], 0.0) + Bt_half32  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_7 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_8 = decay_4 * x  # [C, BLOCK_S]
-    both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
-    dot_3 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    ds_2 = ds_1 + B_half16  # [C, C]
-    dot_4 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
-    de_7 = de_6 + Bt_half16  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_9 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_10 = decay_5 * x  # [C, BLOCK_S]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
-    dot_5 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    ds_3 = ds_2 + B_half8  # [C, C]
-    dot_6 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level8 [C, C]
-    de_8 = de_7 + Bt_half8  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_11 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_12 = decay_6 * x  # [C, BLOCK_S]
-    both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
-    dot_7 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    ds_4 = ds_3 + B_half4  # [C, C]
-    dot_8 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
-    de_9 = de_8 + Bt_half4  # [C, C]
-    sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_13 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_14 = decay_7 * x  # [C, BLOCK_S]
-    both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
-    dot_9 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_9, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    ds_5 = ds_4 + B_half2  # [C, C]
-    dot_10 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level2 [C, C]
-    de_10 = de_9 + Bt_half2  # [C, C]
-    sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_15 = decay_8 * dy_2.to(tl.float32)  # [C, BLOCK_S]
-    map_16 = decay_8 * x  # [C, BLOCK_S]
-    both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
-    dot_11 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    map_17 = ds_5 + B_half1  # [C, C]
-    inner_4 = tl.where(valid[None, :], map_17, 0.0)  # [C, C]
-    dot_12 = tl.dot(inner_4.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total = tl.fma(ds_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_12)  # [C, BLOCK_K]
-    part_30_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_30_1 = 1.0 + part_30_0
-    part_30_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_30_0) / part_30_1)
-    part_30_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_30_0) / part_30_1 * (1.0 + part_30_2)
-    d_q_raw_new = part_30_3 * total  # gradient of q_raw [C, BLOCK_K]
-    d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
-    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dot_13 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_13, 0.0)  # pairs with j <= i in level1 [C, C]
-    map_18 = de_10 + Bt_half1  # [C, C]
-    dot_14 = tl.dot(map_18.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_2 = tl.fma(de_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_14)  # [C, BLOCK_K]
-    part_32_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_32_1 = 1.0 + part_32_0
-    part_32_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_32_0) / part_32_1)
-    part_32_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_32_0) / part_32_1 * (1.0 + part_32_2)
-    d_k_raw_new = part_32_3 * total_2  # gradient of k_raw [C, BLOCK_K]
-    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
-    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+        return  # another kernel computes all of them
+    q_raw_ptr_all = q_raw_ptr
+    k_raw_ptr_all = k_raw_ptr
+    a_raw_ptr_all = a_raw_ptr
+    dy_ptr_all = dy_ptr
+    d_q_raw_ptr_all = d_q_raw_ptr
+    d_k_raw_ptr_all = d_k_raw_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_raw_ptr = q_raw_ptr_all
+        k_raw_ptr = k_raw_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        dy_ptr = dy_ptr_all
+        d_q_raw_ptr = d_q_raw_ptr_all
+        d_k_raw_ptr = d_k_raw_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_S = tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+        k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
+        d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_V_ptr, slot, h, H, S), _lowest(second_V_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+            load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
+            k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+            part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            e = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))  # expand [C, BLOCK_K]  # line 6
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+            part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_3_1 = tl.log(tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+            x = 1.0 - tl.exp(1.0 / tau * part_3_1)  # input [C, BLOCK_S]  # line 8
+            part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_4_1 = 1.0 + part_4_0
+            part_4_2 = part_4_1 == 1.0
+            part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
+            map_2 = (tl.minimum(load_3.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+            gV = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_S]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_S]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], mask=in_K[:, None] & in_S[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_S]
+            sums = _local(_within(token * 0 - 1, token), gV, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+            map_3 = decay * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            ds_out = tl.dot(map_3.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
+            sums_2 = _local(_within(token, token * 0 + (C - 1)), gV, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+            map_4 = decay_2 * x  # [C, BLOCK_S]
+            de_out = tl.dot(map_4.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
+            inner_2 = tl.where(in_S[None, :], x, 0.0)  # [C, BLOCK_S]
+            diagonal = tl.sum(dy_2.to(tl.float32) * inner_2, 1)  # [C]
+            inner_3 = tl.where(in_S[None, :], x, 0.0)  # [C, BLOCK_S]
+            diagonal_2 = tl.sum(dy_2.to(tl.float32) * inner_3, 1)  # [C]
+            sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gV, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
+            map_5 = decay_3 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_6 = decay_3 * x  # [C, BLOCK_S]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # o_half32 in second halves of blocks, w_half32 in first [C, BLOCK_S]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
+            ds_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + B_half32  # [C, C]
+            dot_2 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level32 [C, C]
+            de_6 = tl.where(token[None, :] == token[:, None], diagonal_2[:, None], 0.0) + Bt_half32  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gV, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_7 = decay_4 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_8 = decay_4 * x  # [C, BLOCK_S]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # o_half16 in second halves of blocks, w_half16 in first [C, BLOCK_S]
+            dot_3 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            ds_2 = ds_1 + B_half16  # [C, C]
+            dot_4 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
+            de_7 = de_6 + Bt_half16  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gV, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_9 = decay_5 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_10 = decay_5 * x  # [C, BLOCK_S]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # o_half8 in second halves of blocks, w_half8 in first [C, BLOCK_S]
+            dot_5 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            ds_3 = ds_2 + B_half8  # [C, C]
+            dot_6 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level8 [C, C]
+            de_8 = de_7 + Bt_half8  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gV, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_11 = decay_6 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_12 = decay_6 * x  # [C, BLOCK_S]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # o_half4 in second halves of blocks, w_half4 in first [C, BLOCK_S]
+            dot_7 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            ds_4 = ds_3 + B_half4  # [C, C]
+            dot_8 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
+            de_9 = de_8 + Bt_half4  # [C, C]
+            sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gV, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_13 = decay_7 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_14 = decay_7 * x  # [C, BLOCK_S]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # o_half2 in second halves of blocks, w_half2 in first [C, BLOCK_S]
+            dot_9 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_9, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            ds_5 = ds_4 + B_half2  # [C, C]
+            dot_10 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level2 [C, C]
+            de_10 = de_9 + Bt_half2  # [C, C]
+            sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gV, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_15 = decay_8 * dy_2.to(tl.float32)  # [C, BLOCK_S]
+            map_16 = decay_8 * x  # [C, BLOCK_S]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # o_half1 in second halves of blocks, w_half1 in first [C, BLOCK_S]
+            dot_11 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            map_17 = ds_5 + B_half1  # [C, C]
+            inner_4 = tl.where(valid[None, :], map_17, 0.0)  # [C, C]
+            dot_12 = tl.dot(inner_4.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            total = tl.fma(ds_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_12)  # [C, BLOCK_K]
+            part_30_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_30_1 = 1.0 + part_30_0
+            part_30_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_30_0) / part_30_1)
+            part_30_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_30_0) / part_30_1 * (1.0 + part_30_2)
+            d_q_raw_new = part_30_3 * total  # gradient of q_raw [C, BLOCK_K]
+            d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
+            tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            dot_13 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_13, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_18 = de_10 + Bt_half1  # [C, C]
+            dot_14 = tl.dot(map_18.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            total_2 = tl.fma(de_out, tl.full([C, BLOCK_K], 1.0, tl.float32), dot_14)  # [C, BLOCK_K]
+            part_32_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_32_1 = 1.0 + part_32_0
+            part_32_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_32_0) / part_32_1)
+            part_32_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_32_0) / part_32_1 * (1.0 + part_32_2)
+            d_k_raw_new = part_32_3 * total_2  # gradient of k_raw [C, BLOCK_K]
+            d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
+            tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @triton.jit
@@ -5612,7 +6268,7 @@ def _mv_layer_outputs_mild_kernel(
     token = tl.arange(0, C)
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
@@ -5680,7 +6336,7 @@ def _mv_layer_outputs_mild_kernel_c64(
     token = tl.arange(0, C)
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
@@ -5730,209 +6386,237 @@ def _mv_layer_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_layer_outputs_kernel(
     first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, v_raw_ptr, h_2_ptr, y_ptr, cu, T, H, N,
-    STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
-    v_raw_ptr_h, v_raw_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, S: tl.constexpr,
-    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    STEPS, least, SLOTS, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, v_raw_ptr_b,
+    v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr,
+    y_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_S = tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
-    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
-    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
-    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
-    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_2_1 = tl.log(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    e = 1.0 - tl.exp(1.0 / tau * part_2_1)  # expand [C, BLOCK_S]  # line 8
-    part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_3_1 = 1.0 + part_3_0
-    part_3_2 = part_3_1 == 1.0
-    part_3_3 = tl.where(part_3_2, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_2, 1.0, part_3_1 - 1.0)))
-    map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_3_3) * (1.0 / tau)  # [C, BLOCK_S]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-    inner_2 = tl.where(in_S[None, :], e, 0.0)  # [C, BLOCK_S]
-    diagonal = tl.sum(inner_2 * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_S]
-    map_4 = decay * e  # [C, BLOCK_S]
-    dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half16  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_6 = decay_2 * e  # [C, BLOCK_S]
-    dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_2 = A_1 + A_half8  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_8 = decay_3 * e  # [C, BLOCK_S]
-    dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_3 = A_2 + A_half4  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_10 = decay_4 * e  # [C, BLOCK_S]
-    dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_4 = A_3 + A_half2  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_12 = decay_5 * e  # [C, BLOCK_S]
-    dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_4 + A_half1  # scores of the chunk [C, C]
-    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
-    sums_6 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-    map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-        part_19_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_19_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_19_0) / (1.0 + part_19_0)
-        x = load_2.to(tl.float32) * part_19_1  # input [C, BLOCK_V]  # line 7
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
-        dot_6 = tl.dot(map_13.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        inner_3 = tl.where(valid[None, :], A, 0.0)  # [C, C]
-        dot_7 = tl.dot(inner_3.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_6 + dot_7  # inside the chunk, and from the memory before it [C, BLOCK_V]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    part_ptr_all = part_ptr
+    a_raw_ptr_all = a_raw_ptr
+    v_raw_ptr_all = v_raw_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        part_ptr = part_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        v_raw_ptr = v_raw_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_S = tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+            s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+            part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_2_1 = tl.log(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+            e = 1.0 - tl.exp(1.0 / tau * part_2_1)  # expand [C, BLOCK_S]  # line 8
+            part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_3_1 = 1.0 + part_3_0
+            part_3_2 = part_3_1 == 1.0
+            part_3_3 = tl.where(part_3_2, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_2, 1.0, part_3_1 - 1.0)))
+            map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_3_3) * (1.0 / tau)  # [C, BLOCK_S]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+            inner_2 = tl.where(in_S[None, :], e, 0.0)  # [C, BLOCK_S]
+            diagonal = tl.sum(inner_2 * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_S]
+            map_4 = decay * e  # [C, BLOCK_S]
+            dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half16  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_6 = decay_2 * e  # [C, BLOCK_S]
+            dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_2 = A_1 + A_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_8 = decay_3 * e  # [C, BLOCK_S]
+            dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_3 = A_2 + A_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_10 = decay_4 * e  # [C, BLOCK_S]
+            dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_4 = A_3 + A_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_12 = decay_5 * e  # [C, BLOCK_S]
+            dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_4 + A_half1  # scores of the chunk [C, C]
+            v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+            sums_6 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+            map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+                part_19_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+                part_19_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_19_0) / (1.0 + part_19_0)
+                x = load_2.to(tl.float32) * part_19_1  # input [C, BLOCK_V]  # line 7
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+                dot_6 = tl.dot(map_13.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                inner_3 = tl.where(valid[None, :], A, 0.0)  # [C, C]
+                dot_7 = tl.dot(inner_3.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_new = dot_6 + dot_7  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_layer_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, v_raw_ptr, h_2_ptr, y_ptr, cu, T, H, N,
-    STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
-    v_raw_ptr_h, v_raw_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, S: tl.constexpr,
-    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    STEPS, least, SLOTS, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, v_raw_ptr_b,
+    v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr,
+    y_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_S = tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
-    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
-    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
-    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
-    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_2_1 = tl.log(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    e = 1.0 - tl.exp(1.0 / tau * part_2_1)  # expand [C, BLOCK_S]  # line 8
-    part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_3_1 = 1.0 + part_3_0
-    part_3_2 = part_3_1 == 1.0
-    part_3_3 = tl.where(part_3_2, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_2, 1.0, part_3_1 - 1.0)))
-    map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_3_3) * (1.0 / tau)  # [C, BLOCK_S]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-    inner_2 = tl.where(in_S[None, :], e, 0.0)  # [C, BLOCK_S]
-    diagonal = tl.sum(inner_2 * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
-    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_S]
-    map_4 = decay * e  # [C, BLOCK_S]
-    dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
-    A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half32  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_6 = decay_2 * e  # [C, BLOCK_S]
-    dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_2 = A_1 + A_half16  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_8 = decay_3 * e  # [C, BLOCK_S]
-    dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_3 = A_2 + A_half8  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_10 = decay_4 * e  # [C, BLOCK_S]
-    dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_4 = A_3 + A_half4  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_12 = decay_5 * e  # [C, BLOCK_S]
-    dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_5 = A_4 + A_half2  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_14 = decay_6 * e  # [C, BLOCK_S]
-    dot_6 = tl.dot(map_13.to(DT), tl.trans(map_14.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_5 + A_half1  # scores of the chunk [C, C]
-    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
-    sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-    map_15 = decay_7 * s.to(tl.float32)  # [C, BLOCK_S]
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-        part_22_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_22_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_22_0) / (1.0 + part_22_0)
-        x = load_2.to(tl.float32) * part_22_1  # input [C, BLOCK_V]  # line 7
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
-        dot_7 = tl.dot(map_15.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        inner_3 = tl.where(valid[None, :], A, 0.0)  # [C, C]
-        dot_8 = tl.dot(inner_3.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_7 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    part_ptr_all = part_ptr
+    a_raw_ptr_all = a_raw_ptr
+    v_raw_ptr_all = v_raw_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        part_ptr = part_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        v_raw_ptr = v_raw_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_S = tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+            s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+            part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_2_1 = tl.log(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+            e = 1.0 - tl.exp(1.0 / tau * part_2_1)  # expand [C, BLOCK_S]  # line 8
+            part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_3_1 = 1.0 + part_3_0
+            part_3_2 = part_3_1 == 1.0
+            part_3_3 = tl.where(part_3_2, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_2, 1.0, part_3_1 - 1.0)))
+            map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_3_3) * (1.0 / tau)  # [C, BLOCK_S]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+            inner_2 = tl.where(in_S[None, :], e, 0.0)  # [C, BLOCK_S]
+            diagonal = tl.sum(inner_2 * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
+            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_S]
+            map_4 = decay * e  # [C, BLOCK_S]
+            dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
+            A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half32  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_6 = decay_2 * e  # [C, BLOCK_S]
+            dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_2 = A_1 + A_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_8 = decay_3 * e  # [C, BLOCK_S]
+            dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_3 = A_2 + A_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_10 = decay_4 * e  # [C, BLOCK_S]
+            dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_4 = A_3 + A_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_12 = decay_5 * e  # [C, BLOCK_S]
+            dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_5 = A_4 + A_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_14 = decay_6 * e  # [C, BLOCK_S]
+            dot_6 = tl.dot(map_13.to(DT), tl.trans(map_14.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_5 + A_half1  # scores of the chunk [C, C]
+            v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+            sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+            map_15 = decay_7 * s.to(tl.float32)  # [C, BLOCK_S]
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+                part_22_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+                part_22_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_22_0) / (1.0 + part_22_0)
+                x = load_2.to(tl.float32) * part_22_1  # input [C, BLOCK_V]  # line 7
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+                dot_7 = tl.dot(map_15.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                inner_3 = tl.where(valid[None, :], A, 0.0)  # [C, C]
+                dot_8 = tl.dot(inner_3.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_new = dot_7 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -6204,19 +6888,17 @@ def _mv_layer_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _mv_layer_gradients_mild_kernel(
-    first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, v_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
-    d_v_raw_ptr, d_part_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, part_ptr_b,
-    part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
-    a_raw_ptr_h, a_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_raw_ptr_b,
-    d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, d_part_ptr_b, d_part_ptr_t: tl.constexpr,
-    d_part_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, S: tl.constexpr,
-    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+def _mv_layer_gradients_mild_value_kernel(
+    first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, dy_ptr, l_ptr, v_raw_ptr, d_v_raw_ptr,
+    cu, T, H, N, STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
+    v_raw_ptr_h, v_raw_ptr_g, d_v_raw_ptr_b, d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h,
+    S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_v_raw'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
@@ -6224,16 +6906,166 @@ def _mv_layer_gradients_mild_kernel(
     token = tl.arange(0, C)
     at_S = tl.arange(0, BLOCK_S)
     in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_2_1 = tl.log(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+    e = 1.0 - tl.exp(1.0 / tau * part_2_1)  # expand [C, BLOCK_S]  # line 8
+    part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_3_1 = 1.0 + part_3_0
+    part_3_2 = part_3_1 == 1.0
+    part_3_3 = tl.where(part_3_2, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_2, 1.0, part_3_1 - 1.0)))
+    map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_3_3) * (1.0 / tau)  # [C, BLOCK_S]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_S]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_S]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_S]
+    e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_S]
+    dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_S]
+    map_3 = decay_3[None, :] * e_mid  # [C, BLOCK_S]
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+        dx_out = tl.dot(map_3.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx = dx_out + dx_base  # gradient of x [C, BLOCK_V]
+        load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+        part_8_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_8_1 = 1.0 + part_8_0
+        part_8_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_8_0) / part_8_1)
+        part_8_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_8_0) / part_8_1 * (1.0 + part_8_2)
+        d_v_raw_new = part_8_3 * dx  # gradient of v_raw [C, BLOCK_V]
+        tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mv_layer_gradients_mild_value_kernel_c64(
+    first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, dy_ptr, l_ptr, v_raw_ptr, d_v_raw_ptr,
+    cu, T, H, N, STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
+    v_raw_ptr_h, v_raw_ptr_g, d_v_raw_ptr_b, d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h,
+    S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_v_raw'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_S = tl.arange(0, BLOCK_S)
+    in_S = at_S < S
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_2_1 = tl.log(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+    e = 1.0 - tl.exp(1.0 / tau * part_2_1)  # expand [C, BLOCK_S]  # line 8
+    part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_3_1 = 1.0 + part_3_0
+    part_3_2 = part_3_1 == 1.0
+    part_3_3 = tl.where(part_3_2, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_2, 1.0, part_3_1 - 1.0)))
+    map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_3_3) * (1.0 / tau)  # [C, BLOCK_S]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_S]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_S]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_S]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_S]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_S]
+    e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_S]
+    dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_S]
+    map_3 = decay_3[None, :] * e_mid  # [C, BLOCK_S]
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+        dx_out = tl.dot(map_3.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx = dx_out + dx_base  # gradient of x [C, BLOCK_V]
+        load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+        part_8_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_8_1 = 1.0 + part_8_0
+        part_8_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_8_0) / part_8_1)
+        part_8_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_8_0) / part_8_1 * (1.0 + part_8_2)
+        d_v_raw_new = part_8_3 * dx  # gradient of v_raw [C, BLOCK_V]
+        tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _mv_layer_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, v_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
+    d_part_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr,
+    part_ptr_h, part_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
+    v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_part_ptr_b, d_part_ptr_t: tl.constexpr,
+    d_part_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, S: tl.constexpr,
+    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_a_raw, d_part'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(S, BLOCK_S)  # of S
+    program = program // tl.cdiv(S, BLOCK_S)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
+    in_S = at_S < S
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
     d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
     d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
     rest = left
@@ -6280,48 +7112,35 @@ def _mv_layer_gradients_mild_kernel(
     map_5 = e_mid * de_out  # [C, BLOCK_S]
     inner_2 = tl.where(valid[:, None], map_5, 0.0)  # [C, BLOCK_S]
     sum_2 = tl.sum(inner_2, 0)  # [BLOCK_S]
-    map_6 = decay_5[None, :] * e_mid  # [C, BLOCK_S]
-    dx_out = tl.dot(map_6.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
     dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
     B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
-    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
     inner_3 = tl.where(valid[:, None], B_base, 0.0)  # [C, C]
     ds_base = tl.dot(tl.trans(e_mid.to(FT)), inner_3.to(FT), input_precision=PRECISION)  # [BLOCK_S, C]
     total = tl.fma(ds_base, tl.full([BLOCK_S, C], 1.0, tl.float32), ds_out)  # [BLOCK_S, C]
     de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
-    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
-    part_13_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_13_1 = 1.0 + part_13_0
-    part_13_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_13_0) / part_13_1)
-    part_13_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_13_0) / part_13_1 * (1.0 + part_13_2)
-    d_v_raw_new = part_13_3 * total_3  # gradient of v_raw [C, BLOCK_V]
-    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
-    tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     ds = tl.trans(decay) * total  # gradient of s [BLOCK_S, C]
     d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
     tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], tl.trans(ds).to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
     de = decay_2 * total_2  # gradient of e [C, BLOCK_S]
-    map_7 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_S, C]
-    map_8 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_S]
-    map_9 = map_7 - tl.trans(map_8)  # [BLOCK_S, C]
-    inner_4 = tl.where(valid[None, :], map_9, 0.0)  # [BLOCK_S, C]
+    map_6 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_S, C]
+    map_7 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_S]
+    map_8 = map_6 - tl.trans(map_7)  # [BLOCK_S, C]
+    inner_4 = tl.where(valid[None, :], map_8, 0.0)  # [BLOCK_S, C]
     terms = tl.trans(inner_4)  # [C, BLOCK_S]
     inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
     dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
     dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
-    part_21_0 = 1.0 / tau
-    part_21_1 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_21_2 = 1.0 + part_21_1
-    part_21_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_21_1) / part_21_2
-    part_21_4 = part_21_3 * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_21_1) / part_21_2)
-    map_10 = -(part_21_0 * tl.exp((part_21_0 - 1.0) * tl.log(part_21_3))) * part_21_4 * de  # [C, BLOCK_S]
-    part_22_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_22_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / (1.0 + part_22_0)
-    map_11 = 1.0 / tau * part_22_1 * dgK  # [C, BLOCK_S]
-    d_a_raw_new = map_10 + map_11  # gradient of a_raw [C, BLOCK_S]
+    part_19_0 = 1.0 / tau
+    part_19_1 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_19_2 = 1.0 + part_19_1
+    part_19_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_19_1) / part_19_2
+    part_19_4 = part_19_3 * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_19_1) / part_19_2)
+    map_9 = -(part_19_0 * tl.exp((part_19_0 - 1.0) * tl.log(part_19_3))) * part_19_4 * de  # [C, BLOCK_S]
+    part_20_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_20_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_20_0) / (1.0 + part_20_0)
+    map_10 = 1.0 / tau * part_20_1 * dgK  # [C, BLOCK_S]
+    d_a_raw_new = map_9 + map_10  # gradient of a_raw [C, BLOCK_S]
     d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
     tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
@@ -6329,34 +7148,34 @@ def _mv_layer_gradients_mild_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_layer_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, v_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
-    d_v_raw_ptr, d_part_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, part_ptr_b,
-    part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
-    a_raw_ptr_h, a_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_raw_ptr_b,
-    d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, d_part_ptr_b, d_part_ptr_t: tl.constexpr,
+    d_part_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr,
+    part_ptr_h, part_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
+    v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_part_ptr_b, d_part_ptr_t: tl.constexpr,
     d_part_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, S: tl.constexpr,
     BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
     VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_a_raw, d_part'
     program = tl.program_id(0)
+    block = program % tl.cdiv(S, BLOCK_S)  # of S
+    program = program // tl.cdiv(S, BLOCK_S)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_S = tl.arange(0, BLOCK_S)
+    at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
     in_S = at_S < S
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
     d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
     d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
     rest = left
@@ -6403,57 +7222,44 @@ def _mv_layer_gradients_mild_kernel_c64(
     map_5 = e_mid * de_out  # [C, BLOCK_S]
     inner_2 = tl.where(valid[:, None], map_5, 0.0)  # [C, BLOCK_S]
     sum_2 = tl.sum(inner_2, 0)  # [BLOCK_S]
-    map_6 = decay_5[None, :] * e_mid  # [C, BLOCK_S]
-    dx_out = tl.dot(map_6.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
     dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
     B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
-    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
     inner_3 = tl.where(valid[:, None], B_base, 0.0)  # [C, C]
     ds_base = tl.dot(tl.trans(e_mid.to(FT)), inner_3.to(FT), input_precision=PRECISION)  # [BLOCK_S, C]
     total = tl.fma(ds_base, tl.full([BLOCK_S, C], 1.0, tl.float32), ds_out)  # [BLOCK_S, C]
     de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_S]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
-    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
-    part_13_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_13_1 = 1.0 + part_13_0
-    part_13_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_13_0) / part_13_1)
-    part_13_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_13_0) / part_13_1 * (1.0 + part_13_2)
-    d_v_raw_new = part_13_3 * total_3  # gradient of v_raw [C, BLOCK_V]
-    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
-    tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     ds = tl.trans(decay) * total  # gradient of s [BLOCK_S, C]
     d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
     tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], tl.trans(ds).to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
     de = decay_2 * total_2  # gradient of e [C, BLOCK_S]
-    map_7 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_S, C]
-    map_8 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_S]
-    map_9 = map_7 - tl.trans(map_8)  # [BLOCK_S, C]
-    inner_4 = tl.where(valid[None, :], map_9, 0.0)  # [BLOCK_S, C]
+    map_6 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_S, C]
+    map_7 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_S]
+    map_8 = map_6 - tl.trans(map_7)  # [BLOCK_S, C]
+    inner_4 = tl.where(valid[None, :], map_8, 0.0)  # [BLOCK_S, C]
     terms = tl.trans(inner_4)  # [C, BLOCK_S]
     inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
     dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
     dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
-    part_21_0 = 1.0 / tau
-    part_21_1 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_21_2 = 1.0 + part_21_1
-    part_21_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_21_1) / part_21_2
-    part_21_4 = part_21_3 * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_21_1) / part_21_2)
-    map_10 = -(part_21_0 * tl.exp((part_21_0 - 1.0) * tl.log(part_21_3))) * part_21_4 * de  # [C, BLOCK_S]
-    part_22_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_22_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / (1.0 + part_22_0)
-    map_11 = 1.0 / tau * part_22_1 * dgK  # [C, BLOCK_S]
-    d_a_raw_new = map_10 + map_11  # gradient of a_raw [C, BLOCK_S]
+    part_19_0 = 1.0 / tau
+    part_19_1 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_19_2 = 1.0 + part_19_1
+    part_19_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_19_1) / part_19_2
+    part_19_4 = part_19_3 * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_19_1) / part_19_2)
+    map_9 = -(part_19_0 * tl.exp((part_19_0 - 1.0) * tl.log(part_19_3))) * part_19_4 * de  # [C, BLOCK_S]
+    part_20_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_20_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_20_0) / (1.0 + part_20_0)
+    map_10 = 1.0 / tau * part_20_1 * dgK  # [C, BLOCK_S]
+    d_a_raw_new = map_9 + map_10  # gradient of a_raw [C, BLOCK_S]
     d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
     tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_layer_gradients_value_kernel(
     first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, dy_ptr, l_ptr, v_raw_ptr, d_v_raw_ptr,
-    cu, T, H, N, STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g,
-    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
+    cu, T, H, N, STEPS, least, SLOTS, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h,
+    part_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
     v_raw_ptr_h, v_raw_ptr_g, d_v_raw_ptr_b, d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h,
     S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
@@ -6464,105 +7270,121 @@ def _mv_layer_gradients_value_kernel(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_S = tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
-    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
-    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
-    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
-    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_2_1 = tl.log(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    e = 1.0 - tl.exp(1.0 / tau * part_2_1)  # expand [C, BLOCK_S]  # line 8
-    part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_3_1 = 1.0 + part_3_0
-    part_3_2 = part_3_1 == 1.0
-    part_3_3 = tl.where(part_3_2, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_2, 1.0, part_3_1 - 1.0)))
-    map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_3_3) * (1.0 / tau)  # [C, BLOCK_S]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-    inner_2 = tl.where(in_S[None, :], e, 0.0)  # [C, BLOCK_S]
-    diagonal = tl.sum(inner_2 * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_S]
-    map_4 = decay * e  # [C, BLOCK_S]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    dx_11 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + At_half16  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_6 = decay_2 * e  # [C, BLOCK_S]
-    both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
-    dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    dx_12 = dx_11 + At_half8  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_8 = decay_3 * e  # [C, BLOCK_S]
-    both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
-    dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    dx_13 = dx_12 + At_half4  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_10 = decay_4 * e  # [C, BLOCK_S]
-    both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
-    dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    dx_14 = dx_13 + At_half2  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_12 = decay_5 * e  # [C, BLOCK_S]
-    both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
-    dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    sums_6 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-    map_13 = decay_6 * e  # [C, BLOCK_S]
-    map_14 = dx_14 + At_half1  # [C, C]
-    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
-    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
-        dx_out = tl.dot(map_13.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
-        dot_6 = tl.dot(map_14.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx = dot_6 + dx_out  # gradient of x [C, BLOCK_V]
-        load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-        part_21_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_21_1 = 1.0 + part_21_0
-        part_21_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_21_0) / part_21_1)
-        part_21_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_21_0) / part_21_1 * (1.0 + part_21_2)
-        d_v_raw_new = part_21_3 * dx  # gradient of v_raw [C, BLOCK_V]
-        tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    part_ptr_all = part_ptr
+    a_raw_ptr_all = a_raw_ptr
+    dy_ptr_all = dy_ptr
+    v_raw_ptr_all = v_raw_ptr
+    d_v_raw_ptr_all = d_v_raw_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        part_ptr = part_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        dy_ptr = dy_ptr_all
+        v_raw_ptr = v_raw_ptr_all
+        d_v_raw_ptr = d_v_raw_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_S = tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+        d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+            s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+            part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_2_1 = tl.log(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+            e = 1.0 - tl.exp(1.0 / tau * part_2_1)  # expand [C, BLOCK_S]  # line 8
+            part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_3_1 = 1.0 + part_3_0
+            part_3_2 = part_3_1 == 1.0
+            part_3_3 = tl.where(part_3_2, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_2, 1.0, part_3_1 - 1.0)))
+            map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_3_3) * (1.0 / tau)  # [C, BLOCK_S]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+            inner_2 = tl.where(in_S[None, :], e, 0.0)  # [C, BLOCK_S]
+            diagonal = tl.sum(inner_2 * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_S]
+            map_4 = decay * e  # [C, BLOCK_S]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            dx_11 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + At_half16  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_6 = decay_2 * e  # [C, BLOCK_S]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
+            dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            dx_12 = dx_11 + At_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_8 = decay_3 * e  # [C, BLOCK_S]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
+            dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            dx_13 = dx_12 + At_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_10 = decay_4 * e  # [C, BLOCK_S]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
+            dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            dx_14 = dx_13 + At_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_12 = decay_5 * e  # [C, BLOCK_S]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
+            dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            sums_6 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+            map_13 = decay_6 * e  # [C, BLOCK_S]
+            map_14 = dx_14 + At_half1  # [C, C]
+            v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+            d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+                L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+                dx_out = tl.dot(map_13.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dot_6 = tl.dot(map_14.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx = dot_6 + dx_out  # gradient of x [C, BLOCK_V]
+                load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+                part_21_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+                part_21_1 = 1.0 + part_21_0
+                part_21_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_21_0) / part_21_1)
+                part_21_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_21_0) / part_21_1 * (1.0 + part_21_2)
+                d_v_raw_new = part_21_3 * dx  # gradient of v_raw [C, BLOCK_V]
+                tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_layer_gradients_value_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, dy_ptr, l_ptr, v_raw_ptr, d_v_raw_ptr,
-    cu, T, H, N, STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g,
-    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
+    cu, T, H, N, STEPS, least, SLOTS, part_ptr_b, part_ptr_t: tl.constexpr, part_ptr_h,
+    part_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
     v_raw_ptr_h, v_raw_ptr_g, d_v_raw_ptr_b, d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h,
     S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
@@ -6573,119 +7395,135 @@ def _mv_layer_gradients_value_kernel_c64(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_S = tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
-    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
-    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
-    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
-    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_2_1 = tl.log(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    e = 1.0 - tl.exp(1.0 / tau * part_2_1)  # expand [C, BLOCK_S]  # line 8
-    part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_3_1 = 1.0 + part_3_0
-    part_3_2 = part_3_1 == 1.0
-    part_3_3 = tl.where(part_3_2, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_2, 1.0, part_3_1 - 1.0)))
-    map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_3_3) * (1.0 / tau)  # [C, BLOCK_S]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-    inner_2 = tl.where(in_S[None, :], e, 0.0)  # [C, BLOCK_S]
-    diagonal = tl.sum(inner_2 * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
-    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_S]
-    map_4 = decay * e  # [C, BLOCK_S]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_S]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
-    dx_13 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + At_half32  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_6 = decay_2 * e  # [C, BLOCK_S]
-    both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
-    dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    dx_14 = dx_13 + At_half16  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_8 = decay_3 * e  # [C, BLOCK_S]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
-    dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    dx_15 = dx_14 + At_half8  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_10 = decay_4 * e  # [C, BLOCK_S]
-    both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
-    dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    dx_16 = dx_15 + At_half4  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_12 = decay_5 * e  # [C, BLOCK_S]
-    both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
-    dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    dx_17 = dx_16 + At_half2  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_14 = decay_6 * e  # [C, BLOCK_S]
-    both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
-    dot_6 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    sums_7 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-    map_15 = decay_7 * e  # [C, BLOCK_S]
-    map_16 = dx_17 + At_half1  # [C, C]
-    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
-    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
-        dx_out = tl.dot(map_15.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
-        dot_7 = tl.dot(map_16.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx = dot_7 + dx_out  # gradient of x [C, BLOCK_V]
-        load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-        part_24_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_24_1 = 1.0 + part_24_0
-        part_24_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_24_0) / part_24_1)
-        part_24_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_24_0) / part_24_1 * (1.0 + part_24_2)
-        d_v_raw_new = part_24_3 * dx  # gradient of v_raw [C, BLOCK_V]
-        tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    part_ptr_all = part_ptr
+    a_raw_ptr_all = a_raw_ptr
+    dy_ptr_all = dy_ptr
+    v_raw_ptr_all = v_raw_ptr
+    d_v_raw_ptr_all = d_v_raw_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        part_ptr = part_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        dy_ptr = dy_ptr_all
+        v_raw_ptr = v_raw_ptr_all
+        d_v_raw_ptr = d_v_raw_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_S = tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+        d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+            s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+            part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_2_1 = tl.log(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+            e = 1.0 - tl.exp(1.0 / tau * part_2_1)  # expand [C, BLOCK_S]  # line 8
+            part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_3_1 = 1.0 + part_3_0
+            part_3_2 = part_3_1 == 1.0
+            part_3_3 = tl.where(part_3_2, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_2, 1.0, part_3_1 - 1.0)))
+            map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_3_3) * (1.0 / tau)  # [C, BLOCK_S]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+            inner_2 = tl.where(in_S[None, :], e, 0.0)  # [C, BLOCK_S]
+            diagonal = tl.sum(inner_2 * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
+            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_S]
+            map_4 = decay * e  # [C, BLOCK_S]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_S]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
+            dx_13 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + At_half32  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_6 = decay_2 * e  # [C, BLOCK_S]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
+            dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            dx_14 = dx_13 + At_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_8 = decay_3 * e  # [C, BLOCK_S]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
+            dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            dx_15 = dx_14 + At_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_10 = decay_4 * e  # [C, BLOCK_S]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
+            dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            dx_16 = dx_15 + At_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_12 = decay_5 * e  # [C, BLOCK_S]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
+            dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            dx_17 = dx_16 + At_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_14 = decay_6 * e  # [C, BLOCK_S]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
+            dot_6 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            sums_7 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+            map_15 = decay_7 * e  # [C, BLOCK_S]
+            map_16 = dx_17 + At_half1  # [C, C]
+            v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+            d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+                L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+                dx_out = tl.dot(map_15.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dot_7 = tl.dot(map_16.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx = dot_7 + dx_out  # gradient of x [C, BLOCK_V]
+                load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+                part_24_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+                part_24_1 = 1.0 + part_24_0
+                part_24_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_24_0) / part_24_1)
+                part_24_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_24_0) / part_24_1 * (1.0 + part_24_2)
+                d_v_raw_new = part_24_3 * dx  # gradient of v_raw [C, BLOCK_V]
+                tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_layer_gradients_kernel(
     first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, v_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
-    d_part_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr,
-    part_ptr_h, part_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
-    v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_part_ptr_b, d_part_ptr_t: tl.constexpr,
-    d_part_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, S: tl.constexpr,
-    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    d_part_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, SLOTS, part_ptr_b,
+    part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
+    a_raw_ptr_h, a_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_part_ptr_b,
+    d_part_ptr_t: tl.constexpr, d_part_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr,
+    d_a_raw_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_a_raw, d_part'
     program = tl.program_id(0)
@@ -6693,199 +7531,217 @@ def _mv_layer_gradients_kernel(
     program = program // tl.cdiv(S, BLOCK_S)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
-    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
-    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
-    d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
-    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
-    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_2_1 = tl.log(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    e = 1.0 - tl.exp(1.0 / tau * part_2_1)  # expand [C, BLOCK_S]  # line 8
-    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    x = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))  # input [C, BLOCK_V]  # line 7
-    part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_4_1 = 1.0 + part_4_0
-    part_4_2 = part_4_1 == 1.0
-    part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
-    map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_S, BLOCK_V]
-    map_4 = decay[:, None] * map_3  # [BLOCK_S, BLOCK_V]
-    sum_1 = tl.sum(map_4, 1)  # [BLOCK_S]
-    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
-    ds_out = decay_2 * dot  # through M [C, BLOCK_S]
-    sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
-    de_out = decay_3 * dot_2  # through L [C, BLOCK_S]
-    map_5 = e * de_out  # [C, BLOCK_S]
-    inner_2 = tl.where(valid[:, None], map_5, 0.0)  # [C, BLOCK_S]
-    sum_2 = tl.sum(inner_2, 0)  # [BLOCK_S]
-    inner_3 = tl.where(in_V[None, :], x, 0.0)  # [C, BLOCK_V]
-    diagonal = tl.sum(dy_2.to(tl.float32) * inner_3, 1)  # [C]
-    inner_4 = tl.where(in_V[None, :], x, 0.0)  # [C, BLOCK_V]
-    diagonal_2 = tl.sum(dy_2.to(tl.float32) * inner_4, 1)  # [C]
-    ds_diagonal = diagonal[:, None] * e  # [C, BLOCK_S]
-    total = tl.fma(ds_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), ds_out)  # [C, BLOCK_S]
-    map_6 = s.to(tl.float32) * ds_out  # [C, BLOCK_S]
-    map_7 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_S]
-    total_2 = tl.fma(map_7, tl.full([C, BLOCK_S], 1.0, tl.float32), map_6)  # [C, BLOCK_S]
-    de_diagonal = diagonal_2[:, None] * s.to(tl.float32)  # [C, BLOCK_S]
-    total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
-    map_8 = e * de_diagonal  # [C, BLOCK_S]
-    inside_K_16 = total_2 - map_8  # [C, BLOCK_S]
-    sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_10 = decay_4 * e  # [C, BLOCK_S]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
-    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
-    both_2 = tl.dot((B_half16 + Bt_half16).to(DT), both, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_S]
-    ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_S]
-    de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_S]
-    map_11 = decay_4 * ds_half16  # [C, BLOCK_S]
-    total_4 = tl.fma(map_11, tl.full([C, BLOCK_S], 1.0, tl.float32), total)  # [C, BLOCK_S]
-    map_12 = both.to(tl.float32) * ds_half16  # [C, BLOCK_S]
-    total_5 = tl.fma(map_12, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_16)  # [C, BLOCK_S]
-    map_13 = decay_4 * de_half16  # [C, BLOCK_S]
-    total_6 = tl.fma(map_13, tl.full([C, BLOCK_S], 1.0, tl.float32), total_3)  # [C, BLOCK_S]
-    map_14 = both.to(tl.float32) * de_half16  # [C, BLOCK_S]
-    inside_K_18 = total_5 - map_14  # [C, BLOCK_S]
-    sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_15 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_16 = decay_5 * e  # [C, BLOCK_S]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
-    both_4 = tl.dot((B_half8 + Bt_half8).to(DT), both_3, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_S]
-    ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_S]
-    de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_S]
-    map_17 = decay_5 * ds_half8  # [C, BLOCK_S]
-    total_7 = tl.fma(map_17, tl.full([C, BLOCK_S], 1.0, tl.float32), total_4)  # [C, BLOCK_S]
-    map_18 = both_3.to(tl.float32) * ds_half8  # [C, BLOCK_S]
-    total_8 = tl.fma(map_18, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_18)  # [C, BLOCK_S]
-    map_19 = decay_5 * de_half8  # [C, BLOCK_S]
-    total_9 = tl.fma(map_19, tl.full([C, BLOCK_S], 1.0, tl.float32), total_6)  # [C, BLOCK_S]
-    map_20 = both_3.to(tl.float32) * de_half8  # [C, BLOCK_S]
-    inside_K_20 = total_8 - map_20  # [C, BLOCK_S]
-    sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_21 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_22 = decay_6 * e  # [C, BLOCK_S]
-    both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    both_6 = tl.dot((B_half4 + Bt_half4).to(DT), both_5, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_S]
-    ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_S]
-    de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_S]
-    map_23 = decay_6 * ds_half4  # [C, BLOCK_S]
-    total_10 = tl.fma(map_23, tl.full([C, BLOCK_S], 1.0, tl.float32), total_7)  # [C, BLOCK_S]
-    map_24 = both_5.to(tl.float32) * ds_half4  # [C, BLOCK_S]
-    total_11 = tl.fma(map_24, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_20)  # [C, BLOCK_S]
-    map_25 = decay_6 * de_half4  # [C, BLOCK_S]
-    total_12 = tl.fma(map_25, tl.full([C, BLOCK_S], 1.0, tl.float32), total_9)  # [C, BLOCK_S]
-    map_26 = both_5.to(tl.float32) * de_half4  # [C, BLOCK_S]
-    inside_K_22 = total_11 - map_26  # [C, BLOCK_S]
-    sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_27 = decay_7 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_28 = decay_7 * e  # [C, BLOCK_S]
-    both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_27.to(DT), map_28.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    both_8 = tl.dot((B_half2 + Bt_half2).to(DT), both_7, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_S]
-    ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_S]
-    de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_S]
-    map_29 = decay_7 * ds_half2  # [C, BLOCK_S]
-    total_13 = tl.fma(map_29, tl.full([C, BLOCK_S], 1.0, tl.float32), total_10)  # [C, BLOCK_S]
-    map_30 = both_7.to(tl.float32) * ds_half2  # [C, BLOCK_S]
-    total_14 = tl.fma(map_30, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_22)  # [C, BLOCK_S]
-    map_31 = decay_7 * de_half2  # [C, BLOCK_S]
-    total_15 = tl.fma(map_31, tl.full([C, BLOCK_S], 1.0, tl.float32), total_12)  # [C, BLOCK_S]
-    map_32 = both_7.to(tl.float32) * de_half2  # [C, BLOCK_S]
-    inside_K_24 = total_14 - map_32  # [C, BLOCK_S]
-    sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_33 = decay_8 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_34 = decay_8 * e  # [C, BLOCK_S]
-    both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_33.to(DT), map_34.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
-    both_10 = tl.dot((B_half1 + Bt_half1).to(DT), both_9, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_S]
-    ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_S]
-    de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_S]
-    map_35 = decay_8 * ds_half1  # [C, BLOCK_S]
-    total_16 = tl.fma(map_35, tl.full([C, BLOCK_S], 1.0, tl.float32), total_13)  # [C, BLOCK_S]
-    map_36 = both_9.to(tl.float32) * ds_half1  # [C, BLOCK_S]
-    total_17 = tl.fma(map_36, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_24)  # [C, BLOCK_S]
-    d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
-    tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], total_16.to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_37 = decay_8 * de_half1  # [C, BLOCK_S]
-    total_18 = tl.fma(map_37, tl.full([C, BLOCK_S], 1.0, tl.float32), total_15)  # [C, BLOCK_S]
-    map_38 = both_9.to(tl.float32) * de_half1  # [C, BLOCK_S]
-    inside_K_26 = total_17 - map_38  # [C, BLOCK_S]
-    map_39 = inside_K_26 - map_5  # [C, BLOCK_S]
-    inner_5 = tl.where(valid[:, None], map_39, 0.0)  # [C, BLOCK_S]
-    terms = inner_5  # [C, BLOCK_S]
-    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
-    dgK_38 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
-    dgK = dgK_38 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
-    part_52_0 = 1.0 / tau
-    part_52_1 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_52_2 = 1.0 + part_52_1
-    part_52_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_52_1) / part_52_2
-    part_52_4 = part_52_3 * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_52_1) / part_52_2)
-    map_40 = -(part_52_0 * tl.exp((part_52_0 - 1.0) * tl.log(part_52_3))) * part_52_4 * total_18  # [C, BLOCK_S]
-    part_53_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_53_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_53_0) / (1.0 + part_53_0)
-    map_41 = 1.0 / tau * part_53_1 * dgK  # [C, BLOCK_S]
-    d_a_raw_new = map_40 + map_41  # gradient of a_raw [C, BLOCK_S]
-    d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
-    tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        return  # another kernel computes all of them
+    part_ptr_all = part_ptr
+    a_raw_ptr_all = a_raw_ptr
+    v_raw_ptr_all = v_raw_ptr
+    dy_ptr_all = dy_ptr
+    d_part_ptr_all = d_part_ptr
+    d_a_raw_ptr_all = d_a_raw_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        part_ptr = part_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        v_raw_ptr = v_raw_ptr_all
+        dy_ptr = dy_ptr_all
+        d_part_ptr = d_part_ptr_all
+        d_a_raw_ptr = d_a_raw_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
+        d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+            s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+            part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_2_1 = tl.log(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+            e = 1.0 - tl.exp(1.0 / tau * part_2_1)  # expand [C, BLOCK_S]  # line 8
+            v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+            part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            x = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))  # input [C, BLOCK_V]  # line 7
+            part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_4_1 = 1.0 + part_4_0
+            part_4_2 = part_4_1 == 1.0
+            part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
+            map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+            map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_S, BLOCK_V]
+            map_4 = decay[:, None] * map_3  # [BLOCK_S, BLOCK_V]
+            sum_1 = tl.sum(map_4, 1)  # [BLOCK_S]
+            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
+            ds_out = decay_2 * dot  # through M [C, BLOCK_S]
+            sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+            dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
+            de_out = decay_3 * dot_2  # through L [C, BLOCK_S]
+            map_5 = e * de_out  # [C, BLOCK_S]
+            inner_2 = tl.where(valid[:, None], map_5, 0.0)  # [C, BLOCK_S]
+            sum_2 = tl.sum(inner_2, 0)  # [BLOCK_S]
+            inner_3 = tl.where(in_V[None, :], x, 0.0)  # [C, BLOCK_V]
+            diagonal = tl.sum(dy_2.to(tl.float32) * inner_3, 1)  # [C]
+            inner_4 = tl.where(in_V[None, :], x, 0.0)  # [C, BLOCK_V]
+            diagonal_2 = tl.sum(dy_2.to(tl.float32) * inner_4, 1)  # [C]
+            ds_diagonal = diagonal[:, None] * e  # [C, BLOCK_S]
+            total = tl.fma(ds_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), ds_out)  # [C, BLOCK_S]
+            map_6 = s.to(tl.float32) * ds_out  # [C, BLOCK_S]
+            map_7 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_S]
+            total_2 = tl.fma(map_7, tl.full([C, BLOCK_S], 1.0, tl.float32), map_6)  # [C, BLOCK_S]
+            de_diagonal = diagonal_2[:, None] * s.to(tl.float32)  # [C, BLOCK_S]
+            total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
+            map_8 = e * de_diagonal  # [C, BLOCK_S]
+            inside_K_16 = total_2 - map_8  # [C, BLOCK_S]
+            sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_10 = decay_4 * e  # [C, BLOCK_S]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
+            dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
+            both_2 = tl.dot((B_half16 + Bt_half16).to(DT), both, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_S]
+            ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_S]
+            de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_S]
+            map_11 = decay_4 * ds_half16  # [C, BLOCK_S]
+            total_4 = tl.fma(map_11, tl.full([C, BLOCK_S], 1.0, tl.float32), total)  # [C, BLOCK_S]
+            map_12 = both.to(tl.float32) * ds_half16  # [C, BLOCK_S]
+            total_5 = tl.fma(map_12, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_16)  # [C, BLOCK_S]
+            map_13 = decay_4 * de_half16  # [C, BLOCK_S]
+            total_6 = tl.fma(map_13, tl.full([C, BLOCK_S], 1.0, tl.float32), total_3)  # [C, BLOCK_S]
+            map_14 = both.to(tl.float32) * de_half16  # [C, BLOCK_S]
+            inside_K_18 = total_5 - map_14  # [C, BLOCK_S]
+            sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_15 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_16 = decay_5 * e  # [C, BLOCK_S]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
+            both_4 = tl.dot((B_half8 + Bt_half8).to(DT), both_3, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_S]
+            ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_S]
+            de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_S]
+            map_17 = decay_5 * ds_half8  # [C, BLOCK_S]
+            total_7 = tl.fma(map_17, tl.full([C, BLOCK_S], 1.0, tl.float32), total_4)  # [C, BLOCK_S]
+            map_18 = both_3.to(tl.float32) * ds_half8  # [C, BLOCK_S]
+            total_8 = tl.fma(map_18, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_18)  # [C, BLOCK_S]
+            map_19 = decay_5 * de_half8  # [C, BLOCK_S]
+            total_9 = tl.fma(map_19, tl.full([C, BLOCK_S], 1.0, tl.float32), total_6)  # [C, BLOCK_S]
+            map_20 = both_3.to(tl.float32) * de_half8  # [C, BLOCK_S]
+            inside_K_20 = total_8 - map_20  # [C, BLOCK_S]
+            sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_21 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_22 = decay_6 * e  # [C, BLOCK_S]
+            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            both_6 = tl.dot((B_half4 + Bt_half4).to(DT), both_5, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_S]
+            ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_S]
+            de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_S]
+            map_23 = decay_6 * ds_half4  # [C, BLOCK_S]
+            total_10 = tl.fma(map_23, tl.full([C, BLOCK_S], 1.0, tl.float32), total_7)  # [C, BLOCK_S]
+            map_24 = both_5.to(tl.float32) * ds_half4  # [C, BLOCK_S]
+            total_11 = tl.fma(map_24, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_20)  # [C, BLOCK_S]
+            map_25 = decay_6 * de_half4  # [C, BLOCK_S]
+            total_12 = tl.fma(map_25, tl.full([C, BLOCK_S], 1.0, tl.float32), total_9)  # [C, BLOCK_S]
+            map_26 = both_5.to(tl.float32) * de_half4  # [C, BLOCK_S]
+            inside_K_22 = total_11 - map_26  # [C, BLOCK_S]
+            sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_27 = decay_7 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_28 = decay_7 * e  # [C, BLOCK_S]
+            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_27.to(DT), map_28.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            both_8 = tl.dot((B_half2 + Bt_half2).to(DT), both_7, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_S]
+            ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_S]
+            de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_S]
+            map_29 = decay_7 * ds_half2  # [C, BLOCK_S]
+            total_13 = tl.fma(map_29, tl.full([C, BLOCK_S], 1.0, tl.float32), total_10)  # [C, BLOCK_S]
+            map_30 = both_7.to(tl.float32) * ds_half2  # [C, BLOCK_S]
+            total_14 = tl.fma(map_30, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_22)  # [C, BLOCK_S]
+            map_31 = decay_7 * de_half2  # [C, BLOCK_S]
+            total_15 = tl.fma(map_31, tl.full([C, BLOCK_S], 1.0, tl.float32), total_12)  # [C, BLOCK_S]
+            map_32 = both_7.to(tl.float32) * de_half2  # [C, BLOCK_S]
+            inside_K_24 = total_14 - map_32  # [C, BLOCK_S]
+            sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_33 = decay_8 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_34 = decay_8 * e  # [C, BLOCK_S]
+            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_33.to(DT), map_34.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
+            both_10 = tl.dot((B_half1 + Bt_half1).to(DT), both_9, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_S]
+            ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_S]
+            de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_S]
+            map_35 = decay_8 * ds_half1  # [C, BLOCK_S]
+            total_16 = tl.fma(map_35, tl.full([C, BLOCK_S], 1.0, tl.float32), total_13)  # [C, BLOCK_S]
+            map_36 = both_9.to(tl.float32) * ds_half1  # [C, BLOCK_S]
+            total_17 = tl.fma(map_36, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_24)  # [C, BLOCK_S]
+            d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
+            tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], total_16.to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+            map_37 = decay_8 * de_half1  # [C, BLOCK_S]
+            total_18 = tl.fma(map_37, tl.full([C, BLOCK_S], 1.0, tl.float32), total_15)  # [C, BLOCK_S]
+            map_38 = both_9.to(tl.float32) * de_half1  # [C, BLOCK_S]
+            inside_K_26 = total_17 - map_38  # [C, BLOCK_S]
+            map_39 = inside_K_26 - map_5  # [C, BLOCK_S]
+            inner_5 = tl.where(valid[:, None], map_39, 0.0)  # [C, BLOCK_S]
+            terms = inner_5  # [C, BLOCK_S]
+            inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+            dgK_38 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
+            dgK = dgK_38 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+            part_52_0 = 1.0 / tau
+            part_52_1 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_52_2 = 1.0 + part_52_1
+            part_52_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_52_1) / part_52_2
+            part_52_4 = part_52_3 * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_52_1) / part_52_2)
+            map_40 = -(part_52_0 * tl.exp((part_52_0 - 1.0) * tl.log(part_52_3))) * part_52_4 * total_18  # [C, BLOCK_S]
+            part_53_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_53_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_53_0) / (1.0 + part_53_0)
+            map_41 = 1.0 / tau * part_53_1 * dgK  # [C, BLOCK_S]
+            d_a_raw_new = map_40 + map_41  # gradient of a_raw [C, BLOCK_S]
+            d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
+            tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_layer_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, v_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
-    d_part_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, part_ptr_b, part_ptr_t: tl.constexpr,
-    part_ptr_h, part_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
-    v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_part_ptr_b, d_part_ptr_t: tl.constexpr,
-    d_part_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, S: tl.constexpr,
-    BLOCK_S: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    d_part_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, SLOTS, part_ptr_b,
+    part_ptr_t: tl.constexpr, part_ptr_h, part_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
+    a_raw_ptr_h, a_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_part_ptr_b,
+    d_part_ptr_t: tl.constexpr, d_part_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr,
+    d_a_raw_ptr_h, S: tl.constexpr, BLOCK_S: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_a_raw, d_part'
     program = tl.program_id(0)
@@ -6893,204 +7749,222 @@ def _mv_layer_gradients_kernel_c64(
     program = program // tl.cdiv(S, BLOCK_S)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
-    in_S = at_S < S
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * S, S), _lowest(second_K_ptr + _row(slot, h, H) * S, S))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, S), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, S))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
-    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
-    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
-    d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-    s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
-    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
-    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_2_1 = tl.log(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    e = 1.0 - tl.exp(1.0 / tau * part_2_1)  # expand [C, BLOCK_S]  # line 8
-    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    x = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))  # input [C, BLOCK_V]  # line 7
-    part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_4_1 = 1.0 + part_4_0
-    part_4_2 = part_4_1 == 1.0
-    part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
-    map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
-    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_S, BLOCK_V]
-    map_4 = decay[:, None] * map_3  # [BLOCK_S, BLOCK_V]
-    sum_1 = tl.sum(map_4, 1)  # [BLOCK_S]
-    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
-    ds_out = decay_2 * dot  # through M [C, BLOCK_S]
-    sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
-    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
-    de_out = decay_3 * dot_2  # through L [C, BLOCK_S]
-    map_5 = e * de_out  # [C, BLOCK_S]
-    inner_2 = tl.where(valid[:, None], map_5, 0.0)  # [C, BLOCK_S]
-    sum_2 = tl.sum(inner_2, 0)  # [BLOCK_S]
-    inner_3 = tl.where(in_V[None, :], x, 0.0)  # [C, BLOCK_V]
-    diagonal = tl.sum(dy_2.to(tl.float32) * inner_3, 1)  # [C]
-    inner_4 = tl.where(in_V[None, :], x, 0.0)  # [C, BLOCK_V]
-    diagonal_2 = tl.sum(dy_2.to(tl.float32) * inner_4, 1)  # [C]
-    ds_diagonal = diagonal[:, None] * e  # [C, BLOCK_S]
-    total = tl.fma(ds_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), ds_out)  # [C, BLOCK_S]
-    map_6 = s.to(tl.float32) * ds_out  # [C, BLOCK_S]
-    map_7 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_S]
-    total_2 = tl.fma(map_7, tl.full([C, BLOCK_S], 1.0, tl.float32), map_6)  # [C, BLOCK_S]
-    de_diagonal = diagonal_2[:, None] * s.to(tl.float32)  # [C, BLOCK_S]
-    total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
-    map_8 = e * de_diagonal  # [C, BLOCK_S]
-    inside_K_19 = total_2 - map_8  # [C, BLOCK_S]
-    sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_10 = decay_4 * e  # [C, BLOCK_S]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_S]
-    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
-    dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level32 [C, C]
-    both_2 = tl.dot((B_half32 + Bt_half32).to(DT), both, input_precision=PRECISION)  # ds_half32 and de_half32 [C, BLOCK_S]
-    ds_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_S]
-    de_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_S]
-    map_11 = decay_4 * ds_half32  # [C, BLOCK_S]
-    total_4 = tl.fma(map_11, tl.full([C, BLOCK_S], 1.0, tl.float32), total)  # [C, BLOCK_S]
-    map_12 = both.to(tl.float32) * ds_half32  # [C, BLOCK_S]
-    total_5 = tl.fma(map_12, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_19)  # [C, BLOCK_S]
-    map_13 = decay_4 * de_half32  # [C, BLOCK_S]
-    total_6 = tl.fma(map_13, tl.full([C, BLOCK_S], 1.0, tl.float32), total_3)  # [C, BLOCK_S]
-    map_14 = both.to(tl.float32) * de_half32  # [C, BLOCK_S]
-    inside_K_21 = total_5 - map_14  # [C, BLOCK_S]
-    sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
-    map_15 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_16 = decay_5 * e  # [C, BLOCK_S]
-    both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
-    both_4 = tl.dot((B_half16 + Bt_half16).to(DT), both_3, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_S]
-    ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_S]
-    de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_S]
-    map_17 = decay_5 * ds_half16  # [C, BLOCK_S]
-    total_7 = tl.fma(map_17, tl.full([C, BLOCK_S], 1.0, tl.float32), total_4)  # [C, BLOCK_S]
-    map_18 = both_3.to(tl.float32) * ds_half16  # [C, BLOCK_S]
-    total_8 = tl.fma(map_18, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_21)  # [C, BLOCK_S]
-    map_19 = decay_5 * de_half16  # [C, BLOCK_S]
-    total_9 = tl.fma(map_19, tl.full([C, BLOCK_S], 1.0, tl.float32), total_6)  # [C, BLOCK_S]
-    map_20 = both_3.to(tl.float32) * de_half16  # [C, BLOCK_S]
-    inside_K_23 = total_8 - map_20  # [C, BLOCK_S]
-    sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
-    map_21 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_22 = decay_6 * e  # [C, BLOCK_S]
-    both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
-    both_6 = tl.dot((B_half8 + Bt_half8).to(DT), both_5, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_S]
-    ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_S]
-    de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_S]
-    map_23 = decay_6 * ds_half8  # [C, BLOCK_S]
-    total_10 = tl.fma(map_23, tl.full([C, BLOCK_S], 1.0, tl.float32), total_7)  # [C, BLOCK_S]
-    map_24 = both_5.to(tl.float32) * ds_half8  # [C, BLOCK_S]
-    total_11 = tl.fma(map_24, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_23)  # [C, BLOCK_S]
-    map_25 = decay_6 * de_half8  # [C, BLOCK_S]
-    total_12 = tl.fma(map_25, tl.full([C, BLOCK_S], 1.0, tl.float32), total_9)  # [C, BLOCK_S]
-    map_26 = both_5.to(tl.float32) * de_half8  # [C, BLOCK_S]
-    inside_K_25 = total_11 - map_26  # [C, BLOCK_S]
-    sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
-    map_27 = decay_7 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_28 = decay_7 * e  # [C, BLOCK_S]
-    both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_27.to(DT), map_28.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    both_8 = tl.dot((B_half4 + Bt_half4).to(DT), both_7, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_S]
-    ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_S]
-    de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_S]
-    map_29 = decay_7 * ds_half4  # [C, BLOCK_S]
-    total_13 = tl.fma(map_29, tl.full([C, BLOCK_S], 1.0, tl.float32), total_10)  # [C, BLOCK_S]
-    map_30 = both_7.to(tl.float32) * ds_half4  # [C, BLOCK_S]
-    total_14 = tl.fma(map_30, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_25)  # [C, BLOCK_S]
-    map_31 = decay_7 * de_half4  # [C, BLOCK_S]
-    total_15 = tl.fma(map_31, tl.full([C, BLOCK_S], 1.0, tl.float32), total_12)  # [C, BLOCK_S]
-    map_32 = both_7.to(tl.float32) * de_half4  # [C, BLOCK_S]
-    inside_K_27 = total_14 - map_32  # [C, BLOCK_S]
-    sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
-    decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
-    map_33 = decay_8 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_34 = decay_8 * e  # [C, BLOCK_S]
-    both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_33.to(DT), map_34.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    both_10 = tl.dot((B_half2 + Bt_half2).to(DT), both_9, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_S]
-    ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_S]
-    de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_S]
-    map_35 = decay_8 * ds_half2  # [C, BLOCK_S]
-    total_16 = tl.fma(map_35, tl.full([C, BLOCK_S], 1.0, tl.float32), total_13)  # [C, BLOCK_S]
-    map_36 = both_9.to(tl.float32) * ds_half2  # [C, BLOCK_S]
-    total_17 = tl.fma(map_36, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_27)  # [C, BLOCK_S]
-    map_37 = decay_8 * de_half2  # [C, BLOCK_S]
-    total_18 = tl.fma(map_37, tl.full([C, BLOCK_S], 1.0, tl.float32), total_15)  # [C, BLOCK_S]
-    map_38 = both_9.to(tl.float32) * de_half2  # [C, BLOCK_S]
-    inside_K_29 = total_17 - map_38  # [C, BLOCK_S]
-    sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
-    decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
-    map_39 = decay_9 * s.to(tl.float32)  # [C, BLOCK_S]
-    map_40 = decay_9 * e  # [C, BLOCK_S]
-    both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_39.to(DT), map_40.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
-    both_12 = tl.dot((B_half1 + Bt_half1).to(DT), both_11, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_S]
-    ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_S]
-    de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_S]
-    map_41 = decay_9 * ds_half1  # [C, BLOCK_S]
-    total_19 = tl.fma(map_41, tl.full([C, BLOCK_S], 1.0, tl.float32), total_16)  # [C, BLOCK_S]
-    map_42 = both_11.to(tl.float32) * ds_half1  # [C, BLOCK_S]
-    total_20 = tl.fma(map_42, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_29)  # [C, BLOCK_S]
-    d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
-    tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], total_19.to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
-    map_43 = decay_9 * de_half1  # [C, BLOCK_S]
-    total_21 = tl.fma(map_43, tl.full([C, BLOCK_S], 1.0, tl.float32), total_18)  # [C, BLOCK_S]
-    map_44 = both_11.to(tl.float32) * de_half1  # [C, BLOCK_S]
-    inside_K_31 = total_20 - map_44  # [C, BLOCK_S]
-    map_45 = inside_K_31 - map_5  # [C, BLOCK_S]
-    inner_5 = tl.where(valid[:, None], map_45, 0.0)  # [C, BLOCK_S]
-    terms = inner_5  # [C, BLOCK_S]
-    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
-    dgK_45 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
-    dgK = dgK_45 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
-    part_59_0 = 1.0 / tau
-    part_59_1 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_59_2 = 1.0 + part_59_1
-    part_59_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_59_1) / part_59_2
-    part_59_4 = part_59_3 * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_59_1) / part_59_2)
-    map_46 = -(part_59_0 * tl.exp((part_59_0 - 1.0) * tl.log(part_59_3))) * part_59_4 * total_21  # [C, BLOCK_S]
-    part_60_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_60_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_60_0) / (1.0 + part_60_0)
-    map_47 = 1.0 / tau * part_60_1 * dgK  # [C, BLOCK_S]
-    d_a_raw_new = map_46 + map_47  # gradient of a_raw [C, BLOCK_S]
-    d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
-    tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+        return  # another kernel computes all of them
+    part_ptr_all = part_ptr
+    a_raw_ptr_all = a_raw_ptr
+    v_raw_ptr_all = v_raw_ptr
+    dy_ptr_all = dy_ptr
+    d_part_ptr_all = d_part_ptr
+    d_a_raw_ptr_all = d_a_raw_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        part_ptr = part_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        v_raw_ptr = v_raw_ptr_all
+        dy_ptr = dy_ptr_all
+        d_part_ptr = d_part_ptr_all
+        d_a_raw_ptr = d_a_raw_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_S = block * BLOCK_S + tl.arange(0, BLOCK_S)
+        in_S = at_S < S
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        part_ptr = _head(part_ptr, batch, h, part_ptr_b, part_ptr_h, part_ptr_g)
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_part_ptr = _head(d_part_ptr, batch, h, d_part_ptr_b, d_part_ptr_h, 1)
+        d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, S), _lowest(second_K_ptr, slot, h, H, S))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
+            s = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # shrink: load part [C, BLOCK_S]  # line 4
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_S[None, :], mask=valid[:, None] & in_S[None, :], other=0.0)  # load a_raw [C, BLOCK_S]
+            part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_2_1 = tl.log(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+            e = 1.0 - tl.exp(1.0 / tau * part_2_1)  # expand [C, BLOCK_S]  # line 8
+            v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+            part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            x = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))  # input [C, BLOCK_V]  # line 7
+            part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_4_1 = 1.0 + part_4_0
+            part_4_2 = part_4_1 == 1.0
+            part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
+            map_2 = (tl.minimum(load.to(tl.float32), 0.0) - part_4_3) * (1.0 / tau)  # [C, BLOCK_S]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_S]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_S]  # line 9
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # memory before the chunk: load h [BLOCK_S, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], mask=in_S[:, None] & in_V[None, :] & (at_S[:, None] < tl.minimum(left, 1) * S), other=0.0)  # adjoint after the chunk: load l [BLOCK_S, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_S]
+            map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_S, BLOCK_V]
+            map_4 = decay[:, None] * map_3  # [BLOCK_S, BLOCK_V]
+            sum_1 = tl.sum(map_4, 1)  # [BLOCK_S]
+            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_S]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_S]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
+            ds_out = decay_2 * dot  # through M [C, BLOCK_S]
+            sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_S]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_S]
+            dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_S]
+            de_out = decay_3 * dot_2  # through L [C, BLOCK_S]
+            map_5 = e * de_out  # [C, BLOCK_S]
+            inner_2 = tl.where(valid[:, None], map_5, 0.0)  # [C, BLOCK_S]
+            sum_2 = tl.sum(inner_2, 0)  # [BLOCK_S]
+            inner_3 = tl.where(in_V[None, :], x, 0.0)  # [C, BLOCK_V]
+            diagonal = tl.sum(dy_2.to(tl.float32) * inner_3, 1)  # [C]
+            inner_4 = tl.where(in_V[None, :], x, 0.0)  # [C, BLOCK_V]
+            diagonal_2 = tl.sum(dy_2.to(tl.float32) * inner_4, 1)  # [C]
+            ds_diagonal = diagonal[:, None] * e  # [C, BLOCK_S]
+            total = tl.fma(ds_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), ds_out)  # [C, BLOCK_S]
+            map_6 = s.to(tl.float32) * ds_out  # [C, BLOCK_S]
+            map_7 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_S]
+            total_2 = tl.fma(map_7, tl.full([C, BLOCK_S], 1.0, tl.float32), map_6)  # [C, BLOCK_S]
+            de_diagonal = diagonal_2[:, None] * s.to(tl.float32)  # [C, BLOCK_S]
+            total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_S], 1.0, tl.float32), de_out)  # [C, BLOCK_S]
+            map_8 = e * de_diagonal  # [C, BLOCK_S]
+            inside_K_19 = total_2 - map_8  # [C, BLOCK_S]
+            sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_S]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_S]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_10 = decay_4 * e  # [C, BLOCK_S]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_S]
+            dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
+            dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level32 [C, C]
+            both_2 = tl.dot((B_half32 + Bt_half32).to(DT), both, input_precision=PRECISION)  # ds_half32 and de_half32 [C, BLOCK_S]
+            ds_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_S]
+            de_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_S]
+            map_11 = decay_4 * ds_half32  # [C, BLOCK_S]
+            total_4 = tl.fma(map_11, tl.full([C, BLOCK_S], 1.0, tl.float32), total)  # [C, BLOCK_S]
+            map_12 = both.to(tl.float32) * ds_half32  # [C, BLOCK_S]
+            total_5 = tl.fma(map_12, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_19)  # [C, BLOCK_S]
+            map_13 = decay_4 * de_half32  # [C, BLOCK_S]
+            total_6 = tl.fma(map_13, tl.full([C, BLOCK_S], 1.0, tl.float32), total_3)  # [C, BLOCK_S]
+            map_14 = both.to(tl.float32) * de_half32  # [C, BLOCK_S]
+            inside_K_21 = total_5 - map_14  # [C, BLOCK_S]
+            sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_S]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_S]
+            map_15 = decay_5 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_16 = decay_5 * e  # [C, BLOCK_S]
+            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_S]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
+            both_4 = tl.dot((B_half16 + Bt_half16).to(DT), both_3, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_S]
+            ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_S]
+            de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_S]
+            map_17 = decay_5 * ds_half16  # [C, BLOCK_S]
+            total_7 = tl.fma(map_17, tl.full([C, BLOCK_S], 1.0, tl.float32), total_4)  # [C, BLOCK_S]
+            map_18 = both_3.to(tl.float32) * ds_half16  # [C, BLOCK_S]
+            total_8 = tl.fma(map_18, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_21)  # [C, BLOCK_S]
+            map_19 = decay_5 * de_half16  # [C, BLOCK_S]
+            total_9 = tl.fma(map_19, tl.full([C, BLOCK_S], 1.0, tl.float32), total_6)  # [C, BLOCK_S]
+            map_20 = both_3.to(tl.float32) * de_half16  # [C, BLOCK_S]
+            inside_K_23 = total_8 - map_20  # [C, BLOCK_S]
+            sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_S]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_S]
+            map_21 = decay_6 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_22 = decay_6 * e  # [C, BLOCK_S]
+            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_S]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
+            both_6 = tl.dot((B_half8 + Bt_half8).to(DT), both_5, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_S]
+            ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_S]
+            de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_S]
+            map_23 = decay_6 * ds_half8  # [C, BLOCK_S]
+            total_10 = tl.fma(map_23, tl.full([C, BLOCK_S], 1.0, tl.float32), total_7)  # [C, BLOCK_S]
+            map_24 = both_5.to(tl.float32) * ds_half8  # [C, BLOCK_S]
+            total_11 = tl.fma(map_24, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_23)  # [C, BLOCK_S]
+            map_25 = decay_6 * de_half8  # [C, BLOCK_S]
+            total_12 = tl.fma(map_25, tl.full([C, BLOCK_S], 1.0, tl.float32), total_9)  # [C, BLOCK_S]
+            map_26 = both_5.to(tl.float32) * de_half8  # [C, BLOCK_S]
+            inside_K_25 = total_11 - map_26  # [C, BLOCK_S]
+            sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_S]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_S]
+            map_27 = decay_7 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_28 = decay_7 * e  # [C, BLOCK_S]
+            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_27.to(DT), map_28.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_S]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            both_8 = tl.dot((B_half4 + Bt_half4).to(DT), both_7, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_S]
+            ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_S]
+            de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_S]
+            map_29 = decay_7 * ds_half4  # [C, BLOCK_S]
+            total_13 = tl.fma(map_29, tl.full([C, BLOCK_S], 1.0, tl.float32), total_10)  # [C, BLOCK_S]
+            map_30 = both_7.to(tl.float32) * ds_half4  # [C, BLOCK_S]
+            total_14 = tl.fma(map_30, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_25)  # [C, BLOCK_S]
+            map_31 = decay_7 * de_half4  # [C, BLOCK_S]
+            total_15 = tl.fma(map_31, tl.full([C, BLOCK_S], 1.0, tl.float32), total_12)  # [C, BLOCK_S]
+            map_32 = both_7.to(tl.float32) * de_half4  # [C, BLOCK_S]
+            inside_K_27 = total_14 - map_32  # [C, BLOCK_S]
+            sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_S]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_S]
+            map_33 = decay_8 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_34 = decay_8 * e  # [C, BLOCK_S]
+            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_33.to(DT), map_34.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_S]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            both_10 = tl.dot((B_half2 + Bt_half2).to(DT), both_9, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_S]
+            ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_S]
+            de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_S]
+            map_35 = decay_8 * ds_half2  # [C, BLOCK_S]
+            total_16 = tl.fma(map_35, tl.full([C, BLOCK_S], 1.0, tl.float32), total_13)  # [C, BLOCK_S]
+            map_36 = both_9.to(tl.float32) * ds_half2  # [C, BLOCK_S]
+            total_17 = tl.fma(map_36, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_27)  # [C, BLOCK_S]
+            map_37 = decay_8 * de_half2  # [C, BLOCK_S]
+            total_18 = tl.fma(map_37, tl.full([C, BLOCK_S], 1.0, tl.float32), total_15)  # [C, BLOCK_S]
+            map_38 = both_9.to(tl.float32) * de_half2  # [C, BLOCK_S]
+            inside_K_29 = total_17 - map_38  # [C, BLOCK_S]
+            sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_S]
+            decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_S]
+            map_39 = decay_9 * s.to(tl.float32)  # [C, BLOCK_S]
+            map_40 = decay_9 * e  # [C, BLOCK_S]
+            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_39.to(DT), map_40.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_S]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
+            both_12 = tl.dot((B_half1 + Bt_half1).to(DT), both_11, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_S]
+            ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_S]
+            de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_S]
+            map_41 = decay_9 * ds_half1  # [C, BLOCK_S]
+            total_19 = tl.fma(map_41, tl.full([C, BLOCK_S], 1.0, tl.float32), total_16)  # [C, BLOCK_S]
+            map_42 = both_11.to(tl.float32) * ds_half1  # [C, BLOCK_S]
+            total_20 = tl.fma(map_42, tl.full([C, BLOCK_S], 1.0, tl.float32), inside_K_29)  # [C, BLOCK_S]
+            d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
+            tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_S[None, :], total_19.to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
+            map_43 = decay_9 * de_half1  # [C, BLOCK_S]
+            total_21 = tl.fma(map_43, tl.full([C, BLOCK_S], 1.0, tl.float32), total_18)  # [C, BLOCK_S]
+            map_44 = both_11.to(tl.float32) * de_half1  # [C, BLOCK_S]
+            inside_K_31 = total_20 - map_44  # [C, BLOCK_S]
+            map_45 = inside_K_31 - map_5  # [C, BLOCK_S]
+            inner_5 = tl.where(valid[:, None], map_45, 0.0)  # [C, BLOCK_S]
+            terms = inner_5  # [C, BLOCK_S]
+            inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_S]
+            dgK_45 = inside_K + sum_2[None, :]  # [C, BLOCK_S]
+            dgK = dgK_45 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_S]
+            part_59_0 = 1.0 / tau
+            part_59_1 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_59_2 = 1.0 + part_59_1
+            part_59_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_59_1) / part_59_2
+            part_59_4 = part_59_3 * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_59_1) / part_59_2)
+            map_46 = -(part_59_0 * tl.exp((part_59_0 - 1.0) * tl.log(part_59_3))) * part_59_4 * total_21  # [C, BLOCK_S]
+            part_60_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_60_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_60_0) / (1.0 + part_60_0)
+            map_47 = 1.0 / tau * part_60_1 * dgK  # [C, BLOCK_S]
+            d_a_raw_new = map_46 + map_47  # gradient of a_raw [C, BLOCK_S]
+            d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
+            tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
 @triton.jit
@@ -7218,13 +8092,13 @@ def mk_forward(
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
-    {32: _mk_outputs_kernel, 64: _mk_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _mk_outputs_kernel, 64: _mk_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_V, second_V, q, k, e, log_a, h_2, y, run.cu, run.T, H, run.N, run.steps, least,
-        q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], y.stride(0),
-        y.stride(1), y.stride(2), K, _power(K), S, min(block, _power(S)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0),
+        k.stride(1), k.stride(2), H // k.shape[2], e.stride(0), e.stride(1), e.stride(2),
+        H // e.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
+        y.stride(0), y.stride(1), y.stride(2), K, _power(K), S, min(block, _power(S)), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7325,41 +8199,55 @@ def mk_backward(
         num_stages=stages,
     )
     if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, S)
+        {32: _mk_gradients_mild_value_kernel, 64: _mk_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_V, second_V, q, k, e, log_a, dy, h_2, l, d_e, d_log_a, run.cu, run.T, H,
+            run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
+            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], e.stride(0), e.stride(1),
+            e.stride(2), H // e.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
+            H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+            d_e.stride(0), d_e.stride(1), d_e.stride(2), d_log_a.stride(0), d_log_a.stride(1),
+            d_log_a.stride(2), K, _power(K), S, min(block, _power(S)), chunk, DT, FT, precision,
+            EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
         _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, S)
-        {32: _mk_gradients_mild_kernel, 64: _mk_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_V, second_V, q, k, e, log_a, dy, h_2, l, d_q, d_k, d_e, d_log_a, run.cu,
-            run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2),
-            H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            e.stride(0), e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0),
-            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2),
-            d_k.stride(0), d_k.stride(1), d_k.stride(2), d_e.stride(0), d_e.stride(1),
-            d_e.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), K,
-            _power(K), S, _power(S), chunk, DT, FT, precision, EXACT, run.varlen,
+        {32: _mk_gradients_mild_kernel, 64: _mk_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+            first_V, second_V, q, k, e, log_a, dy, h_2, l, d_q, d_k, run.cu, run.T, H, run.N,
+            run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
+            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], e.stride(0), e.stride(1),
+            e.stride(2), H // e.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
+            H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+            d_q.stride(0), d_q.stride(1), d_q.stride(2), d_k.stride(0), d_k.stride(1),
+            d_k.stride(2), K, min(block, _power(K)), S, _power(S), chunk, DT, FT, precision,
+            EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, S)
-    {32: _mk_gradients_value_kernel, 64: _mk_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _mk_gradients_value_kernel, 64: _mk_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_V, second_V, q, k, e, log_a, dy, h_2, l, d_e, d_log_a, run.cu, run.T, H, run.N,
-        run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], e.stride(0), e.stride(1), e.stride(2),
-        H // e.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_e.stride(0),
-        d_e.stride(1), d_e.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2),
-        K, _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2),
+        H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], e.stride(0),
+        e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0), log_a.stride(1),
+        log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+        H // dy.shape[2], d_e.stride(0), d_e.stride(1), d_e.stride(2), d_log_a.stride(0),
+        d_log_a.stride(1), d_log_a.stride(2), K, _power(K), S, min(block, _power(S)), chunk, DT,
+        FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _mk_gradients_kernel, 64: _mk_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+    {32: _mk_gradients_kernel, 64: _mk_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
         first_V, second_V, q, k, e, log_a, dy, h_2, l, d_q, d_k, run.cu, run.T, H, run.N,
-        run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], e.stride(0), e.stride(1), e.stride(2),
-        H // e.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_q.stride(0),
-        d_q.stride(1), d_q.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K,
-        min(block, _power(K)), S, _power(S), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2),
+        H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], e.stride(0),
+        e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0), log_a.stride(1),
+        log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+        H // dy.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2), d_k.stride(0),
+        d_k.stride(1), d_k.stride(2), K, min(block, _power(K)), S, _power(S), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7471,12 +8359,12 @@ def mv_forward(
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
-    {32: _mv_outputs_kernel, 64: _mv_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _mv_outputs_kernel, 64: _mv_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, part, e, log_a, v, h_2, y, run.cu, run.T, H, run.N, run.steps, least,
-        part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], e.stride(0),
-        e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0), log_a.stride(1),
-        log_a.stride(2), H // log_a.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _power(S), V,
+        run.chunks(chunk), part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
+        e.stride(0), e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0),
+        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], v.stride(0), v.stride(1),
+        v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _power(S), V,
         min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
@@ -7580,41 +8468,54 @@ def mv_backward(
         num_stages=stages,
     )
     if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild_value", e.device, dtype.itemsize, S, V)
+        {32: _mv_gradients_mild_value_kernel, 64: _mv_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, part, e, log_a, dy, l, d_v, run.cu, run.T, H, run.N, run.steps,
+            least, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
+            e.stride(0), e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0),
+            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1),
+            dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), S,
+            _power(S), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
         _, block, warps, stages, precision = _config("gradients_mild", e.device, dtype.itemsize, S, V)
-        {32: _mv_gradients_mild_kernel, 64: _mv_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, part, e, v, log_a, dy, h_2, l, d_v, d_part, d_e, d_log_a, run.cu,
+        {32: _mv_gradients_mild_kernel, 64: _mv_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // min(block, _power(S))),)](
+            first_K, second_K, part, e, v, log_a, dy, h_2, l, d_part, d_e, d_log_a, run.cu,
             run.T, H, run.N, run.steps, least, part.stride(0), part.stride(1), part.stride(2),
             H // part.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
             v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], log_a.stride(0),
             log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2),
-            d_part.stride(0), d_part.stride(1), d_part.stride(2), d_e.stride(0), d_e.stride(1),
-            d_e.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), S,
-            _power(S), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            dy.stride(2), H // dy.shape[2], d_part.stride(0), d_part.stride(1),
+            d_part.stride(2), d_e.stride(0), d_e.stride(1), d_e.stride(2), d_log_a.stride(0),
+            d_log_a.stride(1), d_log_a.stride(2), S, min(block, _power(S)), V, _power(V), chunk,
+            DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = _config("gradients_value", e.device, dtype.itemsize, S, V)
-    {32: _mv_gradients_value_kernel, 64: _mv_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _mv_gradients_value_kernel, 64: _mv_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, part, e, log_a, dy, l, d_v, run.cu, run.T, H, run.N, run.steps,
-        least, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], e.stride(0),
-        e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0), log_a.stride(1),
-        log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), S, _power(S), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        least, run.chunks(chunk), part.stride(0), part.stride(1), part.stride(2),
+        H // part.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
+        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
+        dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1),
+        d_v.stride(2), S, _power(S), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _mv_gradients_kernel, 64: _mv_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // min(block, _power(S))),)](
+    {32: _mv_gradients_kernel, 64: _mv_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-S // min(block, _power(S))),)](
         first_K, second_K, part, e, v, log_a, dy, h_2, l, d_part, d_e, d_log_a, run.cu, run.T,
-        H, run.N, run.steps, least, part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], log_a.stride(0), log_a.stride(1),
-        log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_part.stride(0), d_part.stride(1), d_part.stride(2), d_e.stride(0),
-        d_e.stride(1), d_e.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2),
-        S, min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        H, run.N, run.steps, least, run.chunks(chunk), part.stride(0), part.stride(1),
+        part.stride(2), H // part.shape[2], e.stride(0), e.stride(1), e.stride(2),
+        H // e.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
+        dy.stride(1), dy.stride(2), H // dy.shape[2], d_part.stride(0), d_part.stride(1),
+        d_part.stride(2), d_e.stride(0), d_e.stride(1), d_e.stride(2), d_log_a.stride(0),
+        d_log_a.stride(1), d_log_a.stride(2), S, min(block, _power(S)), V, _power(V), chunk, DT,
+        FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7723,13 +8624,13 @@ def mk_layer_forward(
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
-    {32: _mk_layer_outputs_kernel, 64: _mk_layer_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _mk_layer_outputs_kernel, 64: _mk_layer_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_V, second_V, q_raw, k_raw, a_raw, tau, h_2, y, run.cu, run.T, H, run.N, run.steps,
-        least, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2],
-        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], a_raw.stride(0),
-        a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], y.stride(0), y.stride(1),
-        y.stride(2), K, _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        least, run.chunks(chunk), q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
+        H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
+        H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        H // a_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), S,
+        min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7829,25 +8730,36 @@ def mk_layer_backward(
         num_stages=stages,
     )
     if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild_value", k_raw.device, dtype.itemsize, K, S)
+        {32: _mk_layer_gradients_mild_value_kernel, 64: _mk_layer_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_V, second_V, q_raw, k_raw, a_raw, tau, dy, h_2, l, d_a_raw, run.cu, run.T, H,
+            run.N, run.steps, least, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
+            H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
+            H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+            H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+            d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, _power(K), S,
+            min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
         _, block, warps, stages, precision = _config("gradients_mild", k_raw.device, dtype.itemsize, K, S)
-        {32: _mk_layer_gradients_mild_kernel, 64: _mk_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_V, second_V, q_raw, k_raw, a_raw, tau, dy, h_2, l, d_q_raw, d_k_raw, d_a_raw,
-            run.cu, run.T, H, run.N, run.steps, least, q_raw.stride(0), q_raw.stride(1),
+        {32: _mk_layer_gradients_mild_kernel, 64: _mk_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+            first_V, second_V, q_raw, k_raw, a_raw, tau, dy, h_2, l, d_q_raw, d_k_raw, run.cu,
+            run.T, H, run.N, run.steps, least, q_raw.stride(0), q_raw.stride(1),
             q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
             k_raw.stride(2), H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1),
             a_raw.stride(2), H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
             H // dy.shape[2], d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2),
-            d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2), d_a_raw.stride(0),
-            d_a_raw.stride(1), d_a_raw.stride(2), K, _power(K), S, _power(S), chunk, DT, FT,
-            precision, EXACT, run.varlen,
+            d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2), K, min(block, _power(K)),
+            S, _power(S), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = _config("gradients_value", k_raw.device, dtype.itemsize, K, S)
-    {32: _mk_layer_gradients_value_kernel, 64: _mk_layer_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _mk_layer_gradients_value_kernel, 64: _mk_layer_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_V, second_V, q_raw, k_raw, a_raw, tau, dy, h_2, l, d_a_raw, run.cu, run.T, H,
-        run.N, run.steps, least, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
+        run.N, run.steps, least, run.chunks(chunk), q_raw.stride(0), q_raw.stride(1),
+        q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
         H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
         d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, _power(K), S,
@@ -7856,10 +8768,10 @@ def mk_layer_backward(
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _mk_layer_gradients_kernel, 64: _mk_layer_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+    {32: _mk_layer_gradients_kernel, 64: _mk_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
         first_V, second_V, q_raw, k_raw, a_raw, tau, dy, h_2, l, d_q_raw, d_k_raw, run.cu,
-        run.T, H, run.N, run.steps, least, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
+        run.T, H, run.N, run.steps, least, run.chunks(chunk), q_raw.stride(0), q_raw.stride(1),
+        q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
         H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
         d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2), d_k_raw.stride(0),
@@ -7972,13 +8884,13 @@ def mv_layer_forward(
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
-    {32: _mv_layer_outputs_kernel, 64: _mv_layer_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _mv_layer_outputs_kernel, 64: _mv_layer_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, part, a_raw, tau, v_raw, h_2, y, run.cu, run.T, H, run.N, run.steps,
-        least, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
-        a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], v_raw.stride(0),
-        v_raw.stride(1), v_raw.stride(2), H // v_raw.shape[2], y.stride(0), y.stride(1),
-        y.stride(2), S, _power(S), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        least, run.chunks(chunk), part.stride(0), part.stride(1), part.stride(2),
+        H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
+        H // v_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _power(S), V,
+        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8078,37 +8990,48 @@ def mv_layer_backward(
         num_stages=stages,
     )
     if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild_value", a_raw.device, dtype.itemsize, S, V)
+        {32: _mv_layer_gradients_mild_value_kernel, 64: _mv_layer_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, part, a_raw, tau, dy, l, v_raw, d_v_raw, run.cu, run.T, H, run.N,
+            run.steps, least, part.stride(0), part.stride(1), part.stride(2),
+            H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+            H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+            v_raw.stride(0), v_raw.stride(1), v_raw.stride(2), H // v_raw.shape[2],
+            d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2), S, _power(S), V,
+            min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
         _, block, warps, stages, precision = _config("gradients_mild", a_raw.device, dtype.itemsize, S, V)
-        {32: _mv_layer_gradients_mild_kernel, 64: _mv_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, part, a_raw, tau, v_raw, dy, h_2, l, d_v_raw, d_part, d_a_raw,
-            run.cu, run.T, H, run.N, run.steps, least, part.stride(0), part.stride(1),
-            part.stride(2), H // part.shape[2], a_raw.stride(0), a_raw.stride(1),
-            a_raw.stride(2), H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1),
-            v_raw.stride(2), H // v_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-            H // dy.shape[2], d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2),
+        {32: _mv_layer_gradients_mild_kernel, 64: _mv_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // min(block, _power(S))),)](
+            first_K, second_K, part, a_raw, tau, v_raw, dy, h_2, l, d_part, d_a_raw, run.cu,
+            run.T, H, run.N, run.steps, least, part.stride(0), part.stride(1), part.stride(2),
+            H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+            H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
+            H // v_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
             d_part.stride(0), d_part.stride(1), d_part.stride(2), d_a_raw.stride(0),
-            d_a_raw.stride(1), d_a_raw.stride(2), S, _power(S), V, _power(V), chunk, DT, FT,
-            precision, EXACT, run.varlen,
+            d_a_raw.stride(1), d_a_raw.stride(2), S, min(block, _power(S)), V, _power(V), chunk,
+            DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = _config("gradients_value", a_raw.device, dtype.itemsize, S, V)
-    {32: _mv_layer_gradients_value_kernel, 64: _mv_layer_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _mv_layer_gradients_value_kernel, 64: _mv_layer_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, part, a_raw, tau, dy, l, v_raw, d_v_raw, run.cu, run.T, H, run.N,
-        run.steps, least, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
-        a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], v_raw.stride(0), v_raw.stride(1),
-        v_raw.stride(2), H // v_raw.shape[2], d_v_raw.stride(0), d_v_raw.stride(1),
-        d_v_raw.stride(2), S, _power(S), V, min(block, _power(V)), chunk, DT, FT, precision,
-        EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), part.stride(0), part.stride(1), part.stride(2),
+        H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        v_raw.stride(0), v_raw.stride(1), v_raw.stride(2), H // v_raw.shape[2],
+        d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2), S, _power(S), V,
+        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _mv_layer_gradients_kernel, 64: _mv_layer_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // min(block, _power(S))),)](
+    {32: _mv_layer_gradients_kernel, 64: _mv_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-S // min(block, _power(S))),)](
         first_K, second_K, part, a_raw, tau, v_raw, dy, h_2, l, d_part, d_a_raw, run.cu, run.T,
-        H, run.N, run.steps, least, part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        H, run.N, run.steps, least, run.chunks(chunk), part.stride(0), part.stride(1),
+        part.stride(2), H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
         H // v_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
         d_part.stride(0), d_part.stride(1), d_part.stride(2), d_a_raw.stride(0),

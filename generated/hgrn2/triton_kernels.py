@@ -135,14 +135,22 @@ def _head(pointer, batch, h, batch_stride, head_stride, group):
 
 
 @triton.jit
-def _lowest(pointer, SIZE: tl.constexpr):
-    """The least of some numbers of at most 1."""
-    entry = tl.arange(0, 128)
-    lowest = tl.full([128], 1.0, tl.float32)
+def _lowest_of(pointer, group, h, H, SLOTS, GROUP: tl.constexpr, SIZE: tl.constexpr):
+    """The least entry, at most 1, of a group of chunks of a head."""
+    slot = group * GROUP + tl.arange(0, GROUP)
+    entry = tl.arange(0, 128)[None, :]
+    row = _row(slot, h, H)[:, None] * SIZE
+    lowest = tl.full([GROUP, 128], 1.0, tl.float32)
     for first in range(0, SIZE, 128):
-        inside = first + entry < SIZE
-        lowest = tl.minimum(lowest, tl.load(pointer + first + entry, mask=inside, other=1.0))
-    return tl.min(lowest, 0)
+        inside = (slot < SLOTS)[:, None] & (first + entry < SIZE)
+        lowest = tl.minimum(lowest, tl.load(pointer + row + first + entry, mask=inside, other=1.0))
+    return tl.min(tl.min(lowest, 1), 0)
+
+
+@triton.jit
+def _lowest(pointer, slot, h, H, SIZE: tl.constexpr):
+    """The least entry, at most 1, of a chunk."""
+    return _lowest_of(pointer, slot, h, H, slot + 1, 1, SIZE)
 
 
 @triton.jit
@@ -542,7 +550,7 @@ def _m_outputs_mild_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
@@ -603,7 +611,7 @@ def _m_outputs_mild_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
@@ -647,10 +655,10 @@ def _m_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel(
     first_K_ptr, second_K_ptr, q_ptr, log_a_ptr, v_ptr, h_2_ptr, scale, y_ptr, cu, T, H, N,
-    STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b,
+    STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b,
     log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
     v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
@@ -661,88 +669,102 @@ def _m_outputs_kernel(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
-    part_0 = tl.minimum(tl.maximum(load, -1.0), 1.0)
-    part_1 = tl.exp(part_0)
-    part_2 = part_1 == 1.0
-    part_3 = tl.where(part_2, load, (part_1 - 1.0) * (part_0 / tl.log(tl.where(part_2, 2.0, part_1))))
-    e = -tl.where(tl.abs(load) < 1.0, part_3, tl.exp(load) - 1.0)  # expand [C, BLOCK_K]  # line 8
-    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
-    inner = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-    diagonal = tl.sum(inner * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_2 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-    map_3 = decay * e  # [C, BLOCK_K]
-    dot = tl.dot(map_2.to(DT), tl.trans(map_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half16  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_4 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_5 = decay_2 * e  # [C, BLOCK_K]
-    dot_2 = tl.dot(map_4.to(DT), tl.trans(map_5.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_2 = A_1 + A_half8  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_7 = decay_3 * e  # [C, BLOCK_K]
-    dot_3 = tl.dot(map_6.to(DT), tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_3 = A_2 + A_half4  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_9 = decay_4 * e  # [C, BLOCK_K]
-    dot_4 = tl.dot(map_8.to(DT), tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_4 = A_3 + A_half2  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_11 = decay_5 * e  # [C, BLOCK_K]
-    dot_5 = tl.dot(map_10.to(DT), tl.trans(map_11.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_4 + A_half1  # scores of the chunk [C, C]
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    sums_6 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    map_12 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        dot_6 = tl.dot(map_12.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dot_7 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        map_13 = dot_6 + dot_7  # [C, BLOCK_V]
-        y_new = map_13 * scale  # inside the chunk, and from the memory before it [C, BLOCK_V]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    log_a_ptr_all = log_a_ptr
+    v_ptr_all = v_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        log_a_ptr = log_a_ptr_all
+        v_ptr = v_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+            part_0 = tl.minimum(tl.maximum(load, -1.0), 1.0)
+            part_1 = tl.exp(part_0)
+            part_2 = part_1 == 1.0
+            part_3 = tl.where(part_2, load, (part_1 - 1.0) * (part_0 / tl.log(tl.where(part_2, 2.0, part_1))))
+            e = -tl.where(tl.abs(load) < 1.0, part_3, tl.exp(load) - 1.0)  # expand [C, BLOCK_K]  # line 8
+            gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+            inner = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+            diagonal = tl.sum(inner * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_2 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_3 = decay * e  # [C, BLOCK_K]
+            dot = tl.dot(map_2.to(DT), tl.trans(map_3.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half16  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_4 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_5 = decay_2 * e  # [C, BLOCK_K]
+            dot_2 = tl.dot(map_4.to(DT), tl.trans(map_5.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_2 = A_1 + A_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_7 = decay_3 * e  # [C, BLOCK_K]
+            dot_3 = tl.dot(map_6.to(DT), tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_3 = A_2 + A_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_4 * e  # [C, BLOCK_K]
+            dot_4 = tl.dot(map_8.to(DT), tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_4 = A_3 + A_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_11 = decay_5 * e  # [C, BLOCK_K]
+            dot_5 = tl.dot(map_10.to(DT), tl.trans(map_11.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_4 + A_half1  # scores of the chunk [C, C]
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            sums_6 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            map_12 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+                dot_6 = tl.dot(map_12.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_7 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                map_13 = dot_6 + dot_7  # [C, BLOCK_V]
+                y_new = map_13 * scale  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, log_a_ptr, v_ptr, h_2_ptr, scale, y_ptr, cu, T, H, N,
-    STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b,
+    STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b,
     log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
     v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
@@ -753,89 +775,103 @@ def _m_outputs_kernel_c64(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
-    part_0 = tl.minimum(tl.maximum(load, -1.0), 1.0)
-    part_1 = tl.exp(part_0)
-    part_2 = part_1 == 1.0
-    part_3 = tl.where(part_2, load, (part_1 - 1.0) * (part_0 / tl.log(tl.where(part_2, 2.0, part_1))))
-    e = -tl.where(tl.abs(load) < 1.0, part_3, tl.exp(load) - 1.0)  # expand [C, BLOCK_K]  # line 8
-    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
-    inner = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-    diagonal = tl.sum(inner * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-    map_2 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-    map_3 = decay * e  # [C, BLOCK_K]
-    dot = tl.dot(map_2.to(DT), tl.trans(map_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
-    A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half32  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_4 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_5 = decay_2 * e  # [C, BLOCK_K]
-    dot_2 = tl.dot(map_4.to(DT), tl.trans(map_5.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_2 = A_1 + A_half16  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_7 = decay_3 * e  # [C, BLOCK_K]
-    dot_3 = tl.dot(map_6.to(DT), tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_3 = A_2 + A_half8  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_9 = decay_4 * e  # [C, BLOCK_K]
-    dot_4 = tl.dot(map_8.to(DT), tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_4 = A_3 + A_half4  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_11 = decay_5 * e  # [C, BLOCK_K]
-    dot_5 = tl.dot(map_10.to(DT), tl.trans(map_11.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_5 = A_4 + A_half2  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_12 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_13 = decay_6 * e  # [C, BLOCK_K]
-    dot_6 = tl.dot(map_12.to(DT), tl.trans(map_13.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_5 + A_half1  # scores of the chunk [C, C]
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    map_14 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        dot_7 = tl.dot(map_14.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dot_8 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        map_15 = dot_7 + dot_8  # [C, BLOCK_V]
-        y_new = map_15 * scale  # inside the chunk, and from the memory before it [C, BLOCK_V]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    log_a_ptr_all = log_a_ptr
+    v_ptr_all = v_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        log_a_ptr = log_a_ptr_all
+        v_ptr = v_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+            part_0 = tl.minimum(tl.maximum(load, -1.0), 1.0)
+            part_1 = tl.exp(part_0)
+            part_2 = part_1 == 1.0
+            part_3 = tl.where(part_2, load, (part_1 - 1.0) * (part_0 / tl.log(tl.where(part_2, 2.0, part_1))))
+            e = -tl.where(tl.abs(load) < 1.0, part_3, tl.exp(load) - 1.0)  # expand [C, BLOCK_K]  # line 8
+            gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+            inner = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+            diagonal = tl.sum(inner * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
+            map_2 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_3 = decay * e  # [C, BLOCK_K]
+            dot = tl.dot(map_2.to(DT), tl.trans(map_3.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
+            A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half32  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_4 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_5 = decay_2 * e  # [C, BLOCK_K]
+            dot_2 = tl.dot(map_4.to(DT), tl.trans(map_5.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_2 = A_1 + A_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_7 = decay_3 * e  # [C, BLOCK_K]
+            dot_3 = tl.dot(map_6.to(DT), tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_3 = A_2 + A_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_4 * e  # [C, BLOCK_K]
+            dot_4 = tl.dot(map_8.to(DT), tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_4 = A_3 + A_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_11 = decay_5 * e  # [C, BLOCK_K]
+            dot_5 = tl.dot(map_10.to(DT), tl.trans(map_11.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_5 = A_4 + A_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_12 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_13 = decay_6 * e  # [C, BLOCK_K]
+            dot_6 = tl.dot(map_12.to(DT), tl.trans(map_13.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_5 + A_half1  # scores of the chunk [C, C]
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            map_14 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+                dot_7 = tl.dot(map_14.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_8 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                map_15 = dot_7 + dot_8  # [C, BLOCK_V]
+                y_new = map_15 * scale  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -1081,18 +1117,16 @@ def _m_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_gradients_mild_kernel(
-    first_K_ptr, second_K_ptr, q_ptr, log_a_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr, scale, d_v_ptr,
-    d_q_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
-    q_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h,
-    dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
-    d_q_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+def _m_gradients_mild_value_kernel(
+    first_K_ptr, second_K_ptr, q_ptr, log_a_ptr, scale, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N,
+    STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
     VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
@@ -1100,16 +1134,142 @@ def _m_gradients_mild_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+    part_0 = tl.minimum(tl.maximum(load, -1.0), 1.0)
+    part_1 = tl.exp(part_0)
+    part_2 = part_1 == 1.0
+    part_3 = tl.where(part_2, load, (part_1 - 1.0) * (part_0 / tl.log(tl.where(part_2, 2.0, part_1))))
+    e = -tl.where(tl.abs(load) < 1.0, part_3, tl.exp(load) - 1.0)  # expand [C, BLOCK_K]  # line 8
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle32(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_K]
+    dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_2 = dot * scale  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_2, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+    map_3 = decay_3[None, :] * e_mid  # [C, BLOCK_K]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+        dx_out = tl.dot(map_3.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx = dx_out + dx_base  # gradient of x [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_value_kernel_c64(
+    first_K_ptr, second_K_ptr, q_ptr, log_a_ptr, scale, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N,
+    STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_v'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+    part_0 = tl.minimum(tl.maximum(load, -1.0), 1.0)
+    part_1 = tl.exp(part_0)
+    part_2 = part_1 == 1.0
+    part_3 = tl.where(part_2, load, (part_1 - 1.0) * (part_0 / tl.log(tl.where(part_2, 2.0, part_1))))
+    e = -tl.where(tl.abs(load) < 1.0, part_3, tl.exp(load) - 1.0)  # expand [C, BLOCK_K]  # line 8
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle64(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_K]
+    dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_2 = dot * scale  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_2, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+    map_3 = decay_3[None, :] * e_mid  # [C, BLOCK_K]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+        dx_out = tl.dot(map_3.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx = dx_out + dx_base  # gradient of x [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, q_ptr, log_a_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr, scale, d_q_ptr,
+    d_log_a_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h,
+    dy_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_log_a_ptr_b,
+    d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_log_a, d_q'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+    in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
     d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
     rest = left
@@ -1150,69 +1310,60 @@ def _m_gradients_mild_kernel(
     de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_K]
     map_5 = e_mid * de_out  # [C, BLOCK_K]
     sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
-    map_6 = decay_5[None, :] * e_mid  # [C, BLOCK_K]
-    dx_out = tl.dot(map_6.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
     dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_7 = dot_3 * scale  # [C, C]
-    B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_7, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
-    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    map_8 = dot_4 * scale  # [C, C]
-    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_8, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    map_6 = dot_3 * scale  # [C, C]
+    B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_6, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
     ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_K, C]
     total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
     de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     ds = tl.trans(decay) * total  # gradient of s [BLOCK_K, C]
     d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
     tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], tl.trans(ds).to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     de = decay_2 * total_2  # gradient of e [C, BLOCK_K]
-    map_9 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
-    map_10 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
-    map_11 = map_9 - tl.trans(map_10)  # [BLOCK_K, C]
-    terms = tl.trans(map_11)  # [C, BLOCK_K]
+    map_7 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
+    map_8 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    map_9 = map_7 - tl.trans(map_8)  # [BLOCK_K, C]
+    terms = tl.trans(map_9)  # [C, BLOCK_K]
     inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
     dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
     dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    map_12 = -tl.exp(load) * de  # [C, BLOCK_K]
-    d_log_a_new = map_12 + dgK  # gradient of log_a [C, BLOCK_K]
+    map_10 = -tl.exp(load) * de  # [C, BLOCK_K]
+    d_log_a_new = map_10 + dgK  # gradient of log_a [C, BLOCK_K]
     d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel_c64(
-    first_K_ptr, second_K_ptr, q_ptr, log_a_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr, scale, d_v_ptr,
-    d_q_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
-    q_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b,
+    first_K_ptr, second_K_ptr, q_ptr, log_a_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr, scale, d_q_ptr,
+    d_log_a_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b,
     v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h,
-    dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
-    d_q_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    dy_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_log_a_ptr_b,
+    d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_log_a, d_q'
     program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
     d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
     rest = left
@@ -1253,43 +1404,34 @@ def _m_gradients_mild_kernel_c64(
     de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_K]
     map_5 = e_mid * de_out  # [C, BLOCK_K]
     sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
-    map_6 = decay_5[None, :] * e_mid  # [C, BLOCK_K]
-    dx_out = tl.dot(map_6.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
     dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_7 = dot_3 * scale  # [C, C]
-    B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_7, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
-    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    map_8 = dot_4 * scale  # [C, C]
-    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_8, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    map_6 = dot_3 * scale  # [C, C]
+    B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_6, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
     ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_K, C]
     total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
     de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     ds = tl.trans(decay) * total  # gradient of s [BLOCK_K, C]
     d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
     tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], tl.trans(ds).to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     de = decay_2 * total_2  # gradient of e [C, BLOCK_K]
-    map_9 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
-    map_10 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
-    map_11 = map_9 - tl.trans(map_10)  # [BLOCK_K, C]
-    terms = tl.trans(map_11)  # [C, BLOCK_K]
+    map_7 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
+    map_8 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    map_9 = map_7 - tl.trans(map_8)  # [BLOCK_K, C]
+    terms = tl.trans(map_9)  # [C, BLOCK_K]
     inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
     dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
     dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    map_12 = -tl.exp(load) * de  # [C, BLOCK_K]
-    d_log_a_new = map_12 + dgK  # gradient of log_a [C, BLOCK_K]
+    map_10 = -tl.exp(load) * de  # [C, BLOCK_K]
+    d_log_a_new = map_10 + dgK  # gradient of log_a [C, BLOCK_K]
     d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel(
     first_K_ptr, second_K_ptr, q_ptr, log_a_ptr, scale, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N,
-    STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b,
+    STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b,
     log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
     dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
@@ -1300,98 +1442,112 @@ def _m_gradients_value_kernel(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
-    part_0 = tl.minimum(tl.maximum(load, -1.0), 1.0)
-    part_1 = tl.exp(part_0)
-    part_2 = part_1 == 1.0
-    part_3 = tl.where(part_2, load, (part_1 - 1.0) * (part_0 / tl.log(tl.where(part_2, 2.0, part_1))))
-    e = -tl.where(tl.abs(load) < 1.0, part_3, tl.exp(load) - 1.0)  # expand [C, BLOCK_K]  # line 8
-    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
-    inner = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-    diagonal = tl.sum(inner * s.to(tl.float32), 1)  # [C]
-    At_diagonal = diagonal * scale  # scores of the pairs: pairs with j <= i in block1 [C]
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_2 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-    map_3 = decay * e  # [C, BLOCK_K]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_2.to(DT), map_3.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    map_4 = dot * scale  # [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_4, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    dx_11 = tl.where(token[None, :] == token[:, None], At_diagonal[:, None], 0.0) + At_half16  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_6 = decay_2 * e  # [C, BLOCK_K]
-    both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
-    dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    map_7 = dot_2 * scale  # [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_7, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    dx_12 = dx_11 + At_half8  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_8 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_9 = decay_3 * e  # [C, BLOCK_K]
-    both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
-    dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    map_10 = dot_3 * scale  # [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_10, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    dx_13 = dx_12 + At_half4  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_11 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_12 = decay_4 * e  # [C, BLOCK_K]
-    both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
-    dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    map_13 = dot_4 * scale  # [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_13, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    dx_14 = dx_13 + At_half2  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_14 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_15 = decay_5 * e  # [C, BLOCK_K]
-    both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
-    dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    map_16 = dot_5 * scale  # [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_16, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    sums_6 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    map_17 = decay_6 * e  # [C, BLOCK_K]
-    map_18 = dx_14 + At_half1  # [C, C]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-        dx_out = tl.dot(map_17.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
-        dot_6 = tl.dot(map_18.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx = dot_6 + dx_out  # gradient of x [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    log_a_ptr_all = log_a_ptr
+    dy_ptr_all = dy_ptr
+    d_v_ptr_all = d_v_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        log_a_ptr = log_a_ptr_all
+        dy_ptr = dy_ptr_all
+        d_v_ptr = d_v_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+            part_0 = tl.minimum(tl.maximum(load, -1.0), 1.0)
+            part_1 = tl.exp(part_0)
+            part_2 = part_1 == 1.0
+            part_3 = tl.where(part_2, load, (part_1 - 1.0) * (part_0 / tl.log(tl.where(part_2, 2.0, part_1))))
+            e = -tl.where(tl.abs(load) < 1.0, part_3, tl.exp(load) - 1.0)  # expand [C, BLOCK_K]  # line 8
+            gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+            inner = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+            diagonal = tl.sum(inner * s.to(tl.float32), 1)  # [C]
+            At_diagonal = diagonal * scale  # scores of the pairs: pairs with j <= i in block1 [C]
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_2 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_3 = decay * e  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_2.to(DT), map_3.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            map_4 = dot * scale  # [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_4, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            dx_11 = tl.where(token[None, :] == token[:, None], At_diagonal[:, None], 0.0) + At_half16  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_6 = decay_2 * e  # [C, BLOCK_K]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            map_7 = dot_2 * scale  # [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_7, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            dx_12 = dx_11 + At_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_8 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_3 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            map_10 = dot_3 * scale  # [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_10, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            dx_13 = dx_12 + At_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_11 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_12 = decay_4 * e  # [C, BLOCK_K]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            map_13 = dot_4 * scale  # [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_13, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            dx_14 = dx_13 + At_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_14 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_15 = decay_5 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            map_16 = dot_5 * scale  # [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_16, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            sums_6 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            map_17 = decay_6 * e  # [C, BLOCK_K]
+            map_18 = dx_14 + At_half1  # [C, C]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+                L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+                dx_out = tl.dot(map_17.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dot_6 = tl.dot(map_18.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx = dot_6 + dx_out  # gradient of x [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, log_a_ptr, scale, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N,
-    STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b,
+    STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b,
     log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
     dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
@@ -1402,108 +1558,122 @@ def _m_gradients_value_kernel_c64(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
-    part_0 = tl.minimum(tl.maximum(load, -1.0), 1.0)
-    part_1 = tl.exp(part_0)
-    part_2 = part_1 == 1.0
-    part_3 = tl.where(part_2, load, (part_1 - 1.0) * (part_0 / tl.log(tl.where(part_2, 2.0, part_1))))
-    e = -tl.where(tl.abs(load) < 1.0, part_3, tl.exp(load) - 1.0)  # expand [C, BLOCK_K]  # line 8
-    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
-    inner = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-    diagonal = tl.sum(inner * s.to(tl.float32), 1)  # [C]
-    At_diagonal = diagonal * scale  # scores of the pairs: pairs with j <= i in block1 [C]
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-    map_2 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-    map_3 = decay * e  # [C, BLOCK_K]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_2.to(DT), map_3.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    map_4 = dot * scale  # [C, C]
-    At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_4, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
-    dx_13 = tl.where(token[None, :] == token[:, None], At_diagonal[:, None], 0.0) + At_half32  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_6 = decay_2 * e  # [C, BLOCK_K]
-    both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
-    dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    map_7 = dot_2 * scale  # [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_7, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    dx_14 = dx_13 + At_half16  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_8 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_9 = decay_3 * e  # [C, BLOCK_K]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
-    dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    map_10 = dot_3 * scale  # [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_10, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    dx_15 = dx_14 + At_half8  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_11 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_12 = decay_4 * e  # [C, BLOCK_K]
-    both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
-    dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    map_13 = dot_4 * scale  # [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_13, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    dx_16 = dx_15 + At_half4  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_14 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_15 = decay_5 * e  # [C, BLOCK_K]
-    both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
-    dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    map_16 = dot_5 * scale  # [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_16, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    dx_17 = dx_16 + At_half2  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_17 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_18 = decay_6 * e  # [C, BLOCK_K]
-    both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
-    dot_6 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    map_19 = dot_6 * scale  # [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_19, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    sums_7 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    map_20 = decay_7 * e  # [C, BLOCK_K]
-    map_21 = dx_17 + At_half1  # [C, C]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-        dx_out = tl.dot(map_20.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
-        dot_7 = tl.dot(map_21.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx = dot_7 + dx_out  # gradient of x [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    log_a_ptr_all = log_a_ptr
+    dy_ptr_all = dy_ptr
+    d_v_ptr_all = d_v_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        log_a_ptr = log_a_ptr_all
+        dy_ptr = dy_ptr_all
+        d_v_ptr = d_v_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+            part_0 = tl.minimum(tl.maximum(load, -1.0), 1.0)
+            part_1 = tl.exp(part_0)
+            part_2 = part_1 == 1.0
+            part_3 = tl.where(part_2, load, (part_1 - 1.0) * (part_0 / tl.log(tl.where(part_2, 2.0, part_1))))
+            e = -tl.where(tl.abs(load) < 1.0, part_3, tl.exp(load) - 1.0)  # expand [C, BLOCK_K]  # line 8
+            gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+            inner = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+            diagonal = tl.sum(inner * s.to(tl.float32), 1)  # [C]
+            At_diagonal = diagonal * scale  # scores of the pairs: pairs with j <= i in block1 [C]
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
+            map_2 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_3 = decay * e  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_2.to(DT), map_3.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            map_4 = dot * scale  # [C, C]
+            At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_4, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
+            dx_13 = tl.where(token[None, :] == token[:, None], At_diagonal[:, None], 0.0) + At_half32  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_6 = decay_2 * e  # [C, BLOCK_K]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            map_7 = dot_2 * scale  # [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_7, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            dx_14 = dx_13 + At_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_8 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_3 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            map_10 = dot_3 * scale  # [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_10, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            dx_15 = dx_14 + At_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_11 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_12 = decay_4 * e  # [C, BLOCK_K]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            map_13 = dot_4 * scale  # [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_13, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            dx_16 = dx_15 + At_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_14 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_15 = decay_5 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            map_16 = dot_5 * scale  # [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_16, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            dx_17 = dx_16 + At_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_17 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_18 = decay_6 * e  # [C, BLOCK_K]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            dot_6 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            map_19 = dot_6 * scale  # [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_19, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            sums_7 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            map_20 = decay_7 * e  # [C, BLOCK_K]
+            map_21 = dx_17 + At_half1  # [C, C]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+                L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+                dx_out = tl.dot(map_20.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dot_7 = tl.dot(map_21.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx = dot_7 + dx_out  # gradient of x [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel(
     first_K_ptr, second_K_ptr, q_ptr, log_a_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr, scale, d_q_ptr,
-    d_log_a_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b,
+    d_log_a_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
+    q_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b,
     v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h,
     dy_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_log_a_ptr_b,
     d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
@@ -1516,179 +1686,197 @@ def _m_gradients_kernel(
     program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
-    d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
-    part_0 = tl.minimum(tl.maximum(load, -1.0), 1.0)
-    part_1 = tl.exp(part_0)
-    part_2 = part_1 == 1.0
-    part_3 = tl.where(part_2, load, (part_1 - 1.0) * (part_0 / tl.log(tl.where(part_2, 2.0, part_1))))
-    e = -tl.where(tl.abs(load) < 1.0, part_3, tl.exp(load) - 1.0)  # expand [C, BLOCK_K]  # line 8
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_3 = decay[:, None] * map_2  # [BLOCK_K, BLOCK_V]
-    sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
-    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_4 = decay_2 * dot  # [C, BLOCK_K]
-    ds_out = map_4 * scale  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_3 * dot_2  # through L [C, BLOCK_K]
-    map_5 = e * de_out  # [C, BLOCK_K]
-    sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
-    diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
-    B_diagonal = diagonal * scale  # dy_i x_j of the pairs: pairs with j <= i in block1 [C]
-    Bt_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-    ds_diagonal = B_diagonal[:, None] * e  # [C, BLOCK_K]
-    total = tl.fma(ds_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_6 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_7 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_K]
-    total_2 = tl.fma(map_7, tl.full([C, BLOCK_K], 1.0, tl.float32), map_6)  # [C, BLOCK_K]
-    de_diagonal = Bt_diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-    total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_8 = e * de_diagonal  # [C, BLOCK_K]
-    inside_K_16 = total_2 - map_8  # [C, BLOCK_K]
-    sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_10 = decay_4 * e  # [C, BLOCK_K]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
-    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_11 = dot_3 * scale  # [C, C]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_12 = dot_4 * scale  # [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level16 [C, C]
-    both_2 = tl.dot((B_half16 + Bt_half16).to(DT), both, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
-    ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
-    de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-    map_13 = decay_4 * ds_half16  # [C, BLOCK_K]
-    total_4 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-    map_14 = both.to(tl.float32) * ds_half16  # [C, BLOCK_K]
-    total_5 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_16)  # [C, BLOCK_K]
-    map_15 = decay_4 * de_half16  # [C, BLOCK_K]
-    total_6 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_16 = both.to(tl.float32) * de_half16  # [C, BLOCK_K]
-    inside_K_18 = total_5 - map_16  # [C, BLOCK_K]
-    sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_17 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_18 = decay_5 * e  # [C, BLOCK_K]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level8 [C, C]
-    both_4 = tl.dot((B_half8 + Bt_half8).to(DT), both_3, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
-    ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
-    de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-    map_19 = decay_5 * ds_half8  # [C, BLOCK_K]
-    total_7 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-    map_20 = both_3.to(tl.float32) * ds_half8  # [C, BLOCK_K]
-    total_8 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_18)  # [C, BLOCK_K]
-    map_21 = decay_5 * de_half8  # [C, BLOCK_K]
-    total_9 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-    map_22 = both_3.to(tl.float32) * de_half8  # [C, BLOCK_K]
-    inside_K_20 = total_8 - map_22  # [C, BLOCK_K]
-    sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_23 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_24 = decay_6 * e  # [C, BLOCK_K]
-    both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_23.to(DT), map_24.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level4 [C, C]
-    both_6 = tl.dot((B_half4 + Bt_half4).to(DT), both_5, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
-    ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
-    de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-    map_25 = decay_6 * ds_half4  # [C, BLOCK_K]
-    total_10 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-    map_26 = both_5.to(tl.float32) * ds_half4  # [C, BLOCK_K]
-    total_11 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_20)  # [C, BLOCK_K]
-    map_27 = decay_6 * de_half4  # [C, BLOCK_K]
-    total_12 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-    map_28 = both_5.to(tl.float32) * de_half4  # [C, BLOCK_K]
-    inside_K_22 = total_11 - map_28  # [C, BLOCK_K]
-    sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_29 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_30 = decay_7 * e  # [C, BLOCK_K]
-    both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level2 [C, C]
-    both_8 = tl.dot((B_half2 + Bt_half2).to(DT), both_7, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
-    ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
-    de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-    map_31 = decay_7 * ds_half2  # [C, BLOCK_K]
-    total_13 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-    map_32 = both_7.to(tl.float32) * ds_half2  # [C, BLOCK_K]
-    total_14 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_22)  # [C, BLOCK_K]
-    map_33 = decay_7 * de_half2  # [C, BLOCK_K]
-    total_15 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
-    map_34 = both_7.to(tl.float32) * de_half2  # [C, BLOCK_K]
-    inside_K_24 = total_14 - map_34  # [C, BLOCK_K]
-    sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_35 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_36 = decay_8 * e  # [C, BLOCK_K]
-    both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_35.to(DT), map_36.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level1 [C, C]
-    both_10 = tl.dot((B_half1 + Bt_half1).to(DT), both_9, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
-    ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
-    de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-    map_37 = decay_8 * ds_half1  # [C, BLOCK_K]
-    total_16 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-    map_38 = both_9.to(tl.float32) * ds_half1  # [C, BLOCK_K]
-    total_17 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_24)  # [C, BLOCK_K]
-    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
-    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_16.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_39 = decay_8 * de_half1  # [C, BLOCK_K]
-    total_18 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-    map_40 = both_9.to(tl.float32) * de_half1  # [C, BLOCK_K]
-    inside_K_26 = total_17 - map_40  # [C, BLOCK_K]
-    map_41 = inside_K_26 - map_5  # [C, BLOCK_K]
-    terms = map_41  # [C, BLOCK_K]
-    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
-    dgK_38 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
-    dgK = dgK_38 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    map_42 = -tl.exp(load) * total_18  # [C, BLOCK_K]
-    d_log_a_new = map_42 + dgK  # gradient of log_a [C, BLOCK_K]
-    d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
-    tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    log_a_ptr_all = log_a_ptr
+    v_ptr_all = v_ptr
+    dy_ptr_all = dy_ptr
+    d_q_ptr_all = d_q_ptr
+    d_log_a_ptr_all = d_log_a_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        log_a_ptr = log_a_ptr_all
+        v_ptr = v_ptr_all
+        dy_ptr = dy_ptr_all
+        d_q_ptr = d_q_ptr_all
+        d_log_a_ptr = d_log_a_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+        d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+            part_0 = tl.minimum(tl.maximum(load, -1.0), 1.0)
+            part_1 = tl.exp(part_0)
+            part_2 = part_1 == 1.0
+            part_3 = tl.where(part_2, load, (part_1 - 1.0) * (part_0 / tl.log(tl.where(part_2, 2.0, part_1))))
+            e = -tl.where(tl.abs(load) < 1.0, part_3, tl.exp(load) - 1.0)  # expand [C, BLOCK_K]  # line 8
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+            gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+            map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_3 = decay[:, None] * map_2  # [BLOCK_K, BLOCK_V]
+            sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
+            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_4 = decay_2 * dot  # [C, BLOCK_K]
+            ds_out = map_4 * scale  # through M [C, BLOCK_K]
+            sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            de_out = decay_3 * dot_2  # through L [C, BLOCK_K]
+            map_5 = e * de_out  # [C, BLOCK_K]
+            sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+            diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
+            B_diagonal = diagonal * scale  # dy_i x_j of the pairs: pairs with j <= i in block1 [C]
+            Bt_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
+            ds_diagonal = B_diagonal[:, None] * e  # [C, BLOCK_K]
+            total = tl.fma(ds_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+            map_6 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+            map_7 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_K]
+            total_2 = tl.fma(map_7, tl.full([C, BLOCK_K], 1.0, tl.float32), map_6)  # [C, BLOCK_K]
+            de_diagonal = Bt_diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
+            total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+            map_8 = e * de_diagonal  # [C, BLOCK_K]
+            inside_K_16 = total_2 - map_8  # [C, BLOCK_K]
+            sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_10 = decay_4 * e  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_11 = dot_3 * scale  # [C, C]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_12 = dot_4 * scale  # [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level16 [C, C]
+            both_2 = tl.dot((B_half16 + Bt_half16).to(DT), both, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
+            ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
+            de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
+            map_13 = decay_4 * ds_half16  # [C, BLOCK_K]
+            total_4 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_14 = both.to(tl.float32) * ds_half16  # [C, BLOCK_K]
+            total_5 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_16)  # [C, BLOCK_K]
+            map_15 = decay_4 * de_half16  # [C, BLOCK_K]
+            total_6 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            map_16 = both.to(tl.float32) * de_half16  # [C, BLOCK_K]
+            inside_K_18 = total_5 - map_16  # [C, BLOCK_K]
+            sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_17 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_18 = decay_5 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level8 [C, C]
+            both_4 = tl.dot((B_half8 + Bt_half8).to(DT), both_3, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
+            ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
+            de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
+            map_19 = decay_5 * ds_half8  # [C, BLOCK_K]
+            total_7 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_20 = both_3.to(tl.float32) * ds_half8  # [C, BLOCK_K]
+            total_8 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_18)  # [C, BLOCK_K]
+            map_21 = decay_5 * de_half8  # [C, BLOCK_K]
+            total_9 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_22 = both_3.to(tl.float32) * de_half8  # [C, BLOCK_K]
+            inside_K_20 = total_8 - map_22  # [C, BLOCK_K]
+            sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_23 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_24 = decay_6 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_23.to(DT), map_24.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level4 [C, C]
+            both_6 = tl.dot((B_half4 + Bt_half4).to(DT), both_5, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
+            ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
+            de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
+            map_25 = decay_6 * ds_half4  # [C, BLOCK_K]
+            total_10 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_26 = both_5.to(tl.float32) * ds_half4  # [C, BLOCK_K]
+            total_11 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_20)  # [C, BLOCK_K]
+            map_27 = decay_6 * de_half4  # [C, BLOCK_K]
+            total_12 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_28 = both_5.to(tl.float32) * de_half4  # [C, BLOCK_K]
+            inside_K_22 = total_11 - map_28  # [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_29 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_30 = decay_7 * e  # [C, BLOCK_K]
+            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level2 [C, C]
+            both_8 = tl.dot((B_half2 + Bt_half2).to(DT), both_7, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
+            ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
+            de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
+            map_31 = decay_7 * ds_half2  # [C, BLOCK_K]
+            total_13 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_32 = both_7.to(tl.float32) * ds_half2  # [C, BLOCK_K]
+            total_14 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_22)  # [C, BLOCK_K]
+            map_33 = decay_7 * de_half2  # [C, BLOCK_K]
+            total_15 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_34 = both_7.to(tl.float32) * de_half2  # [C, BLOCK_K]
+            inside_K_24 = total_14 - map_34  # [C, BLOCK_K]
+            sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_35 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_36 = decay_8 * e  # [C, BLOCK_K]
+            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_35.to(DT), map_36.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level1 [C, C]
+            both_10 = tl.dot((B_half1 + Bt_half1).to(DT), both_9, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
+            ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
+            de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
+            map_37 = decay_8 * ds_half1  # [C, BLOCK_K]
+            total_16 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_38 = both_9.to(tl.float32) * ds_half1  # [C, BLOCK_K]
+            total_17 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_24)  # [C, BLOCK_K]
+            d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+            tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_16.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_39 = decay_8 * de_half1  # [C, BLOCK_K]
+            total_18 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_40 = both_9.to(tl.float32) * de_half1  # [C, BLOCK_K]
+            inside_K_26 = total_17 - map_40  # [C, BLOCK_K]
+            map_41 = inside_K_26 - map_5  # [C, BLOCK_K]
+            terms = map_41  # [C, BLOCK_K]
+            inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
+            dgK_38 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
+            dgK = dgK_38 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+            map_42 = -tl.exp(load) * total_18  # [C, BLOCK_K]
+            d_log_a_new = map_42 + dgK  # gradient of log_a [C, BLOCK_K]
+            d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
+            tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, log_a_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr, scale, d_q_ptr,
-    d_log_a_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b,
+    d_log_a_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
+    q_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b,
     v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h,
     dy_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_log_a_ptr_b,
     d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
@@ -1701,190 +1889,208 @@ def _m_gradients_kernel_c64(
     program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
-    d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
-    part_0 = tl.minimum(tl.maximum(load, -1.0), 1.0)
-    part_1 = tl.exp(part_0)
-    part_2 = part_1 == 1.0
-    part_3 = tl.where(part_2, load, (part_1 - 1.0) * (part_0 / tl.log(tl.where(part_2, 2.0, part_1))))
-    e = -tl.where(tl.abs(load) < 1.0, part_3, tl.exp(load) - 1.0)  # expand [C, BLOCK_K]  # line 8
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_3 = decay[:, None] * map_2  # [BLOCK_K, BLOCK_V]
-    sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
-    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_4 = decay_2 * dot  # [C, BLOCK_K]
-    ds_out = map_4 * scale  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_3 * dot_2  # through L [C, BLOCK_K]
-    map_5 = e * de_out  # [C, BLOCK_K]
-    sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
-    diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
-    B_diagonal = diagonal * scale  # dy_i x_j of the pairs: pairs with j <= i in block1 [C]
-    Bt_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-    ds_diagonal = B_diagonal[:, None] * e  # [C, BLOCK_K]
-    total = tl.fma(ds_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_6 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_7 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_K]
-    total_2 = tl.fma(map_7, tl.full([C, BLOCK_K], 1.0, tl.float32), map_6)  # [C, BLOCK_K]
-    de_diagonal = Bt_diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-    total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_8 = e * de_diagonal  # [C, BLOCK_K]
-    inside_K_19 = total_2 - map_8  # [C, BLOCK_K]
-    sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_10 = decay_4 * e  # [C, BLOCK_K]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
-    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_11 = dot_3 * scale  # [C, C]
-    B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
-    dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_12 = dot_4 * scale  # [C, C]
-    Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level32 [C, C]
-    both_2 = tl.dot((B_half32 + Bt_half32).to(DT), both, input_precision=PRECISION)  # ds_half32 and de_half32 [C, BLOCK_K]
-    ds_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
-    de_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-    map_13 = decay_4 * ds_half32  # [C, BLOCK_K]
-    total_4 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-    map_14 = both.to(tl.float32) * ds_half32  # [C, BLOCK_K]
-    total_5 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_19)  # [C, BLOCK_K]
-    map_15 = decay_4 * de_half32  # [C, BLOCK_K]
-    total_6 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_16 = both.to(tl.float32) * de_half32  # [C, BLOCK_K]
-    inside_K_21 = total_5 - map_16  # [C, BLOCK_K]
-    sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_17 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_18 = decay_5 * e  # [C, BLOCK_K]
-    both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level16 [C, C]
-    both_4 = tl.dot((B_half16 + Bt_half16).to(DT), both_3, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
-    ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
-    de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-    map_19 = decay_5 * ds_half16  # [C, BLOCK_K]
-    total_7 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-    map_20 = both_3.to(tl.float32) * ds_half16  # [C, BLOCK_K]
-    total_8 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_21)  # [C, BLOCK_K]
-    map_21 = decay_5 * de_half16  # [C, BLOCK_K]
-    total_9 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-    map_22 = both_3.to(tl.float32) * de_half16  # [C, BLOCK_K]
-    inside_K_23 = total_8 - map_22  # [C, BLOCK_K]
-    sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_23 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_24 = decay_6 * e  # [C, BLOCK_K]
-    both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_23.to(DT), map_24.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level8 [C, C]
-    both_6 = tl.dot((B_half8 + Bt_half8).to(DT), both_5, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
-    ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
-    de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-    map_25 = decay_6 * ds_half8  # [C, BLOCK_K]
-    total_10 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-    map_26 = both_5.to(tl.float32) * ds_half8  # [C, BLOCK_K]
-    total_11 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_23)  # [C, BLOCK_K]
-    map_27 = decay_6 * de_half8  # [C, BLOCK_K]
-    total_12 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-    map_28 = both_5.to(tl.float32) * de_half8  # [C, BLOCK_K]
-    inside_K_25 = total_11 - map_28  # [C, BLOCK_K]
-    sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_29 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_30 = decay_7 * e  # [C, BLOCK_K]
-    both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level4 [C, C]
-    both_8 = tl.dot((B_half4 + Bt_half4).to(DT), both_7, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
-    ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
-    de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-    map_31 = decay_7 * ds_half4  # [C, BLOCK_K]
-    total_13 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-    map_32 = both_7.to(tl.float32) * ds_half4  # [C, BLOCK_K]
-    total_14 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_25)  # [C, BLOCK_K]
-    map_33 = decay_7 * de_half4  # [C, BLOCK_K]
-    total_15 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
-    map_34 = both_7.to(tl.float32) * de_half4  # [C, BLOCK_K]
-    inside_K_27 = total_14 - map_34  # [C, BLOCK_K]
-    sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_35 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_36 = decay_8 * e  # [C, BLOCK_K]
-    both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_35.to(DT), map_36.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level2 [C, C]
-    both_10 = tl.dot((B_half2 + Bt_half2).to(DT), both_9, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
-    ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
-    de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-    map_37 = decay_8 * ds_half2  # [C, BLOCK_K]
-    total_16 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-    map_38 = both_9.to(tl.float32) * ds_half2  # [C, BLOCK_K]
-    total_17 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_27)  # [C, BLOCK_K]
-    map_39 = decay_8 * de_half2  # [C, BLOCK_K]
-    total_18 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-    map_40 = both_9.to(tl.float32) * de_half2  # [C, BLOCK_K]
-    inside_K_29 = total_17 - map_40  # [C, BLOCK_K]
-    sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_41 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_42 = decay_9 * e  # [C, BLOCK_K]
-    both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_41.to(DT), map_42.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level1 [C, C]
-    both_12 = tl.dot((B_half1 + Bt_half1).to(DT), both_11, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
-    ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
-    de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
-    map_43 = decay_9 * ds_half1  # [C, BLOCK_K]
-    total_19 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
-    map_44 = both_11.to(tl.float32) * ds_half1  # [C, BLOCK_K]
-    total_20 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_29)  # [C, BLOCK_K]
-    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
-    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_19.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_45 = decay_9 * de_half1  # [C, BLOCK_K]
-    total_21 = tl.fma(map_45, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-    map_46 = both_11.to(tl.float32) * de_half1  # [C, BLOCK_K]
-    inside_K_31 = total_20 - map_46  # [C, BLOCK_K]
-    map_47 = inside_K_31 - map_5  # [C, BLOCK_K]
-    terms = map_47  # [C, BLOCK_K]
-    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
-    dgK_45 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
-    dgK = dgK_45 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    map_48 = -tl.exp(load) * total_21  # [C, BLOCK_K]
-    d_log_a_new = map_48 + dgK  # gradient of log_a [C, BLOCK_K]
-    d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
-    tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    log_a_ptr_all = log_a_ptr
+    v_ptr_all = v_ptr
+    dy_ptr_all = dy_ptr
+    d_q_ptr_all = d_q_ptr
+    d_log_a_ptr_all = d_log_a_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        log_a_ptr = log_a_ptr_all
+        v_ptr = v_ptr_all
+        dy_ptr = dy_ptr_all
+        d_q_ptr = d_q_ptr_all
+        d_log_a_ptr = d_log_a_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+        d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+            part_0 = tl.minimum(tl.maximum(load, -1.0), 1.0)
+            part_1 = tl.exp(part_0)
+            part_2 = part_1 == 1.0
+            part_3 = tl.where(part_2, load, (part_1 - 1.0) * (part_0 / tl.log(tl.where(part_2, 2.0, part_1))))
+            e = -tl.where(tl.abs(load) < 1.0, part_3, tl.exp(load) - 1.0)  # expand [C, BLOCK_K]  # line 8
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+            gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+            map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_3 = decay[:, None] * map_2  # [BLOCK_K, BLOCK_V]
+            sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
+            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_4 = decay_2 * dot  # [C, BLOCK_K]
+            ds_out = map_4 * scale  # through M [C, BLOCK_K]
+            sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            de_out = decay_3 * dot_2  # through L [C, BLOCK_K]
+            map_5 = e * de_out  # [C, BLOCK_K]
+            sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+            diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
+            B_diagonal = diagonal * scale  # dy_i x_j of the pairs: pairs with j <= i in block1 [C]
+            Bt_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
+            ds_diagonal = B_diagonal[:, None] * e  # [C, BLOCK_K]
+            total = tl.fma(ds_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+            map_6 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+            map_7 = s.to(tl.float32) * ds_diagonal  # [C, BLOCK_K]
+            total_2 = tl.fma(map_7, tl.full([C, BLOCK_K], 1.0, tl.float32), map_6)  # [C, BLOCK_K]
+            de_diagonal = Bt_diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
+            total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+            map_8 = e * de_diagonal  # [C, BLOCK_K]
+            inside_K_19 = total_2 - map_8  # [C, BLOCK_K]
+            sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_10 = decay_4 * e  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
+            dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_11 = dot_3 * scale  # [C, C]
+            B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
+            dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_12 = dot_4 * scale  # [C, C]
+            Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level32 [C, C]
+            both_2 = tl.dot((B_half32 + Bt_half32).to(DT), both, input_precision=PRECISION)  # ds_half32 and de_half32 [C, BLOCK_K]
+            ds_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
+            de_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
+            map_13 = decay_4 * ds_half32  # [C, BLOCK_K]
+            total_4 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_14 = both.to(tl.float32) * ds_half32  # [C, BLOCK_K]
+            total_5 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_19)  # [C, BLOCK_K]
+            map_15 = decay_4 * de_half32  # [C, BLOCK_K]
+            total_6 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            map_16 = both.to(tl.float32) * de_half32  # [C, BLOCK_K]
+            inside_K_21 = total_5 - map_16  # [C, BLOCK_K]
+            sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_17 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_18 = decay_5 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level16 [C, C]
+            both_4 = tl.dot((B_half16 + Bt_half16).to(DT), both_3, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
+            ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
+            de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
+            map_19 = decay_5 * ds_half16  # [C, BLOCK_K]
+            total_7 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_20 = both_3.to(tl.float32) * ds_half16  # [C, BLOCK_K]
+            total_8 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_21)  # [C, BLOCK_K]
+            map_21 = decay_5 * de_half16  # [C, BLOCK_K]
+            total_9 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_22 = both_3.to(tl.float32) * de_half16  # [C, BLOCK_K]
+            inside_K_23 = total_8 - map_22  # [C, BLOCK_K]
+            sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_23 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_24 = decay_6 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_23.to(DT), map_24.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level8 [C, C]
+            both_6 = tl.dot((B_half8 + Bt_half8).to(DT), both_5, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
+            ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
+            de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
+            map_25 = decay_6 * ds_half8  # [C, BLOCK_K]
+            total_10 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_26 = both_5.to(tl.float32) * ds_half8  # [C, BLOCK_K]
+            total_11 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_23)  # [C, BLOCK_K]
+            map_27 = decay_6 * de_half8  # [C, BLOCK_K]
+            total_12 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_28 = both_5.to(tl.float32) * de_half8  # [C, BLOCK_K]
+            inside_K_25 = total_11 - map_28  # [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_29 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_30 = decay_7 * e  # [C, BLOCK_K]
+            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level4 [C, C]
+            both_8 = tl.dot((B_half4 + Bt_half4).to(DT), both_7, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
+            ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
+            de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
+            map_31 = decay_7 * ds_half4  # [C, BLOCK_K]
+            total_13 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_32 = both_7.to(tl.float32) * ds_half4  # [C, BLOCK_K]
+            total_14 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_25)  # [C, BLOCK_K]
+            map_33 = decay_7 * de_half4  # [C, BLOCK_K]
+            total_15 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_34 = both_7.to(tl.float32) * de_half4  # [C, BLOCK_K]
+            inside_K_27 = total_14 - map_34  # [C, BLOCK_K]
+            sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_35 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_36 = decay_8 * e  # [C, BLOCK_K]
+            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_35.to(DT), map_36.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level2 [C, C]
+            both_10 = tl.dot((B_half2 + Bt_half2).to(DT), both_9, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
+            ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
+            de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
+            map_37 = decay_8 * ds_half2  # [C, BLOCK_K]
+            total_16 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_38 = both_9.to(tl.float32) * ds_half2  # [C, BLOCK_K]
+            total_17 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_27)  # [C, BLOCK_K]
+            map_39 = decay_8 * de_half2  # [C, BLOCK_K]
+            total_18 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_40 = both_9.to(tl.float32) * de_half2  # [C, BLOCK_K]
+            inside_K_29 = total_17 - map_40  # [C, BLOCK_K]
+            sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_41 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_42 = decay_9 * e  # [C, BLOCK_K]
+            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_41.to(DT), map_42.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_11, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level1 [C, C]
+            both_12 = tl.dot((B_half1 + Bt_half1).to(DT), both_11, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
+            ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
+            de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
+            map_43 = decay_9 * ds_half1  # [C, BLOCK_K]
+            total_19 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
+            map_44 = both_11.to(tl.float32) * ds_half1  # [C, BLOCK_K]
+            total_20 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_29)  # [C, BLOCK_K]
+            d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+            tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_19.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_45 = decay_9 * de_half1  # [C, BLOCK_K]
+            total_21 = tl.fma(map_45, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_46 = both_11.to(tl.float32) * de_half1  # [C, BLOCK_K]
+            inside_K_31 = total_20 - map_46  # [C, BLOCK_K]
+            map_47 = inside_K_31 - map_5  # [C, BLOCK_K]
+            terms = map_47  # [C, BLOCK_K]
+            inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
+            dgK_45 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
+            dgK = dgK_45 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+            map_48 = -tl.exp(load) * total_21  # [C, BLOCK_K]
+            d_log_a_new = map_48 + dgK  # gradient of log_a [C, BLOCK_K]
+            d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
+            tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @triton.jit
@@ -2169,7 +2375,7 @@ def _m_layer_outputs_mild_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
@@ -2239,7 +2445,7 @@ def _m_layer_outputs_mild_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
@@ -2291,10 +2497,10 @@ def _m_layer_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_outputs_kernel(
     first_K_ptr, second_K_ptr, q_raw_ptr, lower, a_raw_ptr, v_ptr, h_2_ptr, scale, y_ptr, cu, T,
-    H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
+    H, N, STEPS, least, SLOTS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
     a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, v_ptr_b,
     v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
     K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
@@ -2305,101 +2511,115 @@ def _m_layer_outputs_kernel(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
-    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
-    load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
-    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
-    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_2_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * (1.0 - lower)
-    e = 1.0 - (lower + part_2_1)  # expand [C, BLOCK_K]  # line 8
-    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_3_1 = 1.0 + part_3_0
-    part_3_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / part_3_1 * (1.0 - lower)
-    part_3_3 = part_3_1 == 1.0
-    part_3_4 = tl.where(part_3_3, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_3, 1.0, part_3_1 - 1.0)))
-    map_2 = tl.where(lower > 0.0, tl.log(lower + part_3_2), tl.minimum(load_2.to(tl.float32), 0.0) - part_3_4)  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
-    inner_2 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-    inner_3 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-    diagonal = tl.sum(inner_2 * inner_3, 1)  # [C]
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_3 = decay * s  # [C, BLOCK_K]
-    map_4 = decay * e  # [C, BLOCK_K]
-    inner_4 = tl.where(in_K[None, :], map_3.to(DT), 0.0)  # [C, BLOCK_K]
-    dot = tl.dot(inner_4, tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half16  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_5 = decay_2 * s  # [C, BLOCK_K]
-    map_6 = decay_2 * e  # [C, BLOCK_K]
-    inner_5 = tl.where(in_K[None, :], map_5.to(DT), 0.0)  # [C, BLOCK_K]
-    dot_2 = tl.dot(inner_5, tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_2 = A_1 + A_half8  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_7 = decay_3 * s  # [C, BLOCK_K]
-    map_8 = decay_3 * e  # [C, BLOCK_K]
-    inner_6 = tl.where(in_K[None, :], map_7.to(DT), 0.0)  # [C, BLOCK_K]
-    dot_3 = tl.dot(inner_6, tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_3 = A_2 + A_half4  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_9 = decay_4 * s  # [C, BLOCK_K]
-    map_10 = decay_4 * e  # [C, BLOCK_K]
-    inner_7 = tl.where(in_K[None, :], map_9.to(DT), 0.0)  # [C, BLOCK_K]
-    dot_4 = tl.dot(inner_7, tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_4 = A_3 + A_half2  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_11 = decay_5 * s  # [C, BLOCK_K]
-    map_12 = decay_5 * e  # [C, BLOCK_K]
-    inner_8 = tl.where(in_K[None, :], map_11.to(DT), 0.0)  # [C, BLOCK_K]
-    dot_5 = tl.dot(inner_8, tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_4 + A_half1  # scores of the chunk [C, C]
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    sums_6 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    map_13 = decay_6 * s  # [C, BLOCK_K]
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        dot_6 = tl.dot(map_13.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dot_7 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        map_14 = dot_6 + dot_7  # [C, BLOCK_V]
-        y_new = map_14 * scale  # inside the chunk, and from the memory before it [C, BLOCK_V]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    q_raw_ptr_all = q_raw_ptr
+    a_raw_ptr_all = a_raw_ptr
+    v_ptr_all = v_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_raw_ptr = q_raw_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        v_ptr = v_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+            load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+            part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_2_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * (1.0 - lower)
+            e = 1.0 - (lower + part_2_1)  # expand [C, BLOCK_K]  # line 8
+            part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_3_1 = 1.0 + part_3_0
+            part_3_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / part_3_1 * (1.0 - lower)
+            part_3_3 = part_3_1 == 1.0
+            part_3_4 = tl.where(part_3_3, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_3, 1.0, part_3_1 - 1.0)))
+            map_2 = tl.where(lower > 0.0, tl.log(lower + part_3_2), tl.minimum(load_2.to(tl.float32), 0.0) - part_3_4)  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+            inner_2 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
+            inner_3 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+            diagonal = tl.sum(inner_2 * inner_3, 1)  # [C]
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_3 = decay * s  # [C, BLOCK_K]
+            map_4 = decay * e  # [C, BLOCK_K]
+            inner_4 = tl.where(in_K[None, :], map_3.to(DT), 0.0)  # [C, BLOCK_K]
+            dot = tl.dot(inner_4, tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half16  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_5 = decay_2 * s  # [C, BLOCK_K]
+            map_6 = decay_2 * e  # [C, BLOCK_K]
+            inner_5 = tl.where(in_K[None, :], map_5.to(DT), 0.0)  # [C, BLOCK_K]
+            dot_2 = tl.dot(inner_5, tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_2 = A_1 + A_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_7 = decay_3 * s  # [C, BLOCK_K]
+            map_8 = decay_3 * e  # [C, BLOCK_K]
+            inner_6 = tl.where(in_K[None, :], map_7.to(DT), 0.0)  # [C, BLOCK_K]
+            dot_3 = tl.dot(inner_6, tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_3 = A_2 + A_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_9 = decay_4 * s  # [C, BLOCK_K]
+            map_10 = decay_4 * e  # [C, BLOCK_K]
+            inner_7 = tl.where(in_K[None, :], map_9.to(DT), 0.0)  # [C, BLOCK_K]
+            dot_4 = tl.dot(inner_7, tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_4 = A_3 + A_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_11 = decay_5 * s  # [C, BLOCK_K]
+            map_12 = decay_5 * e  # [C, BLOCK_K]
+            inner_8 = tl.where(in_K[None, :], map_11.to(DT), 0.0)  # [C, BLOCK_K]
+            dot_5 = tl.dot(inner_8, tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_4 + A_half1  # scores of the chunk [C, C]
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            sums_6 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            map_13 = decay_6 * s  # [C, BLOCK_K]
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+                dot_6 = tl.dot(map_13.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_7 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                map_14 = dot_6 + dot_7  # [C, BLOCK_V]
+                y_new = map_14 * scale  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, lower, a_raw_ptr, v_ptr, h_2_ptr, scale, y_ptr, cu, T,
-    H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
+    H, N, STEPS, least, SLOTS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
     a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, v_ptr_b,
     v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
     K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
@@ -2410,103 +2630,117 @@ def _m_layer_outputs_kernel_c64(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
-    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
-    load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
-    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
-    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_2_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * (1.0 - lower)
-    e = 1.0 - (lower + part_2_1)  # expand [C, BLOCK_K]  # line 8
-    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_3_1 = 1.0 + part_3_0
-    part_3_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / part_3_1 * (1.0 - lower)
-    part_3_3 = part_3_1 == 1.0
-    part_3_4 = tl.where(part_3_3, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_3, 1.0, part_3_1 - 1.0)))
-    map_2 = tl.where(lower > 0.0, tl.log(lower + part_3_2), tl.minimum(load_2.to(tl.float32), 0.0) - part_3_4)  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
-    inner_2 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-    inner_3 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-    diagonal = tl.sum(inner_2 * inner_3, 1)  # [C]
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-    map_3 = decay * s  # [C, BLOCK_K]
-    map_4 = decay * e  # [C, BLOCK_K]
-    inner_4 = tl.where(in_K[None, :], map_3.to(DT), 0.0)  # [C, BLOCK_K]
-    dot = tl.dot(inner_4, tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
-    A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half32  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_5 = decay_2 * s  # [C, BLOCK_K]
-    map_6 = decay_2 * e  # [C, BLOCK_K]
-    inner_5 = tl.where(in_K[None, :], map_5.to(DT), 0.0)  # [C, BLOCK_K]
-    dot_2 = tl.dot(inner_5, tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_2 = A_1 + A_half16  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_7 = decay_3 * s  # [C, BLOCK_K]
-    map_8 = decay_3 * e  # [C, BLOCK_K]
-    inner_6 = tl.where(in_K[None, :], map_7.to(DT), 0.0)  # [C, BLOCK_K]
-    dot_3 = tl.dot(inner_6, tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_3 = A_2 + A_half8  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_9 = decay_4 * s  # [C, BLOCK_K]
-    map_10 = decay_4 * e  # [C, BLOCK_K]
-    inner_7 = tl.where(in_K[None, :], map_9.to(DT), 0.0)  # [C, BLOCK_K]
-    dot_4 = tl.dot(inner_7, tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_4 = A_3 + A_half4  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_11 = decay_5 * s  # [C, BLOCK_K]
-    map_12 = decay_5 * e  # [C, BLOCK_K]
-    inner_8 = tl.where(in_K[None, :], map_11.to(DT), 0.0)  # [C, BLOCK_K]
-    dot_5 = tl.dot(inner_8, tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_5 = A_4 + A_half2  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_13 = decay_6 * s  # [C, BLOCK_K]
-    map_14 = decay_6 * e  # [C, BLOCK_K]
-    inner_9 = tl.where(in_K[None, :], map_13.to(DT), 0.0)  # [C, BLOCK_K]
-    dot_6 = tl.dot(inner_9, tl.trans(map_14.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_5 + A_half1  # scores of the chunk [C, C]
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    map_15 = decay_7 * s  # [C, BLOCK_K]
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        dot_7 = tl.dot(map_15.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dot_8 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        map_16 = dot_7 + dot_8  # [C, BLOCK_V]
-        y_new = map_16 * scale  # inside the chunk, and from the memory before it [C, BLOCK_V]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    q_raw_ptr_all = q_raw_ptr
+    a_raw_ptr_all = a_raw_ptr
+    v_ptr_all = v_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_raw_ptr = q_raw_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        v_ptr = v_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+            load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+            part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_2_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * (1.0 - lower)
+            e = 1.0 - (lower + part_2_1)  # expand [C, BLOCK_K]  # line 8
+            part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_3_1 = 1.0 + part_3_0
+            part_3_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / part_3_1 * (1.0 - lower)
+            part_3_3 = part_3_1 == 1.0
+            part_3_4 = tl.where(part_3_3, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_3, 1.0, part_3_1 - 1.0)))
+            map_2 = tl.where(lower > 0.0, tl.log(lower + part_3_2), tl.minimum(load_2.to(tl.float32), 0.0) - part_3_4)  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+            inner_2 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
+            inner_3 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+            diagonal = tl.sum(inner_2 * inner_3, 1)  # [C]
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
+            map_3 = decay * s  # [C, BLOCK_K]
+            map_4 = decay * e  # [C, BLOCK_K]
+            inner_4 = tl.where(in_K[None, :], map_3.to(DT), 0.0)  # [C, BLOCK_K]
+            dot = tl.dot(inner_4, tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
+            A_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + A_half32  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_5 = decay_2 * s  # [C, BLOCK_K]
+            map_6 = decay_2 * e  # [C, BLOCK_K]
+            inner_5 = tl.where(in_K[None, :], map_5.to(DT), 0.0)  # [C, BLOCK_K]
+            dot_2 = tl.dot(inner_5, tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_2 = A_1 + A_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_7 = decay_3 * s  # [C, BLOCK_K]
+            map_8 = decay_3 * e  # [C, BLOCK_K]
+            inner_6 = tl.where(in_K[None, :], map_7.to(DT), 0.0)  # [C, BLOCK_K]
+            dot_3 = tl.dot(inner_6, tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_3 = A_2 + A_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_9 = decay_4 * s  # [C, BLOCK_K]
+            map_10 = decay_4 * e  # [C, BLOCK_K]
+            inner_7 = tl.where(in_K[None, :], map_9.to(DT), 0.0)  # [C, BLOCK_K]
+            dot_4 = tl.dot(inner_7, tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_4 = A_3 + A_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_11 = decay_5 * s  # [C, BLOCK_K]
+            map_12 = decay_5 * e  # [C, BLOCK_K]
+            inner_8 = tl.where(in_K[None, :], map_11.to(DT), 0.0)  # [C, BLOCK_K]
+            dot_5 = tl.dot(inner_8, tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_5 = A_4 + A_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_13 = decay_6 * s  # [C, BLOCK_K]
+            map_14 = decay_6 * e  # [C, BLOCK_K]
+            inner_9 = tl.where(in_K[None, :], map_13.to(DT), 0.0)  # [C, BLOCK_K]
+            dot_6 = tl.dot(inner_9, tl.trans(map_14.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_5 + A_half1  # scores of the chunk [C, C]
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            map_15 = decay_7 * s  # [C, BLOCK_K]
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+                dot_7 = tl.dot(map_15.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_8 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                map_16 = dot_7 + dot_8  # [C, BLOCK_V]
+                y_new = map_16 * scale  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -2782,18 +3016,16 @@ def _m_layer_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_gradients_mild_kernel(
-    first_K_ptr, second_K_ptr, q_raw_ptr, lower, a_raw_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr,
-    scale, d_v_ptr, d_q_raw_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
-    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
-    a_raw_ptr_h, a_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, dy_ptr_b,
+def _m_layer_gradients_mild_value_kernel(
+    first_K_ptr, second_K_ptr, q_raw_ptr, lower, a_raw_ptr, scale, dy_ptr, l_ptr, d_v_ptr, cu,
+    T, H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
-    d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_a_raw_ptr_b,
-    d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
@@ -2801,16 +3033,159 @@ def _m_layer_gradients_mild_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+    load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_2_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * (1.0 - lower)
+    e = 1.0 - (lower + part_2_1)  # expand [C, BLOCK_K]  # line 8
+    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_3_1 = 1.0 + part_3_0
+    part_3_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / part_3_1 * (1.0 - lower)
+    part_3_3 = part_3_1 == 1.0
+    part_3_4 = tl.where(part_3_3, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_3, 1.0, part_3_1 - 1.0)))
+    map_2 = tl.where(lower > 0.0, tl.log(lower + part_3_2), tl.minimum(load_2.to(tl.float32), 0.0) - part_3_4)  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    s_mid = decay * s  # s about the middle of the chunk [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], e_mid.to(FT), 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner_2, tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_3 = dot * scale  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_3, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+    map_4 = decay_3[None, :] * e_mid  # [C, BLOCK_K]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+        dx_out = tl.dot(map_4.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx = dx_out + dx_base  # gradient of x [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_gradients_mild_value_kernel_c64(
+    first_K_ptr, second_K_ptr, q_raw_ptr, lower, a_raw_ptr, scale, dy_ptr, l_ptr, d_v_ptr, cu,
+    T, H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_v'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+    load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_2_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * (1.0 - lower)
+    e = 1.0 - (lower + part_2_1)  # expand [C, BLOCK_K]  # line 8
+    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_3_1 = 1.0 + part_3_0
+    part_3_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / part_3_1 * (1.0 - lower)
+    part_3_3 = part_3_1 == 1.0
+    part_3_4 = tl.where(part_3_3, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_3, 1.0, part_3_1 - 1.0)))
+    map_2 = tl.where(lower > 0.0, tl.log(lower + part_3_2), tl.minimum(load_2.to(tl.float32), 0.0) - part_3_4)  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    s_mid = decay * s  # s about the middle of the chunk [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], e_mid.to(FT), 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner_2, tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_3 = dot * scale  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_3, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+    map_4 = decay_3[None, :] * e_mid  # [C, BLOCK_K]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+        dx_out = tl.dot(map_4.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx = dx_out + dx_base  # gradient of x [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, q_raw_ptr, lower, a_raw_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr,
+    scale, d_q_raw_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
+    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
+    a_raw_ptr_h, a_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr,
+    d_q_raw_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_a_raw, d_q_raw'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+    in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
     d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
     rest = left
@@ -2858,53 +3233,43 @@ def _m_layer_gradients_mild_kernel(
     de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_K]
     map_6 = e_mid * de_out  # [C, BLOCK_K]
     sum_2 = tl.sum(map_6, 0)  # [BLOCK_K]
-    map_7 = decay_5[None, :] * e_mid  # [C, BLOCK_K]
-    dx_out = tl.dot(map_7.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
     dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_8 = dot_3 * scale  # [C, C]
-    B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_8, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
-    inner_2 = tl.where(in_K[None, :], e_mid.to(FT), 0.0)  # [C, BLOCK_K]
-    dot_4 = tl.dot(inner_2, tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    map_9 = dot_4 * scale  # [C, C]
-    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_9, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    map_7 = dot_3 * scale  # [C, C]
+    B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_7, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block32 [C, C]
     ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_K, C]
     total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
     de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     ds = tl.trans(decay) * total  # gradient of s [BLOCK_K, C]
-    part_16_0 = tl.exp(-tl.abs(tl.trans(load.to(tl.float32))))
-    part_16_1 = 1.0 + part_16_0
-    part_16_2 = tl.where(tl.trans(load.to(tl.float32)) >= 0.0, 1.0, part_16_0) / part_16_1
-    part_16_3 = tl.where(-tl.trans(load.to(tl.float32)) >= 0.0, 1.0, part_16_0) / part_16_1
-    d_q_raw_new = part_16_2 * (1.0 + tl.trans(load.to(tl.float32)) * part_16_3) * ds  # gradient of q_raw [BLOCK_K, C]
+    part_14_0 = tl.exp(-tl.abs(tl.trans(load.to(tl.float32))))
+    part_14_1 = 1.0 + part_14_0
+    part_14_2 = tl.where(tl.trans(load.to(tl.float32)) >= 0.0, 1.0, part_14_0) / part_14_1
+    part_14_3 = tl.where(-tl.trans(load.to(tl.float32)) >= 0.0, 1.0, part_14_0) / part_14_1
+    d_q_raw_new = part_14_2 * (1.0 + tl.trans(load.to(tl.float32)) * part_14_3) * ds  # gradient of q_raw [BLOCK_K, C]
     d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
     tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], tl.trans(d_q_raw_new).to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     de = decay_2 * total_2  # gradient of e [C, BLOCK_K]
-    map_10 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
-    map_11 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
-    map_12 = map_10 - tl.trans(map_11)  # [BLOCK_K, C]
-    terms = tl.trans(map_12)  # [C, BLOCK_K]
+    map_8 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
+    map_9 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    map_10 = map_8 - tl.trans(map_9)  # [BLOCK_K, C]
+    terms = tl.trans(map_10)  # [C, BLOCK_K]
     inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
     dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
     dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    part_23_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_23_1 = 1.0 + part_23_0
-    part_23_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1 * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1)
-    map_13 = -(1.0 - lower) * part_23_2 * de  # [C, BLOCK_K]
-    part_24_0 = lower > 0.0
-    part_24_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_24_2 = 1.0 + part_24_1
-    part_24_3 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_24_1) / part_24_2
-    part_24_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_24_1) / part_24_2
-    part_24_5 = 1.0 - lower
-    part_24_6 = 1.0 / (lower + part_24_4 * part_24_5) * part_24_5 * (part_24_4 * part_24_3)
-    part_24_7 = tl.where(part_24_0, 0.0, part_24_3) + tl.where(part_24_0, part_24_6, 0.0)
-    map_14 = part_24_7 * dgK  # [C, BLOCK_K]
-    d_a_raw_new = map_13 + map_14  # gradient of a_raw [C, BLOCK_K]
+    part_21_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_21_1 = 1.0 + part_21_0
+    part_21_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_21_0) / part_21_1 * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_21_0) / part_21_1)
+    map_11 = -(1.0 - lower) * part_21_2 * de  # [C, BLOCK_K]
+    part_22_0 = lower > 0.0
+    part_22_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_22_2 = 1.0 + part_22_1
+    part_22_3 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_22_1) / part_22_2
+    part_22_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_22_1) / part_22_2
+    part_22_5 = 1.0 - lower
+    part_22_6 = 1.0 / (lower + part_22_4 * part_22_5) * part_22_5 * (part_22_4 * part_22_3)
+    part_22_7 = tl.where(part_22_0, 0.0, part_22_3) + tl.where(part_22_0, part_22_6, 0.0)
+    map_12 = part_22_7 * dgK  # [C, BLOCK_K]
+    d_a_raw_new = map_11 + map_12  # gradient of a_raw [C, BLOCK_K]
     d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
     tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
@@ -2912,33 +3277,34 @@ def _m_layer_gradients_mild_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, lower, a_raw_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr,
-    scale, d_v_ptr, d_q_raw_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
+    scale, d_q_raw_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
     q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
     a_raw_ptr_h, a_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
-    d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_a_raw_ptr_b,
-    d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr,
+    d_q_raw_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_a_raw, d_q_raw'
     program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
     d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
     rest = left
@@ -2986,62 +3352,52 @@ def _m_layer_gradients_mild_kernel_c64(
     de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_K]
     map_6 = e_mid * de_out  # [C, BLOCK_K]
     sum_2 = tl.sum(map_6, 0)  # [BLOCK_K]
-    map_7 = decay_5[None, :] * e_mid  # [C, BLOCK_K]
-    dx_out = tl.dot(map_7.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
     dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_8 = dot_3 * scale  # [C, C]
-    B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_8, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
-    inner_2 = tl.where(in_K[None, :], e_mid.to(FT), 0.0)  # [C, BLOCK_K]
-    dot_4 = tl.dot(inner_2, tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    map_9 = dot_4 * scale  # [C, C]
-    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_9, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    map_7 = dot_3 * scale  # [C, C]
+    B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_7, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in block64 [C, C]
     ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_K, C]
     total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
     de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     ds = tl.trans(decay) * total  # gradient of s [BLOCK_K, C]
-    part_16_0 = tl.exp(-tl.abs(tl.trans(load.to(tl.float32))))
-    part_16_1 = 1.0 + part_16_0
-    part_16_2 = tl.where(tl.trans(load.to(tl.float32)) >= 0.0, 1.0, part_16_0) / part_16_1
-    part_16_3 = tl.where(-tl.trans(load.to(tl.float32)) >= 0.0, 1.0, part_16_0) / part_16_1
-    d_q_raw_new = part_16_2 * (1.0 + tl.trans(load.to(tl.float32)) * part_16_3) * ds  # gradient of q_raw [BLOCK_K, C]
+    part_14_0 = tl.exp(-tl.abs(tl.trans(load.to(tl.float32))))
+    part_14_1 = 1.0 + part_14_0
+    part_14_2 = tl.where(tl.trans(load.to(tl.float32)) >= 0.0, 1.0, part_14_0) / part_14_1
+    part_14_3 = tl.where(-tl.trans(load.to(tl.float32)) >= 0.0, 1.0, part_14_0) / part_14_1
+    d_q_raw_new = part_14_2 * (1.0 + tl.trans(load.to(tl.float32)) * part_14_3) * ds  # gradient of q_raw [BLOCK_K, C]
     d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
     tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], tl.trans(d_q_raw_new).to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     de = decay_2 * total_2  # gradient of e [C, BLOCK_K]
-    map_10 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
-    map_11 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
-    map_12 = map_10 - tl.trans(map_11)  # [BLOCK_K, C]
-    terms = tl.trans(map_12)  # [C, BLOCK_K]
+    map_8 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
+    map_9 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    map_10 = map_8 - tl.trans(map_9)  # [BLOCK_K, C]
+    terms = tl.trans(map_10)  # [C, BLOCK_K]
     inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
     dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
     dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    part_23_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_23_1 = 1.0 + part_23_0
-    part_23_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1 * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1)
-    map_13 = -(1.0 - lower) * part_23_2 * de  # [C, BLOCK_K]
-    part_24_0 = lower > 0.0
-    part_24_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_24_2 = 1.0 + part_24_1
-    part_24_3 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_24_1) / part_24_2
-    part_24_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_24_1) / part_24_2
-    part_24_5 = 1.0 - lower
-    part_24_6 = 1.0 / (lower + part_24_4 * part_24_5) * part_24_5 * (part_24_4 * part_24_3)
-    part_24_7 = tl.where(part_24_0, 0.0, part_24_3) + tl.where(part_24_0, part_24_6, 0.0)
-    map_14 = part_24_7 * dgK  # [C, BLOCK_K]
-    d_a_raw_new = map_13 + map_14  # gradient of a_raw [C, BLOCK_K]
+    part_21_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_21_1 = 1.0 + part_21_0
+    part_21_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_21_0) / part_21_1 * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_21_0) / part_21_1)
+    map_11 = -(1.0 - lower) * part_21_2 * de  # [C, BLOCK_K]
+    part_22_0 = lower > 0.0
+    part_22_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_22_2 = 1.0 + part_22_1
+    part_22_3 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_22_1) / part_22_2
+    part_22_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_22_1) / part_22_2
+    part_22_5 = 1.0 - lower
+    part_22_6 = 1.0 / (lower + part_22_4 * part_22_5) * part_22_5 * (part_22_4 * part_22_3)
+    part_22_7 = tl.where(part_22_0, 0.0, part_22_3) + tl.where(part_22_0, part_22_6, 0.0)
+    map_12 = part_22_7 * dgK  # [C, BLOCK_K]
+    d_a_raw_new = map_11 + map_12  # gradient of a_raw [C, BLOCK_K]
     d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
     tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_value_kernel(
     first_K_ptr, second_K_ptr, q_raw_ptr, lower, a_raw_ptr, scale, dy_ptr, l_ptr, d_v_ptr, cu,
-    T, H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
-    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
+    T, H, N, STEPS, least, SLOTS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h,
+    q_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
     K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
@@ -3051,112 +3407,126 @@ def _m_layer_gradients_value_kernel(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
-    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
-    load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
-    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
-    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_2_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * (1.0 - lower)
-    e = 1.0 - (lower + part_2_1)  # expand [C, BLOCK_K]  # line 8
-    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_3_1 = 1.0 + part_3_0
-    part_3_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / part_3_1 * (1.0 - lower)
-    part_3_3 = part_3_1 == 1.0
-    part_3_4 = tl.where(part_3_3, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_3, 1.0, part_3_1 - 1.0)))
-    map_2 = tl.where(lower > 0.0, tl.log(lower + part_3_2), tl.minimum(load_2.to(tl.float32), 0.0) - part_3_4)  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
-    inner_2 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-    inner_3 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-    diagonal = tl.sum(inner_2 * inner_3, 1)  # [C]
-    At_diagonal = diagonal * scale  # scores of the pairs: pairs with j <= i in block1 [C]
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_3 = decay * s  # [C, BLOCK_K]
-    map_4 = decay * e  # [C, BLOCK_K]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
-    inner_4 = tl.where(in_K[None, :], both, 0.0)  # [C, BLOCK_K]
-    dot = tl.dot(inner_4, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    map_5 = dot * scale  # [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_5, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    dx_11 = tl.where(token[None, :] == token[:, None], At_diagonal[:, None], 0.0) + At_half16  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_6 = decay_2 * s  # [C, BLOCK_K]
-    map_7 = decay_2 * e  # [C, BLOCK_K]
-    both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
-    inner_5 = tl.where(in_K[None, :], both_2, 0.0)  # [C, BLOCK_K]
-    dot_2 = tl.dot(inner_5, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    map_8 = dot_2 * scale  # [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_8, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    dx_12 = dx_11 + At_half8  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_9 = decay_3 * s  # [C, BLOCK_K]
-    map_10 = decay_3 * e  # [C, BLOCK_K]
-    both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
-    inner_6 = tl.where(in_K[None, :], both_3, 0.0)  # [C, BLOCK_K]
-    dot_3 = tl.dot(inner_6, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    map_11 = dot_3 * scale  # [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_11, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    dx_13 = dx_12 + At_half4  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_12 = decay_4 * s  # [C, BLOCK_K]
-    map_13 = decay_4 * e  # [C, BLOCK_K]
-    both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
-    inner_7 = tl.where(in_K[None, :], both_4, 0.0)  # [C, BLOCK_K]
-    dot_4 = tl.dot(inner_7, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    map_14 = dot_4 * scale  # [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_14, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    dx_14 = dx_13 + At_half2  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_15 = decay_5 * s  # [C, BLOCK_K]
-    map_16 = decay_5 * e  # [C, BLOCK_K]
-    both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
-    inner_8 = tl.where(in_K[None, :], both_5, 0.0)  # [C, BLOCK_K]
-    dot_5 = tl.dot(inner_8, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    map_17 = dot_5 * scale  # [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_17, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    sums_6 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    map_18 = decay_6 * e  # [C, BLOCK_K]
-    map_19 = dx_14 + At_half1  # [C, C]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-        dx_out = tl.dot(map_18.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
-        dot_6 = tl.dot(map_19.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx = dot_6 + dx_out  # gradient of x [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    q_raw_ptr_all = q_raw_ptr
+    a_raw_ptr_all = a_raw_ptr
+    dy_ptr_all = dy_ptr
+    d_v_ptr_all = d_v_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_raw_ptr = q_raw_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        dy_ptr = dy_ptr_all
+        d_v_ptr = d_v_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+            load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+            part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_2_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * (1.0 - lower)
+            e = 1.0 - (lower + part_2_1)  # expand [C, BLOCK_K]  # line 8
+            part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_3_1 = 1.0 + part_3_0
+            part_3_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / part_3_1 * (1.0 - lower)
+            part_3_3 = part_3_1 == 1.0
+            part_3_4 = tl.where(part_3_3, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_3, 1.0, part_3_1 - 1.0)))
+            map_2 = tl.where(lower > 0.0, tl.log(lower + part_3_2), tl.minimum(load_2.to(tl.float32), 0.0) - part_3_4)  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+            inner_2 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+            inner_3 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
+            diagonal = tl.sum(inner_2 * inner_3, 1)  # [C]
+            At_diagonal = diagonal * scale  # scores of the pairs: pairs with j <= i in block1 [C]
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_3 = decay * s  # [C, BLOCK_K]
+            map_4 = decay * e  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            inner_4 = tl.where(in_K[None, :], both, 0.0)  # [C, BLOCK_K]
+            dot = tl.dot(inner_4, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            map_5 = dot * scale  # [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_5, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            dx_11 = tl.where(token[None, :] == token[:, None], At_diagonal[:, None], 0.0) + At_half16  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_6 = decay_2 * s  # [C, BLOCK_K]
+            map_7 = decay_2 * e  # [C, BLOCK_K]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            inner_5 = tl.where(in_K[None, :], both_2, 0.0)  # [C, BLOCK_K]
+            dot_2 = tl.dot(inner_5, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            map_8 = dot_2 * scale  # [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_8, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            dx_12 = dx_11 + At_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_9 = decay_3 * s  # [C, BLOCK_K]
+            map_10 = decay_3 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            inner_6 = tl.where(in_K[None, :], both_3, 0.0)  # [C, BLOCK_K]
+            dot_3 = tl.dot(inner_6, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            map_11 = dot_3 * scale  # [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_11, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            dx_13 = dx_12 + At_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_12 = decay_4 * s  # [C, BLOCK_K]
+            map_13 = decay_4 * e  # [C, BLOCK_K]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            inner_7 = tl.where(in_K[None, :], both_4, 0.0)  # [C, BLOCK_K]
+            dot_4 = tl.dot(inner_7, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            map_14 = dot_4 * scale  # [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_14, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            dx_14 = dx_13 + At_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_15 = decay_5 * s  # [C, BLOCK_K]
+            map_16 = decay_5 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            inner_8 = tl.where(in_K[None, :], both_5, 0.0)  # [C, BLOCK_K]
+            dot_5 = tl.dot(inner_8, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            map_17 = dot_5 * scale  # [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_17, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            sums_6 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            map_18 = decay_6 * e  # [C, BLOCK_K]
+            map_19 = dx_14 + At_half1  # [C, C]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+                L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+                dx_out = tl.dot(map_18.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dot_6 = tl.dot(map_19.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx = dot_6 + dx_out  # gradient of x [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_value_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, lower, a_raw_ptr, scale, dy_ptr, l_ptr, d_v_ptr, cu,
-    T, H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
-    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
+    T, H, N, STEPS, least, SLOTS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h,
+    q_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
     K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
@@ -3166,121 +3536,135 @@ def _m_layer_gradients_value_kernel_c64(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
-    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
-    load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
-    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
-    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_2_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * (1.0 - lower)
-    e = 1.0 - (lower + part_2_1)  # expand [C, BLOCK_K]  # line 8
-    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_3_1 = 1.0 + part_3_0
-    part_3_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / part_3_1 * (1.0 - lower)
-    part_3_3 = part_3_1 == 1.0
-    part_3_4 = tl.where(part_3_3, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_3, 1.0, part_3_1 - 1.0)))
-    map_2 = tl.where(lower > 0.0, tl.log(lower + part_3_2), tl.minimum(load_2.to(tl.float32), 0.0) - part_3_4)  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
-    inner_2 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-    inner_3 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-    diagonal = tl.sum(inner_2 * inner_3, 1)  # [C]
-    At_diagonal = diagonal * scale  # scores of the pairs: pairs with j <= i in block1 [C]
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-    map_3 = decay * s  # [C, BLOCK_K]
-    map_4 = decay * e  # [C, BLOCK_K]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
-    inner_4 = tl.where(in_K[None, :], both, 0.0)  # [C, BLOCK_K]
-    dot = tl.dot(inner_4, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    map_5 = dot * scale  # [C, C]
-    At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_5, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
-    dx_13 = tl.where(token[None, :] == token[:, None], At_diagonal[:, None], 0.0) + At_half32  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_6 = decay_2 * s  # [C, BLOCK_K]
-    map_7 = decay_2 * e  # [C, BLOCK_K]
-    both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
-    inner_5 = tl.where(in_K[None, :], both_2, 0.0)  # [C, BLOCK_K]
-    dot_2 = tl.dot(inner_5, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    map_8 = dot_2 * scale  # [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_8, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    dx_14 = dx_13 + At_half16  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_9 = decay_3 * s  # [C, BLOCK_K]
-    map_10 = decay_3 * e  # [C, BLOCK_K]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
-    inner_6 = tl.where(in_K[None, :], both_3, 0.0)  # [C, BLOCK_K]
-    dot_3 = tl.dot(inner_6, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    map_11 = dot_3 * scale  # [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_11, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    dx_15 = dx_14 + At_half8  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_12 = decay_4 * s  # [C, BLOCK_K]
-    map_13 = decay_4 * e  # [C, BLOCK_K]
-    both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
-    inner_7 = tl.where(in_K[None, :], both_4, 0.0)  # [C, BLOCK_K]
-    dot_4 = tl.dot(inner_7, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    map_14 = dot_4 * scale  # [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_14, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    dx_16 = dx_15 + At_half4  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_15 = decay_5 * s  # [C, BLOCK_K]
-    map_16 = decay_5 * e  # [C, BLOCK_K]
-    both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
-    inner_8 = tl.where(in_K[None, :], both_5, 0.0)  # [C, BLOCK_K]
-    dot_5 = tl.dot(inner_8, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    map_17 = dot_5 * scale  # [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_17, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    dx_17 = dx_16 + At_half2  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_18 = decay_6 * s  # [C, BLOCK_K]
-    map_19 = decay_6 * e  # [C, BLOCK_K]
-    both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_18.to(DT), map_19.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
-    inner_9 = tl.where(in_K[None, :], both_6, 0.0)  # [C, BLOCK_K]
-    dot_6 = tl.dot(inner_9, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    map_20 = dot_6 * scale  # [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_20, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    sums_7 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    map_21 = decay_7 * e  # [C, BLOCK_K]
-    map_22 = dx_17 + At_half1  # [C, C]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-        dx_out = tl.dot(map_21.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
-        dot_7 = tl.dot(map_22.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx = dot_7 + dx_out  # gradient of x [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    q_raw_ptr_all = q_raw_ptr
+    a_raw_ptr_all = a_raw_ptr
+    dy_ptr_all = dy_ptr
+    d_v_ptr_all = d_v_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_raw_ptr = q_raw_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        dy_ptr = dy_ptr_all
+        d_v_ptr = d_v_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+            load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+            part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_2_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * (1.0 - lower)
+            e = 1.0 - (lower + part_2_1)  # expand [C, BLOCK_K]  # line 8
+            part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_3_1 = 1.0 + part_3_0
+            part_3_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / part_3_1 * (1.0 - lower)
+            part_3_3 = part_3_1 == 1.0
+            part_3_4 = tl.where(part_3_3, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_3, 1.0, part_3_1 - 1.0)))
+            map_2 = tl.where(lower > 0.0, tl.log(lower + part_3_2), tl.minimum(load_2.to(tl.float32), 0.0) - part_3_4)  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+            inner_2 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+            inner_3 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
+            diagonal = tl.sum(inner_2 * inner_3, 1)  # [C]
+            At_diagonal = diagonal * scale  # scores of the pairs: pairs with j <= i in block1 [C]
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
+            map_3 = decay * s  # [C, BLOCK_K]
+            map_4 = decay * e  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
+            inner_4 = tl.where(in_K[None, :], both, 0.0)  # [C, BLOCK_K]
+            dot = tl.dot(inner_4, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            map_5 = dot * scale  # [C, C]
+            At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_5, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
+            dx_13 = tl.where(token[None, :] == token[:, None], At_diagonal[:, None], 0.0) + At_half32  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_6 = decay_2 * s  # [C, BLOCK_K]
+            map_7 = decay_2 * e  # [C, BLOCK_K]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            inner_5 = tl.where(in_K[None, :], both_2, 0.0)  # [C, BLOCK_K]
+            dot_2 = tl.dot(inner_5, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            map_8 = dot_2 * scale  # [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_8, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            dx_14 = dx_13 + At_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_9 = decay_3 * s  # [C, BLOCK_K]
+            map_10 = decay_3 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            inner_6 = tl.where(in_K[None, :], both_3, 0.0)  # [C, BLOCK_K]
+            dot_3 = tl.dot(inner_6, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            map_11 = dot_3 * scale  # [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_11, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            dx_15 = dx_14 + At_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_12 = decay_4 * s  # [C, BLOCK_K]
+            map_13 = decay_4 * e  # [C, BLOCK_K]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            inner_7 = tl.where(in_K[None, :], both_4, 0.0)  # [C, BLOCK_K]
+            dot_4 = tl.dot(inner_7, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            map_14 = dot_4 * scale  # [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_14, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            dx_16 = dx_15 + At_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_15 = decay_5 * s  # [C, BLOCK_K]
+            map_16 = decay_5 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            inner_8 = tl.where(in_K[None, :], both_5, 0.0)  # [C, BLOCK_K]
+            dot_5 = tl.dot(inner_8, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            map_17 = dot_5 * scale  # [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_17, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            dx_17 = dx_16 + At_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_18 = decay_6 * s  # [C, BLOCK_K]
+            map_19 = decay_6 * e  # [C, BLOCK_K]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_18.to(DT), map_19.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            inner_9 = tl.where(in_K[None, :], both_6, 0.0)  # [C, BLOCK_K]
+            dot_6 = tl.dot(inner_9, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            map_20 = dot_6 * scale  # [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_20, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            sums_7 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            map_21 = decay_7 * e  # [C, BLOCK_K]
+            map_22 = dx_17 + At_half1  # [C, C]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+                L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+                dx_out = tl.dot(map_21.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dot_7 = tl.dot(map_22.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx = dot_7 + dx_out  # gradient of x [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_kernel(
     first_K_ptr, second_K_ptr, q_raw_ptr, lower, a_raw_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr,
-    scale, d_q_raw_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
+    scale, d_q_raw_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, SLOTS, q_raw_ptr_b,
     q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
     a_raw_ptr_h, a_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr,
@@ -3295,202 +3679,220 @@ def _m_layer_gradients_kernel(
     program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
-    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
-    d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
-    load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
-    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
-    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_2_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * (1.0 - lower)
-    e = 1.0 - (lower + part_2_1)  # expand [C, BLOCK_K]  # line 8
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_3_1 = 1.0 + part_3_0
-    part_3_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / part_3_1 * (1.0 - lower)
-    part_3_3 = part_3_1 == 1.0
-    part_3_4 = tl.where(part_3_3, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_3, 1.0, part_3_1 - 1.0)))
-    map_2 = tl.where(lower > 0.0, tl.log(lower + part_3_2), tl.minimum(load_2.to(tl.float32), 0.0) - part_3_4)  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
-    sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
-    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_5 = decay_2 * dot  # [C, BLOCK_K]
-    ds_out = map_5 * scale  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_3 * dot_2  # through L [C, BLOCK_K]
-    map_6 = e * de_out  # [C, BLOCK_K]
-    sum_2 = tl.sum(map_6, 0)  # [BLOCK_K]
-    diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
-    B_diagonal = diagonal * scale  # dy_i x_j of the pairs: pairs with j <= i in block1 [C]
-    Bt_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-    ds_diagonal = B_diagonal[:, None] * e  # [C, BLOCK_K]
-    total = tl.fma(ds_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_7 = s * ds_out  # [C, BLOCK_K]
-    map_8 = s * ds_diagonal  # [C, BLOCK_K]
-    total_2 = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), map_7)  # [C, BLOCK_K]
-    de_diagonal = Bt_diagonal[:, None] * s  # [C, BLOCK_K]
-    total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_9 = e * de_diagonal  # [C, BLOCK_K]
-    inside_K_16 = total_2 - map_9  # [C, BLOCK_K]
-    sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_10 = decay_4 * s  # [C, BLOCK_K]
-    map_11 = decay_4 * e  # [C, BLOCK_K]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
-    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_12 = dot_3 * scale  # [C, C]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_12, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_13 = dot_4 * scale  # [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level16 [C, C]
-    both_2 = tl.dot((B_half16 + Bt_half16).to(DT), both, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
-    ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
-    de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-    map_14 = decay_4 * ds_half16  # [C, BLOCK_K]
-    total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-    map_15 = both.to(tl.float32) * ds_half16  # [C, BLOCK_K]
-    total_5 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_16)  # [C, BLOCK_K]
-    map_16 = decay_4 * de_half16  # [C, BLOCK_K]
-    total_6 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_17 = both.to(tl.float32) * de_half16  # [C, BLOCK_K]
-    inside_K_18 = total_5 - map_17  # [C, BLOCK_K]
-    sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_18 = decay_5 * s  # [C, BLOCK_K]
-    map_19 = decay_5 * e  # [C, BLOCK_K]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_18.to(DT), map_19.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_12, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level8 [C, C]
-    both_4 = tl.dot((B_half8 + Bt_half8).to(DT), both_3, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
-    ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
-    de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-    map_20 = decay_5 * ds_half8  # [C, BLOCK_K]
-    total_7 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-    map_21 = both_3.to(tl.float32) * ds_half8  # [C, BLOCK_K]
-    total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_18)  # [C, BLOCK_K]
-    map_22 = decay_5 * de_half8  # [C, BLOCK_K]
-    total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-    map_23 = both_3.to(tl.float32) * de_half8  # [C, BLOCK_K]
-    inside_K_20 = total_8 - map_23  # [C, BLOCK_K]
-    sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_24 = decay_6 * s  # [C, BLOCK_K]
-    map_25 = decay_6 * e  # [C, BLOCK_K]
-    both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_24.to(DT), map_25.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_12, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level4 [C, C]
-    both_6 = tl.dot((B_half4 + Bt_half4).to(DT), both_5, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
-    ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
-    de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-    map_26 = decay_6 * ds_half4  # [C, BLOCK_K]
-    total_10 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-    map_27 = both_5.to(tl.float32) * ds_half4  # [C, BLOCK_K]
-    total_11 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_20)  # [C, BLOCK_K]
-    map_28 = decay_6 * de_half4  # [C, BLOCK_K]
-    total_12 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-    map_29 = both_5.to(tl.float32) * de_half4  # [C, BLOCK_K]
-    inside_K_22 = total_11 - map_29  # [C, BLOCK_K]
-    sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_30 = decay_7 * s  # [C, BLOCK_K]
-    map_31 = decay_7 * e  # [C, BLOCK_K]
-    both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_30.to(DT), map_31.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_12, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level2 [C, C]
-    both_8 = tl.dot((B_half2 + Bt_half2).to(DT), both_7, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
-    ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
-    de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-    map_32 = decay_7 * ds_half2  # [C, BLOCK_K]
-    total_13 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-    map_33 = both_7.to(tl.float32) * ds_half2  # [C, BLOCK_K]
-    total_14 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_22)  # [C, BLOCK_K]
-    map_34 = decay_7 * de_half2  # [C, BLOCK_K]
-    total_15 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
-    map_35 = both_7.to(tl.float32) * de_half2  # [C, BLOCK_K]
-    inside_K_24 = total_14 - map_35  # [C, BLOCK_K]
-    sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_36 = decay_8 * s  # [C, BLOCK_K]
-    map_37 = decay_8 * e  # [C, BLOCK_K]
-    both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_36.to(DT), map_37.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_12, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level1 [C, C]
-    both_10 = tl.dot((B_half1 + Bt_half1).to(DT), both_9, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
-    ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
-    de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-    map_38 = decay_8 * ds_half1  # [C, BLOCK_K]
-    total_16 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-    map_39 = both_9.to(tl.float32) * ds_half1  # [C, BLOCK_K]
-    total_17 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_24)  # [C, BLOCK_K]
-    part_50_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_50_1 = 1.0 + part_50_0
-    part_50_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_50_0) / part_50_1)
-    part_50_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_50_0) / part_50_1 * (1.0 + part_50_2)
-    d_q_raw_new = part_50_3 * total_16  # gradient of q_raw [C, BLOCK_K]
-    d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
-    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_40 = decay_8 * de_half1  # [C, BLOCK_K]
-    total_18 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-    map_41 = both_9.to(tl.float32) * de_half1  # [C, BLOCK_K]
-    inside_K_26 = total_17 - map_41  # [C, BLOCK_K]
-    map_42 = inside_K_26 - map_6  # [C, BLOCK_K]
-    terms = map_42  # [C, BLOCK_K]
-    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
-    dgK_38 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
-    dgK = dgK_38 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    part_57_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_57_1 = 1.0 + part_57_0
-    part_57_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_57_0) / part_57_1 * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_57_0) / part_57_1)
-    map_43 = -(1.0 - lower) * part_57_2 * total_18  # [C, BLOCK_K]
-    part_58_0 = lower > 0.0
-    part_58_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_58_2 = 1.0 + part_58_1
-    part_58_3 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_58_1) / part_58_2
-    part_58_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_58_1) / part_58_2
-    part_58_5 = 1.0 - lower
-    part_58_6 = 1.0 / (lower + part_58_4 * part_58_5) * part_58_5 * (part_58_4 * part_58_3)
-    part_58_7 = tl.where(part_58_0, 0.0, part_58_3) + tl.where(part_58_0, part_58_6, 0.0)
-    map_44 = part_58_7 * dgK  # [C, BLOCK_K]
-    d_a_raw_new = map_43 + map_44  # gradient of a_raw [C, BLOCK_K]
-    d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
-    tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+        return  # another kernel computes all of them
+    q_raw_ptr_all = q_raw_ptr
+    a_raw_ptr_all = a_raw_ptr
+    v_ptr_all = v_ptr
+    dy_ptr_all = dy_ptr
+    d_q_raw_ptr_all = d_q_raw_ptr
+    d_a_raw_ptr_all = d_a_raw_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_raw_ptr = q_raw_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        v_ptr = v_ptr_all
+        dy_ptr = dy_ptr_all
+        d_q_raw_ptr = d_q_raw_ptr_all
+        d_a_raw_ptr = d_a_raw_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
+        d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+            load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+            part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_2_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * (1.0 - lower)
+            e = 1.0 - (lower + part_2_1)  # expand [C, BLOCK_K]  # line 8
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+            part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_3_1 = 1.0 + part_3_0
+            part_3_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / part_3_1 * (1.0 - lower)
+            part_3_3 = part_3_1 == 1.0
+            part_3_4 = tl.where(part_3_3, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_3, 1.0, part_3_1 - 1.0)))
+            map_2 = tl.where(lower > 0.0, tl.log(lower + part_3_2), tl.minimum(load_2.to(tl.float32), 0.0) - part_3_4)  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+            map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+            sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
+            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_5 = decay_2 * dot  # [C, BLOCK_K]
+            ds_out = map_5 * scale  # through M [C, BLOCK_K]
+            sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            de_out = decay_3 * dot_2  # through L [C, BLOCK_K]
+            map_6 = e * de_out  # [C, BLOCK_K]
+            sum_2 = tl.sum(map_6, 0)  # [BLOCK_K]
+            diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
+            B_diagonal = diagonal * scale  # dy_i x_j of the pairs: pairs with j <= i in block1 [C]
+            Bt_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
+            ds_diagonal = B_diagonal[:, None] * e  # [C, BLOCK_K]
+            total = tl.fma(ds_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+            map_7 = s * ds_out  # [C, BLOCK_K]
+            map_8 = s * ds_diagonal  # [C, BLOCK_K]
+            total_2 = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), map_7)  # [C, BLOCK_K]
+            de_diagonal = Bt_diagonal[:, None] * s  # [C, BLOCK_K]
+            total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+            map_9 = e * de_diagonal  # [C, BLOCK_K]
+            inside_K_16 = total_2 - map_9  # [C, BLOCK_K]
+            sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_10 = decay_4 * s  # [C, BLOCK_K]
+            map_11 = decay_4 * e  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_12 = dot_3 * scale  # [C, C]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_12, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_13 = dot_4 * scale  # [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level16 [C, C]
+            both_2 = tl.dot((B_half16 + Bt_half16).to(DT), both, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
+            ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
+            de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
+            map_14 = decay_4 * ds_half16  # [C, BLOCK_K]
+            total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_15 = both.to(tl.float32) * ds_half16  # [C, BLOCK_K]
+            total_5 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_16)  # [C, BLOCK_K]
+            map_16 = decay_4 * de_half16  # [C, BLOCK_K]
+            total_6 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            map_17 = both.to(tl.float32) * de_half16  # [C, BLOCK_K]
+            inside_K_18 = total_5 - map_17  # [C, BLOCK_K]
+            sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_18 = decay_5 * s  # [C, BLOCK_K]
+            map_19 = decay_5 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_18.to(DT), map_19.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_12, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level8 [C, C]
+            both_4 = tl.dot((B_half8 + Bt_half8).to(DT), both_3, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
+            ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
+            de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
+            map_20 = decay_5 * ds_half8  # [C, BLOCK_K]
+            total_7 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_21 = both_3.to(tl.float32) * ds_half8  # [C, BLOCK_K]
+            total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_18)  # [C, BLOCK_K]
+            map_22 = decay_5 * de_half8  # [C, BLOCK_K]
+            total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_23 = both_3.to(tl.float32) * de_half8  # [C, BLOCK_K]
+            inside_K_20 = total_8 - map_23  # [C, BLOCK_K]
+            sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_24 = decay_6 * s  # [C, BLOCK_K]
+            map_25 = decay_6 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_24.to(DT), map_25.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_12, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level4 [C, C]
+            both_6 = tl.dot((B_half4 + Bt_half4).to(DT), both_5, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
+            ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
+            de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
+            map_26 = decay_6 * ds_half4  # [C, BLOCK_K]
+            total_10 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_27 = both_5.to(tl.float32) * ds_half4  # [C, BLOCK_K]
+            total_11 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_20)  # [C, BLOCK_K]
+            map_28 = decay_6 * de_half4  # [C, BLOCK_K]
+            total_12 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_29 = both_5.to(tl.float32) * de_half4  # [C, BLOCK_K]
+            inside_K_22 = total_11 - map_29  # [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_30 = decay_7 * s  # [C, BLOCK_K]
+            map_31 = decay_7 * e  # [C, BLOCK_K]
+            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_30.to(DT), map_31.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_12, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level2 [C, C]
+            both_8 = tl.dot((B_half2 + Bt_half2).to(DT), both_7, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
+            ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
+            de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
+            map_32 = decay_7 * ds_half2  # [C, BLOCK_K]
+            total_13 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_33 = both_7.to(tl.float32) * ds_half2  # [C, BLOCK_K]
+            total_14 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_22)  # [C, BLOCK_K]
+            map_34 = decay_7 * de_half2  # [C, BLOCK_K]
+            total_15 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_35 = both_7.to(tl.float32) * de_half2  # [C, BLOCK_K]
+            inside_K_24 = total_14 - map_35  # [C, BLOCK_K]
+            sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_36 = decay_8 * s  # [C, BLOCK_K]
+            map_37 = decay_8 * e  # [C, BLOCK_K]
+            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_36.to(DT), map_37.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_12, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level1 [C, C]
+            both_10 = tl.dot((B_half1 + Bt_half1).to(DT), both_9, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
+            ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
+            de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
+            map_38 = decay_8 * ds_half1  # [C, BLOCK_K]
+            total_16 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_39 = both_9.to(tl.float32) * ds_half1  # [C, BLOCK_K]
+            total_17 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_24)  # [C, BLOCK_K]
+            part_50_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_50_1 = 1.0 + part_50_0
+            part_50_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_50_0) / part_50_1)
+            part_50_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_50_0) / part_50_1 * (1.0 + part_50_2)
+            d_q_raw_new = part_50_3 * total_16  # gradient of q_raw [C, BLOCK_K]
+            d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
+            tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_40 = decay_8 * de_half1  # [C, BLOCK_K]
+            total_18 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_41 = both_9.to(tl.float32) * de_half1  # [C, BLOCK_K]
+            inside_K_26 = total_17 - map_41  # [C, BLOCK_K]
+            map_42 = inside_K_26 - map_6  # [C, BLOCK_K]
+            terms = map_42  # [C, BLOCK_K]
+            inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
+            dgK_38 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
+            dgK = dgK_38 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+            part_57_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_57_1 = 1.0 + part_57_0
+            part_57_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_57_0) / part_57_1 * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_57_0) / part_57_1)
+            map_43 = -(1.0 - lower) * part_57_2 * total_18  # [C, BLOCK_K]
+            part_58_0 = lower > 0.0
+            part_58_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_58_2 = 1.0 + part_58_1
+            part_58_3 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_58_1) / part_58_2
+            part_58_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_58_1) / part_58_2
+            part_58_5 = 1.0 - lower
+            part_58_6 = 1.0 / (lower + part_58_4 * part_58_5) * part_58_5 * (part_58_4 * part_58_3)
+            part_58_7 = tl.where(part_58_0, 0.0, part_58_3) + tl.where(part_58_0, part_58_6, 0.0)
+            map_44 = part_58_7 * dgK  # [C, BLOCK_K]
+            d_a_raw_new = map_43 + map_44  # gradient of a_raw [C, BLOCK_K]
+            d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
+            tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, lower, a_raw_ptr, v_ptr, dy_ptr, h_2_ptr, l_ptr,
-    scale, d_q_raw_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
+    scale, d_q_raw_ptr, d_a_raw_ptr, cu, T, H, N, STEPS, least, SLOTS, q_raw_ptr_b,
     q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
     a_raw_ptr_h, a_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr,
@@ -3505,214 +3907,232 @@ def _m_layer_gradients_kernel_c64(
     program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
-    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
-    d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
-    load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
-    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
-    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_2_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * (1.0 - lower)
-    e = 1.0 - (lower + part_2_1)  # expand [C, BLOCK_K]  # line 8
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_3_1 = 1.0 + part_3_0
-    part_3_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / part_3_1 * (1.0 - lower)
-    part_3_3 = part_3_1 == 1.0
-    part_3_4 = tl.where(part_3_3, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_3, 1.0, part_3_1 - 1.0)))
-    map_2 = tl.where(lower > 0.0, tl.log(lower + part_3_2), tl.minimum(load_2.to(tl.float32), 0.0) - part_3_4)  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
-    sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
-    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_5 = decay_2 * dot  # [C, BLOCK_K]
-    ds_out = map_5 * scale  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_3 * dot_2  # through L [C, BLOCK_K]
-    map_6 = e * de_out  # [C, BLOCK_K]
-    sum_2 = tl.sum(map_6, 0)  # [BLOCK_K]
-    diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
-    B_diagonal = diagonal * scale  # dy_i x_j of the pairs: pairs with j <= i in block1 [C]
-    Bt_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-    ds_diagonal = B_diagonal[:, None] * e  # [C, BLOCK_K]
-    total = tl.fma(ds_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_7 = s * ds_out  # [C, BLOCK_K]
-    map_8 = s * ds_diagonal  # [C, BLOCK_K]
-    total_2 = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), map_7)  # [C, BLOCK_K]
-    de_diagonal = Bt_diagonal[:, None] * s  # [C, BLOCK_K]
-    total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_9 = e * de_diagonal  # [C, BLOCK_K]
-    inside_K_19 = total_2 - map_9  # [C, BLOCK_K]
-    sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-    map_10 = decay_4 * s  # [C, BLOCK_K]
-    map_11 = decay_4 * e  # [C, BLOCK_K]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
-    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_12 = dot_3 * scale  # [C, C]
-    B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_12, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
-    dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_13 = dot_4 * scale  # [C, C]
-    Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level32 [C, C]
-    both_2 = tl.dot((B_half32 + Bt_half32).to(DT), both, input_precision=PRECISION)  # ds_half32 and de_half32 [C, BLOCK_K]
-    ds_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
-    de_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-    map_14 = decay_4 * ds_half32  # [C, BLOCK_K]
-    total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-    map_15 = both.to(tl.float32) * ds_half32  # [C, BLOCK_K]
-    total_5 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_19)  # [C, BLOCK_K]
-    map_16 = decay_4 * de_half32  # [C, BLOCK_K]
-    total_6 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_17 = both.to(tl.float32) * de_half32  # [C, BLOCK_K]
-    inside_K_21 = total_5 - map_17  # [C, BLOCK_K]
-    sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_18 = decay_5 * s  # [C, BLOCK_K]
-    map_19 = decay_5 * e  # [C, BLOCK_K]
-    both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_18.to(DT), map_19.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_12, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level16 [C, C]
-    both_4 = tl.dot((B_half16 + Bt_half16).to(DT), both_3, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
-    ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
-    de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-    map_20 = decay_5 * ds_half16  # [C, BLOCK_K]
-    total_7 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-    map_21 = both_3.to(tl.float32) * ds_half16  # [C, BLOCK_K]
-    total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_21)  # [C, BLOCK_K]
-    map_22 = decay_5 * de_half16  # [C, BLOCK_K]
-    total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-    map_23 = both_3.to(tl.float32) * de_half16  # [C, BLOCK_K]
-    inside_K_23 = total_8 - map_23  # [C, BLOCK_K]
-    sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_24 = decay_6 * s  # [C, BLOCK_K]
-    map_25 = decay_6 * e  # [C, BLOCK_K]
-    both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_24.to(DT), map_25.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_12, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level8 [C, C]
-    both_6 = tl.dot((B_half8 + Bt_half8).to(DT), both_5, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
-    ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
-    de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-    map_26 = decay_6 * ds_half8  # [C, BLOCK_K]
-    total_10 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-    map_27 = both_5.to(tl.float32) * ds_half8  # [C, BLOCK_K]
-    total_11 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_23)  # [C, BLOCK_K]
-    map_28 = decay_6 * de_half8  # [C, BLOCK_K]
-    total_12 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-    map_29 = both_5.to(tl.float32) * de_half8  # [C, BLOCK_K]
-    inside_K_25 = total_11 - map_29  # [C, BLOCK_K]
-    sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_30 = decay_7 * s  # [C, BLOCK_K]
-    map_31 = decay_7 * e  # [C, BLOCK_K]
-    both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_30.to(DT), map_31.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_12, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level4 [C, C]
-    both_8 = tl.dot((B_half4 + Bt_half4).to(DT), both_7, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
-    ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
-    de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-    map_32 = decay_7 * ds_half4  # [C, BLOCK_K]
-    total_13 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-    map_33 = both_7.to(tl.float32) * ds_half4  # [C, BLOCK_K]
-    total_14 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_25)  # [C, BLOCK_K]
-    map_34 = decay_7 * de_half4  # [C, BLOCK_K]
-    total_15 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
-    map_35 = both_7.to(tl.float32) * de_half4  # [C, BLOCK_K]
-    inside_K_27 = total_14 - map_35  # [C, BLOCK_K]
-    sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_36 = decay_8 * s  # [C, BLOCK_K]
-    map_37 = decay_8 * e  # [C, BLOCK_K]
-    both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_36.to(DT), map_37.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_12, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level2 [C, C]
-    both_10 = tl.dot((B_half2 + Bt_half2).to(DT), both_9, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
-    ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
-    de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-    map_38 = decay_8 * ds_half2  # [C, BLOCK_K]
-    total_16 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-    map_39 = both_9.to(tl.float32) * ds_half2  # [C, BLOCK_K]
-    total_17 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_27)  # [C, BLOCK_K]
-    map_40 = decay_8 * de_half2  # [C, BLOCK_K]
-    total_18 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-    map_41 = both_9.to(tl.float32) * de_half2  # [C, BLOCK_K]
-    inside_K_29 = total_17 - map_41  # [C, BLOCK_K]
-    sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_42 = decay_9 * s  # [C, BLOCK_K]
-    map_43 = decay_9 * e  # [C, BLOCK_K]
-    both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_42.to(DT), map_43.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_12, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level1 [C, C]
-    both_12 = tl.dot((B_half1 + Bt_half1).to(DT), both_11, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
-    ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
-    de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
-    map_44 = decay_9 * ds_half1  # [C, BLOCK_K]
-    total_19 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
-    map_45 = both_11.to(tl.float32) * ds_half1  # [C, BLOCK_K]
-    total_20 = tl.fma(map_45, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_29)  # [C, BLOCK_K]
-    part_57_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_57_1 = 1.0 + part_57_0
-    part_57_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_57_0) / part_57_1)
-    part_57_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_57_0) / part_57_1 * (1.0 + part_57_2)
-    d_q_raw_new = part_57_3 * total_19  # gradient of q_raw [C, BLOCK_K]
-    d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
-    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_46 = decay_9 * de_half1  # [C, BLOCK_K]
-    total_21 = tl.fma(map_46, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-    map_47 = both_11.to(tl.float32) * de_half1  # [C, BLOCK_K]
-    inside_K_31 = total_20 - map_47  # [C, BLOCK_K]
-    map_48 = inside_K_31 - map_6  # [C, BLOCK_K]
-    terms = map_48  # [C, BLOCK_K]
-    inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
-    dgK_45 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
-    dgK = dgK_45 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    part_64_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_64_1 = 1.0 + part_64_0
-    part_64_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_64_0) / part_64_1 * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_64_0) / part_64_1)
-    map_49 = -(1.0 - lower) * part_64_2 * total_21  # [C, BLOCK_K]
-    part_65_0 = lower > 0.0
-    part_65_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_65_2 = 1.0 + part_65_1
-    part_65_3 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_65_1) / part_65_2
-    part_65_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_65_1) / part_65_2
-    part_65_5 = 1.0 - lower
-    part_65_6 = 1.0 / (lower + part_65_4 * part_65_5) * part_65_5 * (part_65_4 * part_65_3)
-    part_65_7 = tl.where(part_65_0, 0.0, part_65_3) + tl.where(part_65_0, part_65_6, 0.0)
-    map_50 = part_65_7 * dgK  # [C, BLOCK_K]
-    d_a_raw_new = map_49 + map_50  # gradient of a_raw [C, BLOCK_K]
-    d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
-    tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+        return  # another kernel computes all of them
+    q_raw_ptr_all = q_raw_ptr
+    a_raw_ptr_all = a_raw_ptr
+    v_ptr_all = v_ptr
+    dy_ptr_all = dy_ptr
+    d_q_raw_ptr_all = d_q_raw_ptr
+    d_a_raw_ptr_all = d_a_raw_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_raw_ptr = q_raw_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        v_ptr = v_ptr_all
+        dy_ptr = dy_ptr_all
+        d_q_raw_ptr = d_q_raw_ptr_all
+        d_a_raw_ptr = d_a_raw_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
+        d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+            load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [C, BLOCK_K]  # line 5
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+            part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_2_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * (1.0 - lower)
+            e = 1.0 - (lower + part_2_1)  # expand [C, BLOCK_K]  # line 8
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+            part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_3_1 = 1.0 + part_3_0
+            part_3_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / part_3_1 * (1.0 - lower)
+            part_3_3 = part_3_1 == 1.0
+            part_3_4 = tl.where(part_3_3, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_3, 1.0, part_3_1 - 1.0)))
+            map_2 = tl.where(lower > 0.0, tl.log(lower + part_3_2), tl.minimum(load_2.to(tl.float32), 0.0) - part_3_4)  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 7
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+            map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+            sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
+            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_5 = decay_2 * dot  # [C, BLOCK_K]
+            ds_out = map_5 * scale  # through M [C, BLOCK_K]
+            sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            de_out = decay_3 * dot_2  # through L [C, BLOCK_K]
+            map_6 = e * de_out  # [C, BLOCK_K]
+            sum_2 = tl.sum(map_6, 0)  # [BLOCK_K]
+            diagonal = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
+            B_diagonal = diagonal * scale  # dy_i x_j of the pairs: pairs with j <= i in block1 [C]
+            Bt_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
+            ds_diagonal = B_diagonal[:, None] * e  # [C, BLOCK_K]
+            total = tl.fma(ds_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+            map_7 = s * ds_out  # [C, BLOCK_K]
+            map_8 = s * ds_diagonal  # [C, BLOCK_K]
+            total_2 = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), map_7)  # [C, BLOCK_K]
+            de_diagonal = Bt_diagonal[:, None] * s  # [C, BLOCK_K]
+            total_3 = tl.fma(de_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+            map_9 = e * de_diagonal  # [C, BLOCK_K]
+            inside_K_19 = total_2 - map_9  # [C, BLOCK_K]
+            sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
+            map_10 = decay_4 * s  # [C, BLOCK_K]
+            map_11 = decay_4 * e  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
+            dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_12 = dot_3 * scale  # [C, C]
+            B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_12, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
+            dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_13 = dot_4 * scale  # [C, C]
+            Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level32 [C, C]
+            both_2 = tl.dot((B_half32 + Bt_half32).to(DT), both, input_precision=PRECISION)  # ds_half32 and de_half32 [C, BLOCK_K]
+            ds_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
+            de_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
+            map_14 = decay_4 * ds_half32  # [C, BLOCK_K]
+            total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_15 = both.to(tl.float32) * ds_half32  # [C, BLOCK_K]
+            total_5 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_19)  # [C, BLOCK_K]
+            map_16 = decay_4 * de_half32  # [C, BLOCK_K]
+            total_6 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            map_17 = both.to(tl.float32) * de_half32  # [C, BLOCK_K]
+            inside_K_21 = total_5 - map_17  # [C, BLOCK_K]
+            sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_18 = decay_5 * s  # [C, BLOCK_K]
+            map_19 = decay_5 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_18.to(DT), map_19.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_12, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level16 [C, C]
+            both_4 = tl.dot((B_half16 + Bt_half16).to(DT), both_3, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
+            ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
+            de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
+            map_20 = decay_5 * ds_half16  # [C, BLOCK_K]
+            total_7 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_21 = both_3.to(tl.float32) * ds_half16  # [C, BLOCK_K]
+            total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_21)  # [C, BLOCK_K]
+            map_22 = decay_5 * de_half16  # [C, BLOCK_K]
+            total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_23 = both_3.to(tl.float32) * de_half16  # [C, BLOCK_K]
+            inside_K_23 = total_8 - map_23  # [C, BLOCK_K]
+            sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_24 = decay_6 * s  # [C, BLOCK_K]
+            map_25 = decay_6 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_24.to(DT), map_25.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_12, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level8 [C, C]
+            both_6 = tl.dot((B_half8 + Bt_half8).to(DT), both_5, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
+            ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
+            de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
+            map_26 = decay_6 * ds_half8  # [C, BLOCK_K]
+            total_10 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_27 = both_5.to(tl.float32) * ds_half8  # [C, BLOCK_K]
+            total_11 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_23)  # [C, BLOCK_K]
+            map_28 = decay_6 * de_half8  # [C, BLOCK_K]
+            total_12 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_29 = both_5.to(tl.float32) * de_half8  # [C, BLOCK_K]
+            inside_K_25 = total_11 - map_29  # [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_30 = decay_7 * s  # [C, BLOCK_K]
+            map_31 = decay_7 * e  # [C, BLOCK_K]
+            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_30.to(DT), map_31.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_12, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level4 [C, C]
+            both_8 = tl.dot((B_half4 + Bt_half4).to(DT), both_7, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
+            ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
+            de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
+            map_32 = decay_7 * ds_half4  # [C, BLOCK_K]
+            total_13 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_33 = both_7.to(tl.float32) * ds_half4  # [C, BLOCK_K]
+            total_14 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_25)  # [C, BLOCK_K]
+            map_34 = decay_7 * de_half4  # [C, BLOCK_K]
+            total_15 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_35 = both_7.to(tl.float32) * de_half4  # [C, BLOCK_K]
+            inside_K_27 = total_14 - map_35  # [C, BLOCK_K]
+            sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_36 = decay_8 * s  # [C, BLOCK_K]
+            map_37 = decay_8 * e  # [C, BLOCK_K]
+            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_36.to(DT), map_37.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_12, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level2 [C, C]
+            both_10 = tl.dot((B_half2 + Bt_half2).to(DT), both_9, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
+            ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
+            de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
+            map_38 = decay_8 * ds_half2  # [C, BLOCK_K]
+            total_16 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_39 = both_9.to(tl.float32) * ds_half2  # [C, BLOCK_K]
+            total_17 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_27)  # [C, BLOCK_K]
+            map_40 = decay_8 * de_half2  # [C, BLOCK_K]
+            total_18 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_41 = both_9.to(tl.float32) * de_half2  # [C, BLOCK_K]
+            inside_K_29 = total_17 - map_41  # [C, BLOCK_K]
+            sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_42 = decay_9 * s  # [C, BLOCK_K]
+            map_43 = decay_9 * e  # [C, BLOCK_K]
+            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_42.to(DT), map_43.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_12, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level1 [C, C]
+            both_12 = tl.dot((B_half1 + Bt_half1).to(DT), both_11, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
+            ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
+            de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
+            map_44 = decay_9 * ds_half1  # [C, BLOCK_K]
+            total_19 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
+            map_45 = both_11.to(tl.float32) * ds_half1  # [C, BLOCK_K]
+            total_20 = tl.fma(map_45, tl.full([C, BLOCK_K], 1.0, tl.float32), inside_K_29)  # [C, BLOCK_K]
+            part_57_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_57_1 = 1.0 + part_57_0
+            part_57_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_57_0) / part_57_1)
+            part_57_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_57_0) / part_57_1 * (1.0 + part_57_2)
+            d_q_raw_new = part_57_3 * total_19  # gradient of q_raw [C, BLOCK_K]
+            d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
+            tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_46 = decay_9 * de_half1  # [C, BLOCK_K]
+            total_21 = tl.fma(map_46, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_47 = both_11.to(tl.float32) * de_half1  # [C, BLOCK_K]
+            inside_K_31 = total_20 - map_47  # [C, BLOCK_K]
+            map_48 = inside_K_31 - map_6  # [C, BLOCK_K]
+            terms = map_48  # [C, BLOCK_K]
+            inside_K = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
+            dgK_45 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
+            dgK = dgK_45 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+            part_64_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_64_1 = 1.0 + part_64_0
+            part_64_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_64_0) / part_64_1 * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_64_0) / part_64_1)
+            map_49 = -(1.0 - lower) * part_64_2 * total_21  # [C, BLOCK_K]
+            part_65_0 = lower > 0.0
+            part_65_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_65_2 = 1.0 + part_65_1
+            part_65_3 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_65_1) / part_65_2
+            part_65_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_65_1) / part_65_2
+            part_65_5 = 1.0 - lower
+            part_65_6 = 1.0 / (lower + part_65_4 * part_65_5) * part_65_5 * (part_65_4 * part_65_3)
+            part_65_7 = tl.where(part_65_0, 0.0, part_65_3) + tl.where(part_65_0, part_65_6, 0.0)
+            map_50 = part_65_7 * dgK  # [C, BLOCK_K]
+            d_a_raw_new = map_49 + map_50  # gradient of a_raw [C, BLOCK_K]
+            d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
+            tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @triton.jit
@@ -3840,12 +4260,12 @@ def m_forward(
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
-    {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, q, log_a, v, h_2, scale, y, run.cu, run.T, H, run.N, run.steps,
-        least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
+        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], v.stride(0),
+        v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K,
+        _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3943,38 +4363,48 @@ def m_backward(
         num_stages=stages,
     )
     if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild_value", log_a.device, dtype.itemsize, K, V)
+        {32: _m_gradients_mild_value_kernel, 64: _m_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, q, log_a, scale, dy, l, d_v, run.cu, run.T, H, run.N, run.steps,
+            least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], log_a.stride(0),
+            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1),
+            dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K,
+            _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
         _, block, warps, stages, precision = _config("gradients_mild", log_a.device, dtype.itemsize, K, V)
-        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, q, log_a, v, dy, h_2, l, scale, d_v, d_q, d_log_a, run.cu, run.T,
-            H, run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+            first_K, second_K, q, log_a, v, dy, h_2, l, scale, d_q, d_log_a, run.cu, run.T, H,
+            run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
             log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], v.stride(0),
             v.stride(1), v.stride(2), H // v.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-            H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), d_q.stride(0),
-            d_q.stride(1), d_q.stride(2), d_log_a.stride(0), d_log_a.stride(1),
-            d_log_a.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            H // dy.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2), d_log_a.stride(0),
+            d_log_a.stride(1), d_log_a.stride(2), K, min(block, _power(K)), V, _power(V), chunk,
+            DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = _config("gradients_value", log_a.device, dtype.itemsize, K, V)
-    {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, q, log_a, scale, dy, l, d_v, run.cu, run.T, H, run.N, run.steps,
-        least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K,
-        _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
+        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
+        dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1),
+        d_v.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
         first_K, second_K, q, log_a, v, dy, h_2, l, scale, d_q, d_log_a, run.cu, run.T, H,
-        run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2), d_log_a.stride(0),
-        d_log_a.stride(1), d_log_a.stride(2), K, min(block, _power(K)), V, _power(V), chunk, DT,
-        FT, precision, EXACT, run.varlen,
+        run.N, run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2),
+        H // q.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
+        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], dy.stride(0), dy.stride(1),
+        dy.stride(2), H // dy.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2),
+        d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), K, min(block, _power(K)), V,
+        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4083,9 +4513,9 @@ def m_layer_forward(
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
-    {32: _m_layer_outputs_kernel, 64: _m_layer_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _m_layer_outputs_kernel, 64: _m_layer_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, q_raw, lower, a_raw, v, h_2, scale, y, run.cu, run.T, H, run.N,
-        run.steps, least, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
+        run.steps, least, run.chunks(chunk), q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
         H // q_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
         y.stride(0), y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)), chunk,
@@ -4190,23 +4620,34 @@ def m_layer_backward(
         num_stages=stages,
     )
     if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild_value", a_raw.device, dtype.itemsize, K, V)
+        {32: _m_layer_gradients_mild_value_kernel, 64: _m_layer_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, q_raw, lower, a_raw, scale, dy, l, d_v, run.cu, run.T, H, run.N,
+            run.steps, least, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
+            H // q_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+            H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+            d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _power(K), V, min(block, _power(V)),
+            chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
         _, block, warps, stages, precision = _config("gradients_mild", a_raw.device, dtype.itemsize, K, V)
-        {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, q_raw, lower, a_raw, v, dy, h_2, l, scale, d_v, d_q_raw, d_a_raw,
+        {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+            first_K, second_K, q_raw, lower, a_raw, v, dy, h_2, l, scale, d_q_raw, d_a_raw,
             run.cu, run.T, H, run.N, run.steps, least, q_raw.stride(0), q_raw.stride(1),
             q_raw.stride(2), H // q_raw.shape[2], a_raw.stride(0), a_raw.stride(1),
             a_raw.stride(2), H // a_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
             H // v.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_v.stride(0), d_v.stride(1), d_v.stride(2), d_q_raw.stride(0), d_q_raw.stride(1),
-            d_q_raw.stride(2), d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K,
-            _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2), d_a_raw.stride(0),
+            d_a_raw.stride(1), d_a_raw.stride(2), K, min(block, _power(K)), V, _power(V), chunk,
+            DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = _config("gradients_value", a_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_gradients_value_kernel, 64: _m_layer_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _m_layer_gradients_value_kernel, 64: _m_layer_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, q_raw, lower, a_raw, scale, dy, l, d_v, run.cu, run.T, H, run.N,
-        run.steps, least, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
+        run.steps, least, run.chunks(chunk), q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
         H // q_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
         d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _power(K), V, min(block, _power(V)),
@@ -4215,10 +4656,10 @@ def m_layer_backward(
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
         first_K, second_K, q_raw, lower, a_raw, v, dy, h_2, l, scale, d_q_raw, d_a_raw, run.cu,
-        run.T, H, run.N, run.steps, least, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        run.T, H, run.N, run.steps, least, run.chunks(chunk), q_raw.stride(0), q_raw.stride(1),
+        q_raw.stride(2), H // q_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
         dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_q_raw.stride(0),
         d_q_raw.stride(1), d_q_raw.stride(2), d_a_raw.stride(0), d_a_raw.stride(1),

@@ -135,14 +135,22 @@ def _head(pointer, batch, h, batch_stride, head_stride, group):
 
 
 @triton.jit
-def _lowest(pointer, SIZE: tl.constexpr):
-    """The least of some numbers of at most 1."""
-    entry = tl.arange(0, 128)
-    lowest = tl.full([128], 1.0, tl.float32)
+def _lowest_of(pointer, group, h, H, SLOTS, GROUP: tl.constexpr, SIZE: tl.constexpr):
+    """The least entry, at most 1, of a group of chunks of a head."""
+    slot = group * GROUP + tl.arange(0, GROUP)
+    entry = tl.arange(0, 128)[None, :]
+    row = _row(slot, h, H)[:, None] * SIZE
+    lowest = tl.full([GROUP, 128], 1.0, tl.float32)
     for first in range(0, SIZE, 128):
-        inside = first + entry < SIZE
-        lowest = tl.minimum(lowest, tl.load(pointer + first + entry, mask=inside, other=1.0))
-    return tl.min(lowest, 0)
+        inside = (slot < SLOTS)[:, None] & (first + entry < SIZE)
+        lowest = tl.minimum(lowest, tl.load(pointer + row + first + entry, mask=inside, other=1.0))
+    return tl.min(tl.min(lowest, 1), 0)
+
+
+@triton.jit
+def _lowest(pointer, slot, h, H, SIZE: tl.constexpr):
+    """The least entry, at most 1, of a chunk."""
+    return _lowest_of(pointer, slot, h, H, slot + 1, 1, SIZE)
 
 
 @triton.jit
@@ -552,7 +560,7 @@ def _m_outputs_mild_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
@@ -613,7 +621,7 @@ def _m_outputs_mild_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
@@ -656,12 +664,12 @@ def _m_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, w_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS,
-    least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
     K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
     EXACT: tl.constexpr, VARLEN: tl.constexpr,
@@ -670,86 +678,102 @@ def _m_outputs_kernel(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
-    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
-    load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
-    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-    map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-    dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
-    sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_1 = A_half16 + A_half8  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_2 = A_1 + A_half4  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_3 = A_2 + A_half2  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_3 + A_half1  # scores of the chunk [C, C]
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        dot_6 = tl.dot(map_13.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dot_7 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_6 + dot_7  # inside the chunk, and from the memory before it [C, BLOCK_V]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    r_ptr_all = r_ptr
+    k_ptr_all = k_ptr
+    w_ptr_all = w_ptr
+    v_ptr_all = v_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        r_ptr = r_ptr_all
+        k_ptr = k_ptr_all
+        w_ptr = w_ptr_all
+        v_ptr = v_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+            load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
+            map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
+            dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_1 = A_half16 + A_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_2 = A_1 + A_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_3 = A_2 + A_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_3 + A_half1  # scores of the chunk [C, C]
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+                dot_6 = tl.dot(map_13.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_7 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_new = dot_6 + dot_7  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, w_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS,
-    least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
     K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
     EXACT: tl.constexpr, VARLEN: tl.constexpr,
@@ -758,85 +782,101 @@ def _m_outputs_kernel_c64(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
-    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
-    load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
-    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-    map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-    dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_1 = A_half32 + A_half16  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_2 = A_1 + A_half8  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_3 = A_2 + A_half4  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_4 = A_3 + A_half2  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_14 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_6 = tl.dot(map_13.to(DT), tl.trans(map_14.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_4 + A_half1  # scores of the chunk [C, C]
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    sums_7 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    map_15 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        dot_7 = tl.dot(map_15.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dot_8 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_7 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    r_ptr_all = r_ptr
+    k_ptr_all = k_ptr
+    w_ptr_all = w_ptr
+    v_ptr_all = v_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        r_ptr = r_ptr_all
+        k_ptr = k_ptr_all
+        w_ptr = w_ptr_all
+        v_ptr = v_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+            load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
+            map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
+            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
+            dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_1 = A_half32 + A_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_2 = A_1 + A_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_3 = A_2 + A_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_4 = A_3 + A_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_14 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_6 = tl.dot(map_13.to(DT), tl.trans(map_14.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_4 + A_half1  # scores of the chunk [C, C]
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            sums_7 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            map_15 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+                dot_7 = tl.dot(map_15.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_8 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_new = dot_7 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -1086,19 +1126,16 @@ def _m_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_gradients_mild_kernel(
-    first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, d_w_ptr,
-    d_v_ptr, d_r_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr,
-    r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
-    d_w_ptr_h, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_r_ptr_b,
-    d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+def _m_gradients_mild_value_kernel(
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS,
+    least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
     K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
     EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
@@ -1106,9 +1143,135 @@ def _m_gradients_mild_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+    load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j < i in block32 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+    map_3 = decay_3[None, :] * e_mid  # [C, BLOCK_K]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+        dx_out = tl.dot(map_3.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx = dx_out + dx_base  # gradient of x [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_value_kernel_c64(
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS,
+    least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_v'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+    load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j < i in block64 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+    map_3 = decay_3[None, :] * e_mid  # [C, BLOCK_K]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+        dx_out = tl.dot(map_3.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx = dx_out + dx_base  # gradient of x [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, d_w_ptr,
+    d_r_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
+    r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_w_ptr_b, d_w_ptr_t: tl.constexpr, d_w_ptr_h,
+    d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr,
+    d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_k, d_r, d_w'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+    in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
@@ -1117,7 +1280,6 @@ def _m_gradients_mild_kernel(
     w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
     rest = left
@@ -1156,21 +1318,17 @@ def _m_gradients_mild_kernel(
     de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_K]
     map_5 = e_mid * de_out  # [C, BLOCK_K]
     sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
-    map_6 = decay_5[None, :] * e_mid  # [C, BLOCK_K]
-    dx_out = tl.dot(map_6.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
     dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
     B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j < i in block32 [C, C]
-    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j < i in block32 [C, C]
     ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_K, C]
     total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
     de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_7 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
-    terms = tl.trans(map_7)  # [C, BLOCK_K]
+    map_6 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
+    terms = tl.trans(map_6)  # [C, BLOCK_K]
     running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
-    map_8 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
-    terms_2 = map_8  # [C, BLOCK_K]
+    map_7 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    terms_2 = map_7  # [C, BLOCK_K]
     running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
     inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
     dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
@@ -1178,10 +1336,6 @@ def _m_gradients_mild_kernel(
     d_w_new = -tl.exp(load.to(tl.float32)) * dgK  # gradient of w [C, BLOCK_K]
     d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
     tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_K[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     ds = tl.trans(decay) * total  # gradient of s [BLOCK_K, C]
     d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
     tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], tl.trans(ds).to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
@@ -1193,27 +1347,28 @@ def _m_gradients_mild_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, d_w_ptr,
-    d_v_ptr, d_r_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr,
-    r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
-    d_w_ptr_h, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_r_ptr_b,
-    d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    d_r_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
+    r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_w_ptr_b, d_w_ptr_t: tl.constexpr, d_w_ptr_h,
+    d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr,
+    d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
     EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_k, d_r, d_w'
     program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
@@ -1222,7 +1377,6 @@ def _m_gradients_mild_kernel_c64(
     w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
     rest = left
@@ -1261,21 +1415,17 @@ def _m_gradients_mild_kernel_c64(
     de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_K]
     map_5 = e_mid * de_out  # [C, BLOCK_K]
     sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
-    map_6 = decay_5[None, :] * e_mid  # [C, BLOCK_K]
-    dx_out = tl.dot(map_6.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
     dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
     B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j < i in block64 [C, C]
-    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j < i in block64 [C, C]
     ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_K, C]
     total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
     de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_7 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
-    terms = tl.trans(map_7)  # [C, BLOCK_K]
+    map_6 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
+    terms = tl.trans(map_6)  # [C, BLOCK_K]
     running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
-    map_8 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
-    terms_2 = map_8  # [C, BLOCK_K]
+    map_7 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    terms_2 = map_7  # [C, BLOCK_K]
     running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
     inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
     dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
@@ -1283,10 +1433,6 @@ def _m_gradients_mild_kernel_c64(
     d_w_new = -tl.exp(load.to(tl.float32)) * dgK  # gradient of w [C, BLOCK_K]
     d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
     tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_K[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     ds = tl.trans(decay) * total  # gradient of s [BLOCK_K, C]
     d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
     tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], tl.trans(ds).to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
@@ -1295,13 +1441,13 @@ def _m_gradients_mild_kernel_c64(
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], de.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, w_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS,
-    least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
+    d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
     EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
@@ -1309,92 +1455,108 @@ def _m_gradients_value_kernel(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
-    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
-    load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
-    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-    map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
-    dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    dx_9 = At_half16 + At_half8  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
-    dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    dx_10 = dx_9 + At_half4  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
-    dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    dx_11 = dx_10 + At_half2  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
-    dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    sums_6 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    map_13 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    map_14 = dx_11 + At_half1  # [C, C]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-        dx_out = tl.dot(map_13.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
-        dot_6 = tl.dot(map_14.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx = dot_6 + dx_out  # gradient of x [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    r_ptr_all = r_ptr
+    k_ptr_all = k_ptr
+    w_ptr_all = w_ptr
+    dy_ptr_all = dy_ptr
+    d_v_ptr_all = d_v_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        r_ptr = r_ptr_all
+        k_ptr = k_ptr_all
+        w_ptr = w_ptr_all
+        dy_ptr = dy_ptr_all
+        d_v_ptr = d_v_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+            load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
+            map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            dx_9 = At_half16 + At_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            dx_10 = dx_9 + At_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            dx_11 = dx_10 + At_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            sums_6 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            map_13 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            map_14 = dx_11 + At_half1  # [C, C]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+                L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+                dx_out = tl.dot(map_13.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dot_6 = tl.dot(map_14.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx = dot_6 + dx_out  # gradient of x [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, w_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS,
-    least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
+    d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
     EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
@@ -1402,97 +1564,113 @@ def _m_gradients_value_kernel_c64(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
-    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
-    load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
-    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-    map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
-    dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    dx_11 = At_half32 + At_half16  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
-    dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    dx_12 = dx_11 + At_half8  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
-    dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    dx_13 = dx_12 + At_half4  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
-    dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    dx_14 = dx_13 + At_half2  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_14 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
-    dot_6 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    sums_7 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    map_15 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
-    map_16 = dx_14 + At_half1  # [C, C]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-        dx_out = tl.dot(map_15.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
-        dot_7 = tl.dot(map_16.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx = dot_7 + dx_out  # gradient of x [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    r_ptr_all = r_ptr
+    k_ptr_all = k_ptr
+    w_ptr_all = w_ptr
+    dy_ptr_all = dy_ptr
+    d_v_ptr_all = d_v_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        r_ptr = r_ptr_all
+        k_ptr = k_ptr_all
+        w_ptr = w_ptr_all
+        dy_ptr = dy_ptr_all
+        d_v_ptr = d_v_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+            load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
+            map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
+            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            dx_11 = At_half32 + At_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            dx_12 = dx_11 + At_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            dx_13 = dx_12 + At_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            dx_14 = dx_13 + At_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_14 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            dot_6 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            sums_7 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            map_15 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
+            map_16 = dx_14 + At_half1  # [C, C]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+                L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+                dx_out = tl.dot(map_15.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dot_7 = tl.dot(map_16.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx = dot_7 + dx_out  # gradient of x [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, d_r_ptr,
-    d_w_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
+    d_w_ptr, d_k_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
     r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
     v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h,
@@ -1507,168 +1685,190 @@ def _m_gradients_kernel(
     program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
-    d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
-    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
-    load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
-    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
-    sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
-    sums = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    ds_out = decay_2 * dot  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_3 * dot_2  # through L [C, BLOCK_K]
-    map_5 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-    sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
-    sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_6 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_7 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
-    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
-    both_2 = tl.dot((B_half16 + Bt_half16).to(DT), both, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
-    ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
-    de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-    map_8 = decay_4 * ds_half16  # [C, BLOCK_K]
-    total = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_9 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_10 = both.to(tl.float32) * ds_half16  # [C, BLOCK_K]
-    total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
-    map_11 = decay_4 * de_half16  # [C, BLOCK_K]
-    total_3 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_12 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_13 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
-    both_4 = tl.dot((B_half8 + Bt_half8).to(DT), both_3, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
-    ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
-    de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-    map_14 = decay_5 * ds_half8  # [C, BLOCK_K]
-    total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-    map_15 = both_3.to(tl.float32) * ds_half8  # [C, BLOCK_K]
-    total_5 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-    map_16 = decay_5 * de_half8  # [C, BLOCK_K]
-    total_6 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_17 = both.to(tl.float32) * de_half16  # [C, BLOCK_K]
-    map_18 = both_3.to(tl.float32) * de_half8  # [C, BLOCK_K]
-    total_7 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), map_17)  # [C, BLOCK_K]
-    sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_19 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_20 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    both_6 = tl.dot((B_half4 + Bt_half4).to(DT), both_5, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
-    ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
-    de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-    map_21 = decay_6 * ds_half4  # [C, BLOCK_K]
-    total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-    map_22 = both_5.to(tl.float32) * ds_half4  # [C, BLOCK_K]
-    total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-    map_23 = decay_6 * de_half4  # [C, BLOCK_K]
-    total_10 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-    map_24 = both_5.to(tl.float32) * de_half4  # [C, BLOCK_K]
-    total_11 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-    sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_25 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_26 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_25.to(DT), map_26.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    both_8 = tl.dot((B_half2 + Bt_half2).to(DT), both_7, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
-    ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
-    de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-    map_27 = decay_7 * ds_half2  # [C, BLOCK_K]
-    total_12 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-    map_28 = both_7.to(tl.float32) * ds_half2  # [C, BLOCK_K]
-    total_13 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-    map_29 = decay_7 * de_half2  # [C, BLOCK_K]
-    total_14 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-    map_30 = both_7.to(tl.float32) * de_half2  # [C, BLOCK_K]
-    total_15 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-    sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_31 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_32 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
-    both_10 = tl.dot((B_half1 + Bt_half1).to(DT), both_9, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
-    ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
-    de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-    map_33 = decay_8 * ds_half1  # [C, BLOCK_K]
-    total_16 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
-    d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_16.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_34 = decay_8 * de_half1  # [C, BLOCK_K]
-    total_17 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-    map_35 = both_9.to(tl.float32) * de_half1  # [C, BLOCK_K]
-    total_18 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-    map_36 = both_9.to(tl.float32) * ds_half1  # [C, BLOCK_K]
-    total_19 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-    terms = total_19  # [C, BLOCK_K]
-    running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
-    total_20 = tl.fma(map_5, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-    terms_2 = total_20  # [C, BLOCK_K]
-    running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
-    inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
-    dgK_20 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
-    dgK = dgK_20 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    d_w_new = -tl.exp(load.to(tl.float32)) * dgK  # gradient of w [C, BLOCK_K]
-    d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
-    tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_K[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_17.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+        return  # another kernel computes all of them
+    r_ptr_all = r_ptr
+    k_ptr_all = k_ptr
+    v_ptr_all = v_ptr
+    w_ptr_all = w_ptr
+    dy_ptr_all = dy_ptr
+    d_r_ptr_all = d_r_ptr
+    d_w_ptr_all = d_w_ptr
+    d_k_ptr_all = d_k_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        r_ptr = r_ptr_all
+        k_ptr = k_ptr_all
+        v_ptr = v_ptr_all
+        w_ptr = w_ptr_all
+        dy_ptr = dy_ptr_all
+        d_r_ptr = d_r_ptr_all
+        d_w_ptr = d_w_ptr_all
+        d_k_ptr = d_k_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
+        d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
+        d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+            w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+            load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
+            map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+            map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+            sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
+            sums = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            ds_out = decay_2 * dot  # through M [C, BLOCK_K]
+            sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            de_out = decay_3 * dot_2  # through L [C, BLOCK_K]
+            map_5 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+            sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+            sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_6 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_7 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
+            both_2 = tl.dot((B_half16 + Bt_half16).to(DT), both, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
+            ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
+            de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
+            map_8 = decay_4 * ds_half16  # [C, BLOCK_K]
+            total = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+            map_9 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+            map_10 = both.to(tl.float32) * ds_half16  # [C, BLOCK_K]
+            total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
+            map_11 = decay_4 * de_half16  # [C, BLOCK_K]
+            total_3 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+            sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_12 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_13 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
+            both_4 = tl.dot((B_half8 + Bt_half8).to(DT), both_3, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
+            ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
+            de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
+            map_14 = decay_5 * ds_half8  # [C, BLOCK_K]
+            total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_15 = both_3.to(tl.float32) * ds_half8  # [C, BLOCK_K]
+            total_5 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_16 = decay_5 * de_half8  # [C, BLOCK_K]
+            total_6 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            map_17 = both.to(tl.float32) * de_half16  # [C, BLOCK_K]
+            map_18 = both_3.to(tl.float32) * de_half8  # [C, BLOCK_K]
+            total_7 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), map_17)  # [C, BLOCK_K]
+            sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_19 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_20 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            both_6 = tl.dot((B_half4 + Bt_half4).to(DT), both_5, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
+            ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
+            de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
+            map_21 = decay_6 * ds_half4  # [C, BLOCK_K]
+            total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_22 = both_5.to(tl.float32) * ds_half4  # [C, BLOCK_K]
+            total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            map_23 = decay_6 * de_half4  # [C, BLOCK_K]
+            total_10 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_24 = both_5.to(tl.float32) * de_half4  # [C, BLOCK_K]
+            total_11 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_25 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_26 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_25.to(DT), map_26.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            both_8 = tl.dot((B_half2 + Bt_half2).to(DT), both_7, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
+            ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
+            de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
+            map_27 = decay_7 * ds_half2  # [C, BLOCK_K]
+            total_12 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            map_28 = both_7.to(tl.float32) * ds_half2  # [C, BLOCK_K]
+            total_13 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_29 = decay_7 * de_half2  # [C, BLOCK_K]
+            total_14 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_30 = both_7.to(tl.float32) * de_half2  # [C, BLOCK_K]
+            total_15 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_31 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_32 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
+            both_10 = tl.dot((B_half1 + Bt_half1).to(DT), both_9, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
+            ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
+            de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
+            map_33 = decay_8 * ds_half1  # [C, BLOCK_K]
+            total_16 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
+            tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_16.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_34 = decay_8 * de_half1  # [C, BLOCK_K]
+            total_17 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            map_35 = both_9.to(tl.float32) * de_half1  # [C, BLOCK_K]
+            total_18 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_36 = both_9.to(tl.float32) * ds_half1  # [C, BLOCK_K]
+            total_19 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            terms = total_19  # [C, BLOCK_K]
+            running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
+            total_20 = tl.fma(map_5, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            terms_2 = total_20  # [C, BLOCK_K]
+            running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
+            inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
+            dgK_20 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
+            dgK = dgK_20 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+            d_w_new = -tl.exp(load.to(tl.float32)) * dgK  # gradient of w [C, BLOCK_K]
+            d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
+            tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_K[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_17.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, d_r_ptr,
-    d_w_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
+    d_w_ptr, d_k_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
     r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
     v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h,
@@ -1683,180 +1883,202 @@ def _m_gradients_kernel_c64(
     program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
-    d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
-    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
-    load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
-    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
-    sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
-    sums = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    ds_out = decay_2 * dot  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_3 * dot_2  # through L [C, BLOCK_K]
-    map_5 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-    sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
-    sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-    map_6 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_7 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
-    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
-    dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level32 [C, C]
-    both_2 = tl.dot((B_half32 + Bt_half32).to(DT), both, input_precision=PRECISION)  # ds_half32 and de_half32 [C, BLOCK_K]
-    ds_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
-    de_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-    map_8 = decay_4 * ds_half32  # [C, BLOCK_K]
-    total = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_9 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_10 = both.to(tl.float32) * ds_half32  # [C, BLOCK_K]
-    total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
-    map_11 = decay_4 * de_half32  # [C, BLOCK_K]
-    total_3 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_12 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_13 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
-    both_4 = tl.dot((B_half16 + Bt_half16).to(DT), both_3, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
-    ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
-    de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-    map_14 = decay_5 * ds_half16  # [C, BLOCK_K]
-    total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-    map_15 = both_3.to(tl.float32) * ds_half16  # [C, BLOCK_K]
-    total_5 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-    map_16 = decay_5 * de_half16  # [C, BLOCK_K]
-    total_6 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_17 = both.to(tl.float32) * de_half32  # [C, BLOCK_K]
-    map_18 = both_3.to(tl.float32) * de_half16  # [C, BLOCK_K]
-    total_7 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), map_17)  # [C, BLOCK_K]
-    sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_19 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_20 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
-    both_6 = tl.dot((B_half8 + Bt_half8).to(DT), both_5, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
-    ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
-    de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-    map_21 = decay_6 * ds_half8  # [C, BLOCK_K]
-    total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-    map_22 = both_5.to(tl.float32) * ds_half8  # [C, BLOCK_K]
-    total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-    map_23 = decay_6 * de_half8  # [C, BLOCK_K]
-    total_10 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-    map_24 = both_5.to(tl.float32) * de_half8  # [C, BLOCK_K]
-    total_11 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-    sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_25 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_26 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_25.to(DT), map_26.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    both_8 = tl.dot((B_half4 + Bt_half4).to(DT), both_7, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
-    ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
-    de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-    map_27 = decay_7 * ds_half4  # [C, BLOCK_K]
-    total_12 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-    map_28 = both_7.to(tl.float32) * ds_half4  # [C, BLOCK_K]
-    total_13 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-    map_29 = decay_7 * de_half4  # [C, BLOCK_K]
-    total_14 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-    map_30 = both_7.to(tl.float32) * de_half4  # [C, BLOCK_K]
-    total_15 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-    sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_31 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_32 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    both_10 = tl.dot((B_half2 + Bt_half2).to(DT), both_9, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
-    ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
-    de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-    map_33 = decay_8 * ds_half2  # [C, BLOCK_K]
-    total_16 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
-    map_34 = both_9.to(tl.float32) * ds_half2  # [C, BLOCK_K]
-    total_17 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-    map_35 = decay_8 * de_half2  # [C, BLOCK_K]
-    total_18 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-    map_36 = both_9.to(tl.float32) * de_half2  # [C, BLOCK_K]
-    total_19 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-    sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_37 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_38 = decay_9 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_37.to(DT), map_38.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
-    both_12 = tl.dot((B_half1 + Bt_half1).to(DT), both_11, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
-    ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
-    de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
-    map_39 = decay_9 * ds_half1  # [C, BLOCK_K]
-    total_20 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
-    d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_20.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_40 = decay_9 * de_half1  # [C, BLOCK_K]
-    total_21 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-    map_41 = both_11.to(tl.float32) * de_half1  # [C, BLOCK_K]
-    total_22 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-    map_42 = both_11.to(tl.float32) * ds_half1  # [C, BLOCK_K]
-    total_23 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-    terms = total_23  # [C, BLOCK_K]
-    running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
-    total_24 = tl.fma(map_5, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
-    terms_2 = total_24  # [C, BLOCK_K]
-    running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
-    inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
-    dgK_25 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
-    dgK = dgK_25 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    d_w_new = -tl.exp(load.to(tl.float32)) * dgK  # gradient of w [C, BLOCK_K]
-    d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
-    tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_K[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_21.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+        return  # another kernel computes all of them
+    r_ptr_all = r_ptr
+    k_ptr_all = k_ptr
+    v_ptr_all = v_ptr
+    w_ptr_all = w_ptr
+    dy_ptr_all = dy_ptr
+    d_r_ptr_all = d_r_ptr
+    d_w_ptr_all = d_w_ptr
+    d_k_ptr_all = d_k_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        r_ptr = r_ptr_all
+        k_ptr = k_ptr_all
+        v_ptr = v_ptr_all
+        w_ptr = w_ptr_all
+        dy_ptr = dy_ptr_all
+        d_r_ptr = d_r_ptr_all
+        d_w_ptr = d_w_ptr_all
+        d_k_ptr = d_k_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
+        d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
+        d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+            w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+            load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
+            map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+            map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+            sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
+            sums = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            ds_out = decay_2 * dot  # through M [C, BLOCK_K]
+            sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            de_out = decay_3 * dot_2  # through L [C, BLOCK_K]
+            map_5 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+            sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+            sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
+            map_6 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_7 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
+            dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
+            dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level32 [C, C]
+            both_2 = tl.dot((B_half32 + Bt_half32).to(DT), both, input_precision=PRECISION)  # ds_half32 and de_half32 [C, BLOCK_K]
+            ds_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
+            de_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
+            map_8 = decay_4 * ds_half32  # [C, BLOCK_K]
+            total = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+            map_9 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+            map_10 = both.to(tl.float32) * ds_half32  # [C, BLOCK_K]
+            total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
+            map_11 = decay_4 * de_half32  # [C, BLOCK_K]
+            total_3 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+            sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_12 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_13 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
+            both_4 = tl.dot((B_half16 + Bt_half16).to(DT), both_3, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
+            ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
+            de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
+            map_14 = decay_5 * ds_half16  # [C, BLOCK_K]
+            total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_15 = both_3.to(tl.float32) * ds_half16  # [C, BLOCK_K]
+            total_5 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_16 = decay_5 * de_half16  # [C, BLOCK_K]
+            total_6 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            map_17 = both.to(tl.float32) * de_half32  # [C, BLOCK_K]
+            map_18 = both_3.to(tl.float32) * de_half16  # [C, BLOCK_K]
+            total_7 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), map_17)  # [C, BLOCK_K]
+            sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_19 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_20 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
+            both_6 = tl.dot((B_half8 + Bt_half8).to(DT), both_5, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
+            ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
+            de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
+            map_21 = decay_6 * ds_half8  # [C, BLOCK_K]
+            total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_22 = both_5.to(tl.float32) * ds_half8  # [C, BLOCK_K]
+            total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            map_23 = decay_6 * de_half8  # [C, BLOCK_K]
+            total_10 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_24 = both_5.to(tl.float32) * de_half8  # [C, BLOCK_K]
+            total_11 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_25 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_26 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_25.to(DT), map_26.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            both_8 = tl.dot((B_half4 + Bt_half4).to(DT), both_7, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
+            ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
+            de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
+            map_27 = decay_7 * ds_half4  # [C, BLOCK_K]
+            total_12 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            map_28 = both_7.to(tl.float32) * ds_half4  # [C, BLOCK_K]
+            total_13 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_29 = decay_7 * de_half4  # [C, BLOCK_K]
+            total_14 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_30 = both_7.to(tl.float32) * de_half4  # [C, BLOCK_K]
+            total_15 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_31 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_32 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            both_10 = tl.dot((B_half2 + Bt_half2).to(DT), both_9, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
+            ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
+            de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
+            map_33 = decay_8 * ds_half2  # [C, BLOCK_K]
+            total_16 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_34 = both_9.to(tl.float32) * ds_half2  # [C, BLOCK_K]
+            total_17 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_35 = decay_8 * de_half2  # [C, BLOCK_K]
+            total_18 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            map_36 = both_9.to(tl.float32) * de_half2  # [C, BLOCK_K]
+            total_19 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_37 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_38 = decay_9 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_37.to(DT), map_38.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
+            both_12 = tl.dot((B_half1 + Bt_half1).to(DT), both_11, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
+            ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
+            de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
+            map_39 = decay_9 * ds_half1  # [C, BLOCK_K]
+            total_20 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
+            d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
+            tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_20.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_40 = decay_9 * de_half1  # [C, BLOCK_K]
+            total_21 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_41 = both_11.to(tl.float32) * de_half1  # [C, BLOCK_K]
+            total_22 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
+            map_42 = both_11.to(tl.float32) * ds_half1  # [C, BLOCK_K]
+            total_23 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
+            terms = total_23  # [C, BLOCK_K]
+            running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
+            total_24 = tl.fma(map_5, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
+            terms_2 = total_24  # [C, BLOCK_K]
+            running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
+            inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
+            dgK_25 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
+            dgK = dgK_25 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+            d_w_new = -tl.exp(load.to(tl.float32)) * dgK  # gradient of w [C, BLOCK_K]
+            d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
+            tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_K[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_21.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @triton.jit
@@ -2132,7 +2354,7 @@ def _m_layer_outputs_mild_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
@@ -2195,7 +2417,7 @@ def _m_layer_outputs_mild_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
@@ -2240,10 +2462,10 @@ def _m_layer_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_outputs_kernel(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, w0_ptr, w_raw_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H,
-    N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
     w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
     v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr,
@@ -2255,86 +2477,104 @@ def _m_layer_outputs_kernel(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
-    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
-    rest = left
-    valid = token < rest
-    start = first
-    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
-    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-    map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-    map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-    dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
-    sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_1 = A_half16 + A_half8  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_2 = A_1 + A_half4  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_3 = A_2 + A_half2  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_3 + A_half1  # scores of the chunk [C, C]
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        dot_6 = tl.dot(map_13.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dot_7 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_6 + dot_7  # inside the chunk, and from the memory before it [C, BLOCK_V]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    r_ptr_all = r_ptr
+    k_ptr_all = k_ptr
+    w0_ptr_all = w0_ptr
+    w_raw_ptr_all = w_raw_ptr
+    v_ptr_all = v_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        r_ptr = r_ptr_all
+        k_ptr = k_ptr_all
+        w0_ptr = w0_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        v_ptr = v_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+            rest = left
+            valid = token < rest
+            start = first
+            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
+            dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_1 = A_half16 + A_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_2 = A_1 + A_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_3 = A_2 + A_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_3 + A_half1  # scores of the chunk [C, C]
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+                dot_6 = tl.dot(map_13.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_7 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_new = dot_6 + dot_7  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, w0_ptr, w_raw_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H,
-    N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
     w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
     v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr,
@@ -2346,87 +2586,105 @@ def _m_layer_outputs_kernel_c64(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
-    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
-    rest = left
-    valid = token < rest
-    start = first
-    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
-    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-    map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-    map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-    dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_1 = A_half32 + A_half16  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_2 = A_1 + A_half8  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_3 = A_2 + A_half4  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_4 = A_3 + A_half2  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_14 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_6 = tl.dot(map_13.to(DT), tl.trans(map_14.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_4 + A_half1  # scores of the chunk [C, C]
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    sums_7 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    map_15 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-    y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        dot_7 = tl.dot(map_15.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dot_8 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_7 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
-        tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    r_ptr_all = r_ptr
+    k_ptr_all = k_ptr
+    w0_ptr_all = w0_ptr
+    w_raw_ptr_all = w_raw_ptr
+    v_ptr_all = v_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        r_ptr = r_ptr_all
+        k_ptr = k_ptr_all
+        w0_ptr = w0_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        v_ptr = v_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+            rest = left
+            valid = token < rest
+            start = first
+            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
+            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
+            dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_1 = A_half32 + A_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_2 = A_1 + A_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_3 = A_2 + A_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_4 = A_3 + A_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_14 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            dot_6 = tl.dot(map_13.to(DT), tl.trans(map_14.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_4 + A_half1  # scores of the chunk [C, C]
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            sums_7 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            map_15 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+                dot_7 = tl.dot(map_15.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_8 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_new = dot_7 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -2684,19 +2942,17 @@ def _m_layer_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_gradients_mild_kernel(
-    first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w0_ptr, w_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
-    d_w_raw_ptr, d_w0_ptr, d_v_ptr, d_r_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b,
-    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+def _m_layer_gradients_mild_value_kernel(
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w0_ptr, w_raw_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T,
+    H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
     w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h,
-    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
@@ -2704,9 +2960,141 @@ def _m_layer_gradients_mild_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+    rest = left
+    valid = token < rest
+    start = first
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j < i in block32 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+    map_3 = decay_3[None, :] * e_mid  # [C, BLOCK_K]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+        dx_out = tl.dot(map_3.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx = dx_out + dx_base  # gradient of x [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_gradients_mild_value_kernel_c64(
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w0_ptr, w_raw_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T,
+    H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_v'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+    rest = left
+    valid = token < rest
+    start = first
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
+    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j < i in block64 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    decay_3 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+    map_3 = decay_3[None, :] * e_mid  # [C, BLOCK_K]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+        dx_out = tl.dot(map_3.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx = dx_out + dx_base  # gradient of x [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w0_ptr, w_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
+    d_w_raw_ptr, d_w0_ptr, d_r_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b,
+    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, d_r_ptr_b,
+    d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_k, d_r, d_w0, d_w_raw'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+    in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
@@ -2716,7 +3104,6 @@ def _m_layer_gradients_mild_kernel(
     w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
     load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
@@ -2756,35 +3143,27 @@ def _m_layer_gradients_mild_kernel(
     de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_K]
     map_5 = e_mid * de_out  # [C, BLOCK_K]
     sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
-    map_6 = decay_5[None, :] * e_mid  # [C, BLOCK_K]
-    dx_out = tl.dot(map_6.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
     dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
     B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j < i in block32 [C, C]
-    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j < i in block32 [C, C]
     ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_K, C]
     total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
     de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_7 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
-    terms = tl.trans(map_7)  # [C, BLOCK_K]
+    map_6 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
+    terms = tl.trans(map_6)  # [C, BLOCK_K]
     running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
-    map_8 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
-    terms_2 = map_8  # [C, BLOCK_K]
+    map_7 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    terms_2 = map_7  # [C, BLOCK_K]
     running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
     inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
     dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
     dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    map_9 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32)) * dgK  # [C, BLOCK_K]
-    inner_2 = tl.where(valid[:, None], map_9, 0.0)  # [C, BLOCK_K]
+    map_8 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32)) * dgK  # [C, BLOCK_K]
+    inner_2 = tl.where(valid[:, None], map_8, 0.0)  # [C, BLOCK_K]
     sum_3 = tl.sum(inner_2, 0)  # [BLOCK_K]
     d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
-    tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], map_9.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], map_8.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_3.to(d_w0_ptr.dtype.element_ty), mask=in_K)
-    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     ds = tl.trans(decay) * total  # gradient of s [BLOCK_K, C]
     d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
     tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], tl.trans(ds).to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
@@ -2796,27 +3175,29 @@ def _m_layer_gradients_mild_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w0_ptr, w_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
-    d_w_raw_ptr, d_w0_ptr, d_v_ptr, d_r_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b,
+    d_w_raw_ptr, d_w0_ptr, d_r_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b,
     r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
     v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
     w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h,
-    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, d_r_ptr_b,
+    d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_k, d_r, d_w0, d_w_raw'
     program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
@@ -2826,7 +3207,6 @@ def _m_layer_gradients_mild_kernel_c64(
     w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
     load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
@@ -2866,35 +3246,27 @@ def _m_layer_gradients_mild_kernel_c64(
     de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_K]
     map_5 = e_mid * de_out  # [C, BLOCK_K]
     sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
-    map_6 = decay_5[None, :] * e_mid  # [C, BLOCK_K]
-    dx_out = tl.dot(map_6.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
     dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
     B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j < i in block64 [C, C]
-    dot_4 = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
-    At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_4, 0.0)  # scores of the pairs: pairs with j < i in block64 [C, C]
     ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_K, C]
     total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
     de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_7 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
-    terms = tl.trans(map_7)  # [C, BLOCK_K]
+    map_6 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
+    terms = tl.trans(map_6)  # [C, BLOCK_K]
     running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
-    map_8 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
-    terms_2 = map_8  # [C, BLOCK_K]
+    map_7 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    terms_2 = map_7  # [C, BLOCK_K]
     running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
     inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
     dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
     dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    map_9 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32)) * dgK  # [C, BLOCK_K]
-    inner_2 = tl.where(valid[:, None], map_9, 0.0)  # [C, BLOCK_K]
+    map_8 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32)) * dgK  # [C, BLOCK_K]
+    inner_2 = tl.where(valid[:, None], map_8, 0.0)  # [C, BLOCK_K]
     sum_3 = tl.sum(inner_2, 0)  # [BLOCK_K]
     d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
-    tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], map_9.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], map_8.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_3.to(d_w0_ptr.dtype.element_ty), mask=in_K)
-    dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-    total_3 = tl.fma(dx_base, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], total_3.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     ds = tl.trans(decay) * total  # gradient of s [BLOCK_K, C]
     d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
     tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], tl.trans(ds).to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
@@ -2903,10 +3275,10 @@ def _m_layer_gradients_mild_kernel_c64(
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], de.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_value_kernel(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, w0_ptr, w_raw_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T,
-    H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
     w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
     dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
@@ -2918,91 +3290,109 @@ def _m_layer_gradients_value_kernel(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
-    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
-    rest = left
-    valid = token < rest
-    start = first
-    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
-    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-    map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-    map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
-    dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    dx_9 = At_half16 + At_half8  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
-    dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    dx_10 = dx_9 + At_half4  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
-    dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    dx_11 = dx_10 + At_half2  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
-    dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    sums_6 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    map_13 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    map_14 = dx_11 + At_half1  # [C, C]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-        dx_out = tl.dot(map_13.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
-        dot_6 = tl.dot(map_14.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx = dot_6 + dx_out  # gradient of x [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    r_ptr_all = r_ptr
+    k_ptr_all = k_ptr
+    w0_ptr_all = w0_ptr
+    w_raw_ptr_all = w_raw_ptr
+    dy_ptr_all = dy_ptr
+    d_v_ptr_all = d_v_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        r_ptr = r_ptr_all
+        k_ptr = k_ptr_all
+        w0_ptr = w0_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        dy_ptr = dy_ptr_all
+        d_v_ptr = d_v_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+            rest = left
+            valid = token < rest
+            start = first
+            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            dx_9 = At_half16 + At_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            dx_10 = dx_9 + At_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            dx_11 = dx_10 + At_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            sums_6 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            map_13 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            map_14 = dx_11 + At_half1  # [C, C]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+                L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+                dx_out = tl.dot(map_13.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dot_6 = tl.dot(map_14.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx = dot_6 + dx_out  # gradient of x [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_value_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, w0_ptr, w_raw_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T,
-    H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
     w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
     dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
@@ -3014,99 +3404,117 @@ def _m_layer_gradients_value_kernel_c64(
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
-    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
-    rest = left
-    valid = token < rest
-    start = first
-    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
-    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-    map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-    map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
-    dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    dx_11 = At_half32 + At_half16  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
-    dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    dx_12 = dx_11 + At_half8  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
-    dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    dx_13 = dx_12 + At_half4  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
-    dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    dx_14 = dx_13 + At_half2  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_14 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
-    dot_6 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    sums_7 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    map_15 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
-    map_16 = dx_14 + At_half1  # [C, C]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-        dx_out = tl.dot(map_15.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
-        dot_7 = tl.dot(map_16.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx = dot_7 + dx_out  # gradient of x [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        return  # another kernel computes all of them
+    r_ptr_all = r_ptr
+    k_ptr_all = k_ptr
+    w0_ptr_all = w0_ptr
+    w_raw_ptr_all = w_raw_ptr
+    dy_ptr_all = dy_ptr
+    d_v_ptr_all = d_v_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        r_ptr = r_ptr_all
+        k_ptr = k_ptr_all
+        w0_ptr = w0_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        dy_ptr = dy_ptr_all
+        d_v_ptr = d_v_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+            rest = left
+            valid = token < rest
+            start = first
+            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
+            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            dx_11 = At_half32 + At_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            dx_12 = dx_11 + At_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            dx_13 = dx_12 + At_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            dx_14 = dx_13 + At_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_14 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            dot_6 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            sums_7 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            map_15 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
+            map_16 = dx_14 + At_half1  # [C, C]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+                L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+                dx_out = tl.dot(map_15.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dot_7 = tl.dot(map_16.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx = dot_7 + dx_out  # gradient of x [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_kernel(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w0_ptr, w_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
-    d_r_ptr, d_w_raw_ptr, d_k_ptr, d_w0_ptr, cu, T, H, N, STEPS, least, r_ptr_b,
+    d_r_ptr, d_w_raw_ptr, d_k_ptr, d_w0_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b,
     r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
     v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
     w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
@@ -3122,173 +3530,197 @@ def _m_layer_gradients_kernel(
     program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
-    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
-    d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
-    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
-    load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
-    rest = left
-    valid = token < rest
-    start = first
-    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-    map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
-    sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
-    sums = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    ds_out = decay_2 * dot  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_3 * dot_2  # through L [C, BLOCK_K]
-    map_5 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-    sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
-    sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_6 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_7 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
-    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
-    both_2 = tl.dot((B_half16 + Bt_half16).to(DT), both, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
-    ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
-    de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-    map_8 = decay_4 * ds_half16  # [C, BLOCK_K]
-    total = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_9 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_10 = both.to(tl.float32) * ds_half16  # [C, BLOCK_K]
-    total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
-    map_11 = decay_4 * de_half16  # [C, BLOCK_K]
-    total_3 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_12 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_13 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
-    both_4 = tl.dot((B_half8 + Bt_half8).to(DT), both_3, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
-    ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
-    de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-    map_14 = decay_5 * ds_half8  # [C, BLOCK_K]
-    total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-    map_15 = both_3.to(tl.float32) * ds_half8  # [C, BLOCK_K]
-    total_5 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-    map_16 = decay_5 * de_half8  # [C, BLOCK_K]
-    total_6 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_17 = both.to(tl.float32) * de_half16  # [C, BLOCK_K]
-    map_18 = both_3.to(tl.float32) * de_half8  # [C, BLOCK_K]
-    total_7 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), map_17)  # [C, BLOCK_K]
-    sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_19 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_20 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    both_6 = tl.dot((B_half4 + Bt_half4).to(DT), both_5, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
-    ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
-    de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-    map_21 = decay_6 * ds_half4  # [C, BLOCK_K]
-    total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-    map_22 = both_5.to(tl.float32) * ds_half4  # [C, BLOCK_K]
-    total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-    map_23 = decay_6 * de_half4  # [C, BLOCK_K]
-    total_10 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-    map_24 = both_5.to(tl.float32) * de_half4  # [C, BLOCK_K]
-    total_11 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-    sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_25 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_26 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_25.to(DT), map_26.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    both_8 = tl.dot((B_half2 + Bt_half2).to(DT), both_7, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
-    ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
-    de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-    map_27 = decay_7 * ds_half2  # [C, BLOCK_K]
-    total_12 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-    map_28 = both_7.to(tl.float32) * ds_half2  # [C, BLOCK_K]
-    total_13 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-    map_29 = decay_7 * de_half2  # [C, BLOCK_K]
-    total_14 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-    map_30 = both_7.to(tl.float32) * de_half2  # [C, BLOCK_K]
-    total_15 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-    sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_31 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_32 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
-    both_10 = tl.dot((B_half1 + Bt_half1).to(DT), both_9, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
-    ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
-    de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-    map_33 = decay_8 * ds_half1  # [C, BLOCK_K]
-    total_16 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
-    d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_16.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_34 = decay_8 * de_half1  # [C, BLOCK_K]
-    total_17 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-    map_35 = both_9.to(tl.float32) * de_half1  # [C, BLOCK_K]
-    total_18 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-    map_36 = both_9.to(tl.float32) * ds_half1  # [C, BLOCK_K]
-    total_19 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-    terms = total_19  # [C, BLOCK_K]
-    running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
-    total_20 = tl.fma(map_5, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-    terms_2 = total_20  # [C, BLOCK_K]
-    running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
-    inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
-    dgK_20 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
-    dgK = dgK_20 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    map_37 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32)) * dgK  # [C, BLOCK_K]
-    inner_2 = tl.where(valid[:, None], map_37, 0.0)  # [C, BLOCK_K]
-    sum_3 = tl.sum(inner_2, 0)  # [BLOCK_K]
-    d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
-    tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], map_37.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_17.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_3.to(d_w0_ptr.dtype.element_ty), mask=in_K)
+        return  # another kernel computes all of them
+    r_ptr_all = r_ptr
+    k_ptr_all = k_ptr
+    v_ptr_all = v_ptr
+    w0_ptr_all = w0_ptr
+    w_raw_ptr_all = w_raw_ptr
+    dy_ptr_all = dy_ptr
+    d_r_ptr_all = d_r_ptr
+    d_w_raw_ptr_all = d_w_raw_ptr
+    d_k_ptr_all = d_k_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        r_ptr = r_ptr_all
+        k_ptr = k_ptr_all
+        v_ptr = v_ptr_all
+        w0_ptr = w0_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        dy_ptr = dy_ptr_all
+        d_r_ptr = d_r_ptr_all
+        d_w_raw_ptr = d_w_raw_ptr_all
+        d_k_ptr = d_k_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
+        d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
+        d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+            rest = left
+            valid = token < rest
+            start = first
+            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+            map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+            sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
+            sums = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            ds_out = decay_2 * dot  # through M [C, BLOCK_K]
+            sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            de_out = decay_3 * dot_2  # through L [C, BLOCK_K]
+            map_5 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+            sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+            sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_6 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_7 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
+            both_2 = tl.dot((B_half16 + Bt_half16).to(DT), both, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
+            ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
+            de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
+            map_8 = decay_4 * ds_half16  # [C, BLOCK_K]
+            total = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+            map_9 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+            map_10 = both.to(tl.float32) * ds_half16  # [C, BLOCK_K]
+            total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
+            map_11 = decay_4 * de_half16  # [C, BLOCK_K]
+            total_3 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+            sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_12 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_13 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
+            both_4 = tl.dot((B_half8 + Bt_half8).to(DT), both_3, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
+            ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
+            de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
+            map_14 = decay_5 * ds_half8  # [C, BLOCK_K]
+            total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_15 = both_3.to(tl.float32) * ds_half8  # [C, BLOCK_K]
+            total_5 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_16 = decay_5 * de_half8  # [C, BLOCK_K]
+            total_6 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            map_17 = both.to(tl.float32) * de_half16  # [C, BLOCK_K]
+            map_18 = both_3.to(tl.float32) * de_half8  # [C, BLOCK_K]
+            total_7 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), map_17)  # [C, BLOCK_K]
+            sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_19 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_20 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            both_6 = tl.dot((B_half4 + Bt_half4).to(DT), both_5, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
+            ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
+            de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
+            map_21 = decay_6 * ds_half4  # [C, BLOCK_K]
+            total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_22 = both_5.to(tl.float32) * ds_half4  # [C, BLOCK_K]
+            total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            map_23 = decay_6 * de_half4  # [C, BLOCK_K]
+            total_10 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_24 = both_5.to(tl.float32) * de_half4  # [C, BLOCK_K]
+            total_11 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_25 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_26 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_25.to(DT), map_26.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            both_8 = tl.dot((B_half2 + Bt_half2).to(DT), both_7, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
+            ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
+            de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
+            map_27 = decay_7 * ds_half2  # [C, BLOCK_K]
+            total_12 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            map_28 = both_7.to(tl.float32) * ds_half2  # [C, BLOCK_K]
+            total_13 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_29 = decay_7 * de_half2  # [C, BLOCK_K]
+            total_14 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_30 = both_7.to(tl.float32) * de_half2  # [C, BLOCK_K]
+            total_15 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_31 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_32 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
+            both_10 = tl.dot((B_half1 + Bt_half1).to(DT), both_9, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
+            ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
+            de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
+            map_33 = decay_8 * ds_half1  # [C, BLOCK_K]
+            total_16 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
+            tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_16.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_34 = decay_8 * de_half1  # [C, BLOCK_K]
+            total_17 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            map_35 = both_9.to(tl.float32) * de_half1  # [C, BLOCK_K]
+            total_18 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_36 = both_9.to(tl.float32) * ds_half1  # [C, BLOCK_K]
+            total_19 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            terms = total_19  # [C, BLOCK_K]
+            running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
+            total_20 = tl.fma(map_5, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            terms_2 = total_20  # [C, BLOCK_K]
+            running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
+            inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
+            dgK_20 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
+            dgK = dgK_20 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+            map_37 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32)) * dgK  # [C, BLOCK_K]
+            inner_2 = tl.where(valid[:, None], map_37, 0.0)  # [C, BLOCK_K]
+            sum_3 = tl.sum(inner_2, 0)  # [BLOCK_K]
+            d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
+            tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], map_37.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_17.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_3.to(d_w0_ptr.dtype.element_ty), mask=in_K)
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w0_ptr, w_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
-    d_r_ptr, d_w_raw_ptr, d_k_ptr, d_w0_ptr, cu, T, H, N, STEPS, least, r_ptr_b,
+    d_r_ptr, d_w_raw_ptr, d_k_ptr, d_w0_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b,
     r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
     v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
     w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
@@ -3304,185 +3736,209 @@ def _m_layer_gradients_kernel_c64(
     program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr + _row(slot, h, H) * K, K), _lowest(second_K_ptr + _row(slot, h, H) * K, K))  # decay of half a chunk
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
     if lowest >= least:
-        return  # another kernel computes this chunk
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
-    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
-    d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
-    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
-    load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
-    rest = left
-    valid = token < rest
-    start = first
-    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-    map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
-    sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
-    sums = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    ds_out = decay_2 * dot  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_3 * dot_2  # through L [C, BLOCK_K]
-    map_5 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-    sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
-    sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-    map_6 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_7 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
-    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
-    dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level32 [C, C]
-    both_2 = tl.dot((B_half32 + Bt_half32).to(DT), both, input_precision=PRECISION)  # ds_half32 and de_half32 [C, BLOCK_K]
-    ds_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
-    de_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-    map_8 = decay_4 * ds_half32  # [C, BLOCK_K]
-    total = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_9 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_10 = both.to(tl.float32) * ds_half32  # [C, BLOCK_K]
-    total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
-    map_11 = decay_4 * de_half32  # [C, BLOCK_K]
-    total_3 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_12 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_13 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
-    B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
-    Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
-    both_4 = tl.dot((B_half16 + Bt_half16).to(DT), both_3, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
-    ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
-    de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-    map_14 = decay_5 * ds_half16  # [C, BLOCK_K]
-    total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-    map_15 = both_3.to(tl.float32) * ds_half16  # [C, BLOCK_K]
-    total_5 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-    map_16 = decay_5 * de_half16  # [C, BLOCK_K]
-    total_6 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_17 = both.to(tl.float32) * de_half32  # [C, BLOCK_K]
-    map_18 = both_3.to(tl.float32) * de_half16  # [C, BLOCK_K]
-    total_7 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), map_17)  # [C, BLOCK_K]
-    sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_19 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_20 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
-    B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
-    Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
-    both_6 = tl.dot((B_half8 + Bt_half8).to(DT), both_5, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
-    ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
-    de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-    map_21 = decay_6 * ds_half8  # [C, BLOCK_K]
-    total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-    map_22 = both_5.to(tl.float32) * ds_half8  # [C, BLOCK_K]
-    total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-    map_23 = decay_6 * de_half8  # [C, BLOCK_K]
-    total_10 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-    map_24 = both_5.to(tl.float32) * de_half8  # [C, BLOCK_K]
-    total_11 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-    sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_25 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_26 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_25.to(DT), map_26.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
-    B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
-    Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    both_8 = tl.dot((B_half4 + Bt_half4).to(DT), both_7, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
-    ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
-    de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-    map_27 = decay_7 * ds_half4  # [C, BLOCK_K]
-    total_12 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-    map_28 = both_7.to(tl.float32) * ds_half4  # [C, BLOCK_K]
-    total_13 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-    map_29 = decay_7 * de_half4  # [C, BLOCK_K]
-    total_14 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-    map_30 = both_7.to(tl.float32) * de_half4  # [C, BLOCK_K]
-    total_15 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-    sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_31 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_32 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
-    B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
-    Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    both_10 = tl.dot((B_half2 + Bt_half2).to(DT), both_9, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
-    ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
-    de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-    map_33 = decay_8 * ds_half2  # [C, BLOCK_K]
-    total_16 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
-    map_34 = both_9.to(tl.float32) * ds_half2  # [C, BLOCK_K]
-    total_17 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-    map_35 = decay_8 * de_half2  # [C, BLOCK_K]
-    total_18 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-    map_36 = both_9.to(tl.float32) * de_half2  # [C, BLOCK_K]
-    total_19 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-    sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_37 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_38 = decay_9 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_37.to(DT), map_38.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
-    B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
-    Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
-    both_12 = tl.dot((B_half1 + Bt_half1).to(DT), both_11, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
-    ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
-    de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
-    map_39 = decay_9 * ds_half1  # [C, BLOCK_K]
-    total_20 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
-    d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_20.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_40 = decay_9 * de_half1  # [C, BLOCK_K]
-    total_21 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-    map_41 = both_11.to(tl.float32) * de_half1  # [C, BLOCK_K]
-    total_22 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-    map_42 = both_11.to(tl.float32) * ds_half1  # [C, BLOCK_K]
-    total_23 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-    terms = total_23  # [C, BLOCK_K]
-    running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
-    total_24 = tl.fma(map_5, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
-    terms_2 = total_24  # [C, BLOCK_K]
-    running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
-    inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
-    dgK_25 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
-    dgK = dgK_25 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    map_43 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32)) * dgK  # [C, BLOCK_K]
-    inner_2 = tl.where(valid[:, None], map_43, 0.0)  # [C, BLOCK_K]
-    sum_3 = tl.sum(inner_2, 0)  # [BLOCK_K]
-    d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
-    tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], map_43.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_21.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_3.to(d_w0_ptr.dtype.element_ty), mask=in_K)
+        return  # another kernel computes all of them
+    r_ptr_all = r_ptr
+    k_ptr_all = k_ptr
+    v_ptr_all = v_ptr
+    w0_ptr_all = w0_ptr
+    w_raw_ptr_all = w_raw_ptr
+    dy_ptr_all = dy_ptr
+    d_r_ptr_all = d_r_ptr
+    d_w_raw_ptr_all = d_w_raw_ptr
+    d_k_ptr_all = d_k_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        r_ptr = r_ptr_all
+        k_ptr = k_ptr_all
+        v_ptr = v_ptr_all
+        w0_ptr = w0_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        dy_ptr = dy_ptr_all
+        d_r_ptr = d_r_ptr_all
+        d_w_raw_ptr = d_w_raw_ptr_all
+        d_k_ptr = d_k_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
+        d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
+        d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+            rest = left
+            valid = token < rest
+            start = first
+            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+            map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+            sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
+            sums = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            ds_out = decay_2 * dot  # through M [C, BLOCK_K]
+            sums_2 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            de_out = decay_3 * dot_2  # through L [C, BLOCK_K]
+            map_5 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+            sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+            sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
+            map_6 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_7 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
+            dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
+            dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level32 [C, C]
+            both_2 = tl.dot((B_half32 + Bt_half32).to(DT), both, input_precision=PRECISION)  # ds_half32 and de_half32 [C, BLOCK_K]
+            ds_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
+            de_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
+            map_8 = decay_4 * ds_half32  # [C, BLOCK_K]
+            total = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+            map_9 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+            map_10 = both.to(tl.float32) * ds_half32  # [C, BLOCK_K]
+            total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
+            map_11 = decay_4 * de_half32  # [C, BLOCK_K]
+            total_3 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+            sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_12 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_13 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
+            Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
+            both_4 = tl.dot((B_half16 + Bt_half16).to(DT), both_3, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
+            ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
+            de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
+            map_14 = decay_5 * ds_half16  # [C, BLOCK_K]
+            total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_15 = both_3.to(tl.float32) * ds_half16  # [C, BLOCK_K]
+            total_5 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_16 = decay_5 * de_half16  # [C, BLOCK_K]
+            total_6 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            map_17 = both.to(tl.float32) * de_half32  # [C, BLOCK_K]
+            map_18 = both_3.to(tl.float32) * de_half16  # [C, BLOCK_K]
+            total_7 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), map_17)  # [C, BLOCK_K]
+            sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_19 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_20 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
+            Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
+            both_6 = tl.dot((B_half8 + Bt_half8).to(DT), both_5, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
+            ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
+            de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
+            map_21 = decay_6 * ds_half8  # [C, BLOCK_K]
+            total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_22 = both_5.to(tl.float32) * ds_half8  # [C, BLOCK_K]
+            total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            map_23 = decay_6 * de_half8  # [C, BLOCK_K]
+            total_10 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_24 = both_5.to(tl.float32) * de_half8  # [C, BLOCK_K]
+            total_11 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_25 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_26 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_25.to(DT), map_26.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
+            Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            both_8 = tl.dot((B_half4 + Bt_half4).to(DT), both_7, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
+            ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
+            de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
+            map_27 = decay_7 * ds_half4  # [C, BLOCK_K]
+            total_12 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            map_28 = both_7.to(tl.float32) * ds_half4  # [C, BLOCK_K]
+            total_13 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_29 = decay_7 * de_half4  # [C, BLOCK_K]
+            total_14 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_30 = both_7.to(tl.float32) * de_half4  # [C, BLOCK_K]
+            total_15 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_31 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_32 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
+            Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            both_10 = tl.dot((B_half2 + Bt_half2).to(DT), both_9, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
+            ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
+            de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
+            map_33 = decay_8 * ds_half2  # [C, BLOCK_K]
+            total_16 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_34 = both_9.to(tl.float32) * ds_half2  # [C, BLOCK_K]
+            total_17 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_35 = decay_8 * de_half2  # [C, BLOCK_K]
+            total_18 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            map_36 = both_9.to(tl.float32) * de_half2  # [C, BLOCK_K]
+            total_19 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_37 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_38 = decay_9 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_37.to(DT), map_38.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
+            Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
+            both_12 = tl.dot((B_half1 + Bt_half1).to(DT), both_11, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
+            ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
+            de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
+            map_39 = decay_9 * ds_half1  # [C, BLOCK_K]
+            total_20 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
+            d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
+            tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_20.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_40 = decay_9 * de_half1  # [C, BLOCK_K]
+            total_21 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_41 = both_11.to(tl.float32) * de_half1  # [C, BLOCK_K]
+            total_22 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
+            map_42 = both_11.to(tl.float32) * ds_half1  # [C, BLOCK_K]
+            total_23 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
+            terms = total_23  # [C, BLOCK_K]
+            running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
+            total_24 = tl.fma(map_5, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
+            terms_2 = total_24  # [C, BLOCK_K]
+            running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
+            inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
+            dgK_25 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
+            dgK = dgK_25 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+            map_43 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32)) * dgK  # [C, BLOCK_K]
+            inner_2 = tl.where(valid[:, None], map_43, 0.0)  # [C, BLOCK_K]
+            sum_3 = tl.sum(inner_2, 0)  # [BLOCK_K]
+            d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
+            tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], map_43.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_21.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_3.to(d_w0_ptr.dtype.element_ty), mask=in_K)
 
 
 @triton.jit
@@ -3604,13 +4060,13 @@ def m_forward(
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
-    {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, r, k, w, v, h_2, y, run.cu, run.T, H, run.N, run.steps, least,
-        r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], w.stride(0), w.stride(1), w.stride(2), H // w.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1),
-        y.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0),
+        k.stride(1), k.stride(2), H // k.shape[2], w.stride(0), w.stride(1), w.stride(2),
+        H // w.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], y.stride(0),
+        y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3710,41 +4166,51 @@ def m_backward(
         num_stages=stages,
     )
     if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, V)
+        {32: _m_gradients_mild_value_kernel, 64: _m_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, r, k, w, dy, l, d_v, run.cu, run.T, H, run.N, run.steps, least,
+            r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0), k.stride(1),
+            k.stride(2), H // k.shape[2], w.stride(0), w.stride(1), w.stride(2),
+            H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+            d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _power(K), V, min(block, _power(V)),
+            chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
         _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
-        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, r, k, v, w, dy, h_2, l, d_w, d_v, d_r, d_k, run.cu, run.T, H,
-            run.N, run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+            first_K, second_K, r, k, v, w, dy, h_2, l, d_w, d_r, d_k, run.cu, run.T, H, run.N,
+            run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
             k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
             v.stride(2), H // v.shape[2], w.stride(0), w.stride(1), w.stride(2),
             H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_w.stride(0), d_w.stride(1), d_w.stride(2), d_v.stride(0), d_v.stride(1),
-            d_v.stride(2), d_r.stride(0), d_r.stride(1), d_r.stride(2), d_k.stride(0),
-            d_k.stride(1), d_k.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision,
-            EXACT, run.varlen,
+            d_w.stride(0), d_w.stride(1), d_w.stride(2), d_r.stride(0), d_r.stride(1),
+            d_r.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K,
+            min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, V)
-    {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, r, k, w, dy, l, d_v, run.cu, run.T, H, run.N, run.steps, least,
-        r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], w.stride(0), w.stride(1), w.stride(2), H // w.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
-        d_v.stride(1), d_v.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0),
+        k.stride(1), k.stride(2), H // k.shape[2], w.stride(0), w.stride(1), w.stride(2),
+        H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _power(K), V, min(block, _power(V)),
+        chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
         first_K, second_K, r, k, v, w, dy, h_2, l, d_r, d_w, d_k, run.cu, run.T, H, run.N,
-        run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], d_r.stride(0), d_r.stride(1),
-        d_r.stride(2), d_w.stride(0), d_w.stride(1), d_w.stride(2), d_k.stride(0),
-        d_k.stride(1), d_k.stride(2), K, min(block, _power(K)), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2),
+        H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
+        v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), w.stride(1), w.stride(2),
+        H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        d_r.stride(0), d_r.stride(1), d_r.stride(2), d_w.stride(0), d_w.stride(1),
+        d_w.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K, min(block, _power(K)), V,
+        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3859,13 +4325,13 @@ def m_layer_forward(
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
-    {32: _m_layer_outputs_kernel, 64: _m_layer_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _m_layer_outputs_kernel, 64: _m_layer_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, r, k, w0, w_raw, v, h_2, y, run.cu, run.T, H, run.N, run.steps,
-        least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], w0.stride(0), H // w0.shape[0], w_raw.stride(0),
-        w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
+        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], w0.stride(0), H // w0.shape[0],
+        w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], v.stride(0),
+        v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K,
+        _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3972,38 +4438,50 @@ def m_layer_backward(
         num_stages=stages,
     )
     if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, V)
+        {32: _m_layer_gradients_mild_value_kernel, 64: _m_layer_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, r, k, w0, w_raw, dy, l, d_v, run.cu, run.T, H, run.N, run.steps,
+            least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0),
+            k.stride(1), k.stride(2), H // k.shape[2], w0.stride(0), H // w0.shape[0],
+            w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2],
+            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
+            d_v.stride(1), d_v.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
+            precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
         _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
-        {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, r, k, v, w0, w_raw, dy, h_2, l, d_w_raw, d_w0, d_v, d_r, d_k,
-            run.cu, run.T, H, run.N, run.steps, least, r.stride(0), r.stride(1), r.stride(2),
+        {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+            first_K, second_K, r, k, v, w0, w_raw, dy, h_2, l, d_w_raw, d_w0, d_r, d_k, run.cu,
+            run.T, H, run.N, run.steps, least, r.stride(0), r.stride(1), r.stride(2),
             H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
             v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0),
             H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
             H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), d_v.stride(0),
-            d_v.stride(1), d_v.stride(2), d_r.stride(0), d_r.stride(1), d_r.stride(2),
-            d_k.stride(0), d_k.stride(1), d_k.stride(2), K, _power(K), V, _power(V), chunk, DT,
-            FT, precision, EXACT, run.varlen,
+            d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), d_r.stride(0),
+            d_r.stride(1), d_r.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K,
+            min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, V)
-    {32: _m_layer_gradients_value_kernel, 64: _m_layer_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+    {32: _m_layer_gradients_value_kernel, 64: _m_layer_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, r, k, w0, w_raw, dy, l, d_v, run.cu, run.T, H, run.N, run.steps,
-        least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], w0.stride(0), H // w0.shape[0], w_raw.stride(0),
-        w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K,
-        _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
+        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], w0.stride(0), H // w0.shape[0],
+        w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0),
+        dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1),
+        d_v.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
         first_K, second_K, r, k, v, w0, w_raw, dy, h_2, l, d_r, d_w_raw, d_k, d_w0, run.cu,
-        run.T, H, run.N, run.steps, least, r.stride(0), r.stride(1), r.stride(2),
-        H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0), H // w0.shape[0],
+        run.T, H, run.N, run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1),
+        r.stride(2), H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0), H // w0.shape[0],
         w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0),
         dy.stride(1), dy.stride(2), H // dy.shape[2], d_r.stride(0), d_r.stride(1),
         d_r.stride(2), d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), d_k.stride(0),

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from eosc.backends.triton.module import algorithms
 from eosc.ir.build import product
 from eosc.ir.evaluate import evaluate
 from eosc.ir.nodes import Algorithm, Kernel, Size, Store
@@ -13,6 +14,7 @@ from eosc.lowering import adjoint, chunk
 from eosc.lowering.guarded import SUFFIX, alternatives, guardable, guarded
 from eosc.lowering.parts import Form
 from eosc.lowering.scan import Scan
+from eosc.schedule.table import KERNELS, Row
 from tests.numerics.test_lowering import check, error, inputs_of, recurrence, scan_of
 
 WIDE, MILD = Form(16, 1), Form(16, 16)
@@ -80,6 +82,23 @@ def test_alternatives_are_the_two_forms() -> None:
     assert last.body == adjoint.backward(scan, MILD, stored=True).kernels[-1].body
     plain = chunk.forward(scan, WIDE, stored=True)
     assert alternatives(plain) == (("", plain),)
+
+
+def test_the_gradients_of_both_forms_are_split() -> None:
+    """What sums over K has a launch of its own, so that K is shared out for the rest."""
+    rows = [Row(name, "", "", 0, 64, 64, 16, 16, 4, 1) for name in KERNELS]
+    printed = algorithms(scan_of("K"), {16: WIDE}, rows)["backward"][16]
+    forms = {
+        each.name: (each.blocked, each.guard is not None and each.guard.met)
+        for each in printed.kernels
+        if each.parallel
+    }
+    assert forms == {
+        "gradients_mild_value": (("V",), True),
+        "gradients_mild": (("K",), True),
+        "gradients_value": (("V",), False),
+        "gradients": (("K",), False),
+    }
 
 
 def test_what_has_no_cheaper_form_is_not_guarded() -> None:

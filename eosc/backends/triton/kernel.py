@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from eosc.backends.naming import Names, comment, identifier
 from eosc.backends.triton.frame import Frame, Line, NotPrintableError
 from eosc.backends.triton.order import arranged
+from eosc.backends.triton.split import GRADIENTS
 from eosc.backends.triton.tiles import Tiles
 from eosc.ir.nodes import (
     Algorithm,
@@ -32,12 +33,12 @@ from eosc.ir.nodes import (
     Value,
     walk,
 )
-from eosc.lowering.guarded import SUFFIX
 
 LOCALS = (
     "tl triton torch cu T H N C DT FT PRECISION EXACT VARLEN SPLIT SEGMENT SEGMENTS STEPS BLOCK "
     "program block h n segment slot batch first left last token valid rest start c step chunks "
-    "first_chunk least lowest index indices entry inside row count state added run"
+    "first_chunk least lowest group head one SLOTS index indices entry inside row count state "
+    "added run"
 ).split()
 
 RUNNING = (
@@ -51,9 +52,14 @@ RUNNING = (
 )
 
 # Launches over chunks whose blocks are programs all the same: what they share is made quickly.
-SHARED_OUT = ("gradients", f"gradients{SUFFIX}")
+SHARED_OUT = GRADIENTS
 
-UNSPECIALISED = ("T", "SEGMENT", "SEGMENTS", "N", "STEPS")
+UNSPECIALISED = ("T", "SEGMENT", "SEGMENTS", "N", "STEPS", "SLOTS")
+
+LOWEST = "decay of half a chunk"
+
+GROUP = 8
+"""Chunks that a program looks after whose kernel computes few of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,8 @@ class Parameter:
 class Printed:
     """The text of a kernel. lines: (indent, text, line of the spec); used: runtime functions.
 
-    blocked: the axis that programs share out, if any. arrays: those that it is passed.
+    blocked: the axis that programs share out, if any. group: chunks that a program goes through,
+    where it has not one of its own.
     """
 
     name: str
@@ -79,6 +86,7 @@ class Printed:
     used: tuple[str, ...]
     unspecialised: tuple[str, ...]
     blocked: str = ""
+    group: int = 0
 
 
 def folded(items: Iterable[str], width: int) -> list[str]:
@@ -185,6 +193,9 @@ class KernelPrinter:
             looped=self.looped,
         )
         self.power = power_of(kernel)
+        # A program that has nothing to do costs as much to start as any other.
+        self.grouped = kernel.guard is not None and not kernel.guard.met
+        self.opening: list[Line] = []
         self.head: list[Line] = []
         self.tail: list[Line] = []
 
@@ -218,14 +229,19 @@ class KernelPrinter:
 
     # Lines
 
-    def _line(self, text: str, note: str = "", indent: int = 1) -> None:
+    def _line(
+        self, text: str, note: str = "", indent: int = 1, where: list[Line] | None = None
+    ) -> None:
         note = comment(note)
-        self.head.append((indent, f"{text}  # {note}" if note else text, None))
+        line: Line = (indent, f"{text}  # {note}" if note else text, None)
+        (self.head if where is None else where).append(line)
 
     def print(self) -> Printed:
         """The kernel's text."""
+        self._open()
         self._locate()
-        self._guard()
+        if not self.grouped:
+            self._guard()
         self._pointers()
         for carried in self.kernel.carried:
             self._begin(carried)
@@ -234,7 +250,12 @@ class KernelPrinter:
         for carried in self.kernel.carried:
             self._end(carried)
         setup = [(indent + 1, text, spec) for indent, text, spec in self.tiles.setup]
-        lines = [*self.head, *setup, *self._loop(), *self.tail]
+        body = [*setup, *self._loop(), *self.tail]
+        if self.grouped:
+            body = [*self._group(), *_indented(self.head, 1), *self._own(), *_indented(body, 2)]
+        else:
+            body = [*self.head, *body]
+        lines = [*self.opening, *body]
         return Printed(
             self.name,
             self._parameters(),
@@ -243,14 +264,23 @@ class KernelPrinter:
             tuple(sorted(self.tiles.used)),
             tuple(each.name for each in self._parameters() if each.name in UNSPECIALISED),
             self.blocked,
+            GROUP if self.grouped else 0,
         )
 
-    def _locate(self) -> None:
-        self._line("program = tl.program_id(0)")
+    def _open(self) -> None:
+        """Which block of the blocked axis the program has."""
+        self._line("program = tl.program_id(0)", where=self.opening)
         if self.blocked:
             size, block = self.frame.size[self.blocked], self.frame.block[self.blocked]
-            self._line(f"block = program % tl.cdiv({size}, {block})", f"of {self.blocked}")
-            self._line(f"program = program // tl.cdiv({size}, {block})")
+            count = f"tl.cdiv({size}, {block})"
+            self._line(f"block = program % {count}", f"of {self.blocked}", where=self.opening)
+            self._line(f"program = program // {count}", where=self.opening)
+        if self.kernel.parallel and not self.step:
+            note = "each chunk is a segment of its own"
+            self._line("SEGMENT: tl.constexpr = C", note, where=self.opening)
+            self._line("SEGMENTS = tl.cdiv(T, C)", where=self.opening)
+
+    def _locate(self) -> None:
         if self.step:
             self._line("h = program % H")
             self._line("n = program // H")
@@ -261,8 +291,6 @@ class KernelPrinter:
             place = "h, n, segment, slot, batch, first, left, last"
             args = ("program", *(name for name, _, _ in RUNNING), "VARLEN", "SPLIT")
             if self.kernel.parallel:
-                self._line("SEGMENT: tl.constexpr = C", "each chunk is a segment of its own")
-                self._line("SEGMENTS = tl.cdiv(T, C)")
                 args = (*args[:-1], "True")
             self._line(f"{place} = {self.tiles.call('_locate', *args)}")
             self._line("token = tl.arange(0, C)")
@@ -280,22 +308,53 @@ class KernelPrinter:
 
     def _guard(self) -> None:
         """Leave the chunk to another kernel where it is not of the kind that this one computes."""
-        guard = self.kernel.guard
-        if guard is None:
-            return
-        row = self.tiles.call("_row", "slot", "h", "H")
-        texts = []
-        for name in guard.arrays:
+        if self.kernel.guard is not None:
+            self._line(f"lowest = {self._lowest('_lowest', 'slot', 'h', 'H')}", LOWEST)
+            self._line("if lowest < least:")
+            self._line("return", "another kernel computes this chunk", indent=2)
+
+    def _lowest(self, function: str, *where: str) -> str:
+        """The least entry of the guard's arrays, of one chunk or of a group."""
+        assert self.kernel.guard is not None
+        text = ""
+        for name in self.kernel.guard.arrays:
             (axis,) = self.namer.arrays[name].axes
-            size = self.frame.size[axis]
-            place = f"{self.pointers[name]} + {row} * {size}"
-            texts.append(self.tiles.call("_lowest", place, size))
-        text = texts[0]
-        for each in texts[1:]:
-            text = f"tl.minimum({text}, {each})"
-        self._line(f"lowest = {text}", "decay of half a chunk")
-        self._line(f"if lowest {'<' if guard.met else '>='} least:")
-        self._line("return", "another kernel computes this chunk", indent=2)
+            call = self.tiles.call(function, self.pointers[name], *where, self.frame.size[axis])
+            text = f"tl.minimum({text}, {call})" if text else call
+        return text
+
+    def _group(self) -> list[Line]:
+        """Find a program's group of chunks, leave if none is its own, else go through them."""
+        lines: list[Line] = []
+        size = str(GROUP)
+        lowest = self._lowest("_lowest_of", "group", "head", "H", "SLOTS", size)
+        moved = [
+            self.pointers[each.name]
+            for each in self.used_arrays
+            if each.per in (Per.TOKEN, Per.HEAD) or each.name in self.partial
+        ]
+        kept = {name: self.names.fresh(f"{name}_all") for name in moved}
+        self._line("head = program % H", where=lines)
+        self._line("group = program // H", f"of {size} chunks", where=lines)
+        self._line(f"lowest = {lowest}", LOWEST, where=lines)
+        self._line("if lowest >= least:", where=lines)
+        self._line("return", "another kernel computes all of them", 2, where=lines)
+        for name, whole in kept.items():
+            self._line(f"{whole} = {name}", where=lines)
+        last = f"tl.minimum(group * {size} + {size}, SLOTS)"
+        self._line(f"for one in range(group * {size}, {last}):", where=lines)
+        self._line("program = one * H + head", indent=2, where=lines)
+        for name, whole in kept.items():
+            self._line(f"{name} = {whole}", indent=2, where=lines)
+        return lines
+
+    def _own(self) -> list[Line]:
+        """Whether a chunk of the group is this kernel's."""
+        lines: list[Line] = []
+        lowest = self._lowest("_lowest", "slot", "h", "H")
+        self._line(f"lowest = {lowest}", LOWEST, 2, where=lines)
+        self._line("if lowest < least:", indent=2, where=lines)
+        return lines
 
     def _pointers(self) -> None:
         """Move each pointer to the program's sequence and head."""
@@ -451,6 +510,8 @@ class KernelPrinter:
             ]
             if self.kernel.guard is not None:
                 running.append(Parameter("least", False, "least"))
+            if self.grouped:
+                running.append(Parameter("SLOTS", False, "run.chunks(chunk)"))
         constants: list[Parameter] = []
         for axis in self.axes:
             size, block = self.frame.size[axis], self.frame.block[axis]
@@ -470,6 +531,10 @@ class KernelPrinter:
             if not self.kernel.parallel:
                 constants.append(Parameter("SPLIT", True, "run.split"))
         return (*found, *running, *strides, *constants)
+
+
+def _indented(lines: Iterable[Line], more: int) -> list[Line]:
+    return [(indent + more, text, spec) for indent, text, spec in lines]
 
 
 def print_scan(scan: SegmentScan, namer: Namer, name: str) -> Printed:

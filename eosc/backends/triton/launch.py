@@ -218,6 +218,8 @@ class _Launch:
             size = self.namer.size[printed.blocked]
             blocks = f" * -(-{size} // min(block, {power_of(kernel)}({size})))"
         slots = "run.chunks(chunk)" if kernel.parallel else "run.slots"
+        if printed.group:
+            slots = f"-(-{slots} // {printed.group})"
         self.line(f"{text}[({slots} * H{blocks},)](", indent)
         self._arguments(printed, indent + 1)
         self.line("num_warps=warps,", indent + 1)

@@ -96,14 +96,22 @@ def _head(pointer, batch, h, batch_stride, head_stride, group):
 
 
 @triton.jit
-def _lowest(pointer, SIZE: tl.constexpr):
-    """The least of some numbers of at most 1."""
-    entry = tl.arange(0, 128)
-    lowest = tl.full([128], 1.0, tl.float32)
+def _lowest_of(pointer, group, h, H, SLOTS, GROUP: tl.constexpr, SIZE: tl.constexpr):
+    """The least entry, at most 1, of a group of chunks of a head."""
+    slot = group * GROUP + tl.arange(0, GROUP)
+    entry = tl.arange(0, 128)[None, :]
+    row = _row(slot, h, H)[:, None] * SIZE
+    lowest = tl.full([GROUP, 128], 1.0, tl.float32)
     for first in range(0, SIZE, 128):
-        inside = first + entry < SIZE
-        lowest = tl.minimum(lowest, tl.load(pointer + first + entry, mask=inside, other=1.0))
-    return tl.min(lowest, 0)
+        inside = (slot < SLOTS)[:, None] & (first + entry < SIZE)
+        lowest = tl.minimum(lowest, tl.load(pointer + row + first + entry, mask=inside, other=1.0))
+    return tl.min(tl.min(lowest, 1), 0)
+
+
+@triton.jit
+def _lowest(pointer, slot, h, H, SIZE: tl.constexpr):
+    """The least entry, at most 1, of a chunk."""
+    return _lowest_of(pointer, slot, h, H, slot + 1, 1, SIZE)
 
 
 @triton.jit

@@ -25,10 +25,11 @@ from eosc.ir.nodes import (
     Value,
     walk,
 )
+from eosc.lowering.guarded import SUFFIX
 from eosc.lowering.scan import Scan
 
-GRADIENTS = "gradients"
-"""The launch that is split: it has many stores."""
+GRADIENTS = ("gradients", f"gradients{SUFFIX}")
+"""The launches that are split: they have many stores."""
 
 
 def split(algorithm: Algorithm, scan: Scan) -> Algorithm:
@@ -42,7 +43,7 @@ def split(algorithm: Algorithm, scan: Scan) -> Algorithm:
     for each in algorithm.launches:
         if isinstance(each, SegmentScan):
             launches.append(each)
-        elif each.parallel and not each.blocked and each.name == GRADIENTS:
+        elif each.parallel and not each.blocked and each.name in GRADIENTS:
             launches += _parts(each, key, value)
         elif not each.parallel and on_key and not _sums_over(each, key):
             launches.append(replace(each, blocked=(key,)))
