@@ -3,17 +3,22 @@
     python -m eosc bench examples/gating/gla.eos --against fla --json > out/gla.json
     python -m benchmarks.rows out/gla.json
 
-Several files make one table. Rows that failed are in it, with why; the line above it names the
-machine, and each command that made it.
+Several files make one table, and with `--plot FILE.png` one picture, drawn here where the machine
+that measured has nothing to draw with. Rows that failed are in it, with why; the line above it
+names the machine, and each command that made it.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from eosc.bench.present import plot
+from eosc.bench.rows import Row
 
 HEAD = (
     "mixer", "shape", "mode", "ms", "peer (ms)", "ratio", "GB/s (of copy)", "peak MiB",
@@ -65,12 +70,16 @@ def _joined(cells: Iterable[str]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the table of the files that are named."""
-    if not arguments:
-        print(__doc__, file=sys.stderr)
-        return 2
-    results = [json.loads(Path(each).read_text(encoding="utf-8")) for each in arguments]
+    """Print the table of the files that are named, and draw it where that is asked for."""
+    assert __doc__ is not None
+    parser = argparse.ArgumentParser(prog="benchmarks.rows", description=__doc__.splitlines()[0])
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--plot", type=Path)
+    options = parser.parse_args(arguments)
+    results = [json.loads(each.read_text(encoding="utf-8")) for each in options.files]
     print(markdown(results), end="")
+    if options.plot is not None:
+        plot([Row(**row) for each in results for row in each["rows"]], options.plot)
     return 0
 
 

@@ -206,7 +206,7 @@ def _atom(text: str, values: Mapping[str, Tensor]) -> Tensor:
 
 @cache
 def _functions() -> dict[str, Callable[[Tensor], Tensor]]:
-    """The functions that an argument may be made by; each keeps its operand's dtype."""
+    """The functions that an argument may be made by; all but `single` keep the dtype."""
     import torch
     from torch.nn import functional
 
@@ -219,4 +219,6 @@ def _functions() -> dict[str, Callable[[Tensor], Tensor]]:
         "one_minus_exp": lambda x: -torch.expm1(x),
         "sigmoid": torch.sigmoid,
         "silu": functional.silu,
+        "single": lambda x: x.float(),
+        "time_last": lambda x: x.movedim(1, -1).contiguous(),
     }

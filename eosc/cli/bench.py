@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("targets", nargs=-1, required=True, metavar="FILE[:mixer][(choice=…)]…")
-@click.option("--against", default="", help="A peer: fla, or recurrence (token by token).")
+@click.option("--against", default="", help="A peer: fla, torch, or recurrence (token by token).")
 @click.option(
     "--shapes", default="standard", show_default=True,
     help="`standard`, or B4_T4096_H64_D128,…; D sets every axis, K16_V64 single ones.",

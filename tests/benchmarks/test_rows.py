@@ -27,14 +27,17 @@ def result(*rows: Row, device: str = "a GPU") -> dict[str, object]:
 def test_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "rows.json"
     path.write_text(json.dumps(result(ROW, BAD)))
-    assert main([str(path), str(path)]) == 0
+    picture = tmp_path / "rows.png"
+    assert main([str(path), str(path), "--plot", str(picture)]) == 0
+    assert picture.stat().st_size > 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "device a GPU:" and lines[2] == "    eosc bench gla.eos"
     table = [line for line in lines if line.startswith("|")]
     assert len(table) == 2 + 4 and {line.count("|") for line in table} == {len(HEAD) + 1}
     assert "| 2.000 | 3.000 | 1.50 | 1000 (25%) | 1 | 3.0 / 0.5 | 40.0 | 1.0e-03 |" in table[2]
     assert "crash: a / b" in table[3]
-    assert main([]) == 2
+    with pytest.raises(SystemExit):
+        main([])
 
 
 def test_machines_are_not_mixed() -> None:

@@ -10,7 +10,7 @@ import torch
 
 from eosc.bench import peers
 from eosc.bench.operands import Operands
-from eosc.recurrence.operands import crossing
+from eosc.recurrence.operands import crossing, learned_kernels
 from eosc.reference import evaluate
 from eosc.testing import rms_relative, sample
 from eosc.testing.zoo import mixer, mixers
@@ -27,7 +27,9 @@ ROWS = [(name, each) for name in peers.table() for each in peers.table()[name]["
 @pytest.mark.parametrize(("name", "called"), ROWS)
 def test_a_row_fits_our_operands_and_their_function(name: str, called: str) -> None:
     assert called in mixers()
-    ours = {each for one in crossing(mixer(called)) for each in one.names}
+    subject = mixer(called)
+    ours = {each for one in crossing(subject) for each in one.names}
+    ours |= {each.name for each in learned_kernels(subject)}
     values = {each: torch.rand(1, 1, 1, 2) for each in ours}
     found = peers.peer(name, called)
     assert found is not None and found.sequence is not None
@@ -39,8 +41,9 @@ def test_a_row_fits_our_operands_and_their_function(name: str, called: str) -> N
         assert {other for _, other in function.like} <= ours
         assert {argument for argument, _ in function.like} <= set(function.arguments)
         signature = inspect.signature(peers.load(name, function))
-        given = {**function.arguments, **function.options, "output_final_state": True}
-        given |= {"initial_state": None}
+        given = {**function.arguments, **function.options}
+        if name == "fla":
+            given |= {"initial_state": None, "output_final_state": True}
         signature.bind(**given)
         taken = set(signature.parameters)
         assert set(given) <= taken, "an argument that only **kwargs takes is not taken"
@@ -64,6 +67,8 @@ def test_a_guard_is_set() -> None:
     [
         ("hgrn", "fla.ops.hgrn.naive", "naive_recurrent_hgrn"),
         ("kda", "fla.ops.kda.naive", "naive_recurrent_kda"),
+        ("comba", "fla.ops.comba.naive", "naive_recurrent_comba"),
+        ("gdn2", "fla.ops.gdn2.naive", "naive_recurrent_gdn2"),
         ("gsa", "fla.ops.gsa.naive", "naive_recurrent_gsa"),
         ("simple_gla", "fla.ops.simple_gla.naive", "naive_recurrent_simple_gla"),
     ],
@@ -87,6 +92,17 @@ def test_what_they_are_given_computes_the_same(
     assert found is not None
     run = peers.calls(found, Operands(given, frozenset(given)))["f"]()
     assert rms_relative(run().reshape(want.shape), want) < 1e-5
+
+
+def test_a_convolution_in_plain_pytorch_is_ours() -> None:
+    subject = mixer("longconv")
+    given = sample(subject, 2, 9, 3, {"V": 4}, logs=True)
+    want = evaluate(subject, given, sizes={"V": 4}, logs=True).output
+    found = peers.peer("torch", "longconv")
+    assert found is not None and not found.has("decode") and not peers.needs_cuda("torch")
+    run = peers.calls(found, Operands(given, frozenset(("u",))))
+    assert rms_relative(run["f"]()(), want) < 1e-5
+    assert [x is not None for x in run["fb"]()()] == [True] * 4
 
 
 def test_what_cannot_be_had_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,7 +88,7 @@ def test_a_refusal_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
         ((GLA, "--mode", ","), "--mode"),
         ((GLA, "--dtype", "fp64"), "bf16, fp16, fp32"),
         ((GLA, "--device", "tpu"), "cuda, cpu"),
-        ((GLA, "--against", "nobody"), "fla, recurrence"),
+        ((GLA, "--against", "nobody"), "fla, torch, recurrence"),
         ((GLA, "--timeout", "0"), "more than 0"),
         ((GLA, *SMALL, "--plot", "times.txt"), ".png, .svg or .pdf"),
         ((GLA, *SMALL, "--plot", "no/such/folder/times.png"), "there is no folder"),
