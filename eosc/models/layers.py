@@ -27,6 +27,7 @@ from eosc.semantics.terms import (
     Term,
     Type,
     View,
+    walk,
 )
 
 HEADS = "H"
@@ -91,7 +92,8 @@ class _Fusion:
         order = tuple(
             each.name for each in changed if each.value is not None or each.kind is Kind.MEMORY
         )
-        order = tuple(name for name in order if name not in self.mixer.order) + self.mixer.order
+        new = tuple(name for name in order if name not in self.mixer.order)
+        order = _evaluated({each.name: each for each in changed}, new) + self.mixer.order
         numbers = tuple(self.numbers)
         fused = replace(
             self.mixer,
@@ -174,6 +176,24 @@ class _Fusion:
         kind = _headless(replace(term.type, dependence=Dependence.DATA))
         self.fresh.append(Declaration(name, Kind.OPERAND, kind, Role.ARG, span=term.span))
         return _operand_read(name, term)
+
+
+def _evaluated(by_name: dict[str, Declaration], names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, each after those that its definition reads."""
+    found: dict[str, None] = {}
+
+    def enter(name: str) -> None:
+        value = by_name[name].value
+        reads = [] if value is None else [r.name for r in walk(value) if isinstance(r, Read)]
+        for read in reads:
+            if read in names and read not in found and read != name:
+                enter(read)
+        found[name] = None
+
+    for name in names:
+        if name not in found:
+            enter(name)
+    return tuple(found)
 
 
 def _operand_read(name: str, term: Term) -> Read:

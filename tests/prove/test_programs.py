@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -15,7 +16,9 @@ from eosc.prove.algorithms.program import prove_program
 from eosc.prove.algorithms.summary import prove_summary
 from eosc.prove.checker import Checked, Rejected, check
 from eosc.prove.formula import as_json
-from eosc.schedule.program import Program, ScanStep
+from eosc.recurrence.model import Phase
+from eosc.schedule.program import Compute, Packed, Program, ScanStep, Step
+from eosc.semantics.terms import Apply, Term
 from eosc.testing import zoo
 from tests.prove.scans import scan_of
 
@@ -23,6 +26,11 @@ PROVED = (
     "dfw", "gla", "hgrn2", "lightnet", "linear_attention", "mamba2", "retnet_norot", "retnet_rope",
     "rope_la", "rwkv6", "simple_gla", "tnl",
 )  # fmt: skip
+COMPOSED = (
+    "abc", "based", "cosformer", "gateloop", "gsa", "linear_attention_norm", "lrpe",
+    "lrpe_feature", "mlstm", "rebased", "retnet", "rope_la_complex",
+)  # fmt: skip
+"""Several memories, several scans, complex memories as pairs."""
 
 
 def proved(program: Program) -> Checked:
@@ -45,7 +53,7 @@ def times(value: Value, factor: Value) -> Map:
     return Map(Arg("a") * Arg("b"), (("a", value), ("b", factor)), dims=value.dims)
 
 
-@pytest.mark.parametrize("name", PROVED)
+@pytest.mark.parametrize("name", [*PROVED, *COMPOSED])
 def test_a_program_is_its_spec(name: str) -> None:
     program = PIPELINE.program(zoo.mixer(name))
     assert all(each.startswith("output") for each in proved(program).goals)
@@ -70,6 +78,42 @@ def test_a_wrong_plan_is_refused() -> None:
     for parts in wrong:
         with pytest.raises(Rejected):
             proved(with_scan(program, **parts))
+
+
+def _with_step(program: Program, place: int, step: Step) -> Program:
+    """The program with one step replaced."""
+    steps = (step if n == place else each for n, each in enumerate(program.steps))
+    return replace(program, steps=tuple(steps))
+
+
+def _negated(term: Term) -> Term:
+    return Apply(op="neg", args=(term,), type=term.type)
+
+
+def _wrong_steps(program: Program) -> Iterator[Program]:
+    """Programs with a wrong phase, a sine for a cosine, a wrong part or parts out of order."""
+    for place, step in enumerate(program.steps):
+        match step:
+            case Phase(angle=angle):
+                yield _with_step(program, place, replace(step, angle=_negated(angle)))
+            case Compute(term=Apply(op="cos" | "sin" as op) as term):
+                other = replace(term, op="sin" if op == "cos" else "cos")
+                yield _with_step(program, place, replace(step, term=other))
+            case Packed(parts=(first, *rest), axes=axes):
+                parts = (_negated(first), *rest)
+                yield _with_step(program, place, replace(step, parts=parts))
+                if len(set(axes)) == 1 and len({*step.parts}) > 1:
+                    yield _with_step(program, place, replace(step, parts=(*rest, first)))
+
+
+@pytest.mark.parametrize("name", ["retnet", "gateloop", "cosformer", "lrpe_feature", "based"])
+def test_a_wrong_composition_is_refused(name: str) -> None:
+    program = PIPELINE.program(zoo.mixer(name))
+    wrong = list(_wrong_steps(program))
+    assert len(wrong) >= 2
+    for each in wrong:
+        with pytest.raises(Rejected):
+            proved(each)
 
 
 @pytest.mark.parametrize("decays", ["", "0", "K", "0KV", "c"])

@@ -6,7 +6,7 @@ memory, and its output. Operands that cross as logs are the logs of the spec's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,17 +19,17 @@ from eosc.prove.algorithms.scalars import UNREAD, Unreadable
 from eosc.prove.formula import TIME, ZERO, Definition, Equation, Formula, Problem, Time
 from eosc.prove.statements.draft import Draft
 from eosc.prove.statements.environment import Environment, Names, Place, Unstated, suffix
-from eosc.prove.statements.layouts import layouts
+from eosc.prove.statements.layouts import base, layouts
 from eosc.prove.statements.mixers import Side
 from eosc.prove.statements.reading import Text
 from eosc.prove.statements.sides import equations, read, terms_of
 from eosc.prove.statements.terms import evaluate, place_of
+from eosc.recurrence.model import Phase, Turn
 from eosc.recurrence.operands import crossing
-from eosc.schedule.program import Compute, Program, ScanStep
+from eosc.schedule.program import Compute, Layout, Packed, Program, ScanStep
 from eosc.semantics import terms as ir
-from eosc.semantics.model import Kind, Mixer
+from eosc.semantics.model import Declaration, Kind, Mixer
 
-OUTPUT = "scan.y"
 AT_A_TOKEN: tuple[Time, Time] = ({"": 1}, {"t": 1})
 """Prologues are read at tokens only."""
 
@@ -40,15 +40,15 @@ def prove_program(program: Program) -> tuple[Problem, list[dict[str, Any]]]:
     Raises:
         Unreadable: the statement cannot be written.
     """
-    if len(program.scans) != 1:
-        raise Unreadable("a program without one scan")
-    if program.scans[0].layout is not None or program.turns:
-        raise Unreadable("a scan over axes that are packed")
-    step = program.scans[0]
-    if not isinstance(step.scan, Scan):
-        raise Unreadable(UNREAD)
+    if not program.scans:
+        raise Unreadable("a program without a scan")
+    scans: list[tuple[ScanStep, Scan]] = []
+    for step in program.scans:
+        if type(step.scan) is not Scan:
+            raise Unreadable(UNREAD)
+        scans.append((step, step.scan))
     try:
-        return _Program(program, step, step.scan).proved()
+        return _Program(program, tuple(scans)).proved()
     except Unstated as reason:
         raise Unreadable(reason.message) from reason
 
@@ -71,135 +71,299 @@ def ranges_of(program: Program, step: ScanStep) -> dict[str, Bounds]:
 
 @dataclass
 class _Around:
-    """What the program's output reads: the scan's result, and the names of the spec."""
+    """What the program's terms read: results of scans, computed values, and names of the spec.
+
+    results: of each readout, its axes. values: of each computed value that the spec has not, its
+    term. angles: of each phase, its angle.
+    """
 
     side: Side
-    step: ScanStep
-    scan: Scan
+    results: dict[str, tuple[str, ...]]
+    values: dict[str, ir.Term]
+    angles: dict[str, ir.Term]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.side, name)
 
     def read(self, term: ir.Read, time: Time, env: Environment) -> Formula:
         """A name at a token time."""
-        if term.name != self.step.result:
-            return self.side.read(term, time, env)
-        place = place_of(self.scan.value, env, term)
-        if place.index is None:
-            raise Unreadable("the output's axis has a known size")
-        return formula.at(OUTPUT + suffix((place,)), time, place.index)
+        if term.name in self.results:
+            places = tuple(place_of(axis, env, term) for axis in self.results[term.name])
+            indices = [place.index for place in places if place.index is not None]
+            return formula.at(f"scan.{term.name}{suffix(places)}", time, *indices)
+        if term.name in self.values:
+            return evaluate(self.values[term.name], env.moved(time), self)
+        if term.name in self.angles:
+            return self.phase(term.name, time, env)
+        return self.side.read(term, time, env)
+
+    def phase(self, name: str, time: Time, env: Environment) -> Formula:
+        """The sum of an angle over the tokens up to a time."""
+        angle = self.angles[name]
+        if angle.type.dependence is ir.Dependence.STATIC:
+            return formula.mul(("time", time), evaluate(angle, env, self))
+        variable = env.names.fresh("u")
+        inside = env.summing(variable, time).moved({variable: 1})
+        return formula.over(variable, {}, time, evaluate(angle, inside, self))
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """The places along the axes behind the key or the value axis of a scan, for some digits."""
+
+    places: dict[str, Place]
+    letters: tuple[str, ...]
+    sorts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """One memory of a scan: the recurrence that stands for it, and the axes of its indices."""
+
+    scan: int
+    axes: tuple[str, ...]
+    mark: str
+
+    def at(self, places: Mapping[str, Place]) -> Formula:
+        """The memory at time t and some places."""
+        ordered = tuple(places[axis] for axis in self.axes)
+        indices = [place.index for place in ordered if place.index is not None]
+        return formula.at(f"m{self.mark}{suffix(ordered)}", {"t": 1}, *indices)
 
 
 class _Program:
-    """The statement of one program with one scan.
+    """The statement of one program.
 
-    An axis that is split into digits (for a rotation of pairs) makes a scan of its own for each
-    digit: the memory decays elementwise.
+    Each memory of a scan over packed axes is a recurrence of its own, and so is each digit of an
+    axis that is split into digits (for a rotation of pairs): all of them decay elementwise, and
+    the output adds what is read of the rows.
     """
 
-    def __init__(self, program: Program, step: ScanStep, scan: Scan) -> None:
-        self.memory = scan
-        self.program, self.step, self.mixer = program, step, program.mixer
+    def __init__(self, program: Program, scans: tuple[tuple[ScanStep, Scan], ...]) -> None:
+        self.program, self.scans, self.mixer = program, scans, program.mixer
         mixer = self.mixer
         self.draft = Draft(layouts(mixer.axes, list(terms_of(mixer))))
         text = Text(mixer.name, mixer.axes, mixer.declarations, mixer.order)
         self.side = Side(text, self.draft, "spec.")
-        self.sorts: dict[str, str] = {}
-        for axis in scan.axes:
-            sort = self.draft.layouts[axis].sort
-            if sort is None:
-                raise Unreadable(f"the axis {axis} has a known size")
-            self.sorts[axis] = sort
+        computed = [each for each in program.steps if isinstance(each, Compute)]
+        self.computed = {each.name: each.term for each in computed}
+        self.packed = {each.name: each for each in program.steps if isinstance(each, Packed)}
+        known = set(mixer.by_name)
+        self.around = _Around(
+            self.side,
+            {},
+            {name: term for name, term in self.computed.items() if name not in known},
+            {each.name: each.angle for each in program.steps if isinstance(each, Phase)},
+        )
+        self.cells: dict[str, list[_Cell]] = {}
 
     def proved(self) -> tuple[Problem, list[dict[str, Any]]]:
         self.side.enter()
-        key, value = (self.draft.layouts[axis].digits() for axis in self.sorts)
-        for column in value:
-            outputs = [self.scan(row, column) for row in key]
-            name = OUTPUT + suffix((Place(column),))
-            sorts = (TIME, self.sorts[self.memory.value])
-            body = formula.total(outputs)
-            self.draft.define(Definition(name, ("t", "b"), sorts, body, facts=(AT_A_TOKEN,)))
+        for number, (step, scan) in enumerate(self.scans):
+            self._scan(number, step, scan)
         goals = tuple(self.goals())
         return self.draft.problem(goals), [*self.steps(goals)]
 
-    def scan(self, row: tuple[int, ...], column: tuple[int, ...]) -> Formula:
-        """Define the scan of one digit of each axis; its part of the output."""
-        digits = {self.memory.key: row, self.memory.value: column}
-        meanings = {each.name: self.array(each, digits) for each in self.memory.operands}
-        recurrence = Recurrence(self.memory, False, low={}, initial=ZERO, raw=meanings)
-        tail = suffix((Place(row), Place(column)))
+    # Scans
 
-        def own(value: Any) -> Any:
-            """With the names and the axes of these digits."""
-            match value:
-                case ("at", str(name), *rest) if name in recurrence.definitions:
-                    return ("at", name + tail, *rest)
-                case ("contract", name, axis, body):
-                    return ("contract", name, self.sorts.get(axis, axis), own(body))
-                case tuple():
-                    return tuple(own(each) for each in value)
-            return value
+    def _scan(self, number: int, step: ScanStep, scan: Scan) -> None:
+        """Define the recurrences of a scan and its readouts."""
+        layout = step.layout or Layout(
+            ((scan.key,),), ((scan.value,),), ((scan.name,),), (step.result,)
+        )
+        for k, (result, values) in enumerate(zip(layout.results, layout.values, strict=True)):
+            for column in self._sides(values, "b"):
+                outputs = []
+                for n, keys in enumerate(layout.keys):
+                    mark = f"@{number}" if len(self.scans) > 1 else ""
+                    mark += f"/{n}/{k}" if step.layout is not None else ""
+                    cell = _Cell(number, (*keys, *values), mark)
+                    found = self.cells.setdefault(layout.memories[n][k], [])
+                    if cell not in found:
+                        found.append(cell)
+                    for row in self._sides(keys, "a"):
+                        outputs.append(self._recurrence(step, scan, cell, (n, row), (k, column)))
+                name = f"scan.{result}{suffix(tuple(column.places[axis] for axis in values))}"
+                sorts, parameters = (TIME, *column.sorts), ("t", *column.letters)
+                body = formula.total(outputs)
+                self.draft.define(Definition(name, parameters, sorts, body, facts=(AT_A_TOKEN,)))
+            self.around.results[result] = values
 
+    def _sides(self, axes: tuple[str, ...], letter: str) -> list[_Side]:
+        """One for each choice of digits of the axes."""
+        found = [_Side({}, (), ())]
+        for n, axis in enumerate(axes):
+            layout = self.draft.layouts[base(axis)]
+            index = None if layout.sort is None else f"{letter}{n or ''}"
+            letters = () if index is None else (index,)
+            sorts = () if layout.sort is None else (layout.sort,)
+            found = [
+                _Side(
+                    {**each.places, axis: Place(digits, index)},
+                    each.letters + letters,
+                    each.sorts + sorts,
+                )
+                for each in found
+                for digits in layout.digits()
+            ]
+        return found
+
+    def _recurrence(
+        self,
+        step: ScanStep,
+        scan: Scan,
+        cell: _Cell,
+        row: tuple[int, _Side],
+        column: tuple[int, _Side],
+    ) -> Formula:
+        """Define one memory for one choice of digits; its part of the output."""
+        sides = {scan.key: row, scan.value: column}
+        meanings = {each.name: self._array(step, each, sides) for each in scan.operands}
+        recurrence = Recurrence(scan, False, low={}, initial=ZERO, raw=meanings)
+        places = {**row[1].places, **column[1].places}
+        tail = cell.mark + suffix(tuple(places[axis] for axis in cell.axes))
+        own = _Own(set(recurrence.definitions), tail, {k: v[1] for k, v in sides.items()})
         for each in recurrence.definitions.values():
             timed = each.sorts[:1] == (TIME,) and each.start is None
-            sorts = tuple(self.sorts.get(sort, sort) for sort in each.sorts)
-            facts = (AT_A_TOKEN,) if timed else ()
-            body = own(each.body)
             self.draft.define(
-                replace(each, name=each.name + tail, sorts=sorts, body=body, facts=facts)
+                replace(
+                    each,
+                    name=each.name + tail,
+                    parameters=own.indices(each.parameters),
+                    sorts=own.sorts(each.sorts),
+                    body=own(each.body),
+                    facts=(AT_A_TOKEN,) if timed else (),
+                )
             )
         found: Formula = own(recurrence.output({"t": 1}))
         return found
 
-    def array(self, array: Array, digits: Mapping[str, tuple[int, ...]]) -> Meaning:
+    def _array(
+        self, step: ScanStep, array: Array, sides: Mapping[str, tuple[int, _Side]]
+    ) -> Meaning:
         """What an operand array of the scan holds, in terms of the spec's names."""
-        name = dict(self.step.arguments)[array.name]
-        computed = {each.name: each for each in self.program.steps if isinstance(each, Compute)}
-        term = computed[name].term if name in computed else _operand(self.mixer, name)
-        timed = array.per is Per.TOKEN
+        name = dict(step.arguments)[array.name]
+        timed, crosses = array.per is Per.TOKEN, False
+        if name in self.packed:
+            term = self.packed[name].parts[sides[array.axes[0]][0]]
+        elif name in self.computed:
+            term = self.computed[name]
+        elif name in self.around.results:
+            term = ir.Read(name=name, at=ir.NOW, type=_kind(array))
+        else:
+            term, crosses = _operand(self.mixer, name), array.log
 
         def meaning(time: Time, indices: tuple[str, ...]) -> Formula:
             names = Names()
             for each in (*time, *indices):
                 names.fresh(each)
-            places = {
-                axis: Place(digits.get(axis, ()), index)
-                for axis, index in zip(array.axes, indices, strict=True)
-            }
+            places: dict[str, Place] = {}
+            for axis, index in zip(array.axes, indices, strict=True):
+                own = sides[axis][1].places
+                several = len(own) != 1
+                for inner, place in own.items():
+                    names.fresh(str(place.index))
+                    places[inner] = place if several else Place(place.digits, index)
             at = time if timed else formula.moment("t")
-            found = evaluate(term, Environment(names, at, places=places), self.side)
-            crosses = name not in computed and array.log
+            found = evaluate(term, Environment(names, at, places=places), self.around)
             return formula.call("log", found) if crosses else found
 
         return meaning
 
+    # Goals and steps
+
     def goals(self) -> list[Equation]:
         output = next(each for each in self.mixer.declarations if each.kind is Kind.OUTPUT)
-        around = _Around(self.side, self.step, self.memory)
         return [
             *equations(
                 self.side,
                 output.type.axes,
                 lambda env: read(self.side, output, env),
-                lambda env: evaluate(self.program.output, env, around),
+                lambda env: evaluate(self.program.output, env, self.around),
                 "output",
             )
         ]
 
     def steps(self, goals: tuple[Equation, ...]) -> list[dict[str, Any]]:
-        """The spec's memory is the scan's; then the outputs are equal."""
-        scan = self.memory
-        axes = self.mixer.by_name[scan.name].type.axes
-        claims = []
-        for slot in self.side.slots(axes):
-            row, column = (slot.places[axis] for axis in (scan.key, scan.value))
-            indices = [place.index for place in (row, column) if place.index is not None]
-            tail = suffix((Place(row.digits), Place(column.digits)))
-            closed = formula.at(f"m{tail}", {"t": 1}, *indices)
-            claims.append({"definition": f"spec.{scan.name}{slot.digits}", "closed": closed})
-        equal = [{"rule": "equal", "goal": each.name} for each in goals]
-        return [{"rule": "induction", "claims": claims}, *equal]
+        """Scan by scan, the spec's memories are those of the scans; then the outputs are equal."""
+        found: list[dict[str, Any]] = []
+        for number in range(len(self.scans)):
+            claims = [claim for each in self.mixer.memories for claim in self._claims(each, number)]
+            if claims:
+                found.append({"rule": "induction", "claims": claims})
+        return [*found, *({"rule": "equal", "goal": each.name} for each in goals)]
+
+    def _claims(self, memory: Declaration, number: int) -> Iterator[dict[str, Any]]:
+        """That a memory of the spec is that of a scan, or turned from its parts."""
+        turn = next((each for each in self.program.turns if each.memory == memory.name), None)
+        parts = (memory.name,) if turn is None else turn.parts
+        held = [self.cells.get(name, []) for name in parts]
+        if not all(held) or max(cells[0].scan for cells in held) != number:
+            return
+        for slot in self.side.slots(memory.type.axes):
+            closed = [cells[0].at(slot.places) for cells in held]
+            value = closed[0] if turn is None else self._turned(turn, closed, slot.places)
+            yield {"definition": f"spec.{memory.name}{slot.digits}", "closed": value}
+
+    def _turned(self, turn: Turn, parts: list[Formula], places: Mapping[str, Place]) -> Formula:
+        """A complex memory from its parts, at time t."""
+        whole = formula.add(parts[0], formula.mul(formula.IMAGINARY, parts[1]))
+        if not turn.phase:
+            return whole
+        names = Names()
+        for place in places.values():
+            names.fresh(str(place.index))
+        env = Environment(names, {"t": 1}, places=dict(places))
+        phase = self.around.phase(turn.phase, {"t": 1}, env)
+        return formula.mul(formula.call("exp", formula.mul(formula.IMAGINARY, phase)), whole)
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """Rewrites the definitions of one recurrence to the names and the axes of one cell."""
+
+    names: set[str]
+    tail: str
+    sides: Mapping[str, _Side]
+
+    def indices(self, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Times and indices, those of the two axes replaced."""
+        key, value = self.sides.values()
+        letters = {"a": key.letters, "b": value.letters}
+        return tuple(new for each in given for new in _letters(letters, each))
+
+    def sorts(self, given: tuple[str, ...]) -> tuple[str, ...]:
+        """The sorts of parameters."""
+        found: list[str] = []
+        for sort in given:
+            found += self.sides[sort].sorts if sort in self.sides else (sort,)
+        return tuple(found)
+
+    def __call__(self, value: Any) -> Any:
+        """A formula."""
+        match value:
+            case ("at", str(name), *rest) if name in self.names:
+                return ("at", name + self.tail, *self.indices(tuple(rest)))
+            case ("contract", variable, axis, body) if axis in self.sides:
+                side, inner = self.sides[axis], self(body)
+                letters = side.letters if variable in ("a", "b") else (variable,)
+                if len(letters) != len(side.sorts):
+                    raise Unreadable(f"a sum over the axes behind {axis}")
+                for letter, sort in zip(reversed(letters), reversed(side.sorts), strict=True):
+                    inner = formula.contract(letter, sort, inner)
+                return inner
+            case tuple():
+                return tuple(self(each) for each in value)
+        return value
+
+
+def _letters(letters: Mapping[str, tuple[str, ...]], given: Any) -> tuple[Any, ...]:
+    """The letters of an axis, or what was given."""
+    return letters.get(given, (given,)) if isinstance(given, str) else (given,)
+
+
+def _kind(array: Array) -> ir.Type:
+    return ir.Type(array.axes, False, ir.Dependence.DATA)
 
 
 def _operand(mixer: Mixer, name: str) -> ir.Term:
