@@ -17,7 +17,9 @@ from eosc.ir.nodes import Algorithm
 from eosc.lowering.delta.scan import DeltaScan
 from eosc.lowering.family import AnyScan, family
 from eosc.lowering.filters import WIDEST
+from eosc.lowering.guarded import guardable
 from eosc.lowering.parts import Form
+from eosc.lowering.scan import Scan
 from eosc.recurrence.convolution import Convolution
 from eosc.recurrence.model import Phase, System, Turn
 from eosc.semantics.model import Mixer
@@ -299,6 +301,8 @@ def _form(step: ScanStep, form: Form) -> str:
         how = "factorised about the middle"
     else:
         how = f"halved to blocks of {form.base}, those about their middle"
+    if isinstance(step.scan, Scan) and guardable(step.scan, form):
+        how += ", on a GPU about the middle where a chunk's own gate allows it"
     walk = "states, then all chunks" if step.scan.vector else "one pass over chunks"
     if isinstance(step.scan, DeltaScan):
         walk = "triangular solves, states, then all chunks"

@@ -77,9 +77,11 @@ def inputs_of(scan: Scan, T: int, gates: str) -> dict[str, torch.Tensor]:
             x = -torch.nn.functional.softplus(-x) * (20.0 if gates == "strong" else 0.3)
             if gates == "resets":
                 x = torch.where(torch.rand(x.shape, generator=generator) < 0.2, -torch.inf, x)
+            if gates == "edge":
+                x = torch.full_like(x, -7.4)
             if gates == "turns" and each.per is Per.TOKEN:
                 x[:, 16:32, 0] = -30.0
-        found[each.name] = x
+        found[each.name] = x * 1e3 if gates == "edge" and each.name in "qk" else x
     found["initial_state"] = torch.randn(B, H, K, V, generator=generator, dtype=torch.float64)
     found["dy"] = torch.randn(B, T, H, V, generator=generator, dtype=torch.float64)
     found["d_final_state"] = torch.randn(B, H, K, V, generator=generator, dtype=torch.float64)

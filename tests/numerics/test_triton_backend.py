@@ -82,6 +82,15 @@ def test_chunks_of_both_kinds() -> None:
     )
 
 
+def test_gates_at_the_edge_of_the_form_about_the_middle() -> None:
+    """Half a chunk decays by exp(-59.2), beside operands of 1e3."""
+    check(
+        {"decays": "K", "T": 40, "gates": "edge"},
+        {"decays": "KV", "T": 33, "gates": "edge", "inclusive": False},
+        {"decays": "K", "T": 33, "gates": "edge", "dtype": "bf16"},
+    )
+
+
 def test_both_axes() -> None:
     check({"decays": "0KV", "T": 17, "inclusive": False}, {"decays": "V", "T": 33, "segment": 16})
 
