@@ -31,7 +31,7 @@ def whole(value: Any, x: dict[str, Any], sizes: dict[str, int]) -> Any:
 
     def spread(part: Any, dims: tuple[str, ...]) -> Any:
         tile = whole(part, x, sizes)
-        if not part.dims and not hasattr(tile, "dim"):
+        if not part.dims and (not hasattr(tile, "dim") or tile.dim() == 0):
             return tile
         axes = [name for name in part.dims if name != "i"]
         wanted = [name for name in dims if name != "i"]
@@ -105,8 +105,8 @@ def elementwise(scan: Any, x: dict[str, Any], sizes: dict[str, int], cuts: tuple
     axes = [sizes[axis] for axis in scan.axes]
 
     def wide(part: Any) -> Any:
-        tile = whole(part, x, sizes)
-        for n, axis in enumerate(scan.axes):
+        tile = torch.as_tensor(whole(part, x, sizes))
+        for n, axis in enumerate(scan.axes if tile.dim() else ()):
             tile = tile if axis in part.dims else tile.unsqueeze(3 + n)
         return tile.expand(*lead, *axes)
 
@@ -121,7 +121,8 @@ def elementwise(scan: Any, x: dict[str, Any], sizes: dict[str, int], cuts: tuple
         for t in range(a, b):
             before, m = m, decay[:, t] * m + write[:, t]
             read = m if scan.inclusive else before
-            outputs.append(read if shrink is None else (shrink[:, t] * read).sum(over))
+            read = read if shrink is None else shrink[:, t] * read
+            outputs.append(read.sum(over) if over else read)
         finals.append(m)
     return torch.stack(outputs, 1), torch.cat(finals)
 

@@ -31,6 +31,7 @@ class Family:
     token, token_backward: the recurrence and its adjoint as written; with one token, the decode
         step.
     step: what the table calls the kernel of the decode step.
+    checked: whether each chunk may take the cheapest of two forms that its own gate allows.
     walk, safe: how a chunk is computed and why any gate is safe, in words, where no form has to
         be chosen and certified.
     """
@@ -40,12 +41,13 @@ class Family:
     token: Callable[[Any], Algorithm]
     token_backward: Callable[[Any], Algorithm]
     step: str = "step"
+    checked: bool = False
     walk: str = ""
     safe: str = ""
 
 
 FAMILIES: dict[type, Family] = {
-    Scan: Family(chunk.forward, adjoint.backward, token.forward, token.backward),
+    Scan: Family(chunk.forward, adjoint.backward, token.forward, token.backward, checked=True),
     ElementScan: Family(
         element_chunk.forward,
         element_adjoint.backward,

@@ -50,7 +50,7 @@ def algorithms(
         if not isinstance(scan, Scan) or not scan.vector:
             continue
         for length, each in found[use].items():
-            if guardable(scan, forms[length]):
+            if family(scan).checked and guardable(scan, forms[length]):
                 each = guarded(scan, each, lower(scan, Form(length, length)))
             found[use][length] = split(each, scan)
     return found
