@@ -183,7 +183,7 @@ TABLE: tuple[Row, ...] = (
     *_rows("pairwise"),
     *_rows("levels"),
     *_element_rows("line", ((1, 32, 64, 4),)),
-    *_element_rows("field", ((16, 8, 32, 4), (64, 4, 16, 4), (256, 4, 16, 8))),
+    *_element_rows("field", ((16, 8, 32, 4), (32, 8, 16, 4), (128, 4, 16, 8), (256, 2, 16, 8))),
     *_delta_rows("delta pairwise"),
     *_delta_rows("delta levels"),
 )

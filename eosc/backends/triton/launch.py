@@ -125,7 +125,7 @@ class _Launch:
             self.partial = partial_sums(main, self.namer.arrays)
         if self.partial:
             self.line(f"blocks = {blocks}")
-        light = ", 16 // warps" if power_of(walker) == "_padded" else ""
+        light = ", max(1, 8 // warps)" if power_of(walker) == "_padded" else ""
         whole = "" if self.scans else ", divisible=False"
         self.line(f"run = _Layout({lead}, H, cu_seqlens, {blocks}{light}{whole})")
         guards = [each.guard for each in self.algorithm.kernels if each.guard is not None]

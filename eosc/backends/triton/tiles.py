@@ -181,6 +181,9 @@ class Tiles(Walks):
     # Pointwise
 
     def _map(self, value: Map) -> Tile:
+        power = self.power(value)
+        if power is not None:
+            return power
         tiles = {name: self.value(arg) for name, arg in value.args}
         diagonal = [name for name, tile in tiles.items() if tile.diagonal]
         if diagonal:

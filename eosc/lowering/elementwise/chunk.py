@@ -10,18 +10,16 @@ Source: Blelloch 1990, "Prefix sums and their applications", section 1.4.
 
 from __future__ import annotations
 
-from eosc.ir.build import product
+from eosc.algebra.scalar import ZERO
 from eosc.ir.nodes import (
-    END,
-    START,
     Algorithm,
     Array,
     Carried,
-    Decay,
     Kernel,
     Let,
-    LogDecay,
+    Map,
     Per,
+    Recur,
     SegmentScan,
     State,
     Statement,
@@ -78,18 +76,14 @@ def segment_ends(
     parts, axes = Parts(scan), scan.axes
     memory = Carried("M", axes, final="start_state", invariant="m from 0")
     body: list[Statement] = [
-        *parts.lets("w", "a", "g"),
+        *parts.lets("w", "a"),
         Update("M", parts.memory(State("M", dims=axes), "end"), "decay, and write"),
     ]
     carried, arrays = [memory], [state("start_state", axes, Per.SEGMENT)]
     if scan.log is not None:
         own = tuple(axis for axis in scan.axes if axis in scan.log.dims)
-        log = Use("g_sum", dims=scan.log.dims)
-        whole = Decay(log, START, END, dims=own)
-        body += [
-            Let("g_sum", LogDecay(parts.named["g"], dims=log.dims)),
-            Update("P", product(State("P", dims=own), whole, dims=own), "whole decay"),
-        ]
+        whole = Recur(parts.decay, Map(ZERO, (), dims=()), State("P", dims=own), 1, "end", dims=own)
+        body.append(Update("P", whole, "the decay of the whole segment"))
         carried.append(Carried("P", own, final="segment_decay", start=1))
         arrays.append(state("segment_decay", own, Per.SEGMENT))
     summarise = Kernel(

@@ -22,7 +22,7 @@ from eosc.semantics.terms import walk as terms
 ELEMENTWISE = ("identity", "scalar", "diag", "separable")
 """Structures whose oscillation is a product of elementwise factors."""
 
-CHUNKS = (4, 8, 16, 32, 64, 128)
+CHUNKS = (2, 4, 8, 16, 32, 64, 128)
 """Chunk lengths that a schedule may choose from."""
 
 
