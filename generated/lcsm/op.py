@@ -169,7 +169,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_lcsm_67332c0c'
+NAMESPACE = 'eosc_lcsm_1c33701a'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

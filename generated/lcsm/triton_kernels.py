@@ -15,16 +15,21 @@ _TABLE = (
     ('element_states', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
     ('element_ends_adjoint', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
     ('element_backward', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
-    ('element_forward', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
-    ('element_ends', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
-    ('element_states', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
-    ('element_ends_adjoint', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
-    ('element_backward', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
-    ('element_forward', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
-    ('element_ends', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
-    ('element_states', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
-    ('element_ends_adjoint', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
-    ('element_backward', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_forward', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
+    ('element_ends', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
+    ('element_states', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
+    ('element_backward', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
+    ('element_forward', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_ends', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_states', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_backward', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_forward', '', 0, 256, 1048576, 2, 16, 8, 1, 'ieee'),
+    ('element_ends', '', 0, 256, 1048576, 2, 16, 8, 1, 'ieee'),
+    ('element_states', '', 0, 256, 1048576, 2, 16, 8, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 256, 1048576, 2, 16, 8, 1, 'ieee'),
+    ('element_backward', '', 0, 256, 1048576, 2, 16, 8, 1, 'ieee'),
     ('element_step', '', 0, 16, 1048576, 1, 64, 4, 1, 'ieee'),
     ('element_step', '', 0, 1024, 1048576, 1, 16, 4, 1, 'ieee'),
 )
@@ -137,6 +142,25 @@ def _states(decay, write, start, first, REVERSE: tl.constexpr):
     one = tl.full(write.shape, 1.0, tl.float32)
     found = tl.associative_scan((decay, one, write, before), 0, _steps_before, reverse=REVERSE)
     return found[3], found[2]
+
+
+@triton.jit
+def _both(p, q):
+    """One decay, then another."""
+    return p * q
+
+
+@triton.jit
+def _whole(decay):
+    """The decay over all tokens (axis 0)."""
+    return tl.reduce(decay, 0, _both)
+
+
+@triton.jit
+def _end(after, last):
+    """The state where `last`. The others become -0.0, whose sum with anything is no operation."""
+    nothing = tl.full(after.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
+    return tl.sum(tl.where(last, after, nothing), 0)
 
 
 def _power(n: int) -> int:
@@ -320,13 +344,7 @@ def _m_element_ends_kernel(
     part_2_1 = 1.0 + part_2_0
     part_2_2 = part_2_1 == 1.0
     part_2_3 = tl.where(part_2_2, part_2_0, tl.log(part_2_1) * (part_2_0 / tl.where(part_2_2, 1.0, part_2_1 - 1.0)))
-    g = 0.0625 * (tl.minimum(load_3.to(tl.float32), 0.0) - part_2_3)  # log-decay [BLOCK_K, BLOCK_V]  # line 50
-    part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_3_1 = 1.0 + part_3_0
-    part_3_2 = part_3_1 == 1.0
-    part_3_3 = tl.where(part_3_2, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_2, 1.0, part_3_1 - 1.0)))
-    a = tl.exp(0.0625 * (tl.minimum(load_3.to(tl.float32), 0.0) - part_3_3))  # decay [BLOCK_K, BLOCK_V]  # line 50
-    g_sum = tl.maximum(g * 1.4426950408889634, -150.0)  # log2 of the decay [BLOCK_K, BLOCK_V]
+    a = tl.exp(0.0625 * (tl.minimum(load_3.to(tl.float32), 0.0) - part_2_3))  # decay [BLOCK_K, BLOCK_V]  # line 50
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -339,10 +357,9 @@ def _m_element_ends_kernel(
         load_2 = tl.load(i_raw_ptr_c + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
         w = load.to(tl.float32)[:, :, None] * load_2.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 45
         after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
-        M_next = tl.sum(tl.where((token == C - 1)[:, None, None], after, 0.0), 0)  # decay, and write [BLOCK_K, BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None, None])  # decay, and write [BLOCK_K, BLOCK_V]
         M = M_next
-        decay = tl.exp2(tl.maximum(((tl.minimum(rest, C) - 1) - -1), 0) * g_sum)  # D(start, end] [BLOCK_K, BLOCK_V]
-        P_next = P * decay  # whole decay [BLOCK_K, BLOCK_V]
+        P_next = P * _whole(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0))  # the decay of the whole segment [BLOCK_K, BLOCK_V]
         P = P_next
     tl.store(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
     tl.store(segment_decay_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], P.to(segment_decay_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -428,7 +445,7 @@ def _m_element_forward_kernel(
         y_new = tl.sum(map_2, 1)  # read [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        M_next = tl.sum(tl.where((token == C - 1)[:, None, None], after, 0.0), 0)  # the memory behind the chunk [BLOCK_K, BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
         M = M_next
     if final_state_ptr is not None:
         if last:
@@ -481,7 +498,7 @@ def _m_element_states_kernel(
         load_2 = tl.load(i_raw_ptr_c + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
         w = load.to(tl.float32)[:, :, None] * load_2.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 45
         after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
-        M_next = tl.sum(tl.where((token == C - 1)[:, None, None], after, 0.0), 0)  # the memory behind the chunk [BLOCK_K, BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
         M = M_next
 
 
@@ -526,7 +543,7 @@ def _m_element_ends_adjoint_kernel(
         u = s.to(tl.float32)[:, :, None] * dy_2.to(tl.float32)[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
         r = a[None, :, :] * u  # what it adds to the adjoint [C, BLOCK_K, BLOCK_V]
         after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_V]
-        L_next = tl.sum(tl.where((token == 0)[:, None, None], after, 0.0), 0)  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
+        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
         L = L_next
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
@@ -644,7 +661,7 @@ def _m_element_backward_kernel(
         sum_2 = tl.sum(inner, 0)  # [BLOCK_K, BLOCK_V]
         d_o_next = d_o_2 + sum_2  # gradient of o [BLOCK_K, BLOCK_V]
         d_o_2 = d_o_next
-        L_next = tl.sum(tl.where((token == 0)[:, None, None], after, 0.0), 0)  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
+        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
         L = L_next
     if d_initial_state_ptr is not None:
         if (segment == 0):
@@ -722,7 +739,7 @@ def m_forward(
     DT, FT, EXACT = _types(dtype, e_raw.device)
     config = _config("element_forward", e_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(e_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), 16 // warps)
+    run = _Layout(e_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
     y = torch.empty((*e_raw.shape[:2], H, V), dtype=dtype, device=e_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=e_raw.device)
     start_state = initial_state
@@ -784,7 +801,7 @@ def m_backward(
     config = _config("element_backward", e_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     blocks = -(-V // min(block, _padded(V)))
-    run = _Layout(e_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), 16 // warps)
+    run = _Layout(e_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
     d_e_raw = torch.empty((blocks, *e_raw.shape[:2], H, K), dtype=torch.float32, device=e_raw.device)
     d_i_raw = _gradient(i_raw, H)
     d_s_raw = torch.empty((blocks, *s_raw.shape[:2], H, K), dtype=torch.float32, device=e_raw.device)

@@ -181,7 +181,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_mamba_4a983fa1'
+NAMESPACE = 'eosc_mamba_f6d3ff8d'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -15,16 +15,21 @@ _TABLE = (
     ('element_states', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
     ('element_ends_adjoint', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
     ('element_backward', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
-    ('element_forward', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
-    ('element_ends', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
-    ('element_states', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
-    ('element_ends_adjoint', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
-    ('element_backward', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
-    ('element_forward', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
-    ('element_ends', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
-    ('element_states', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
-    ('element_ends_adjoint', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
-    ('element_backward', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_forward', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
+    ('element_ends', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
+    ('element_states', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
+    ('element_backward', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
+    ('element_forward', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_ends', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_states', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_backward', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_forward', '', 0, 256, 1048576, 2, 16, 8, 1, 'ieee'),
+    ('element_ends', '', 0, 256, 1048576, 2, 16, 8, 1, 'ieee'),
+    ('element_states', '', 0, 256, 1048576, 2, 16, 8, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 256, 1048576, 2, 16, 8, 1, 'ieee'),
+    ('element_backward', '', 0, 256, 1048576, 2, 16, 8, 1, 'ieee'),
     ('element_step', '', 0, 16, 1048576, 1, 64, 4, 1, 'ieee'),
     ('element_step', '', 0, 1024, 1048576, 1, 16, 4, 1, 'ieee'),
 )
@@ -137,6 +142,25 @@ def _states(decay, write, start, first, REVERSE: tl.constexpr):
     one = tl.full(write.shape, 1.0, tl.float32)
     found = tl.associative_scan((decay, one, write, before), 0, _steps_before, reverse=REVERSE)
     return found[3], found[2]
+
+
+@triton.jit
+def _both(p, q):
+    """One decay, then another."""
+    return p * q
+
+
+@triton.jit
+def _whole(decay):
+    """The decay over all tokens (axis 0)."""
+    return tl.reduce(decay, 0, _both)
+
+
+@triton.jit
+def _end(after, last):
+    """The state where `last`. The others become -0.0, whose sum with anything is no operation."""
+    nothing = tl.full(after.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
+    return tl.sum(tl.where(last, after, nothing), 0)
 
 
 def _power(n: int) -> int:
@@ -321,6 +345,7 @@ def _m_element_ends_kernel(
     load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
     map_3 = tl.exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -346,15 +371,12 @@ def _m_element_ends_kernel(
         part_4_3 = part_4_2 == 1.0
         part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
         map_4 = tl.maximum(part_4_0, 0.0) + part_4_4  # [C, BLOCK_V]
-        g = -(map_3[None, :, :] * map_4[:, None, :])  # log-decay [C, BLOCK_K, BLOCK_V]  # line 14
-        a = tl.exp(-(map_3[None, :, :] * map_4[:, None, :]))  # decay [C, BLOCK_K, BLOCK_V]  # line 14
-        after = _states_after(tl.where(valid[:, None, None], a, 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
-        M_next = tl.sum(tl.where((token == C - 1)[:, None, None], after, 0.0), 0)  # decay, and write [BLOCK_K, BLOCK_V]
+        inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
+        a = tl.exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
+        after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None, None])  # decay, and write [BLOCK_K, BLOCK_V]
         M = M_next
-        inner = tl.where(valid[:, None, None], g, 0.0)  # [C, BLOCK_K, BLOCK_V]
-        g_sum = tl.maximum(inner, -128.0)  # log2 of the decay [C, BLOCK_K, BLOCK_V]
-        decay = tl.exp2(tl.sum(g_sum, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K, BLOCK_V]
-        P_next = P * decay  # whole decay [BLOCK_K, BLOCK_V]
+        P_next = P * _whole(a)  # the decay of the whole segment [BLOCK_K, BLOCK_V]
         P = P_next
     tl.store(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
     tl.store(segment_decay_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], P.to(segment_decay_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -422,6 +444,7 @@ def _m_element_forward_kernel(
     load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
     map_3 = tl.exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -449,13 +472,14 @@ def _m_element_forward_kernel(
         part_4_3 = part_4_2 == 1.0
         part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
         map_4 = tl.maximum(part_4_0, 0.0) + part_4_4  # [C, BLOCK_V]
-        a = tl.exp(-(map_3[None, :, :] * map_4[:, None, :]))  # decay [C, BLOCK_K, BLOCK_V]  # line 14
-        after = _states_after(tl.where(valid[:, None, None], a, 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
+        inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
+        a = tl.exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
+        after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
         map_5 = s.to(tl.float32)[:, :, None] * after  # [C, BLOCK_K, BLOCK_V]
         y_new = tl.sum(map_5, 1)  # read [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        M_next = tl.sum(tl.where((token == C - 1)[:, None, None], after, 0.0), 0)  # the memory behind the chunk [BLOCK_K, BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
         M = M_next
     if final_state_ptr is not None:
         if last:
@@ -495,6 +519,7 @@ def _m_element_states_kernel(
     load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
     map_3 = tl.exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -521,9 +546,10 @@ def _m_element_states_kernel(
         part_4_3 = part_4_2 == 1.0
         part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
         map_4 = tl.maximum(part_4_0, 0.0) + part_4_4  # [C, BLOCK_V]
-        a = tl.exp(-(map_3[None, :, :] * map_4[:, None, :]))  # decay [C, BLOCK_K, BLOCK_V]  # line 14
-        after = _states_after(tl.where(valid[:, None, None], a, 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
-        M_next = tl.sum(tl.where((token == C - 1)[:, None, None], after, 0.0), 0)  # the memory behind the chunk [BLOCK_K, BLOCK_V]
+        inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
+        a = tl.exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
+        after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
         M = M_next
 
 
@@ -555,6 +581,7 @@ def _m_element_ends_adjoint_kernel(
     L = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)  # adjoint from 0 [BLOCK_K, BLOCK_V]
     load = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
     map_2 = tl.exp(load.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    rate = map_2 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     load_3 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
@@ -572,13 +599,14 @@ def _m_element_ends_adjoint_kernel(
         part_2_3 = part_2_2 == 1.0
         part_2_4 = tl.where(part_2_3, part_2_1, tl.log(part_2_2) * (part_2_1 / tl.where(part_2_3, 1.0, part_2_2 - 1.0)))
         map_3 = tl.maximum(part_2_0, 0.0) + part_2_4  # [C, BLOCK_V]
-        a = tl.exp(-(map_2[None, :, :] * map_3[:, None, :]))  # decay [C, BLOCK_K, BLOCK_V]  # line 14
+        inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_V]
+        a = tl.exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         u_2 = s.to(tl.float32)[:, :, None] * dy_2.to(tl.float32)[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
         r = a * u_2  # what it adds to the adjoint [C, BLOCK_K, BLOCK_V]
-        after = _states_after(tl.where(valid[:, None, None], a, 1.0), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_V]
-        L_next = tl.sum(tl.where((token == 0)[:, None, None], after, 0.0), 0)  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
+        after = _states_after(a, r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_V]
+        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
         L = L_next
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
@@ -657,6 +685,7 @@ def _m_element_backward_kernel(
     load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
     map_3 = tl.exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = chunks - 1 - step
@@ -684,46 +713,47 @@ def _m_element_backward_kernel(
         part_4_3 = part_4_2 == 1.0
         part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
         map_4 = tl.maximum(part_4_0, 0.0) + part_4_4  # [C, BLOCK_V]
-        a = tl.exp(-(map_3[None, :, :] * map_4[:, None, :]))  # decay [C, BLOCK_K, BLOCK_V]  # line 14
+        inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
+        a = tl.exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         u_2 = s.to(tl.float32)[:, :, None] * dy_2.to(tl.float32)[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
         r = a * u_2  # what it adds to the adjoint [C, BLOCK_K, BLOCK_V]
         M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        before, after = _states(tl.where(valid[:, None, None], a, 1.0), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_V]
+        before, after = _states(a, r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_V]
         l = u_2 + before  # adjoint of the memory [C, BLOCK_K, BLOCK_V]
-        before_2, after_2 = _states(tl.where(valid[:, None, None], a, 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_V]
+        before_2, after_2 = _states(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_V]
         map_5 = map_2[:, None, :] * l  # [C, BLOCK_K, BLOCK_V]
         d_b_new = tl.sum(map_5, 2)  # gradient of b [C, BLOCK_K]
         d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
         tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], d_b_new.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
         map_6 = load.to(tl.float32)[:, :, None] * l  # [C, BLOCK_K, BLOCK_V]
         sum_2 = tl.sum(map_6, 1)  # [C, BLOCK_V]
-        part_11_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_11_1 = tl.exp(-tl.abs(part_11_0))
-        part_11_2 = load_2.to(tl.float32) * (tl.where(part_11_0 >= 0.0, 1.0, part_11_1) / (1.0 + part_11_1))
-        map_7 = part_11_2 * sum_2  # [C, BLOCK_V]
+        part_10_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
+        part_10_1 = tl.exp(-tl.abs(part_10_0))
+        part_10_2 = load_2.to(tl.float32) * (tl.where(part_10_0 >= 0.0, 1.0, part_10_1) / (1.0 + part_10_1))
+        map_7 = part_10_2 * sum_2  # [C, BLOCK_V]
         map_8 = a * before_2 * l  # [C, BLOCK_K, BLOCK_V]
         map_9 = -map_3[None, :, :] * map_8  # [C, BLOCK_K, BLOCK_V]
         sum_3 = tl.sum(map_9, 1)  # [C, BLOCK_V]
-        part_14_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_14_1 = tl.exp(-tl.abs(part_14_0))
-        map_10 = tl.where(part_14_0 >= 0.0, 1.0, part_14_1) / (1.0 + part_14_1) * sum_3  # [C, BLOCK_V]
+        part_13_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
+        part_13_1 = tl.exp(-tl.abs(part_13_0))
+        map_10 = tl.where(part_13_0 >= 0.0, 1.0, part_13_1) / (1.0 + part_13_1) * sum_3  # [C, BLOCK_V]
         d_d_new = map_7 + map_10  # gradient of d [C, BLOCK_V]
         d_d_ptr_c = d_d_ptr + start * d_d_ptr_t  # first token of the chunk
         tl.store(d_d_ptr_c + (token * d_d_ptr_t)[:, None] + at_V[None, :], d_d_new.to(d_d_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         sum_4 = tl.sum(map_7, 0)  # [BLOCK_V]
-        inner = tl.where(valid[:, None], map_10, 0.0)  # [C, BLOCK_V]
-        sum_5 = tl.sum(inner, 0)  # [BLOCK_V]
+        inner_2 = tl.where(valid[:, None], map_10, 0.0)  # [C, BLOCK_V]
+        sum_5 = tl.sum(inner_2, 0)  # [BLOCK_V]
         map_11 = sum_4 + sum_5  # [BLOCK_V]
         d_d_bias_next = d_d_bias_2 + map_11  # gradient of d_bias [BLOCK_V]
         d_d_bias_2 = d_d_bias_next
-        part_18_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_18_1 = tl.exp(-tl.abs(part_18_0))
-        part_18_2 = 1.0 + part_18_1
-        part_18_3 = part_18_2 == 1.0
-        part_18_4 = tl.log(part_18_2) * (part_18_1 / tl.where(part_18_3, 1.0, part_18_2 - 1.0))
-        d_u_new = (tl.maximum(part_18_0, 0.0) + tl.where(part_18_3, part_18_1, part_18_4)) * sum_2  # gradient of u [C, BLOCK_V]
+        part_17_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
+        part_17_1 = tl.exp(-tl.abs(part_17_0))
+        part_17_2 = 1.0 + part_17_1
+        part_17_3 = part_17_2 == 1.0
+        part_17_4 = tl.log(part_17_2) * (part_17_1 / tl.where(part_17_3, 1.0, part_17_2 - 1.0))
+        d_u_new = (tl.maximum(part_17_0, 0.0) + tl.where(part_17_3, part_17_1, part_17_4)) * sum_2  # gradient of u [C, BLOCK_V]
         d_u_ptr_c = d_u_ptr + start * d_u_ptr_t  # first token of the chunk
         tl.store(d_u_ptr_c + (token * d_u_ptr_t)[:, None] + at_V[None, :], d_u_new.to(d_u_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         map_12 = dy_2.to(tl.float32)[:, None, :] * after_2  # [C, BLOCK_K, BLOCK_V]
@@ -731,12 +761,12 @@ def _m_element_backward_kernel(
         d_c_ptr_c = d_c_ptr + start * d_c_ptr_t  # first token of the chunk
         tl.store(d_c_ptr_c + (token * d_c_ptr_t)[:, None] + at_K[None, :], d_c_new.to(d_c_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
         map_13 = -map_4[:, None, :] * map_8  # [C, BLOCK_K, BLOCK_V]
-        inner_2 = tl.where(valid[:, None, None], map_13, 0.0)  # [C, BLOCK_K, BLOCK_V]
-        sum_6 = tl.sum(inner_2, 0)  # [BLOCK_K, BLOCK_V]
+        inner_3 = tl.where(valid[:, None, None], map_13, 0.0)  # [C, BLOCK_K, BLOCK_V]
+        sum_6 = tl.sum(inner_3, 0)  # [BLOCK_K, BLOCK_V]
         map_14 = tl.exp(load_5.to(tl.float32)) * sum_6  # [BLOCK_K, BLOCK_V]
         d_A_log_next = d_A_log_2 + map_14  # gradient of A_log [BLOCK_K, BLOCK_V]
         d_A_log_2 = d_A_log_next
-        L_next = tl.sum(tl.where((token == 0)[:, None, None], after, 0.0), 0)  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
+        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
         L = L_next
     if d_initial_state_ptr is not None:
         if (segment == 0):
@@ -838,6 +868,7 @@ def _m_layer_element_ends_kernel(
     load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
     map_3 = tl.exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -865,15 +896,12 @@ def _m_layer_element_ends_kernel(
         part_4_3 = part_4_2 == 1.0
         part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
         map_4 = tl.maximum(part_4_0, 0.0) + part_4_4  # [C, BLOCK_V]
-        g = -(map_3[None, :, :] * map_4[:, None, :])  # log-decay [C, BLOCK_K, BLOCK_V]  # line 14
-        a = tl.exp(-(map_3[None, :, :] * map_4[:, None, :]))  # decay [C, BLOCK_K, BLOCK_V]  # line 14
-        after = _states_after(tl.where(valid[:, None, None], a, 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
-        M_next = tl.sum(tl.where((token == C - 1)[:, None, None], after, 0.0), 0)  # decay, and write [BLOCK_K, BLOCK_V]
+        inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
+        a = tl.exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
+        after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None, None])  # decay, and write [BLOCK_K, BLOCK_V]
         M = M_next
-        inner = tl.where(valid[:, None, None], g, 0.0)  # [C, BLOCK_K, BLOCK_V]
-        g_sum = tl.maximum(inner, -128.0)  # log2 of the decay [C, BLOCK_K, BLOCK_V]
-        decay = tl.exp2(tl.sum(g_sum, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K, BLOCK_V]
-        P_next = P * decay  # whole decay [BLOCK_K, BLOCK_V]
+        P_next = P * _whole(a)  # the decay of the whole segment [BLOCK_K, BLOCK_V]
         P = P_next
     tl.store(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
     tl.store(segment_decay_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], P.to(segment_decay_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -941,6 +969,7 @@ def _m_layer_element_forward_kernel(
     load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
     map_3 = tl.exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -970,13 +999,14 @@ def _m_layer_element_forward_kernel(
         part_4_3 = part_4_2 == 1.0
         part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
         map_4 = tl.maximum(part_4_0, 0.0) + part_4_4  # [C, BLOCK_V]
-        a = tl.exp(-(map_3[None, :, :] * map_4[:, None, :]))  # decay [C, BLOCK_K, BLOCK_V]  # line 14
-        after = _states_after(tl.where(valid[:, None, None], a, 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
+        inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
+        a = tl.exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
+        after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
         map_5 = s.to(tl.float32)[:, :, None] * after  # [C, BLOCK_K, BLOCK_V]
         y_new = tl.sum(map_5, 1)  # read [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        M_next = tl.sum(tl.where((token == C - 1)[:, None, None], after, 0.0), 0)  # the memory behind the chunk [BLOCK_K, BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
         M = M_next
     if final_state_ptr is not None:
         if last:
@@ -1016,6 +1046,7 @@ def _m_layer_element_states_kernel(
     load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
     map_3 = tl.exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -1044,9 +1075,10 @@ def _m_layer_element_states_kernel(
         part_4_3 = part_4_2 == 1.0
         part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
         map_4 = tl.maximum(part_4_0, 0.0) + part_4_4  # [C, BLOCK_V]
-        a = tl.exp(-(map_3[None, :, :] * map_4[:, None, :]))  # decay [C, BLOCK_K, BLOCK_V]  # line 14
-        after = _states_after(tl.where(valid[:, None, None], a, 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
-        M_next = tl.sum(tl.where((token == C - 1)[:, None, None], after, 0.0), 0)  # the memory behind the chunk [BLOCK_K, BLOCK_V]
+        inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
+        a = tl.exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
+        after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
         M = M_next
 
 
@@ -1078,6 +1110,7 @@ def _m_layer_element_ends_adjoint_kernel(
     L = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)  # adjoint from 0 [BLOCK_K, BLOCK_V]
     load = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
     map_2 = tl.exp(load.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    rate = map_2 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     load_3 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
@@ -1095,13 +1128,14 @@ def _m_layer_element_ends_adjoint_kernel(
         part_2_3 = part_2_2 == 1.0
         part_2_4 = tl.where(part_2_3, part_2_1, tl.log(part_2_2) * (part_2_1 / tl.where(part_2_3, 1.0, part_2_2 - 1.0)))
         map_3 = tl.maximum(part_2_0, 0.0) + part_2_4  # [C, BLOCK_V]
-        a = tl.exp(-(map_2[None, :, :] * map_3[:, None, :]))  # decay [C, BLOCK_K, BLOCK_V]  # line 14
+        inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_V]
+        a = tl.exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         u = s.to(tl.float32)[:, :, None] * dy_2.to(tl.float32)[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
         r = a * u  # what it adds to the adjoint [C, BLOCK_K, BLOCK_V]
-        after = _states_after(tl.where(valid[:, None, None], a, 1.0), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_V]
-        L_next = tl.sum(tl.where((token == 0)[:, None, None], after, 0.0), 0)  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
+        after = _states_after(a, r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_V]
+        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
         L = L_next
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
@@ -1181,6 +1215,7 @@ def _m_layer_element_backward_kernel(
     load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
     map_3 = tl.exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = chunks - 1 - step
@@ -1210,53 +1245,54 @@ def _m_layer_element_backward_kernel(
         part_4_3 = part_4_2 == 1.0
         part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
         map_4 = tl.maximum(part_4_0, 0.0) + part_4_4  # [C, BLOCK_V]
-        a = tl.exp(-(map_3[None, :, :] * map_4[:, None, :]))  # decay [C, BLOCK_K, BLOCK_V]  # line 14
+        inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
+        a = tl.exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         u = s.to(tl.float32)[:, :, None] * dy_2.to(tl.float32)[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
         r = a * u  # what it adds to the adjoint [C, BLOCK_K, BLOCK_V]
         M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        before, after = _states(tl.where(valid[:, None, None], a, 1.0), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_V]
+        before, after = _states(a, r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_V]
         l = u + before  # adjoint of the memory [C, BLOCK_K, BLOCK_V]
-        before_2, after_2 = _states(tl.where(valid[:, None, None], a, 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_V]
+        before_2, after_2 = _states(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_V]
         map_5 = map_2[:, None, :] * l  # [C, BLOCK_K, BLOCK_V]
         d_b_new = tl.sum(map_5, 2)  # gradient of b [C, BLOCK_K]
         d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
         tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], d_b_new.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
         map_6 = load.to(tl.float32)[:, :, None] * l  # [C, BLOCK_K, BLOCK_V]
         sum_2 = tl.sum(map_6, 1)  # [C, BLOCK_V]
-        part_11_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_11_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_11_0) / (1.0 + part_11_0)
-        part_11_2 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_11_3 = tl.exp(-tl.abs(part_11_2))
-        part_11_4 = load_2.to(tl.float32) * part_11_1 * (tl.where(part_11_2 >= 0.0, 1.0, part_11_3) / (1.0 + part_11_3))
-        map_7 = part_11_4 * sum_2  # [C, BLOCK_V]
+        part_10_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_10_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0)
+        part_10_2 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
+        part_10_3 = tl.exp(-tl.abs(part_10_2))
+        part_10_4 = load_2.to(tl.float32) * part_10_1 * (tl.where(part_10_2 >= 0.0, 1.0, part_10_3) / (1.0 + part_10_3))
+        map_7 = part_10_4 * sum_2  # [C, BLOCK_V]
         map_8 = a * before_2 * l  # [C, BLOCK_K, BLOCK_V]
         map_9 = -map_3[None, :, :] * map_8  # [C, BLOCK_K, BLOCK_V]
         sum_3 = tl.sum(map_9, 1)  # [C, BLOCK_V]
-        part_14_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_14_1 = tl.exp(-tl.abs(part_14_0))
-        map_10 = tl.where(part_14_0 >= 0.0, 1.0, part_14_1) / (1.0 + part_14_1) * sum_3  # [C, BLOCK_V]
+        part_13_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
+        part_13_1 = tl.exp(-tl.abs(part_13_0))
+        map_10 = tl.where(part_13_0 >= 0.0, 1.0, part_13_1) / (1.0 + part_13_1) * sum_3  # [C, BLOCK_V]
         d_d_new = map_7 + map_10  # gradient of d [C, BLOCK_V]
         d_d_ptr_c = d_d_ptr + start * d_d_ptr_t  # first token of the chunk
         tl.store(d_d_ptr_c + (token * d_d_ptr_t)[:, None] + at_V[None, :], d_d_new.to(d_d_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         sum_4 = tl.sum(map_7, 0)  # [BLOCK_V]
-        inner = tl.where(valid[:, None], map_10, 0.0)  # [C, BLOCK_V]
-        sum_5 = tl.sum(inner, 0)  # [BLOCK_V]
+        inner_2 = tl.where(valid[:, None], map_10, 0.0)  # [C, BLOCK_V]
+        sum_5 = tl.sum(inner_2, 0)  # [BLOCK_V]
         map_11 = sum_4 + sum_5  # [BLOCK_V]
         d_d_bias_next = d_d_bias_2 + map_11  # gradient of d_bias [BLOCK_V]
         d_d_bias_2 = d_d_bias_next
-        part_18_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_18_1 = tl.exp(-tl.abs(part_18_0))
-        part_18_2 = 1.0 + part_18_1
-        part_18_3 = part_18_2 == 1.0
-        part_18_4 = tl.log(part_18_2) * (part_18_1 / tl.where(part_18_3, 1.0, part_18_2 - 1.0))
-        part_18_5 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_18_6 = 1.0 + part_18_5
-        part_18_7 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_18_5) / part_18_6)
-        part_18_8 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_18_5) / part_18_6 * (1.0 + part_18_7)
-        part_18_9 = (tl.maximum(part_18_0, 0.0) + tl.where(part_18_3, part_18_1, part_18_4)) * part_18_8
-        d_u_raw_new = part_18_9 * sum_2  # gradient of u_raw [C, BLOCK_V]
+        part_17_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
+        part_17_1 = tl.exp(-tl.abs(part_17_0))
+        part_17_2 = 1.0 + part_17_1
+        part_17_3 = part_17_2 == 1.0
+        part_17_4 = tl.log(part_17_2) * (part_17_1 / tl.where(part_17_3, 1.0, part_17_2 - 1.0))
+        part_17_5 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_17_6 = 1.0 + part_17_5
+        part_17_7 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_17_5) / part_17_6)
+        part_17_8 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_17_5) / part_17_6 * (1.0 + part_17_7)
+        part_17_9 = (tl.maximum(part_17_0, 0.0) + tl.where(part_17_3, part_17_1, part_17_4)) * part_17_8
+        d_u_raw_new = part_17_9 * sum_2  # gradient of u_raw [C, BLOCK_V]
         d_u_raw_ptr_c = d_u_raw_ptr + start * d_u_raw_ptr_t  # first token of the chunk
         tl.store(d_u_raw_ptr_c + (token * d_u_raw_ptr_t)[:, None] + at_V[None, :], d_u_raw_new.to(d_u_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         map_12 = dy_2.to(tl.float32)[:, None, :] * after_2  # [C, BLOCK_K, BLOCK_V]
@@ -1264,12 +1300,12 @@ def _m_layer_element_backward_kernel(
         d_c_ptr_c = d_c_ptr + start * d_c_ptr_t  # first token of the chunk
         tl.store(d_c_ptr_c + (token * d_c_ptr_t)[:, None] + at_K[None, :], d_c_new.to(d_c_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
         map_13 = -map_4[:, None, :] * map_8  # [C, BLOCK_K, BLOCK_V]
-        inner_2 = tl.where(valid[:, None, None], map_13, 0.0)  # [C, BLOCK_K, BLOCK_V]
-        sum_6 = tl.sum(inner_2, 0)  # [BLOCK_K, BLOCK_V]
+        inner_3 = tl.where(valid[:, None, None], map_13, 0.0)  # [C, BLOCK_K, BLOCK_V]
+        sum_6 = tl.sum(inner_3, 0)  # [BLOCK_K, BLOCK_V]
         map_14 = tl.exp(load_5.to(tl.float32)) * sum_6  # [BLOCK_K, BLOCK_V]
         d_A_log_next = d_A_log_2 + map_14  # gradient of A_log [BLOCK_K, BLOCK_V]
         d_A_log_2 = d_A_log_next
-        L_next = tl.sum(tl.where((token == 0)[:, None, None], after, 0.0), 0)  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
+        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
         L = L_next
     if d_initial_state_ptr is not None:
         if (segment == 0):
@@ -1368,7 +1404,7 @@ def m_forward(
     DT, FT, EXACT = _types(dtype, b.device)
     config = _config("element_forward", b.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), 16 // warps)
+    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
     y = torch.empty((*b.shape[:2], H, V), dtype=dtype, device=b.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b.device)
     start_state = initial_state
@@ -1435,7 +1471,7 @@ def m_backward(
     config = _config("element_backward", b.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     blocks = -(-V // min(block, _padded(V)))
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), 16 // warps)
+    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
     d_b = torch.empty((blocks, *b.shape[:2], H, K), dtype=torch.float32, device=b.device)
     d_d = _gradient(d, H)
     d_d_bias = torch.empty((run.slots, H, V), dtype=torch.float32, device=b.device)
@@ -1574,7 +1610,7 @@ def m_layer_forward(
     DT, FT, EXACT = _types(dtype, b.device)
     config = _config("element_forward", b.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), 16 // warps)
+    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
     y = torch.empty((*b.shape[:2], H, V), dtype=dtype, device=b.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b.device)
     start_state = initial_state
@@ -1643,7 +1679,7 @@ def m_layer_backward(
     config = _config("element_backward", b.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     blocks = -(-V // min(block, _padded(V)))
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), 16 // warps)
+    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
     d_b = torch.empty((blocks, *b.shape[:2], H, K), dtype=torch.float32, device=b.device)
     d_d = _gradient(d, H)
     d_d_bias = torch.empty((run.slots, H, V), dtype=torch.float32, device=b.device)

@@ -193,7 +193,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_mesanet_0437782c'
+NAMESPACE = 'eosc_mesanet_3da0d3a2'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -15,6 +15,7 @@ TORCH_CHUNK = {
 # Of each scan: (tokens a chunk, tokens of the diagonal blocks in midpoint form).
 FORMS = {
     "g": (
+        (2, 1),  # each decay multiplies the state as it is: any gate, resets included
         (4, 1),  # each decay multiplies the state as it is: any gate, resets included
         (8, 1),  # each decay multiplies the state as it is: any gate, resets included
         (16, 1),  # each decay multiplies the state as it is: any gate, resets included
@@ -38,16 +39,21 @@ ROWS = {
         ('element_states', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
         ('element_ends_adjoint', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
         ('element_backward', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
-        ('element_forward', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
-        ('element_ends', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
-        ('element_states', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
-        ('element_ends_adjoint', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
-        ('element_backward', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
-        ('element_forward', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
-        ('element_ends', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
-        ('element_states', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
-        ('element_ends_adjoint', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
-        ('element_backward', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
+        ('element_forward', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
+        ('element_ends', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
+        ('element_states', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
+        ('element_ends_adjoint', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
+        ('element_backward', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
+        ('element_forward', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+        ('element_ends', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+        ('element_states', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+        ('element_ends_adjoint', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+        ('element_backward', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+        ('element_forward', '', 0, 256, 1048576, 2, 16, 8, 1, 'ieee'),
+        ('element_ends', '', 0, 256, 1048576, 2, 16, 8, 1, 'ieee'),
+        ('element_states', '', 0, 256, 1048576, 2, 16, 8, 1, 'ieee'),
+        ('element_ends_adjoint', '', 0, 256, 1048576, 2, 16, 8, 1, 'ieee'),
+        ('element_backward', '', 0, 256, 1048576, 2, 16, 8, 1, 'ieee'),
         ('element_step', '', 0, 16, 1048576, 1, 64, 4, 1, 'ieee'),
         ('element_step', '', 0, 1024, 1048576, 1, 16, 4, 1, 'ieee'),
     ),

@@ -15,16 +15,21 @@ _TABLE = (
     ('element_states', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
     ('element_ends_adjoint', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
     ('element_backward', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
-    ('element_forward', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
-    ('element_ends', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
-    ('element_states', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
-    ('element_ends_adjoint', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
-    ('element_backward', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
-    ('element_forward', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
-    ('element_ends', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
-    ('element_states', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
-    ('element_ends_adjoint', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
-    ('element_backward', '', 0, 256, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_forward', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
+    ('element_ends', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
+    ('element_states', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
+    ('element_backward', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
+    ('element_forward', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_ends', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_states', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_backward', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_forward', '', 0, 256, 1048576, 2, 16, 8, 1, 'ieee'),
+    ('element_ends', '', 0, 256, 1048576, 2, 16, 8, 1, 'ieee'),
+    ('element_states', '', 0, 256, 1048576, 2, 16, 8, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 256, 1048576, 2, 16, 8, 1, 'ieee'),
+    ('element_backward', '', 0, 256, 1048576, 2, 16, 8, 1, 'ieee'),
     ('element_step', '', 0, 16, 1048576, 1, 64, 4, 1, 'ieee'),
     ('element_step', '', 0, 1024, 1048576, 1, 16, 4, 1, 'ieee'),
     ('segment_ends', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
@@ -184,6 +189,25 @@ def _states(decay, write, start, first, REVERSE: tl.constexpr):
     one = tl.full(write.shape, 1.0, tl.float32)
     found = tl.associative_scan((decay, one, write, before), 0, _steps_before, reverse=REVERSE)
     return found[3], found[2]
+
+
+@triton.jit
+def _both(p, q):
+    """One decay, then another."""
+    return p * q
+
+
+@triton.jit
+def _whole(decay):
+    """The decay over all tokens (axis 0)."""
+    return tl.reduce(decay, 0, _both)
+
+
+@triton.jit
+def _end(after, last):
+    """The state where `last`. The others become -0.0, whose sum with anything is no operation."""
+    nothing = tl.full(after.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
+    return tl.sum(tl.where(last, after, nothing), 0)
 
 
 def _power(n: int) -> int:
@@ -371,19 +395,12 @@ def _g_element_ends_kernel(
         load_3 = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
         w = map_2[:, :, None] * load_3.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        g = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # log-decay: load log_a [C]  # line 7
-        a = tl.exp(g)  # decay [C]  # line 7
+        load_4 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+        a = tl.exp(load_4)  # decay [C]  # line 7
         after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
-        M_next = tl.sum(tl.where((token == C - 1)[:, None, None], after, 0.0), 0)  # decay, and write [BLOCK_K, BLOCK_s_Kp]
+        M_next = _end(after, (token == C - 1)[:, None, None])  # decay, and write [BLOCK_K, BLOCK_s_Kp]
         M = M_next
-        g_sum = tl.maximum(g * 1.4426950408889634, -150.0)  # log2 of the decay [C]
-        g_sum_c = _coarse(g_sum, EXACT)  # [C]
-        g_sum_hi = tl.cumsum(g_sum_c, 0)  # [C]
-        g_sum_hi_end = tl.sum(g_sum_c, 0)
-        g_sum_lo = tl.cumsum((g_sum - g_sum_c), 0)  # [C]
-        g_sum_lo_end = tl.sum((g_sum - g_sum_c), 0)
-        decay = tl.exp2(_joined(g_sum_hi_end, g_sum_lo_end, EXACT))  # D(start, end]
-        P_next = P * decay  # whole decay
+        P_next = P * _whole(a)  # the decay of the whole segment
         P = P_next
     tl.store(start_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
     if (block == 0):
@@ -467,7 +484,7 @@ def _g_element_forward_kernel(
         after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], after.to(y_ptr.dtype.element_ty), mask=valid[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :])
-        M_next = tl.sum(tl.where((token == C - 1)[:, None, None], after, 0.0), 0)  # the memory behind the chunk [BLOCK_K, BLOCK_s_Kp]
+        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_s_Kp]
         M = M_next
     if final_state_ptr is not None:
         if last:
@@ -522,7 +539,7 @@ def _g_element_states_kernel(
         load_4 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
         a = tl.exp(load_4)  # decay [C]  # line 7
         after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
-        M_next = tl.sum(tl.where((token == C - 1)[:, None, None], after, 0.0), 0)  # the memory behind the chunk [BLOCK_K, BLOCK_s_Kp]
+        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_s_Kp]
         M = M_next
 
 
@@ -560,7 +577,7 @@ def _g_element_ends_adjoint_kernel(
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
         r = a[:, None, None] * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
         after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_s_Kp]
-        L_next = tl.sum(tl.where((token == 0)[:, None, None], after, 0.0), 0)  # the adjoint before the chunk [BLOCK_K, BLOCK_s_Kp]
+        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_s_Kp]
         L = L_next
     tl.store(end_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
 
@@ -675,7 +692,7 @@ def _g_element_backward_kernel(
         d_log_a_new = tl.sum(tl.sum(map_6, 2), 1)  # gradient of log_a [C]
         d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
         tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t), d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid)
-        L_next = tl.sum(tl.where((token == 0)[:, None, None], after, 0.0), 0)  # the adjoint before the chunk [BLOCK_K, BLOCK_s_Kp]
+        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_s_Kp]
         L = L_next
     if d_initial_state_ptr is not None:
         if (segment == 0):
@@ -1271,7 +1288,7 @@ def g_forward(
     DT, FT, EXACT = _types(dtype, beta.device)
     config = _config("element_forward", beta.device, dtype.itemsize, K, s_Kp)
     chunk, block, warps, stages, precision = config
-    run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), 16 // warps)
+    run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 8 // warps))
     y = torch.empty((*beta.shape[:2], H, K, s_Kp), dtype=dtype, device=beta.device)
     final_state = torch.empty((run.N, H, K, s_Kp), dtype=torch.float32, device=beta.device)
     start_state = initial_state
@@ -1332,7 +1349,7 @@ def g_backward(
     config = _config("element_backward", beta.device, dtype.itemsize, K, s_Kp)
     chunk, block, warps, stages, precision = config
     blocks = -(-s_Kp // min(block, _padded(s_Kp)))
-    run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), 16 // warps)
+    run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 8 // warps))
     d_beta = torch.empty((blocks, *beta.shape[:2], H), dtype=torch.float32, device=beta.device)
     d_k = torch.empty((blocks, *k.shape[:2], H, K), dtype=torch.float32, device=beta.device)
     d_part = _gradient(part, H)

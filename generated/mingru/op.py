@@ -156,7 +156,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_mingru_e02c1eb0'
+NAMESPACE = 'eosc_mingru_b5630ceb'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -128,6 +128,25 @@ def _states(decay, write, start, first, REVERSE: tl.constexpr):
     return found[3], found[2]
 
 
+@triton.jit
+def _both(p, q):
+    """One decay, then another."""
+    return p * q
+
+
+@triton.jit
+def _whole(decay):
+    """The decay over all tokens (axis 0)."""
+    return tl.reduce(decay, 0, _both)
+
+
+@triton.jit
+def _end(after, last):
+    """The state where `last`. The others become -0.0, whose sum with anything is no operation."""
+    nothing = tl.full(after.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
+    return tl.sum(tl.where(last, after, nothing), 0)
+
+
 def _power(n: int) -> int:
     """The power of two, at least 16, that holds n."""
     return max(16, triton.next_power_of_2(n))
@@ -309,20 +328,12 @@ def _m_element_ends_kernel(
         map_3 = tl.where(part_2_0, 0.5 + load_2.to(tl.float32), tl.where(part_2_0, 1.0, part_2_1) / (1.0 + part_2_1))  # [C, BLOCK_V]
         w = map_2 * map_3  # write [C, BLOCK_V]  # line 7
         part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        part_4_1 = 1.0 + part_4_0
-        part_4_2 = part_4_1 == 1.0
-        part_4_3 = tl.where(part_4_2, part_4_0, tl.log(part_4_1) * (part_4_0 / tl.where(part_4_2, 1.0, part_4_1 - 1.0)))
-        g = tl.minimum(-load.to(tl.float32), 0.0) - part_4_3  # log-decay [C, BLOCK_V]  # line 6
-        part_5_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        a = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)  # decay [C, BLOCK_V]  # line 6
+        a = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)  # decay [C, BLOCK_V]  # line 6
         inner = tl.where(valid[:, None], w, 0.0)  # [C, BLOCK_V]
         after = _states_after(tl.where(valid[:, None], a, 1.0), inner, M[None], (token == 0)[:, None], False)  # [C, BLOCK_V]
-        M_next = tl.sum(tl.where((token == C - 1)[:, None], after, 0.0), 0)  # decay, and write [BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None])  # decay, and write [BLOCK_V]
         M = M_next
-        inner_2 = tl.where(valid[:, None], g, 0.0)  # [C, BLOCK_V]
-        g_sum = tl.maximum(inner_2, -128.0)  # log2 of the decay [C, BLOCK_V]
-        decay = tl.exp2(tl.sum(g_sum, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_V]
-        P_next = P * decay  # whole decay [BLOCK_V]
+        P_next = P * _whole(tl.where(valid[:, None], a, 1.0))  # the decay of the whole segment [BLOCK_V]
         P = P_next
     tl.store(start_state_ptr + _row(slot, h, H) * (V) + at_V, M.to(start_state_ptr.dtype.element_ty), mask=in_V)
     tl.store(segment_decay_ptr + _row(slot, h, H) * (V) + at_V, P.to(segment_decay_ptr.dtype.element_ty), mask=in_V)
@@ -403,7 +414,7 @@ def _m_element_forward_kernel(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], after.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         inner_2 = tl.where(valid[:, None], w, 0.0)  # [C, BLOCK_V]
         after_2 = _states_after(tl.where(valid[:, None], a, 1.0), inner_2, M[None], (token == 0)[:, None], False)  # [C, BLOCK_V]
-        M_next = tl.sum(tl.where((token == C - 1)[:, None], after_2, 0.0), 0)  # the memory behind the chunk [BLOCK_V]
+        M_next = _end(after_2, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
         M = M_next
     if final_state_ptr is not None:
         if last:
@@ -454,7 +465,7 @@ def _m_element_states_kernel(
         a = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)  # decay [C, BLOCK_V]  # line 6
         inner = tl.where(valid[:, None], w, 0.0)  # [C, BLOCK_V]
         after = _states_after(tl.where(valid[:, None], a, 1.0), inner, M[None], (token == 0)[:, None], False)  # [C, BLOCK_V]
-        M_next = tl.sum(tl.where((token == C - 1)[:, None], after, 0.0), 0)  # the memory behind the chunk [BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
         M = M_next
 
 
@@ -491,7 +502,7 @@ def _m_element_ends_adjoint_kernel(
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         r = a * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_V]
         after = _states_after(tl.where(valid[:, None], a, 1.0), r, L[None], (token == C - 1)[:, None], True)  # [C, BLOCK_V]
-        L_next = tl.sum(tl.where((token == 0)[:, None], after, 0.0), 0)  # the adjoint before the chunk [BLOCK_V]
+        L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
         L = L_next
     tl.store(end_state_ptr + _row(slot, h, H) * (V) + at_V, L.to(end_state_ptr.dtype.element_ty), mask=in_V)
 
@@ -598,7 +609,7 @@ def _m_element_backward_kernel(
         d_h_raw_new = (tl.where(part_13_0, 0.0, part_13_3) + tl.where(part_13_0, 1.0, 0.0)) * map_8  # gradient of h_raw [C, BLOCK_V]
         d_h_raw_ptr_c = d_h_raw_ptr + start * d_h_raw_ptr_t  # first token of the chunk
         tl.store(d_h_raw_ptr_c + (token * d_h_raw_ptr_t)[:, None] + at_V[None, :], d_h_raw_new.to(d_h_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        L_next = tl.sum(tl.where((token == 0)[:, None], after, 0.0), 0)  # the adjoint before the chunk [BLOCK_V]
+        L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
         L = L_next
     if d_initial_state_ptr is not None:
         if (segment == 0):
@@ -663,7 +674,7 @@ def m_forward(
     DT, FT, EXACT = _types(dtype, z_raw.device)
     config = _config("element_forward", z_raw.device, dtype.itemsize, 1, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(z_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), 16 // warps)
+    run = _Layout(z_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
     y = torch.empty((*z_raw.shape[:2], H, V), dtype=dtype, device=z_raw.device)
     final_state = torch.empty((run.N, H, V), dtype=torch.float32, device=z_raw.device)
     start_state = initial_state
@@ -717,7 +728,7 @@ def m_backward(
     DT, FT, EXACT = _types(dtype, z_raw.device)
     config = _config("element_backward", z_raw.device, dtype.itemsize, 1, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(z_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), 16 // warps)
+    run = _Layout(z_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
     d_z_raw = _gradient(z_raw, H)
     d_h_raw = _gradient(h_raw, H)
     d_initial_state = torch.empty((run.N, H, V), dtype=torch.float32, device=z_raw.device)

@@ -156,7 +156,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_qrnn_5376d22e'
+NAMESPACE = 'eosc_qrnn_93fabfbb'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

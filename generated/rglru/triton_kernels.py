@@ -128,6 +128,25 @@ def _states(decay, write, start, first, REVERSE: tl.constexpr):
     return found[3], found[2]
 
 
+@triton.jit
+def _both(p, q):
+    """One decay, then another."""
+    return p * q
+
+
+@triton.jit
+def _whole(decay):
+    """The decay over all tokens (axis 0)."""
+    return tl.reduce(decay, 0, _both)
+
+
+@triton.jit
+def _end(after, last):
+    """The state where `last`. The others become -0.0, whose sum with anything is no operation."""
+    nothing = tl.full(after.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
+    return tl.sum(tl.where(last, after, nothing), 0)
+
+
 def _power(n: int) -> int:
     """The power of two, at least 16, that holds n."""
     return max(16, triton.next_power_of_2(n))
@@ -335,17 +354,11 @@ def _m_element_ends_kernel(
         w = map_3 * map_4  # write [C, BLOCK_V]  # line 12
         part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_5_1 = 8.0 * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-        g = map_2[None, :] * part_5_1  # log-decay [C, BLOCK_V]  # line 11
-        part_6_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_6_1 = 8.0 * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))
-        a = tl.exp(map_2[None, :] * part_6_1)  # decay [C, BLOCK_V]  # line 11
+        a = tl.exp(map_2[None, :] * part_5_1)  # decay [C, BLOCK_V]  # line 11
         after = _states_after(tl.where(valid[:, None], a, 1.0), w, M[None], (token == 0)[:, None], False)  # [C, BLOCK_V]
-        M_next = tl.sum(tl.where((token == C - 1)[:, None], after, 0.0), 0)  # decay, and write [BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None])  # decay, and write [BLOCK_V]
         M = M_next
-        inner = tl.where(valid[:, None], g, 0.0)  # [C, BLOCK_V]
-        g_sum = tl.maximum(inner, -128.0)  # log2 of the decay [C, BLOCK_V]
-        decay = tl.exp2(tl.sum(g_sum, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_V]
-        P_next = P * decay  # whole decay [BLOCK_V]
+        P_next = P * _whole(tl.where(valid[:, None], a, 1.0))  # the decay of the whole segment [BLOCK_V]
         P = P_next
     tl.store(start_state_ptr + _row(slot, h, H) * (V) + at_V, M.to(start_state_ptr.dtype.element_ty), mask=in_V)
     tl.store(segment_decay_ptr + _row(slot, h, H) * (V) + at_V, P.to(segment_decay_ptr.dtype.element_ty), mask=in_V)
@@ -441,7 +454,7 @@ def _m_element_forward_kernel(
         after = _states_after(tl.where(valid[:, None], a, 1.0), w, M[None], (token == 0)[:, None], False)  # [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], after.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        M_next = tl.sum(tl.where((token == C - 1)[:, None], after, 0.0), 0)  # the memory behind the chunk [BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
         M = M_next
     if final_state_ptr is not None:
         if last:
@@ -509,7 +522,7 @@ def _m_element_states_kernel(
         part_5_1 = 8.0 * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
         a = tl.exp(map_2[None, :] * part_5_1)  # decay [C, BLOCK_V]  # line 11
         after = _states_after(tl.where(valid[:, None], a, 1.0), w, M[None], (token == 0)[:, None], False)  # [C, BLOCK_V]
-        M_next = tl.sum(tl.where((token == C - 1)[:, None], after, 0.0), 0)  # the memory behind the chunk [BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
         M = M_next
 
 
@@ -554,7 +567,7 @@ def _m_element_ends_adjoint_kernel(
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         r = a * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_V]
         after = _states_after(tl.where(valid[:, None], a, 1.0), r, L[None], (token == C - 1)[:, None], True)  # [C, BLOCK_V]
-        L_next = tl.sum(tl.where((token == 0)[:, None], after, 0.0), 0)  # the adjoint before the chunk [BLOCK_V]
+        L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
         L = L_next
     tl.store(end_state_ptr + _row(slot, h, H) * (V) + at_V, L.to(end_state_ptr.dtype.element_ty), mask=in_V)
 
@@ -721,7 +734,7 @@ def _m_element_backward_kernel(
         d_u_new = part_21_1 * map_14  # gradient of u [C, BLOCK_V]
         d_u_ptr_c = d_u_ptr + start * d_u_ptr_t  # first token of the chunk
         tl.store(d_u_ptr_c + (token * d_u_ptr_t)[:, None] + at_V[None, :], d_u_new.to(d_u_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        L_next = tl.sum(tl.where((token == 0)[:, None], after, 0.0), 0)  # the adjoint before the chunk [BLOCK_V]
+        L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
         L = L_next
     if d_initial_state_ptr is not None:
         if (segment == 0):
@@ -808,7 +821,7 @@ def m_forward(
     DT, FT, EXACT = _types(dtype, r_raw.device)
     config = _config("element_forward", r_raw.device, dtype.itemsize, 1, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(r_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), 16 // warps)
+    run = _Layout(r_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
     y = torch.empty((*r_raw.shape[:2], H, V), dtype=dtype, device=r_raw.device)
     final_state = torch.empty((run.N, H, V), dtype=torch.float32, device=r_raw.device)
     start_state = initial_state
@@ -868,7 +881,7 @@ def m_backward(
     DT, FT, EXACT = _types(dtype, r_raw.device)
     config = _config("element_backward", r_raw.device, dtype.itemsize, 1, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(r_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), 16 // warps)
+    run = _Layout(r_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
     d_r_raw = _gradient(r_raw, H)
     d_decay_raw = torch.empty((run.slots, H, V), dtype=torch.float32, device=r_raw.device)
     d_i_raw = _gradient(i_raw, H)

@@ -182,7 +182,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_rwkv4_ac119819'
+NAMESPACE = 'eosc_rwkv4_4f9e9286'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -15,6 +15,7 @@ TORCH_CHUNK = {
 # Of each scan: (tokens a chunk, tokens of the diagonal blocks in midpoint form).
 FORMS = {
     "num": (
+        (2, 1),  # each decay multiplies the state as it is: any gate, resets included
         (4, 1),  # each decay multiplies the state as it is: any gate, resets included
         (8, 1),  # each decay multiplies the state as it is: any gate, resets included
         (16, 1),  # each decay multiplies the state as it is: any gate, resets included
@@ -23,6 +24,7 @@ FORMS = {
         (128, 1),  # each decay multiplies the state as it is: any gate, resets included
     ),
     "den": (
+        (2, 1),  # each decay multiplies the state as it is: any gate, resets included
         (4, 1),  # each decay multiplies the state as it is: any gate, resets included
         (8, 1),  # each decay multiplies the state as it is: any gate, resets included
         (16, 1),  # each decay multiplies the state as it is: any gate, resets included

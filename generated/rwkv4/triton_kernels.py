@@ -128,6 +128,25 @@ def _states(decay, write, start, first, REVERSE: tl.constexpr):
     return found[3], found[2]
 
 
+@triton.jit
+def _both(p, q):
+    """One decay, then another."""
+    return p * q
+
+
+@triton.jit
+def _whole(decay):
+    """The decay over all tokens (axis 0)."""
+    return tl.reduce(decay, 0, _both)
+
+
+@triton.jit
+def _end(after, last):
+    """The state where `last`. The others become -0.0, whose sum with anything is no operation."""
+    nothing = tl.full(after.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
+    return tl.sum(tl.where(last, after, nothing), 0)
+
+
 def _power(n: int) -> int:
     """The power of two, at least 16, that holds n."""
     return max(16, triton.next_power_of_2(n))
@@ -302,9 +321,7 @@ def _num_element_ends_kernel(
     M = tl.full([BLOCK_V], 0.0, tl.float32)  # m from 0 [BLOCK_V]
     P = tl.full([BLOCK_V], 1.0, tl.float32)  # [BLOCK_V]
     load_3 = tl.load(w_ptr + at_V, mask=in_V, other=0.0)  # load w [BLOCK_V]
-    g = -tl.exp(load_3.to(tl.float32))  # log-decay [BLOCK_V]  # line 7
     a = tl.exp(-tl.exp(load_3.to(tl.float32)))  # decay [BLOCK_V]  # line 7
-    g_sum = tl.maximum(g * 1.4426950408889634, -150.0)  # log2 of the decay [BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -318,10 +335,9 @@ def _num_element_ends_kernel(
         load_2 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
         w_2 = map_2 * load_2.to(tl.float32)  # write [C, BLOCK_V]  # line 5
         after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), w_2, M[None], (token == 0)[:, None], False)  # [C, BLOCK_V]
-        M_next = tl.sum(tl.where((token == C - 1)[:, None], after, 0.0), 0)  # decay, and write [BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None])  # decay, and write [BLOCK_V]
         M = M_next
-        decay = tl.exp2(tl.maximum(((tl.minimum(rest, C) - 1) - -1), 0) * g_sum)  # D(start, end] [BLOCK_V]
-        P_next = P * decay  # whole decay [BLOCK_V]
+        P_next = P * _whole(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0))  # the decay of the whole segment [BLOCK_V]
         P = P_next
     tl.store(start_state_ptr + _row(slot, h, H) * (V) + at_V, M.to(start_state_ptr.dtype.element_ty), mask=in_V)
     tl.store(segment_decay_ptr + _row(slot, h, H) * (V) + at_V, P.to(segment_decay_ptr.dtype.element_ty), mask=in_V)
@@ -395,7 +411,7 @@ def _num_element_forward_kernel(
         before, after = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), w_2, M[None], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], before.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        M_next = tl.sum(tl.where((token == C - 1)[:, None], after, 0.0), 0)  # the memory behind the chunk [BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
         M = M_next
     if final_state_ptr is not None:
         if last:
@@ -442,7 +458,7 @@ def _num_element_states_kernel(
         load_2 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
         w_2 = map_2 * load_2.to(tl.float32)  # write [C, BLOCK_V]  # line 5
         after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), w_2, M[None], (token == 0)[:, None], False)  # [C, BLOCK_V]
-        M_next = tl.sum(tl.where((token == C - 1)[:, None], after, 0.0), 0)  # the memory behind the chunk [BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
         M = M_next
 
 
@@ -475,7 +491,7 @@ def _num_element_ends_adjoint_kernel(
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), dy_2, L[None], (token == C - 1)[:, None], True)  # [C, BLOCK_V]
-        L_next = tl.sum(tl.where((token == 0)[:, None], after, 0.0), 0)  # the adjoint before the chunk [BLOCK_V]
+        L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
         L = L_next
     tl.store(end_state_ptr + _row(slot, h, H) * (V) + at_V, L.to(end_state_ptr.dtype.element_ty), mask=in_V)
 
@@ -569,7 +585,7 @@ def _num_element_backward_kernel(
         sum_2 = tl.sum(inner, 0)  # [BLOCK_V]
         d_w_next = d_w_2 + sum_2  # gradient of w [BLOCK_V]
         d_w_2 = d_w_next
-        L_next = tl.sum(tl.where((token == 0)[:, None], after, 0.0), 0)  # the adjoint before the chunk [BLOCK_V]
+        L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
         L = L_next
     if d_initial_state_ptr is not None:
         if (segment == 0):
@@ -636,9 +652,7 @@ def _den_element_ends_kernel(
     M = tl.full([BLOCK_V], 0.0, tl.float32)  # m from 0 [BLOCK_V]
     P = tl.full([BLOCK_V], 1.0, tl.float32)  # [BLOCK_V]
     load_2 = tl.load(w_ptr + at_V, mask=in_V, other=0.0)  # load w [BLOCK_V]
-    g = -tl.exp(load_2.to(tl.float32))  # log-decay [BLOCK_V]  # line 7
     a = tl.exp(-tl.exp(load_2.to(tl.float32)))  # decay [BLOCK_V]  # line 7
-    g_sum = tl.maximum(g * 1.4426950408889634, -150.0)  # log2 of the decay [BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -651,10 +665,9 @@ def _den_element_ends_kernel(
         w_2 = map_2 * 1.0  # write [C, BLOCK_V]  # line 8
         inner = tl.where(valid[:, None], w_2, 0.0)  # [C, BLOCK_V]
         after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner, M[None], (token == 0)[:, None], False)  # [C, BLOCK_V]
-        M_next = tl.sum(tl.where((token == C - 1)[:, None], after, 0.0), 0)  # decay, and write [BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None])  # decay, and write [BLOCK_V]
         M = M_next
-        decay = tl.exp2(tl.maximum(((tl.minimum(rest, C) - 1) - -1), 0) * g_sum)  # D(start, end] [BLOCK_V]
-        P_next = P * decay  # whole decay [BLOCK_V]
+        P_next = P * _whole(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0))  # the decay of the whole segment [BLOCK_V]
         P = P_next
     tl.store(start_state_ptr + _row(slot, h, H) * (V) + at_V, M.to(start_state_ptr.dtype.element_ty), mask=in_V)
     tl.store(segment_decay_ptr + _row(slot, h, H) * (V) + at_V, P.to(segment_decay_ptr.dtype.element_ty), mask=in_V)
@@ -728,7 +741,7 @@ def _den_element_forward_kernel(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], before.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         inner_2 = tl.where(valid[:, None], w_2, 0.0)  # [C, BLOCK_V]
         before_2, after_2 = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner_2, M[None], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
-        M_next = tl.sum(tl.where((token == C - 1)[:, None], after_2, 0.0), 0)  # the memory behind the chunk [BLOCK_V]
+        M_next = _end(after_2, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
         M = M_next
     if final_state_ptr is not None:
         if last:
@@ -772,7 +785,7 @@ def _den_element_states_kernel(
         w_2 = map_2 * 1.0  # write [C, BLOCK_V]  # line 8
         inner = tl.where(valid[:, None], w_2, 0.0)  # [C, BLOCK_V]
         after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner, M[None], (token == 0)[:, None], False)  # [C, BLOCK_V]
-        M_next = tl.sum(tl.where((token == C - 1)[:, None], after, 0.0), 0)  # the memory behind the chunk [BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
         M = M_next
 
 
@@ -805,7 +818,7 @@ def _den_element_ends_adjoint_kernel(
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), dy_2, L[None], (token == C - 1)[:, None], True)  # [C, BLOCK_V]
-        L_next = tl.sum(tl.where((token == 0)[:, None], after, 0.0), 0)  # the adjoint before the chunk [BLOCK_V]
+        L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
         L = L_next
     tl.store(end_state_ptr + _row(slot, h, H) * (V) + at_V, L.to(end_state_ptr.dtype.element_ty), mask=in_V)
 
@@ -892,7 +905,7 @@ def _den_element_backward_kernel(
         sum_2 = tl.sum(inner_2, 0)  # [BLOCK_V]
         d_w_next = d_w_2 + sum_2  # gradient of w [BLOCK_V]
         d_w_2 = d_w_next
-        L_next = tl.sum(tl.where((token == 0)[:, None], after, 0.0), 0)  # the adjoint before the chunk [BLOCK_V]
+        L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
         L = L_next
     if d_initial_state_ptr is not None:
         if (segment == 0):
@@ -954,7 +967,7 @@ def num_forward(
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("element_forward", k.device, dtype.itemsize, 1, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _padded(V))), 16 // warps)
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
     y = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     final_state = torch.empty((run.N, H, V), dtype=torch.float32, device=k.device)
     start_state = initial_state
@@ -1010,7 +1023,7 @@ def num_backward(
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("element_backward", k.device, dtype.itemsize, 1, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _padded(V))), 16 // warps)
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
     d_w = torch.empty((run.slots, H, V), dtype=torch.float32, device=k.device)
@@ -1119,7 +1132,7 @@ def den_forward(
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("element_forward", k.device, dtype.itemsize, 1, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _padded(V))), 16 // warps)
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
     y = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     final_state = torch.empty((run.N, H, V), dtype=torch.float32, device=k.device)
     start_state = initial_state
@@ -1171,7 +1184,7 @@ def den_backward(
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("element_backward", k.device, dtype.itemsize, 1, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _padded(V))), 16 // warps)
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
     d_k = _gradient(k, H)
     d_w = torch.empty((run.slots, H, V), dtype=torch.float32, device=k.device)
     d_initial_state = torch.empty((run.N, H, V), dtype=torch.float32, device=k.device)
