@@ -132,6 +132,10 @@ class Core(ABC):
         text = self.call("_after", val.text, self.past(name), before, "T")
         return self.name(Val(text, val.axes), "x", 0)
 
+    def shared(self, term: Term) -> bool:
+        """Whether a term stands in several places, which its value may serve."""
+        return self._uses.get(id(term), 0) > 1
+
     # Values
 
     def value(self, term: Term, level: int | None = None) -> Val:

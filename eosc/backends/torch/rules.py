@@ -10,6 +10,7 @@ from eosc.backends.torch import pointwise
 from eosc.backends.torch.convolutions import all_taps, convolved
 from eosc.backends.torch.core import Core
 from eosc.backends.torch.filters import filtered
+from eosc.backends.torch.products import contracted
 from eosc.backends.torch.scopes import Val
 from eosc.backends.torch.texts import NotPrintableError
 from eosc.recurrence.convolution import convolution
@@ -150,6 +151,9 @@ def _power(seq: Core, base: Val, exponent: Val, written: Term) -> Val:
 
 
 def _reduce(seq: Core, term: ir.Reduce, level: int) -> Val:
+    one = contracted(seq, term) if level == 0 and term.op == "sum" else None
+    if one is not None:
+        return one
     val = seq.spread(seq.value(term.arg, level), term.axes)
     assert val.axes is not None
     places = tuple(sorted(3 + val.axes.index(axis) for axis in term.axes))

@@ -51,6 +51,12 @@ def _first_of(x: Tensor, steps: int) -> Tensor:
     return found.flatten(1, 2)
 
 
+def _contracted(equation: str, x: Tensor, y: Tensor) -> Tensor:
+    """A sum of products, which is never written out."""
+    kind = torch.promote_types(x.dtype, y.dtype)
+    return torch.einsum(equation, x.to(kind), y.to(kind))
+
+
 def _as_complex(x: Tensor) -> Tensor:
     return x if x.is_complex() else torch.complex(x, torch.zeros_like(x))
 
