@@ -76,7 +76,7 @@ def cases(folder: Path, groups: tuple[str, ...], exact: bool = False) -> list[Ca
     programs = [path.parent.name for path in sorted((folder / "programs").glob("*/op.py"))]
     made = {
         "programs": lambda: _programs(programs),
-        "ops": lambda: _ops(scans),
+        "ops": lambda: (*_ops(scans), *_tensors(folder)),
         "layers": lambda: _layers(layers),
         "steps": lambda: _steps(scans),
         "memcheck": lambda: _memory(scans, layers, not exact),
@@ -134,6 +134,22 @@ def _of_structure(plain: Case) -> Iterator[Case]:
     yield replace(plain, T=1024, dtype="fp32", gates="mixed")
     yield replace(plain, T=1, dtype="fp32")
     yield replace(plain, T=300, dtype="fp32", K=40, V=24, gates="slow")
+
+
+def _tensors(folder: Path) -> Iterator[Case]:
+    """Every filter, and every operator that is tensor code, at the sizes of its operands."""
+    for path in sorted((folder / "filters").glob("*/filters.py")):
+        plain = Case(path.parent.name, kind="filters", B=2, T=1000, V=200)
+        yield plain
+        yield replace(plain, T=1, states=False, V=64)
+        yield replace(plain, T=2, dtype="fp32", V=24)
+        yield replace(plain, T=333, dtype="fp32", B=3)
+        yield replace(plain, T=130, dtype="fp16", states=False)
+    for path in sorted((folder / "tensors").glob("*/op.py")):
+        plain = Case(path.parent.name, kind="tensors", B=2, T=300)
+        yield plain
+        yield replace(plain, T=5, dtype="fp32")
+        yield replace(plain, T=300, dtype="fp32")
 
 
 def _layers(layers: list[str]) -> Iterator[Case]:

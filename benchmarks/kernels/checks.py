@@ -17,6 +17,7 @@ from benchmarks.kernels.memory import Memory
 from benchmarks.kernels.oracle import draw, gates, hash_of, loads, measured, recurrence
 from benchmarks.kernels.printed import load, load_package, load_sums, recorded
 from benchmarks.kernels.programs import check_program, load_program
+from benchmarks.kernels.tensors import check_filters, check_tensors
 
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 BACKWARD = ("gradients", "element_backward")
@@ -37,6 +38,8 @@ def check(folder: Path, case: Case) -> tuple[dict[str, float], Rows]:
         "layers": _check_layer,
         "steps": _check_steps,
         "programs": _check_program,
+        "filters": check_filters,
+        "tensors": check_tensors,
     }[case.kind]
     errors, rows = run(folder, case, memory)
     if case.guarded:

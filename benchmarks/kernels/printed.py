@@ -43,6 +43,7 @@ def generate(folder: Path) -> None:
 
 
 def _generate(folder: Path, name: str, mixer: Any) -> None:
+    from benchmarks.kernels.tensors import generate as generate_tensors
     from eosc.backends.triton.module import render_steps
     from eosc.pipeline import PIPELINE
 
@@ -57,6 +58,7 @@ def _generate(folder: Path, name: str, mixer: Any) -> None:
         PIPELINE.build(name, mixer, folder / "programs")
         kept = pickle.dumps((mixer, program.scans[0].scan))
         (folder / "programs" / f"{name}.mixer").write_bytes(kept)
+    generate_tensors(folder, name, mixer, program, PIPELINE.files(name, program))
     inside = PIPELINE.inside(program)
     if inside is not None and len(inside.scans) == 1:
         packages = folder / "packages"
@@ -104,6 +106,15 @@ def load_package(folder: Path, name: str) -> tuple[ModuleType, ModuleType, Any]:
     kernels = importlib.import_module(f"packages_{name}.triton_kernels")
     scan = (folder / "packages" / f"{name}.scan").read_bytes()
     return op, kernels, pickle.loads(scan)
+
+
+@functools.cache
+def load_folder(place: Path, name: str) -> ModuleType:
+    """A package of a folder, with its module `filters` where it has one; once a process."""
+    module = executed(name, place / "__init__.py", [str(place)])
+    if (place / "filters.py").is_file():
+        importlib.import_module(f"{name}.filters")
+    return module
 
 
 def executed(name: str, path: Path, search: list[str] | None = None) -> ModuleType:
