@@ -141,6 +141,12 @@ def _shared(x: Tensor, heads: int, dim: int) -> Tensor:
     return x if count in (1, heads) else x.repeat_interleave(heads // count, dim)
 
 
+def _contracted(equation: str, x: Tensor, y: Tensor) -> Tensor:
+    """A sum of products, which is never written out."""
+    kind = torch.promote_types(x.dtype, y.dtype)
+    return torch.einsum(equation, x.to(kind), y.to(kind))
+
+
 def _as_complex(x: Tensor) -> Tensor:
     return x if x.is_complex() else torch.complex(x, torch.zeros_like(x))
 
@@ -290,10 +296,10 @@ def _lru_sequence(
     B_3 = _shared(_worked(B_2, dtype)[None, None], H, 2)
     e = _as_complex(gamma[:, :, :, :, None] * B_3)  # line 10
     u_2 = _shared(_worked(u, dtype), H, 2)
-    m, m_final = _states((e * u_2[:, :, :, None]).sum(4), a, m_past, False)
+    m, m_final = _states(_contracted('bthac,bthc->btha', e, u_2), a, m_past, False)
     C_2 = _shared(_worked(C, dtype)[None, None], H, 2)
     skip_2 = _shared(_worked(skip, dtype)[None, None], H, 2)
-    x_2 = _real((C_2 * m[:, :, :, :, None]).sum(3)) + (skip_2 * u_2)  # line 15
+    x_2 = _real(_contracted('bthac,btha->bthc', C_2, m)) + (skip_2 * u_2)  # line 15
     return x_2.expand(B, T, H, P).to(u.dtype), (_behind(m_final, B, H, (K, )),)
 
 
