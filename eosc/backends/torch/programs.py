@@ -13,13 +13,14 @@ from eosc.backends.naming import Names, identifier
 from eosc.backends.torch.filters import Filters
 from eosc.backends.torch.invariants import invariant
 from eosc.backends.torch.kernels import Function
+from eosc.backends.torch.memories import Memories
 from eosc.backends.torch.scopes import Val
 from eosc.backends.torch.sequences import Sequences
 from eosc.backends.torch.texts import NotPrintableError
 from eosc.ir.nodes import Load, Per, Value, walk
-from eosc.recurrence.model import Phase, Turn
+from eosc.recurrence.model import Phase
 from eosc.recurrence.operands import State, crossing, learned_kernels, static_number
-from eosc.schedule.program import Compute, InvariantStep, Layout, Packed, Program, ScanStep, Spread
+from eosc.schedule.program import Compute, InvariantStep, Packed, Program, ScanStep, Spread
 from eosc.semantics.model import Declaration, Kind, Mixer
 from eosc.semantics.terms import Dependence, Number, Type
 
@@ -98,12 +99,6 @@ def print_program(
     return printer.print()
 
 
-def _layout(step: ScanStep) -> Layout:
-    """That of a scan of one memory over its own axes."""
-    axes = step.scan.axes
-    return Layout((axes[:-1],), (axes[-1:],), ((step.scan.name,),), (step.result,))
-
-
 class _Printer:
     def __init__(self, program: Program, name: str, calls: dict[int, str]) -> None:
         self.program, self.mixer, self.name, self.calls = program, program.mixer, name, calls
@@ -123,7 +118,6 @@ class _Printer:
         self.seq = Sequences(self.mixer, self.names, numbers=self.numbers)
         self.operands = operands(self.mixer)
         self.spread: dict[str, str] = {}
-        self.scanned: dict[str, tuple[str, tuple[str, ...]]] = {}
         # What a scan takes beside operands is rounded as they are; log-decays are not.
         self.rounded = {
             bound
@@ -143,13 +137,12 @@ class _Printer:
         parameters += ["output_final_state: bool"] if lazy else []
         parameters += [f"{each}: Tensor | None" for each in held]
         loops = any(each.kind != "memory" for each in seq.states) or not self.program.scans
-        # A phase is counted from the start of a sequence.
-        loops = loops or bool(self.program.turns)
+        self.packed = "None" if loops else "cu_seqlens"
         if not loops:
             parameters.append("cu_seqlens: Tensor | None")
         self._open()
-        scanned = {name for step in self.program.scans for name in step.memories}
-        memories = [each.name for each in seq.states if self._parts(each.name) & scanned]
+        self.memories = Memories(seq, self.program, self.packed)
+        memories = self.memories.scanned()
         seq.given.update({name: Val("None") for name in memories})
         seq.open_states()
         for name in memories:
@@ -158,7 +151,7 @@ class _Printer:
         for step in self.program.steps:
             match step:
                 case ScanStep():
-                    self._scan(step, place, loops)
+                    self._scan(step, place)
                     place += 1
                 case Packed():
                     self._pack(step)
@@ -171,7 +164,7 @@ class _Printer:
                 case InvariantStep():
                     self._invariant(step)
         out = self._output()
-        finals = [self._final(each) for each in seq.states]
+        finals = [self.memories.final(each) for each in seq.states]
         seq.line(f"return {out}, ({', '.join(finals)}{',' if len(finals) == 1 else ''})")
         function = Function(
             self.name,
@@ -263,7 +256,7 @@ class _Printer:
     def _invariant(self, step: InvariantStep) -> None:
         state = next(each for each in self.seq.states if each.name == step.memory)
         assert state.declaration is not None, "a memory is declared"
-        self.scanned[step.memory] = (invariant(self.seq, step), state.declaration.type.axes)
+        self.memories.left[step.memory] = (invariant(self.seq, step), state.declaration.type.axes)
 
     def _pack(self, step: Packed) -> None:
         seq = self.seq
@@ -295,70 +288,23 @@ class _Printer:
         """The running phase; what reads its cosine and its sine finds them among the values."""
         seq = self.seq
         angle = seq.tensor(seq.value(step.angle, 0))
-        val = replace(angle, text=seq.call("_phase", angle.text, "T"), log=None)
+        val = replace(angle, text=seq.call("_phase", angle.text, "T", self.packed), log=None)
         seq.given[step.name] = seq.name(val, step.name, 0)
 
-    def _scan(self, step: ScanStep, place: int, loops: bool) -> None:
+    def _scan(self, step: ScanStep, place: int) -> None:
         seq, scan = self.seq, step.scan
         arguments = dict(step.arguments)
         texts = [self._argument(arguments[a.name], a.per, a.axes) for a in scan.operands]
-        layout = step.layout or _layout(step)
-        keys, values = scan.axes[:-1], scan.axes[-1:]
-        single = len(step.memories) == 1 and (layout.keys, layout.values) == ((keys,), (values,))
-        sizes = [self._shapes(each) for each in (layout.keys, layout.values)]
-        rows = [
-            [
-                self._before(name, (*key, *value))
-                for name, value in zip(row, layout.values, strict=True)
-            ]
-            for row, key in zip(layout.memories, layout.keys, strict=True)
-        ]
-        held = rows[0][0]
-        if not single:
-            grid = ", ".join(f"({', '.join(row)},)" for row in rows)
-            held = seq.call("_gridded", f"({grid},)", *sizes)
+        held = self.memories.before(step)
         y, final = self.names.fresh("y"), self.names.fresh(f"{scan.name}_final")
-        packed = "None" if loops else "cu_seqlens"
-        size = seq.size(step.steps) if step.steps else ""
-        if size and not loops:
-            packed = f"None if cu_seqlens is None else cu_seqlens * {size}"
+        packed, size = self.packed, seq.size(step.steps) if step.steps else ""
+        if size and packed != "None":
+            packed = f"None if {packed} is None else {packed} * {size}"
         seq.line(f"{y}, {final} = {self.calls[place]}({', '.join([*texts, held, packed])})")
         if size:
             read = f"{size} - 1" if scan.inclusive else "0"
             seq.line(f"{y} = {y}[:, {read} :: {size}]", note="what each token reads")
-        if single:
-            seq.given[step.result] = Val(y, scan.reads)
-            self.scanned[layout.memories[0][0]] = (final, scan.axes)
-            return
-        columns, cells = self.names.fresh("columns"), self.names.fresh("cells")
-        seq.line(f"{columns} = {seq.call('_columns', y, sizes[1])}")
-        seq.line(f"{cells} = {seq.call('_cells', final, *sizes)}")
-        for n, (name, axes) in enumerate(zip(layout.results, layout.values, strict=True)):
-            seq.given[name] = Val(f"{columns}[{n}]", axes)
-        for n, row in enumerate(layout.memories):
-            for k, name in enumerate(row):
-                axes = (*layout.keys[n], *layout.values[k])
-                self.scanned[name] = (f"{cells}[{n}][{k}]", axes)
-
-    def _shapes(self, parts: tuple[tuple[str, ...], ...]) -> str:
-        """The sizes of the axes of each row or column."""
-        found = ["".join(f"{self.seq.size(axis)}, " for axis in axes).rstrip() for axes in parts]
-        return f"({', '.join(f'({each})' for each in found)},)"
-
-    def _parts(self, state: str) -> set[str]:
-        """The memories of scans that a state holds: itself, or the parts of a complex one."""
-        turn = next((each for each in self.program.turns if each.memory == state), None)
-        return {state} if turn is None else {*turn.parts}
-
-    def _before(self, memory: str, axes: tuple[str, ...]) -> str:
-        """The state of a memory before the sequence, with its axes in this order."""
-        state = next(each for each in self.seq.states if memory in self._parts(each.name))
-        held = self.seq.state_name(state)
-        turn = next((each for each in self.program.turns if memory in each.parts), None)
-        part = "" if turn is None else (".real", ".imag")[turn.parts.index(memory)]
-        assert state.declaration is not None, "a memory is declared"
-        moved = _moved(state.declaration.type.axes, axes)
-        return f"None if {held} is None else {held}{part}{moved}" if part or moved else held
+        self.memories.behind(step, y, final)
 
     def _argument(self, name: str, per: Per, axes: tuple[str, ...]) -> str:
         seq = self.seq
@@ -407,45 +353,10 @@ class _Printer:
         real = ".to_real()" if plain[0].declaration.type.complex else ""
         return f"{self.names(plain[0].name)}.dtype{real}"
 
-    def _final(self, state: State) -> str:
-        turn = next((each for each in self.program.turns if each.memory == state.name), None)
-        if turn is not None:
-            return self._turned(state, turn)
-        if state.name in self.scanned:
-            text, axes = self.scanned[state.name]
-            assert state.declaration is not None, "a memory is declared"
-            return f"{text}{_moved(axes, state.declaration.type.axes)}"
-        return self.seq.final(state)
-
-    def _turned(self, state: State, turn: Turn) -> str:
-        """The complex state behind the sequence, of its parts and the last phase."""
-        seq = self.seq
-        assert state.declaration is not None, "a memory is declared"
-        declared = state.declaration.type.axes
-        parts = []
-        for name in turn.parts:
-            text, axes = self.scanned[name]
-            parts.append(f"{text}{_moved(axes, declared)}")
-        phase = "None"
-        if turn.phase:
-            ordered = seq.sort(declared)
-            val = seq.aligned(seq.given[turn.phase], ordered)
-            places = ", ".join(str(3 + ordered.index(axis)) for axis in declared)
-            same = ordered == declared
-            phase = val.text if same else f"{val.operand}.permute(0, 1, 2, {places})"
-        return seq.call("_turned", *parts, phase)
-
 
 def _loaded(values: tuple[Value, ...]) -> set[str]:
     """The arrays that values load."""
     return {each.array for value in values for each in walk(value) if isinstance(each, Load)}
-
-
-def _moved(axes: tuple[str, ...], wanted: tuple[str, ...]) -> str:
-    """What brings a state [N, H, axes] into another order of its axes; nothing where it is."""
-    if axes == wanted:
-        return ""
-    return f".permute(0, 1, {', '.join(str(2 + axes.index(axis)) for axis in wanted)})"
 
 
 __all__ = ["Number", "Operand", "Sequence", "Type", "operands", "print_program", "static_number"]

@@ -238,24 +238,43 @@ def _cells(
     return found
 
 
-def _phase(angle: Tensor, T: int) -> Tensor:
-    """The sum of an angle over the steps, from the first on, less whole turns.
+def _phase(angle: Tensor, T: int, cu_seqlens: Tensor | None) -> Tensor:
+    """The sum of an angle over the steps of each sequence, from its first on, less whole turns.
 
     Summed in double precision: the error of a phase does not grow with the length.
     """
-    wide = angle.to(torch.float64)
-    if angle.shape[1] == 1:
-        steps = torch.arange(1, T + 1, dtype=torch.float64, device=angle.device)
-        wide = wide * steps.view(1, -1, *[1] * (angle.dim() - 2))
+    wide, device = angle.to(torch.float64), angle.device
+    constant = angle.shape[1] == 1
+    first = torch.zeros(T, dtype=torch.int64, device=device)
+    if cu_seqlens is not None:
+        steps = torch.arange(T, device=device)
+        bounds = cu_seqlens.to(torch.int64)
+        first = bounds[torch.searchsorted(bounds[1:].contiguous(), steps, right=True)]
+    if constant:
+        count = torch.arange(1, T + 1, dtype=torch.float64, device=device) - first
+        wide = wide * count.view(1, -1, *[1] * (angle.dim() - 2))
     else:
         wide = torch.cumsum(wide, 1)
+        if cu_seqlens is not None:
+            wide = wide - torch.where(
+                (first > 0).view(1, -1, *[1] * (angle.dim() - 2)),
+                wide[:, (first - 1).clamp_min(0)],
+                torch.zeros_like(wide),
+            )
     return torch.remainder(wide, 2 * math.pi).to(angle.dtype)
 
 
-def _turned(real: Tensor, imaginary: Tensor, phase: Tensor | None) -> Tensor:
-    """A complex state, turned by the last phase [B, T, H, axes] of the stretch."""
+def _turned(
+    real: Tensor, imaginary: Tensor, phase: Tensor | None, cu_seqlens: Tensor | None
+) -> Tensor:
+    """Complex states, turned by the last phase [B, T, H, axes] of each sequence."""
     state = torch.complex(real, imaginary)
     if phase is None or not phase.shape[1]:
         return state
     last = phase[:, -1]
+    if cu_seqlens is not None:
+        bounds = cu_seqlens.to(torch.int64)
+        last = phase[0, (bounds[1:] - 1).clamp_min(0)]
+        some = (bounds[1:] > bounds[:-1]).view(-1, *[1] * (last.dim() - 1))
+        last = torch.where(some, last, torch.zeros_like(last))
     return state * torch.complex(torch.cos(last), torch.sin(last))
