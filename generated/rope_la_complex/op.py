@@ -128,38 +128,6 @@ def _accumulator(*tensors: Tensor) -> torch.dtype:
     return torch.float64 if double else torch.float32
 
 
-def _packed(
-    run: Callable[..., tuple[Tensor, tuple[Tensor, ...]]],
-    kinds: str,
-    operands: Sequence[Tensor],
-    numbers: Sequence[float | None],
-    states: Sequence[Tensor | None],
-    cu_seqlens: Tensor,
-    wanted: bool,
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Run sequences packed along time one by one; the states behind them where they are wanted.
-
-    Raises:
-        ValueError: histories of different lengths are wanted, which no tensor holds.
-    """
-    bounds = cu_seqlens.tolist()
-    outputs, finals = [], []
-    for n, (a, b) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
-        own = [x[:, a:b] if kind == "t" else x for kind, x in zip(kinds, operands, strict=True)]
-        held = [None if x is None else x[n : n + 1] for x in states]
-        y, final = run(*own, *numbers, *held)
-        outputs.append(y)
-        finals.append(final)
-    if not wanted:
-        return torch.cat(outputs, 1), ()
-    joined = []
-    for each in zip(*finals, strict=True):
-        if len({x.shape[1:] for x in each}) > 1:
-            raise ValueError("sequences of different lengths keep histories of different lengths")
-        joined.append(torch.cat(each))
-    return torch.cat(outputs, 1), tuple(joined)
-
-
 def _listed(state: object, count: int) -> tuple[Tensor | None, ...]:
     """States as a tuple: None for none, a single tensor as it is."""
     if state is None:
@@ -267,26 +235,45 @@ def _cells(
     return found
 
 
-def _phase(angle: Tensor, T: int) -> Tensor:
-    """The sum of an angle over the steps, from the first on, less whole turns.
+def _phase(angle: Tensor, T: int, cu_seqlens: Tensor | None) -> Tensor:
+    """The sum of an angle over the steps of each sequence, from its first on, less whole turns.
 
     Summed in double precision: the error of a phase does not grow with the length.
     """
-    wide = angle.to(torch.float64)
-    if angle.shape[1] == 1:
-        steps = torch.arange(1, T + 1, dtype=torch.float64, device=angle.device)
-        wide = wide * steps.view(1, -1, *[1] * (angle.dim() - 2))
+    wide, device = angle.to(torch.float64), angle.device
+    constant = angle.shape[1] == 1
+    first = torch.zeros(T, dtype=torch.int64, device=device)
+    if cu_seqlens is not None:
+        steps = torch.arange(T, device=device)
+        bounds = cu_seqlens.to(torch.int64)
+        first = bounds[torch.searchsorted(bounds[1:].contiguous(), steps, right=True)]
+    if constant:
+        count = torch.arange(1, T + 1, dtype=torch.float64, device=device) - first
+        wide = wide * count.view(1, -1, *[1] * (angle.dim() - 2))
     else:
         wide = torch.cumsum(wide, 1)
+        if cu_seqlens is not None:
+            wide = wide - torch.where(
+                (first > 0).view(1, -1, *[1] * (angle.dim() - 2)),
+                wide[:, (first - 1).clamp_min(0)],
+                torch.zeros_like(wide),
+            )
     return torch.remainder(wide, 2 * math.pi).to(angle.dtype)
 
 
-def _turned(real: Tensor, imaginary: Tensor, phase: Tensor | None) -> Tensor:
-    """A complex state, turned by the last phase [B, T, H, axes] of the stretch."""
+def _turned(
+    real: Tensor, imaginary: Tensor, phase: Tensor | None, cu_seqlens: Tensor | None
+) -> Tensor:
+    """Complex states, turned by the last phase [B, T, H, axes] of each sequence."""
     state = torch.complex(real, imaginary)
     if phase is None or not phase.shape[1]:
         return state
     last = phase[:, -1]
+    if cu_seqlens is not None:
+        bounds = cu_seqlens.to(torch.int64)
+        last = phase[0, (bounds[1:] - 1).clamp_min(0)]
+        some = (bounds[1:] > bounds[:-1]).view(-1, *[1] * (last.dim() - 1))
+        last = torch.where(some, last, torch.zeros_like(last))
     return state * torch.complex(torch.cos(last), torch.sin(last))
 
 
@@ -467,6 +454,7 @@ def _rope_la_complex_sequence(
     k: Tensor,
     v: Tensor,
     m_before: Tensor | None,
+    cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     'rope_la_complex over whole sequences: the output, and the states behind it.'
     B, T = q.shape[:2]
@@ -477,7 +465,7 @@ def _rope_la_complex_sequence(
     C = next(C for C in range(1, K + 1) if (2.0 * C) == K)  # K = (2.0 * C)
     x = torch.arange(C, dtype=dtype, device=device).view(1, 1, 1, -1)  # line 4
     x_2 = torch.pow(torch.full((1, 1, 1), 10000.0, dtype=dtype, device=device)[:, :, :, None], (-x) / C)  # line 4
-    phase = _phase(x_2, T)
+    phase = _phase(x_2, T, cu_seqlens)
     s_computedu20phase_cos_2 = torch.cos(phase)
     s_computedu20phase_sin_2 = torch.sin(phase)
     q_2 = _shared(_worked(q, dtype), H, 2)
@@ -490,10 +478,10 @@ def _rope_la_complex_sequence(
     x_5 = (_real(e) * s_computedu20phase_cos_2) - (_imag(e) * (-s_computedu20phase_sin_2))
     x_6 = (_real(e) * (-s_computedu20phase_sin_2)) + (_imag(e) * s_computedu20phase_cos_2)
     expand = _side_by_side(x_5, x_6).to(q.dtype)
-    y, m_final = _Scan_m.apply(_grown_to(shrink, (B, T, -1, -1)), _grown_to(expand, (B, T, -1, -1)), v, _gridded(((None if m_before is None else m_before.real,), (None if m_before is None else m_before.imag,),), ((C,), (C,),), ((V,),)), None)
+    y, m_final = _Scan_m.apply(_grown_to(shrink, (B, T, -1, -1)), _grown_to(expand, (B, T, -1, -1)), v, _gridded(((None if m_before is None else m_before.real,), (None if m_before is None else m_before.imag,),), ((C,), (C,),), ((V,),)), cu_seqlens)
     columns = _columns(y, ((V,),))
     cells = _cells(m_final, ((C,), (C,),), ((V,),))
-    return columns[0].to(q.dtype), (_turned(cells[0][0], cells[1][0], phase[:, :, :, :, None]),)
+    return columns[0].to(q.dtype), (_turned(cells[0][0], cells[1][0], phase[:, :, :, :, None], cu_seqlens),)
 
 
 _SPECS_rope_la_complex = (
@@ -529,13 +517,7 @@ def rope_la_complex(
     _checked('rope_la_complex', _SPECS_rope_la_complex, operands, cu_seqlens)
     operands = _autocast(_LOGS_rope_la_complex, operands)
     states = _listed(initial_state, 1)
-    if cu_seqlens is not None:
-        kinds, numbers = 'ttt', ()
-        y, final = _packed(
-            _rope_la_complex_sequence, kinds, operands, numbers, states, cu_seqlens, output_final_state
-        )
-        return Output(y, State(*final) if output_final_state else None)
-    y, final = _rope_la_complex_sequence(*operands, *states)
+    y, final = _rope_la_complex_sequence(*operands, *states, cu_seqlens)
     return Output(y, State(*final) if output_final_state else None)
 
 
@@ -550,6 +532,6 @@ def rope_la_complex_step(
     'One token: operands without T; the state is updated in place, in the rows `state_indices` where they are given.'
     states = _listed(state, 1)
     held = states if state_indices is None else [x[state_indices] for x in states]
-    y, final = _rope_la_complex_sequence(q.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1), *held)
+    y, final = _rope_la_complex_sequence(q.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1), *held, None)
     _stored(states, final, state_indices)
     return y.squeeze(1)
