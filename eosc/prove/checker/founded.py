@@ -18,6 +18,8 @@ def check_definitions(problem: Any, proof: Any) -> None:
         Rejected: one has none, or it cannot be shown here.
     """
     reader = Watcher({**problem, "definitions": []})
+    for given in problem["symbols"].values():
+        check_sorts(reader, given["sorts"])
     reader.add(problem["definitions"])
     for given in added(proof):
         reader.add([given])
@@ -50,6 +52,7 @@ class Watcher(Reader):
             self.definitions[given["name"]] = given
         for given in new:
             check_form(given)
+            check_sorts(self, given["sorts"])
             check_real(self, given)
             if given["start"] is None:
                 check_order(self, given)
@@ -61,8 +64,6 @@ class Watcher(Reader):
         self.given, self.around = given, circle(self, given["name"])
         scope: dict[str, Point] = {}
         for name, sort in zip(given["parameters"], given["sorts"], strict=True):
-            if sort != TIME and sort not in self.axes:
-                raise Rejected(f"there is no axis {sort}")
             variable = self.fresh(sort)
             scope[name] = ((variable, 1),) if sort == TIME else variable
         here, start = self.clock(given, tuple(scope.values()))
@@ -92,6 +93,13 @@ class Watcher(Reader):
         if key not in self.seen:
             self.seen[key] = self.unfolded(name, point)
         return self.seen[key]
+
+
+def check_sorts(reader: Reader, sorts: Any) -> None:
+    """Arguments are times, or run along axes of the statement."""
+    for sort in sorts:
+        if sort != TIME and sort not in reader.axes:
+            raise Rejected(f"there is no axis {sort}")
 
 
 def check_form(given: Any) -> None:

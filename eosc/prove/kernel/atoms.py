@@ -199,11 +199,11 @@ class Atoms:
 
     def _in_order(self, term: Term) -> Term:
         """The term in the least of its orders, chosen place by place among what looks alike."""
-        domains = dict(term[0])
-        alone = {v: self._look(term, (v,)) if len(domains) > 1 else () for v in domains}
+        domains, blank = dict(term[0]), dict.fromkeys(dict(term[0]), OTHER)
+        kinds = {v: self._domain(named(domain, blank)) for v, domain in term[0]}
         orders: list[tuple[int, ...]] = [()]
-        for look in sorted(alone.values()):
-            orders = [(*o, v) for o in orders for v in domains if alone[v] == look and v not in o]
+        for kind in sorted(kinds.values()):
+            orders = [(*o, v) for o in orders for v in domains if kinds[v] == kind and v not in o]
             self.spend(len(orders))
             if len(orders) > 1:
                 looks = [self._look(term, order) for order in orders]
@@ -221,8 +221,10 @@ class Atoms:
         """What the term looks like with some bound variables named and the others all alike."""
         names = {**dict.fromkeys(dict(term[0]), OTHER), **self._names(term, order)}
         bounds, powers = self.renamed(term, names)
-        domains = [(v, self.atom(Node("domain", points=(domain,)))) for v, domain in bounds]
-        return sorted(domains), sorted(powers)
+        return sorted((v, self._domain(domain)) for v, domain in bounds), sorted(powers)
+
+    def _domain(self, domain: Time | str) -> int:
+        return self.atom(Node("domain", points=(domain,)))
 
 
 def ordered(left: Any, right: Any) -> tuple[Any, Any]:

@@ -69,8 +69,8 @@ class Algebra(Atoms):
         for atom, exponent in powers:
             merged[atom] = atoms.whole(merged.get(atom, 0) + exponent)
         powers = tuple((atom, exponent) for atom, exponent in merged.items() if exponent)
-        for place in range(len(powers)):
-            if self._reducible(bounds, powers, place):
+        for place, (atom, _) in enumerate(powers):
+            if self.nodes[atom].kind in ("i", "d", "E") and self._reducible(bounds, powers, place):
                 bounds, poly = self._reduced(*self.opened(bounds, powers), place)
                 return self.bind(bounds, poly, count)
         return self._closed(count, bounds, powers)
