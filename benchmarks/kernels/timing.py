@@ -20,7 +20,7 @@ SHAPES = {
     "B2_T16384_H16_D128": (2, 16384, 16, 128),
     "B8_T1024_H8_D64": (8, 1024, 8, 64),
 }
-TIMED = ("simple_gla", "gla", "hgrn", "mamba")
+TIMED = ("simple_gla", "gla", "gated_deltanet", "kda", "hgrn", "mamba")
 
 
 LINE = {"B8_T2048_D2048": (8, 2048, 1, 2048), "B1_T16384_D2048": (1, 16384, 1, 2048)}

@@ -162,7 +162,7 @@ def _delta_rows(structure: str) -> tuple[Row, ...]:
 
     for kernel in ("states", "states_adjoint"):
         add(kernel, 2, 64, 64, 64, 4)
-        add(kernel, 2, 128, 64, 32, 4)
+        add(kernel, 2, 128, 64, 64, 4)
         add(kernel, 2, 256, 32, 32, 4)
         add(kernel, 4, 128, 32, 32, 4)
     for kernel in ("solve", "solve_adjoint", "outputs"):
