@@ -3,7 +3,8 @@
 Halving is exact for any gate, and costs a product a level. About the middle of the chunk all pairs
 are one product, as long as the decay between the middle and each token stays in range. No spec has
 to promise that: the walk over the states has the decays of both halves of each chunk, and stores
-them. Of two kernels for the same chunks each then computes those that are its own.
+them (a launch of its own does, where chunks are prepared before the walk). Of two kernels for the
+same chunks each then computes those that are its own.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from eosc.ir.nodes import (
     Decay,
     Guard,
     Kernel,
+    Let,
+    LogDecay,
     Per,
     Point,
     Precision,
@@ -60,22 +63,27 @@ def guarded(scan: Scan, wide: Algorithm, mild: Algorithm) -> Algorithm:
     """
     stores, arrays = _halves(scan, max(each.chunk for each in wide.kernels))
     names = tuple(each.name for each in arrays)
-    walks = [each for each in wide.launches if isinstance(each, SegmentScan) or not each.parallel]
-    forms: list[Kernel | SegmentScan] = []
-    for algorithm, met, suffix in ((mild, True, SUFFIX), (wide, False, "")):
-        guard = Guard(names, LEAST, met)
-        forms += [
-            replace(each, name=f"{each.name}{suffix}", guard=guard)
-            for each in algorithm.kernels
-            if each.parallel
-        ]
-    launches = [
-        _with_stores(each, stores) if isinstance(each, Kernel) and each.name == "states" else each
-        for each in walks
-    ]
+    launches: list[Kernel | SegmentScan] = []
+    ready = False
+    for each, other in zip(wide.launches, mild.launches, strict=True):
+        if isinstance(each, SegmentScan):
+            launches.append(each)
+        elif not each.parallel:
+            first = each.name == "states" and not ready
+            launches.append(_with_stores(each, stores) if first else each)
+            ready = ready or first
+        else:
+            assert isinstance(other, Kernel) and other.name == each.name
+            if not ready:
+                launches.append(_alone(scan, each.chunk, stores))
+                ready = True
+            launches += [
+                replace(other, name=f"{other.name}{SUFFIX}", guard=Guard(names, LEAST, True)),
+                replace(each, guard=Guard(names, LEAST, False)),
+            ]
     return replace(
         wide,
-        launches=(*launches, *forms),
+        launches=tuple(launches),
         scratch=(*wide.scratch, *arrays),
         doc=f"{wide.doc}; each chunk in the form that its gate allows",
     )
@@ -117,6 +125,13 @@ def _halves(scan: Scan, chunk: int) -> tuple[tuple[Statement, ...], tuple[Array,
             arrays.append(array)
             stores.append(Store(array.name, value, f"decay of the {half} half of the chunk"))
     return tuple(stores), tuple(arrays)
+
+
+def _alone(scan: Scan, chunk: int, stores: tuple[Statement, ...]) -> Kernel:
+    """The stores as a launch of their own, before the chunks are prepared."""
+    lets = tuple(Let(name, LogDecay(part, dims=part.dims)) for name, part in scan.logs())
+    doc = "what the gate of each chunk allows"
+    return Kernel("halves", chunk, 1, (), (*lets, *stores), parallel=True, doc=doc)
 
 
 def _with_stores(kernel: Kernel, stores: tuple[Statement, ...]) -> Kernel:

@@ -22,8 +22,11 @@ KERNELS = (
     "segment_ends_adjoint",
     "states_adjoint",
     "gradients",
+    "halves",
     "solve",
+    "solve_mild",
     "solve_adjoint",
+    "solve_adjoint_mild",
     "gradients_value",
     "gradients_whole",
     "gradients_mild",
@@ -165,15 +168,21 @@ def _delta_rows(structure: str) -> tuple[Row, ...]:
         add(kernel, 2, 128, 64, 64, 4)
         add(kernel, 2, 256, 32, 32, 4)
         add(kernel, 4, 128, 32, 32, 4)
-    for kernel in ("solve", "solve_adjoint", "outputs"):
-        add(kernel, 2, 128, 64, 64, 4)
-        add(kernel, 2, 256, 32, 32, 8)
-        add(kernel, 4, 128, 32, 32, 4)
-    parts = ("gradients", "gradients_value", "gradients_whole") if levels else ("gradients",)
-    for kernel in parts:
-        add(kernel, 2, 128, 64, 32 if levels else 128, 8)
-        add(kernel, 2, 256, 32, 32, 8)
-        add(kernel, 4, 128, 32, 32 if levels else 128, 8)
+    if levels:
+        add("halves", 2, 256, 64, 64, 4)
+        add("halves", 4, 128, 32, 32, 4)
+    for mild in ("", "_mild") if levels else ("",):
+        for kernel in ("solve", "solve_adjoint", "outputs"):
+            add(f"{kernel}{mild}", 2, 128, 64, 64, 4)
+            add(f"{kernel}{mild}", 2, 256, 32, 32, 8)
+            add(f"{kernel}{mild}", 4, 128, 32, 32, 4)
+        for part in ("", "_value") if levels else ("",):
+            add(f"gradients{mild}{part}", 2, 128, 64, 32 if levels else 128, 8)
+            add(f"gradients{mild}{part}", 2, 256, 32, 32, 8)
+            add(f"gradients{mild}{part}", 4, 128, 32, 32 if levels else 128, 8)
+        if levels:
+            add(f"gradients{mild}_whole", 2, 128, 64, 128, 8)
+            add(f"gradients{mild}_whole", 4, 128, 32, 128, 8)
     add("step", 0, 256, 1, 32, 4)
     add("step", 0, 1024, 1, 16, 4)
     return tuple(found)
