@@ -79,12 +79,11 @@ def emit(
         prove: whether what is printed is proved, and certificates written beside it.
 
     Raises:
-        EosError: E090, where Triton is asked for and the structure has no fused lowering; E091,
+        EosError: E090, where Triton is asked for and the structure has no kernels; E091,
             where a term has no torch form.
     """
-    if backend == "triton" and not program.scans:
-        message = f"no Triton kernels for {name}: {program.fallback} has no fused lowering yet"
-        raise EosError(Diagnostic("E090", message, program.mixer.span or NOWHERE))
+    if backend == "triton" and program.fallback:
+        raise _no_triton(name, program, f"{program.fallback} has no fused lowering yet")
     source = origin or Origin("", program.mixer.name)
     called = identifier(name)
     header = _header(name, source, origin is not None)
@@ -119,6 +118,8 @@ def emit(
             files["layer.py"] = print_layer(program.mixer, operators, called, header, filters)
         except NotPrintableError as reason:
             without = str(reason)
+    if backend == "triton" and kernels is None and not filters.names:
+        raise _no_triton(name, program, "it is torch's own transforms and products")
     if filters.names:
         files["filters.py"] = print_filters(filters, namespace, header, backend != "torch")
         if backend != "torch":
@@ -133,6 +134,11 @@ def emit(
         files[CERTIFICATE] = proofs.text
     files[MANIFEST] = _manifest(name, source, namespace, files, lines)
     return files
+
+
+def _no_triton(name: str, program: Program, why: str) -> EosError:
+    message = f"no Triton kernels for {name}: {why}"
+    return EosError(Diagnostic("E090", message, program.mixer.span or NOWHERE))
 
 
 def operators_of(

@@ -164,6 +164,17 @@ def test_a_structure_without_fused_lowering_has_no_triton() -> None:
     assert refused.value.diagnostics[0].code == "E090"
 
 
+def test_triton_is_what_a_filter_has_and_a_transform_has_not() -> None:
+    short = emit(plan(extract(mixer("shortconv"))), name="shortconv", backend="triton")
+    assert "triton_filters.py" in short
+    assert "triton_filters.py" not in emit(
+        plan(extract(mixer("shortconv"))), name="shortconv", backend="torch"
+    )
+    with pytest.raises(EosError) as refused:
+        emit(plan(extract(mixer("s4d"))), name="s4d", backend="triton")
+    assert "transforms" in refused.value.diagnostics[0].message
+
+
 FILES = {"a.py": "1\n", "manifest.json": json.dumps({"generator": "eosc"})}
 
 

@@ -18,7 +18,7 @@ from eosc.recurrence.extract import extract
 from eosc.recurrence.model import Phase, Turn
 from eosc.resources import zoo_folder
 from eosc.schedule.plan import plan
-from eosc.schedule.program import Compute, Program, Spread
+from eosc.schedule.program import Compute, InvariantStep, Program, Spread
 from eosc.semantics.formulas import formula
 from eosc.semantics.model import Mixer, Unit
 from eosc.semantics.terms import Read
@@ -350,3 +350,45 @@ def test_what_a_fold_may_not_hold_is_said(tmp_path: Path, update: str, reason: s
     program = _folded(tmp_path, update)
     assert not program.scans
     assert reason in program.fallback
+
+
+# target, what its rows say of training and of decoding
+CONSTANT = [
+    ("convolution/shortconv.eos", "4 taps written out", "3 of them kept"),
+    ("convolution/longconv.eos", "spectra", "every past token"),
+    ("convolution/hyena.eos", "spectra", "every past token"),
+    ("ssm/s4.eos", "dense powers", "the recurrence"),
+    ("ssm/s4d.eos", "diagonal powers", "the recurrence"),
+    ("ssm/lru.eos", "states of all tokens", "the recurrence"),
+]
+
+
+@pytest.mark.parametrize(("target", "train", "decode"), CONSTANT, ids=[r[0] for r in CONSTANT])
+def test_what_is_constant_in_time_says_how(target: str, train: str, decode: str) -> None:
+    program = planned(target)
+    assert program.fallback == ""
+    assert not program.scans
+    rows = {use: algorithm for use, algorithm, *_ in program.describe()}
+    assert list(rows) == ["train", "prefill", "decode"]
+    assert train in rows["train"]
+    assert decode in rows["decode"]
+
+
+VARYING = """mixer varying:
+    axes K, V
+    shrink q[t]: K
+    input v[t]: V
+    param b, p, c: K
+    oscillation a: K in (0, 1)
+    memory m: K, V
+
+    m[t] = a * m[t-1] - p * sum[K](c * m[t-1]) + b * v[t]
+    output y[t]: V = sum[K](q[t] * m[t])
+"""
+
+
+def test_a_readout_of_the_data_is_no_convolution(tmp_path: Path) -> None:
+    path = tmp_path / "varying.eos"
+    path.write_text(VARYING)
+    program = plan(extract(api.load(path).mixers["varying"]))
+    assert not any(isinstance(each, InvariantStep) and each.shrink for each in program.steps)
