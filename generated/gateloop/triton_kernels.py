@@ -571,7 +571,7 @@ def _m_outputs_mild_kernel(
     s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_keys]
     expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
     e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 5
-    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle32(i)] [C, BLOCK_keys]
+    sums_2 = -sums  # D(i, middle32(i)] [C, BLOCK_keys]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_keys]
     e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_keys]
     dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -631,7 +631,7 @@ def _m_outputs_mild_kernel_c64(
     s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_keys]
     expand_ptr_c = expand_ptr + start * expand_ptr_t  # first token of the chunk
     e = tl.load(expand_ptr_c + (token * expand_ptr_t)[:, None] + at_keys[None, :], mask=valid[:, None] & in_keys[None, :], other=0.0)  # expand: load expand [C, BLOCK_keys]  # line 5
-    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle64(i)] [C, BLOCK_keys]
+    sums_2 = -sums  # D(i, middle64(i)] [C, BLOCK_keys]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_keys]
     e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_keys]
     dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -1149,7 +1149,7 @@ def _m_gradients_mild_value_kernel(
     sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_keys]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_keys]
     s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_keys]
-    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle32(i)] [C, BLOCK_keys]
+    sums_2 = -sums  # D(i, middle32(i)] [C, BLOCK_keys]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_keys]
     e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_keys]
     dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -1209,7 +1209,7 @@ def _m_gradients_mild_value_kernel_c64(
     sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_keys]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_keys]
     s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_keys]
-    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle64(i)] [C, BLOCK_keys]
+    sums_2 = -sums  # D(i, middle64(i)] [C, BLOCK_keys]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_keys]
     e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_keys]
     dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -1283,7 +1283,7 @@ def _m_gradients_mild_kernel(
     sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_keys]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_keys]
     s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_keys]
-    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle32(i)] [C, BLOCK_keys]
+    sums_2 = -sums  # D(i, middle32(i)] [C, BLOCK_keys]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_keys]
     e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_keys]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # memory before the chunk: load h [BLOCK_keys, BLOCK_V]
@@ -1377,7 +1377,7 @@ def _m_gradients_mild_kernel_c64(
     sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_keys]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_keys]
     s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_keys]
-    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_keys_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle64(i)] [C, BLOCK_keys]
+    sums_2 = -sums  # D(i, middle64(i)] [C, BLOCK_keys]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_keys]
     e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_keys]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], mask=in_keys[:, None] & in_V[None, :] & (at_keys[:, None] < tl.minimum(left, 1) * keys), other=0.0)  # memory before the chunk: load h [BLOCK_keys, BLOCK_V]

@@ -573,7 +573,7 @@ def _m_outputs_mild_kernel(
     part_2_2 = part_2_1 == 1.0
     part_2_3 = (part_2_1 - 1.0) * (part_2_0 / tl.log(tl.where(part_2_2, 2.0, part_2_1)))
     part_2_4 = tl.where(tl.abs(load) < 1.0, tl.where(part_2_2, load, part_2_3), tl.exp(load) - 1.0)
-    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle32(i)] [C, BLOCK_K]
+    sums_2 = -sums  # D(i, middle32(i)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
     e_mid = decay_2 * -part_2_4  # e about the middle of the chunk [C, BLOCK_K]
     dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -634,7 +634,7 @@ def _m_outputs_mild_kernel_c64(
     part_2_2 = part_2_1 == 1.0
     part_2_3 = (part_2_1 - 1.0) * (part_2_0 / tl.log(tl.where(part_2_2, 2.0, part_2_1)))
     part_2_4 = tl.where(tl.abs(load) < 1.0, tl.where(part_2_2, load, part_2_3), tl.exp(load) - 1.0)
-    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle64(i)] [C, BLOCK_K]
+    sums_2 = -sums  # D(i, middle64(i)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
     e_mid = decay_2 * -part_2_4  # e about the middle of the chunk [C, BLOCK_K]
     dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -1157,7 +1157,7 @@ def _m_gradients_mild_value_kernel(
     sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
-    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle32(i)] [C, BLOCK_K]
+    sums_2 = -sums  # D(i, middle32(i)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
     e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_K]
     dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -1219,7 +1219,7 @@ def _m_gradients_mild_value_kernel_c64(
     sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
-    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle64(i)] [C, BLOCK_K]
+    sums_2 = -sums  # D(i, middle64(i)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
     e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_K]
     dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -1292,7 +1292,7 @@ def _m_gradients_mild_kernel(
     sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
-    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle32(i)] [C, BLOCK_K]
+    sums_2 = -sums  # D(i, middle32(i)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
     e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_K]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
@@ -1386,7 +1386,7 @@ def _m_gradients_mild_kernel_c64(
     sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
-    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, middle64(i)] [C, BLOCK_K]
+    sums_2 = -sums  # D(i, middle64(i)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
     e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_K]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
@@ -2405,7 +2405,7 @@ def _m_layer_outputs_mild_kernel(
     part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_4_1 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0) * (1.0 - lower)
     e = 1.0 - (lower + part_4_1)  # expand [C, BLOCK_K]  # line 8
-    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_K]
+    sums_2 = -sums  # D(i, middle32(i)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
     e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], s_mid, 0.0)  # [C, BLOCK_K]
@@ -2475,7 +2475,7 @@ def _m_layer_outputs_mild_kernel_c64(
     part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_4_1 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0) * (1.0 - lower)
     e = 1.0 - (lower + part_4_1)  # expand [C, BLOCK_K]  # line 8
-    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_K]
+    sums_2 = -sums  # D(i, middle64(i)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
     e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], s_mid, 0.0)  # [C, BLOCK_K]
@@ -3063,7 +3063,7 @@ def _m_layer_gradients_mild_value_kernel(
     sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     s_mid = decay * s  # s about the middle of the chunk [C, BLOCK_K]
-    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_K]
+    sums_2 = -sums  # D(i, middle32(i)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
     e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], e_mid.to(FT), 0.0)  # [C, BLOCK_K]
@@ -3133,7 +3133,7 @@ def _m_layer_gradients_mild_value_kernel_c64(
     sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     s_mid = decay * s  # s about the middle of the chunk [C, BLOCK_K]
-    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_K]
+    sums_2 = -sums  # D(i, middle64(i)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
     e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], e_mid.to(FT), 0.0)  # [C, BLOCK_K]
@@ -3215,7 +3215,7 @@ def _m_layer_gradients_mild_kernel(
     sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     s_mid = decay * s  # s about the middle of the chunk [C, BLOCK_K]
-    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_K]
+    sums_2 = -sums  # D(i, middle32(i)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
     e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_K]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
@@ -3334,7 +3334,7 @@ def _m_layer_gradients_mild_kernel_c64(
     sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     s_mid = decay * s  # s about the middle of the chunk [C, BLOCK_K]
-    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_K]
+    sums_2 = -sums  # D(i, middle64(i)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
     e_mid = decay_2 * e  # e about the middle of the chunk [C, BLOCK_K]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]

@@ -121,10 +121,15 @@ class Decays(Lines):
             text = f"tl.exp2(tl.sum(tl.where({half}, {log.text}, 0.0), 0) * {LOG2E})"
             return Tile(self.once("decay", text, features, self._range(value)), features)
         low, high, signed = self._ends(value)
-        pattern = self.call("_between" if signed else "_within", low, high)
         single = self._loaded_type(value.log)
-        rows = self.call("_local", pattern, log.text, "EXACT", "PRECISION", single)
-        sums = self.once("sums", rows, dims, self._range(value))
+
+        def rows(function: str, low: str, high: str) -> str:
+            pattern = self.call(function, low, high)
+            return self.call("_local", pattern, log.text, "EXACT", "PRECISION", single)
+
+        back = self.known(rows("_between", high, low)) if signed else None
+        text = f"-{back}" if back else rows("_between" if signed else "_within", low, high)
+        sums = self.once("sums", text, dims, self._range(value))
         text = f"tl.exp2({sums} * {LOG2E})"
         return Tile(self.once("decay", text, dims, self._range(value)), dims)
 

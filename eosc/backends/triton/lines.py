@@ -105,6 +105,10 @@ class Lines:
             self._texts[text] = self.name(wish, text, dims, note)
         return self._texts[text]
 
+    def known(self, text: str) -> str | None:
+        """The variable that holds a text, if there is one."""
+        return self._texts.get(text)
+
     def level_of(self, value: Value) -> int:
         """Where a value is made: 0 before the loop, 1 for each chunk, 2 for each of its blocks."""
         if self.fixed(value):
