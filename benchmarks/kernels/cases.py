@@ -121,7 +121,7 @@ def _ops(scans: dict[str, Any]) -> Iterator[Case]:
             yield replace(short, K=256, V=256, segment=256)
             yield replace(short, K=16, V=200, segment=256)
             yield replace(short, K=16, V=72, dtype="fp32")
-            yield replace(short, K=32, V=72)
+            yield replace(short, K=32, V=72, segment=256)
             yield replace(short, T=300, K=200, V=136, gates="mixed")
             yield replace(short, T=300, K=24, V=24)
 
