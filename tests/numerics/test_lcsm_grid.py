@@ -7,13 +7,19 @@ no choice but a number of the family, so a cell that reads it is built once more
 
 from __future__ import annotations
 
+import ast
+import json
+import os
 import random
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from eosc.api import load
+from eosc.backends.writer import write
 from eosc.pipeline import PIPELINE
 from eosc.reference import evaluate
 from eosc.resources import zoo_folder
@@ -23,13 +29,15 @@ from eosc.targets import instance_name
 from eosc.testing import rms_relative, sample
 from eosc.testing.zoo import sizes
 from tests.numerics.test_zoo_matrix import SIZES, B, H, compare_operator
-from tests.unit.backends.generated import imported
+from tests.unit.backends.generated import files_of, imported
 
 PATH = zoo_folder() / "lcsm" / "lcsm.eos"
 FAMILY = load(PATH).families["lcsm"]
 CELLS = tuple(dict(each) for each in FAMILY.combinations)
 LENGTH = 70  # one whole chunk and a ragged one
 TAU, OTHER_TAU = "config tau = 16\n", "config tau = 2\n"
+TRITON_LIMIT = 1e-4  # of operands and kernels in fp32
+ROOT = Path(__file__).parents[2]
 SAMPLED, SEED = 40, 2405_17383
 BLOCK = 4
 
@@ -168,3 +176,76 @@ def test_sampled_cells(block: tuple[int, ...], other: Family, tmp_path: Path) ->
 @pytest.mark.parametrize("block", blocks(OTHERS), ids=named)
 def test_all_other_cells(block: tuple[int, ...], other: Family, tmp_path: Path) -> None:
     hold_all(block, other, tmp_path)
+
+
+def kinds() -> dict[str, list[dict[str, str]]]:
+    """By oscillation, a cell for each way of making e and s, and for each parameterisation."""
+    found: dict[str, dict[tuple[str, ...], dict[str, str]]] = {}
+    for number in random.Random(SEED).sample(range(len(CELLS)), len(CELLS)):
+        cell = CELLS[number]
+        key = tuple(cell[name] for name in ("e_dep", "s_dep", "par"))
+        found.setdefault(cell["osc"], {}).setdefault(key, cell)
+    return {osc: [each[key] for key in sorted(each)] for osc, each in found.items()}
+
+
+def used_too_early(text: str) -> list[str]:
+    """Local names of jitted functions that are read on a line before any that assigns them."""
+    found: list[str] = []
+    for function in ast.parse(text).body:
+        if not isinstance(function, ast.FunctionDef) or not function.decorator_list:
+            continue
+        names = [each for each in ast.walk(function) if isinstance(each, ast.Name)]
+        first: dict[str, int] = {}
+        for each in names:
+            if isinstance(each.ctx, ast.Store):
+                first[each.id] = min(each.lineno, first.get(each.id, each.lineno))
+        given = {each.arg for each in function.args.args}
+        found += [
+            f"{function.name}: {each.id}"
+            for each in names
+            if isinstance(each.ctx, ast.Load)
+            and each.id not in given
+            and first.get(each.id, 0) >= each.lineno
+        ]
+    return found
+
+
+def test_what_is_read_too_early_is_noticed() -> None:
+    body = "    x = at + 1\n    for block in range(3):\n        at = block\n"
+    assert used_too_early(f"@triton.jit\ndef f(y):\n{body}") == ["f: at"]
+    assert used_too_early(f"@triton.jit\ndef f(at):\n{body}    y = x") == []
+
+
+@pytest.mark.parametrize("osc", OSCILLATIONS)
+def test_no_kernel_reads_what_is_not_there_yet(osc: str) -> None:
+    for cell in kinds()[osc]:
+        mixer = FAMILY.instance(**cell)
+        files = files_of(mixer, instance_name(mixer))
+        assert used_too_early(files.get("triton_kernels.py", "")) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("osc", OSCILLATIONS)
+def test_triton_of_every_kind_of_cell(osc: str, tmp_path: Path) -> None:
+    arguments: list[str] = []
+    for cell in kinds()[osc]:
+        mixer = FAMILY.instance(**cell)
+        name = instance_name(mixer)
+        files = files_of(mixer, name)
+        if "triton_kernels.py" not in files:
+            # What is constant in time is a convolution of torch calls.
+            assert not PIPELINE.program(mixer).scans
+            continue
+        write(files, tmp_path / f"cell_{name}")
+        options = ", ".join(f"{choice}={option}" for choice, option in cell.items())
+        arguments += [str(tmp_path / f"cell_{name}"), f"{PATH}:lcsm({options})"]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.numerics.unseen_cases", *arguments],
+        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=900, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout)
+    assert len(found) == len(arguments) > 0
+    for errors in found:
+        assert len(errors) > 2 and all(each <= TRITON_LIMIT for each in errors.values()), errors

@@ -111,9 +111,9 @@ class Lines:
 
     def level_of(self, value: Value) -> int:
         """Where a value is made: 0 before the loop, 1 for each chunk, 2 for each of its blocks."""
-        if self.fixed(value):
-            return 0
-        return 2 if self.blocked and self.varies(value) else 1
+        if self.blocked and self.varies(value):
+            return 2
+        return 0 if self.fixed(value) else 1
 
     def varies(self, value: Value) -> bool:
         """Whether the value depends on the block of the blocked axis."""
