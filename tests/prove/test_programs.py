@@ -11,6 +11,7 @@ import pytest
 from eosc.algebra.scalar import Arg
 from eosc.backends.proofs import certify
 from eosc.ir.nodes import Load, Map, Value
+from eosc.lowering.elementwise.scan import ElementScan
 from eosc.pipeline import PIPELINE
 from eosc.prove.algorithms.program import prove_program
 from eosc.prove.algorithms.summary import prove_summary
@@ -31,6 +32,8 @@ COMPOSED = (
     "lrpe_feature", "mlstm", "rebased", "retnet", "rope_la_complex",
 )  # fmt: skip
 """Several memories, several scans, complex memories as pairs."""
+ELEMENTS = ("hgrn", "lcsm", "mamba", "qrnn", "rglru", "rwkv4")
+"""Memories that are walked element by element."""
 
 
 def proved(program: Program) -> Checked:
@@ -53,7 +56,7 @@ def times(value: Value, factor: Value) -> Map:
     return Map(Arg("a") * Arg("b"), (("a", value), ("b", factor)), dims=value.dims)
 
 
-@pytest.mark.parametrize("name", [*PROVED, *COMPOSED])
+@pytest.mark.parametrize("name", [*PROVED, *COMPOSED, *ELEMENTS])
 def test_a_program_is_its_spec(name: str) -> None:
     program = PIPELINE.program(zoo.mixer(name))
     assert all(each.startswith("output") for each in proved(program).goals)
@@ -75,6 +78,23 @@ def test_a_wrong_plan_is_refused() -> None:
         {"log_key": None},
         {"log_scalar": Load("scale", dims=())},
     )
+    for parts in wrong:
+        with pytest.raises(Rejected):
+            proved(with_scan(program, **parts))
+
+
+@pytest.mark.parametrize("name", ["hgrn", "qrnn", "mamba"])
+def test_a_wrong_walk_is_refused(name: str) -> None:
+    program = PIPELINE.program(zoo.mixer(name))
+    scan = program.scans[0].scan
+    assert isinstance(scan, ElementScan) and scan.log is not None
+    wrong: list[dict[str, object]] = [
+        {"inclusive": False},
+        {"log": None},
+        {"log": times(scan.log, scan.log)},
+        {"write": times(scan.write, scan.write)},
+        {"shrink": scan.write if scan.shrink is None else times(scan.shrink, scan.shrink)},
+    ]
     for parts in wrong:
         with pytest.raises(Rejected):
             proved(with_scan(program, **parts))

@@ -11,8 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from eosc.ir.nodes import Array, Per
+from eosc.lowering.elementwise.scan import ElementScan
+from eosc.lowering.family import AnyScan
 from eosc.lowering.scan import Scan
 from eosc.prove import formula
+from eosc.prove.algorithms.elements import ElementRecurrence
 from eosc.prove.algorithms.reading import Meaning
 from eosc.prove.algorithms.recurrence import Bounds, Recurrence
 from eosc.prove.algorithms.scalars import UNREAD, Unreadable
@@ -42,9 +45,9 @@ def prove_program(program: Program) -> tuple[Problem, list[dict[str, Any]]]:
     """
     if not program.scans:
         raise Unreadable("a program without a scan")
-    scans: list[tuple[ScanStep, Scan]] = []
+    scans: list[tuple[ScanStep, Scan | ElementScan]] = []
     for step in program.scans:
-        if type(step.scan) is not Scan:
+        if type(step.scan) not in (Scan, ElementScan):
             raise Unreadable(UNREAD)
         scans.append((step, step.scan))
     try:
@@ -139,7 +142,7 @@ class _Program:
     the output adds what is read of the rows.
     """
 
-    def __init__(self, program: Program, scans: tuple[tuple[ScanStep, Scan], ...]) -> None:
+    def __init__(self, program: Program, scans: tuple[tuple[ScanStep, AnyScan], ...]) -> None:
         self.program, self.scans, self.mixer = program, scans, program.mixer
         mixer = self.mixer
         self.draft = Draft(layouts(mixer.axes, list(terms_of(mixer))))
@@ -166,11 +169,10 @@ class _Program:
 
     # Scans
 
-    def _scan(self, number: int, step: ScanStep, scan: Scan) -> None:
+    def _scan(self, number: int, step: ScanStep, scan: AnyScan) -> None:
         """Define the recurrences of a scan and its readouts."""
-        layout = step.layout or Layout(
-            ((scan.key,),), ((scan.value,),), ((scan.name,),), (step.result,)
-        )
+        over = tuple(axis for axis in scan.axes if axis not in scan.reads)
+        layout = step.layout or Layout((over,), (scan.reads,), ((scan.name,),), (step.result,))
         for k, (result, values) in enumerate(zip(layout.results, layout.values, strict=True)):
             for column in self._sides(values, "b"):
                 outputs = []
@@ -211,18 +213,27 @@ class _Program:
     def _recurrence(
         self,
         step: ScanStep,
-        scan: Scan,
+        scan: AnyScan,
         cell: _Cell,
         row: tuple[int, _Side],
         column: tuple[int, _Side],
     ) -> Formula:
         """Define one memory for one choice of digits; its part of the output."""
-        sides = {scan.key: row, scan.value: column}
+        keys, values = (
+            tuple(axis for axis in scan.axes if (axis in scan.reads) is kept)
+            for kept in (False, True)
+        )
+        sides = {**dict.fromkeys(keys, row), **dict.fromkeys(values, column)}
         meanings = {each.name: self._array(step, each, sides) for each in scan.operands}
-        recurrence = Recurrence(scan, False, low={}, initial=ZERO, raw=meanings)
+        recurrence: Recurrence | ElementRecurrence
+        if isinstance(scan, ElementScan):
+            recurrence = ElementRecurrence(scan, meanings)
+        else:
+            recurrence = Recurrence(scan, False, low={}, initial=ZERO, raw=meanings)
         places = {**row[1].places, **column[1].places}
         tail = cell.mark + suffix(tuple(places[axis] for axis in cell.axes))
-        own = _Own(set(recurrence.definitions), tail, {k: v[1] for k, v in sides.items()})
+        letters = {recurrence.letters[axis]: side.letters for axis, (_, side) in sides.items()}
+        own = _Own(set(recurrence.definitions), tail, {k: v[1] for k, v in sides.items()}, letters)
         for each in recurrence.definitions.values():
             timed = each.sorts[:1] == (TIME,) and each.start is None
             self.draft.define(
@@ -325,12 +336,11 @@ class _Own:
     names: set[str]
     tail: str
     sides: Mapping[str, _Side]
+    letters: Mapping[str, tuple[str, ...]]
 
     def indices(self, given: tuple[Any, ...]) -> tuple[Any, ...]:
         """Times and indices, those of the two axes replaced."""
-        key, value = self.sides.values()
-        letters = {"a": key.letters, "b": value.letters}
-        return tuple(new for each in given for new in _letters(letters, each))
+        return tuple(new for each in given for new in _letters(self.letters, each))
 
     def sorts(self, given: tuple[str, ...]) -> tuple[str, ...]:
         """The sorts of parameters."""
