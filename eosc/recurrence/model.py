@@ -174,14 +174,30 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A complex memory as two real ones: exp(1j phase) (parts[0] + 1j parts[1]).
+    """A memory by others: exp(1j phase) (parts[0] + 1j parts[1]), or exp(peak) parts[0].
 
-    phase: the name of a `Phase`; empty where the memory is not turned.
+    phase: the name of a `Phase`; empty where the memory is not turned. peak: of a `Peak`, where a
+    real memory is kept low.
     """
 
     memory: str
-    parts: tuple[str, str]
+    parts: tuple[str, ...]
     phase: str = ""
+    peak: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """A running height: h[t] = max(log_decay[t] + h[t-1], level[t]), from 0 at the start of a call.
+
+    name: of h, in terms. decay, rise: of log_decay[t] + h[t-1] - h[t], and of level[t] - h[t].
+    """
+
+    name: str
+    log_decay: Term
+    level: Term
+    decay: str
+    rise: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +210,8 @@ class System:
     readout_kind: linear, ratio or nonlinear. histories: names of states that are history sums;
         sums: what each of these is, and finite convolutions.
     notes: sentences for `eosc explain`: why the structure is what it is.
-    phases, turns: of a system whose complex memories were replaced by real ones, how they make
-        the complex ones up.
+    phases, peaks, turns: of a system whose memories were replaced by others, how these make them
+        up.
     """
 
     mixer: Mixer
@@ -207,6 +223,7 @@ class System:
     sums: tuple[History, ...] = ()
     notes: tuple[str, ...] = field(default=())
     phases: tuple[Phase, ...] = ()
+    peaks: tuple[Peak, ...] = ()
     turns: tuple[Turn, ...] = ()
 
     @property

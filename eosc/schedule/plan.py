@@ -8,6 +8,7 @@ from dataclasses import replace
 from eosc.recurrence.gauge import unwound
 from eosc.recurrence.model import Readout, Recurrence, System
 from eosc.recurrence.operators import coefficients
+from eosc.recurrence.rescale import rescaled
 from eosc.schedule.grids import Grid, arranged, names_in
 from eosc.schedule.program import Compute, Packed, Program, ScanStep, Step, renamed
 from eosc.schedule.prologue import SCALE, NotFusableError
@@ -27,6 +28,12 @@ def plan(system: System, numbers: tuple[str, ...] = ()) -> Program:
         EosError: E064, when a decay has no stable logarithm.
     """
     given = (SCALE, *numbers)
+    low = rescaled(system)
+    if low is not system:
+        try:
+            return replace(_planned(low, given), system=system)
+        except (Later, NotFusableError):
+            pass  # then it is run as written
     try:
         return _planned(system, given)
     except (Later, NotFusableError) as reason:
@@ -55,7 +62,7 @@ def _planned(system: System, numbers: tuple[str, ...]) -> Program:
     if not system.recurrences:
         raise Later("a system without a memory")
     _isolated(system)
-    steps: list[Step] = [*_phases(system)]
+    steps: list[Step] = [*_phases(system), *system.peaks]
     notes: list[str] = []
     left, grids, others = arranged(system)
     for part in _in_order(left, grids, others):

@@ -21,7 +21,7 @@ from eosc.lowering.guarded import guardable
 from eosc.lowering.parts import Form
 from eosc.lowering.scan import Scan
 from eosc.recurrence.convolution import Convolution
-from eosc.recurrence.model import Phase, System, Turn
+from eosc.recurrence.model import Peak, Phase, System, Turn
 from eosc.semantics.model import Mixer
 from eosc.semantics.terms import Number, Term
 
@@ -162,7 +162,7 @@ class InvariantStep:
     inclusive: bool
 
 
-Step: TypeAlias = Compute | Packed | Spread | Phase | ScanStep | ConvStep | InvariantStep
+Step: TypeAlias = Compute | Packed | Spread | Phase | Peak | ScanStep | ConvStep | InvariantStep
 """What a program does one after the other."""
 
 

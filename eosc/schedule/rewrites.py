@@ -10,6 +10,7 @@ from eosc.semantics.formulas import formula
 
 PAIR = "lrpe_is_two_real_memories (position.eos)"
 ROWS = "lrpe_is_linear_attention_of_twice_the_features (position.eos)"
+HEIGHT = "mlstm_is_a_weighted_average (linear.eos)"
 COLUMNS = "normaliser_is_a_column_of_ones (linear.eos)"
 """Theorems of the zoo; each is an instance of what is done, with the same proof."""
 
@@ -22,6 +23,10 @@ def rewrites(program: Program) -> tuple[Rewrite, ...]:
 def _pairs(program: Program) -> Iterator[Rewrite]:
     angles = {each.name: each.angle for each in program.steps if isinstance(each, Phase)}
     for turn in program.turns:
+        if turn.peak:
+            how = "a memory whose height, a running maximum of exponents, cancels from the output"
+            yield Rewrite(turn.memory, how, HEIGHT)
+            continue
         how = f"two real memories, {turn.parts[0]} and {turn.parts[1]}"
         if turn.phase:
             angle = formula(angles[turn.phase])

@@ -167,6 +167,35 @@ def test_large_keys_and_queries(name: str, folder: Path) -> None:
     assert rms_relative(found[0] if isinstance(found, tuple) else found, want.output) <= 1e-10
 
 
+@pytest.mark.parametrize("gates", ["mixed", "zero", "one"])
+def test_exponential_gates_of_any_size(gates: str, folder: Path) -> None:
+    """In fp32, where exp overflows at 89; the reference in fp64 holds exponents up to 700."""
+    spec = mixer("mlstm")
+    generator = torch.Generator().manual_seed(0)
+    given = operands(spec, 60, gates)
+    given["i_raw"] = 400 * torch.rand(given["i_raw"].shape, generator=generator).double() - 200
+    low = {key: value.float().requires_grad_() for key, value in given.items()}
+    high = {key: value.detach().double().requires_grad_() for key, value in low.items()}
+    y, state = imported(spec, "mlstm", folder).mlstm(*low.values())
+    want = evaluate(spec, high, sizes=small(spec), logs=True).output
+    assert rms_relative(y, want) <= 1e-5
+    pull = torch.randn(y.shape, generator=generator)
+    have = torch.autograd.grad(y, list(low.values()), pull)
+    right = torch.autograd.grad(want, list(high.values()), pull.double())
+    for key, one, other in zip(low, have, right, strict=True):
+        assert one.isfinite().all(), key
+        if key not in ("i_raw", "f_raw"):  # those flows cancel, as of any decay
+            assert rms_relative(one, other) <= 1e-4, key
+
+
+def test_heights_of_packed_sequences(folder: Path) -> None:
+    spec = mixer("mlstm")
+    operator = imported(spec, "mlstm", folder).mlstm
+    given = operands(spec, 40, batch=1)
+    given["i_raw"] = 5 * given["i_raw"]
+    compare_operator(spec, operator, given, (0, 0, 1, 18, 18, 18, 40, 40))
+
+
 def test_a_phase_stays_exact_over_long_sequences(folder: Path) -> None:
     """In fp32, after many turns: as good as after none."""
     spec, T = mixer("lrpe"), 20_000

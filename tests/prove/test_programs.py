@@ -14,6 +14,7 @@ from eosc.ir.nodes import Load, Map, Value
 from eosc.lowering.elementwise.scan import ElementScan
 from eosc.pipeline import PIPELINE
 from eosc.prove.algorithms.program import prove_program
+from eosc.prove.algorithms.scalars import Unreadable
 from eosc.prove.algorithms.summary import prove_summary
 from eosc.prove.checker import Checked, Rejected, check
 from eosc.prove.formula import as_json
@@ -29,7 +30,7 @@ PROVED = (
 )  # fmt: skip
 COMPOSED = (
     "abc", "based", "cosformer", "gateloop", "gsa", "linear_attention_norm", "lrpe",
-    "lrpe_feature", "mlstm", "rebased", "retnet", "rope_la_complex",
+    "lrpe_feature", "rebased", "retnet", "rope_la_complex",
 )  # fmt: skip
 """Several memories, several scans, complex memories as pairs."""
 ELEMENTS = ("hgrn", "lcsm", "mamba", "qrnn", "rglru", "rwkv4")
@@ -63,6 +64,11 @@ def test_a_program_is_its_spec(name: str) -> None:
     inside = PIPELINE.inside(program)
     if inside is not None:
         assert proved(inside).goals == ("output",)
+
+
+def test_what_is_not_proved_says_why() -> None:
+    with pytest.raises(Unreadable, match="a height that cancels"):
+        proved(PIPELINE.program(zoo.mixer("mlstm")))
 
 
 def test_a_wrong_plan_is_refused() -> None:

@@ -76,6 +76,9 @@ class Memories:
         if turn is None:
             return self._left(state.name, declared)
         parts = [self._left(name, declared) for name in turn.parts]
+        if turn.peak:
+            height = self.seq.given[turn.peak].text
+            return self.seq.call("_lifted", *parts, height, self.packed)
         return self.seq.call("_turned", *parts, self._phase(turn, declared), self.packed)
 
     def _left(self, name: str, declared: Axes) -> str:
@@ -101,7 +104,8 @@ class Memories:
         """The state of one memory before the sequence, with its axes in this order."""
         state = next(each for each in self.seq.states if each.name == self._owner(memory))
         held, turn = self.seq.state_name(state), self._turns.get(memory)
-        part = "" if turn is None else (".real", ".imag")[turn.parts.index(memory)]
+        whole = turn is None or len(turn.parts) == 1
+        part = "" if whole or turn is None else (".real", ".imag")[turn.parts.index(memory)]
         assert state.declaration is not None, "a memory is declared"
         moved = _moved(state.declaration.type.axes, axes)
         return f"None if {held} is None else {held}{part}{moved}" if part or moved else held

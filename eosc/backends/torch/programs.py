@@ -18,7 +18,7 @@ from eosc.backends.torch.scopes import Val
 from eosc.backends.torch.sequences import Sequences
 from eosc.backends.torch.texts import NotPrintableError
 from eosc.ir.nodes import Load, Per, Value, walk
-from eosc.recurrence.model import Phase
+from eosc.recurrence.model import Peak, Phase
 from eosc.recurrence.operands import State, crossing, learned_kernels, static_number
 from eosc.schedule.program import Compute, InvariantStep, Packed, Program, ScanStep, Spread
 from eosc.semantics.model import Declaration, Kind, Mixer
@@ -159,6 +159,8 @@ class _Printer:
                     self._spread(step)
                 case Phase():
                     self._phase(step)
+                case Peak():
+                    self._peak(step)
                 case Compute():
                     self._compute(step)
                 case InvariantStep():
@@ -290,6 +292,16 @@ class _Printer:
         angle = seq.tensor(seq.value(step.angle, 0))
         val = replace(angle, text=seq.call("_phase", angle.text, "T", self.packed), log=None)
         seq.given[step.name] = seq.name(val, step.name, 0)
+
+    def _peak(self, step: Peak) -> None:
+        """The running height, and what it makes of the decay and of the level."""
+        seq = self.seq
+        terms = seq.tensor(seq.value(step.log_decay, 0)), seq.tensor(seq.value(step.level, 0))
+        names = [seq.names.fresh(each) for each in (step.name, step.decay, step.rise)]
+        call = seq.call("_peak", *(each.text for each in terms), "T", self.packed)
+        seq.line(f"{', '.join(names)} = {call}")
+        for each, text in zip((step.name, step.decay, step.rise), names, strict=True):
+            seq.given[each] = Val(text, ())
 
     def _scan(self, step: ScanStep, place: int) -> None:
         seq, scan = self.seq, step.scan

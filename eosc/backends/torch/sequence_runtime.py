@@ -269,12 +269,57 @@ def _turned(
 ) -> Tensor:
     """Complex states, turned by the last phase [B, T, H, axes] of each sequence."""
     state = torch.complex(real, imaginary)
-    if phase is None or not phase.shape[1]:
+    if phase is None:
         return state
-    last = phase[:, -1]
-    if cu_seqlens is not None:
-        bounds = cu_seqlens.to(torch.int64)
-        last = phase[0, (bounds[1:] - 1).clamp_min(0)]
-        some = (bounds[1:] > bounds[:-1]).view(-1, *[1] * (last.dim() - 1))
-        last = torch.where(some, last, torch.zeros_like(last))
+    last = _lasts(phase, cu_seqlens)
     return state * torch.complex(torch.cos(last), torch.sin(last))
+
+
+def _lasts(x: Tensor, cu_seqlens: Tensor | None) -> Tensor:
+    """The value [B, T, ...] at the last step of each sequence; 0 where it has none."""
+    if not x.shape[1]:
+        count = x.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+        return x.new_zeros(count, *x.shape[2:])
+    if cu_seqlens is None:
+        return x[:, -1]
+    bounds = cu_seqlens.to(torch.int64)
+    last = x[0, (bounds[1:] - 1).clamp_min(0)]
+    some = (bounds[1:] > bounds[:-1]).view(-1, *[1] * (last.dim() - 1))
+    return torch.where(some, last, torch.zeros_like(last))
+
+
+def _peak(
+    log_decay: Tensor, level: Tensor, T: int, cu_seqlens: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """H[t] = max(log_decay[t] + h[t-1], level[t], -60), h[-1] = 0 at the start of a sequence.
+
+    And log_decay[t] + h[t-1] - h[t] and level[t] - h[t], with h held constant. In log2(T) passes.
+    """
+    shape = torch.broadcast_shapes(log_decay.shape, level.shape, (1, T, 1))
+    log, top = (x.to(torch.float64).expand(shape) for x in (log_decay, level))
+    starts = torch.zeros(T + 1, dtype=torch.bool, device=level.device)
+    starts[0] = True
+    if cu_seqlens is not None:
+        starts[cu_seqlens.to(torch.int64)] = True
+    first = starts[:T].view(1, -1, *[1] * (len(shape) - 2))
+    with torch.no_grad():
+        height = top.clamp_min(-60.0)
+        height = torch.where(first, torch.maximum(height, log), height)
+        step = torch.where(first, torch.full_like(log, -math.inf), log)
+        span = 1
+        while span < T:
+            moved = torch.maximum(height[:, :-span] + step[:, span:], height[:, span:])
+            summed = step[:, :-span] + step[:, span:]
+            height = torch.cat((height[:, :span], moved), 1)
+            step = torch.cat((step[:, :span], summed), 1)
+            span *= 2
+        before = torch.cat((torch.zeros_like(height[:, :1]), height[:, :-1]), 1)
+        before = torch.where(first, torch.zeros_like(before), before)
+    dtype = level.dtype
+    return height.to(dtype), (log + (before - height)).to(dtype), (top - height).to(dtype)
+
+
+def _lifted(low: Tensor, height: Tensor, cu_seqlens: Tensor | None) -> Tensor:
+    """A state [N, H, axes] times the exponential of the last height of its sequence."""
+    last = torch.exp(_lasts(height, cu_seqlens))
+    return low * last.view(*last.shape, *[1] * (low.dim() - last.dim())).to(low.dtype)

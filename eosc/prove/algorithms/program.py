@@ -27,7 +27,7 @@ from eosc.prove.statements.mixers import Side
 from eosc.prove.statements.reading import Text
 from eosc.prove.statements.sides import equations, read, terms_of
 from eosc.prove.statements.terms import evaluate, place_of
-from eosc.recurrence.model import Phase, Turn
+from eosc.recurrence.model import Peak, Phase, Turn
 from eosc.recurrence.operands import crossing
 from eosc.schedule.program import Compute, Layout, Packed, Program, ScanStep
 from eosc.semantics import terms as ir
@@ -45,6 +45,8 @@ def prove_program(program: Program) -> tuple[Problem, list[dict[str, Any]]]:
     """
     if not program.scans:
         raise Unreadable("a program without a scan")
+    if any(isinstance(each, Peak) for each in program.steps):
+        raise Unreadable("a height that cancels from a maximum is not proved yet")
     scans: list[tuple[ScanStep, Scan | ElementScan]] = []
     for step in program.scans:
         if type(step.scan) not in (Scan, ElementScan):
@@ -94,10 +96,10 @@ class _Around:
             places = tuple(place_of(axis, env, term) for axis in self.results[term.name])
             indices = [place.index for place in places if place.index is not None]
             return formula.at(f"scan.{term.name}{suffix(places)}", time, *indices)
-        if term.name in self.values:
-            return evaluate(self.values[term.name], env.moved(time), self)
         if term.name in self.angles:
             return self.phase(term.name, time, env)
+        if term.name in self.values:
+            return evaluate(self.values[term.name], env.moved(time), self)
         return self.side.read(term, time, env)
 
     def phase(self, name: str, time: Time, env: Environment) -> Formula:
@@ -317,7 +319,7 @@ class _Program:
             yield {"definition": f"spec.{memory.name}{slot.digits}", "closed": value}
 
     def _turned(self, turn: Turn, parts: list[Formula], places: Mapping[str, Place]) -> Formula:
-        """A complex memory from its parts, at time t."""
+        """A memory of the spec from its parts, at time t."""
         whole = formula.add(parts[0], formula.mul(formula.IMAGINARY, parts[1]))
         if not turn.phase:
             return whole
