@@ -248,15 +248,23 @@ def _turned(
 ) -> Tensor:
     """Complex states, turned by the last phase [B, T, H, axes] of each sequence."""
     state = torch.complex(real, imaginary)
-    if phase is None or not phase.shape[1]:
+    if phase is None:
         return state
-    last = phase[:, -1]
-    if cu_seqlens is not None:
-        bounds = cu_seqlens.to(torch.int64)
-        last = phase[0, (bounds[1:] - 1).clamp_min(0)]
-        some = (bounds[1:] > bounds[:-1]).view(-1, *[1] * (last.dim() - 1))
-        last = torch.where(some, last, torch.zeros_like(last))
+    last = _lasts(phase, cu_seqlens)
     return state * torch.complex(torch.cos(last), torch.sin(last))
+
+
+def _lasts(x: Tensor, cu_seqlens: Tensor | None) -> Tensor:
+    """The value [B, T, ...] at the last step of each sequence; 0 where it has none."""
+    if not x.shape[1]:
+        count = x.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+        return x.new_zeros(count, *x.shape[2:])
+    if cu_seqlens is None:
+        return x[:, -1]
+    bounds = cu_seqlens.to(torch.int64)
+    last = x[0, (bounds[1:] - 1).clamp_min(0)]
+    some = (bounds[1:] > bounds[:-1]).view(-1, *[1] * (last.dim() - 1))
+    return torch.where(some, last, torch.zeros_like(last))
 
 
 class State(NamedTuple):

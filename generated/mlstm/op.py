@@ -217,6 +217,56 @@ def _cells(
     return found
 
 
+def _lasts(x: Tensor, cu_seqlens: Tensor | None) -> Tensor:
+    """The value [B, T, ...] at the last step of each sequence; 0 where it has none."""
+    if not x.shape[1]:
+        count = x.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+        return x.new_zeros(count, *x.shape[2:])
+    if cu_seqlens is None:
+        return x[:, -1]
+    bounds = cu_seqlens.to(torch.int64)
+    last = x[0, (bounds[1:] - 1).clamp_min(0)]
+    some = (bounds[1:] > bounds[:-1]).view(-1, *[1] * (last.dim() - 1))
+    return torch.where(some, last, torch.zeros_like(last))
+
+
+def _peak(
+    log_decay: Tensor, level: Tensor, T: int, cu_seqlens: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """H[t] = max(log_decay[t] + h[t-1], level[t], -60), h[-1] = 0 at the start of a sequence.
+
+    And log_decay[t] + h[t-1] - h[t] and level[t] - h[t], with h held constant. In log2(T) passes.
+    """
+    shape = torch.broadcast_shapes(log_decay.shape, level.shape, (1, T, 1))
+    log, top = (x.to(torch.float64).expand(shape) for x in (log_decay, level))
+    starts = torch.zeros(T + 1, dtype=torch.bool, device=level.device)
+    starts[0] = True
+    if cu_seqlens is not None:
+        starts[cu_seqlens.to(torch.int64)] = True
+    first = starts[:T].view(1, -1, *[1] * (len(shape) - 2))
+    with torch.no_grad():
+        height = top.clamp_min(-60.0)
+        height = torch.where(first, torch.maximum(height, log), height)
+        step = torch.where(first, torch.full_like(log, -math.inf), log)
+        span = 1
+        while span < T:
+            moved = torch.maximum(height[:, :-span] + step[:, span:], height[:, span:])
+            summed = step[:, :-span] + step[:, span:]
+            height = torch.cat((height[:, :span], moved), 1)
+            step = torch.cat((step[:, :span], summed), 1)
+            span *= 2
+        before = torch.cat((torch.zeros_like(height[:, :1]), height[:, :-1]), 1)
+        before = torch.where(first, torch.zeros_like(before), before)
+    dtype = level.dtype
+    return height.to(dtype), (log + (before - height)).to(dtype), (top - height).to(dtype)
+
+
+def _lifted(low: Tensor, height: Tensor, cu_seqlens: Tensor | None) -> Tensor:
+    """A state [N, H, axes] times the exponential of the last height of its sequence."""
+    last = torch.exp(_lasts(height, cu_seqlens))
+    return low * last.view(*last.shape, *[1] * (low.dim() - last.dim())).to(low.dtype)
+
+
 class State(NamedTuple):
     """What is carried from one call to the next."""
 
@@ -231,7 +281,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_mlstm_d8368e30'
+NAMESPACE = 'eosc_mlstm_d5b289be'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -270,17 +320,17 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _m_n_forward(scale, q_raw, i_raw, k, s_input, f_raw, initial_state, cu_seqlens):
+def _m_n_forward(scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens):
     with torch.autocast(q_raw.device.type, enabled=False):
-        return _kernels(q_raw, q_raw.shape[3], s_input.shape[3]).m_n_forward(scale, q_raw, i_raw, k, s_input, f_raw, initial_state, cu_seqlens)
+        return _kernels(q_raw, q_raw.shape[3], s_input.shape[3]).m_n_forward(scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens)
 
 
-def _m_n_forward_fake(scale, q_raw, i_raw, k, s_input, f_raw, initial_state, cu_seqlens):
-    heads = _heads('ttttt', (q_raw, i_raw, k, s_input, f_raw,))
+def _m_n_forward_fake(scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens):
+    heads = _heads('ttttt', (q_raw, height_rise, k, s_input, height_decay,))
     B, T = q_raw.shape[:2]
     N = _sequences(q_raw, cu_seqlens)
     y = q_raw.new_empty((B, T, heads, s_input.shape[3]))
-    dtype = _accumulator(q_raw, i_raw, k, s_input, f_raw)
+    dtype = _accumulator(q_raw, height_rise, k, s_input, height_decay)
     return y, q_raw.new_empty((N, heads, q_raw.shape[3], s_input.shape[3]), dtype=dtype)
 
 
@@ -289,18 +339,18 @@ def _m_n_forward_vmap(info, in_dims, *args):
     return _vmapped(op, kinds, "ts", info, in_dims, args)
 
 
-def _m_n_backward(scale, q_raw, i_raw, k, s_input, f_raw, initial_state, cu_seqlens, dy, d_final_state):
+def _m_n_backward(scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens, dy, d_final_state):
     kernels = _kernels(q_raw, q_raw.shape[3], s_input.shape[3])
     with torch.autocast(q_raw.device.type, enabled=False):
-        return kernels.m_n_backward(scale, q_raw, i_raw, k, s_input, f_raw, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.m_n_backward(scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens, dy, d_final_state)
 
 
-def _m_n_backward_fake(scale, q_raw, i_raw, k, s_input, f_raw, initial_state, cu_seqlens, dy, d_final_state):
-    heads = _heads('ttttt', (q_raw, i_raw, k, s_input, f_raw,))
+def _m_n_backward_fake(scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens, dy, d_final_state):
+    heads = _heads('ttttt', (q_raw, height_rise, k, s_input, height_decay,))
     N = _sequences(q_raw, cu_seqlens)
-    dtype = _accumulator(q_raw, i_raw, k, s_input, f_raw)
+    dtype = _accumulator(q_raw, height_rise, k, s_input, height_decay)
     d_state = q_raw.new_empty((N, heads, q_raw.shape[3], s_input.shape[3]), dtype=dtype)
-    trained = (q_raw, i_raw, k, s_input, f_raw,)
+    trained = (q_raw, height_rise, k, s_input, height_decay,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
 
@@ -309,19 +359,19 @@ def _m_n_backward_vmap(info, in_dims, *args):
     return _vmapped(op, kinds, 'ttttts', info, in_dims, args)
 
 
-def _m_n_step(scale, q_raw, i_raw, k, s_input, f_raw, state, state_indices):
+def _m_n_step(scale, q_raw, height_rise, k, s_input, height_decay, state, state_indices):
     with torch.autocast(q_raw.device.type, enabled=False):
-        return _kernels(q_raw, state.shape[2], state.shape[3]).m_n_step(scale, q_raw, i_raw, k, s_input, f_raw, state, state_indices)
+        return _kernels(q_raw, state.shape[2], state.shape[3]).m_n_step(scale, q_raw, height_rise, k, s_input, height_decay, state, state_indices)
 
 
-def _m_n_step_fake(scale, q_raw, i_raw, k, s_input, f_raw, state, state_indices):
+def _m_n_step_fake(scale, q_raw, height_rise, k, s_input, height_decay, state, state_indices):
     N, heads = q_raw.shape[0], state.shape[1]
     return q_raw.new_empty((N, heads, state.shape[3]))
 
 
 def _m_n_saved(ctx, inputs, output):
-    scale, q_raw, i_raw, k, s_input, f_raw, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(q_raw, i_raw, k, s_input, f_raw, initial_state, cu_seqlens)
+    scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens = inputs
+    ctx.save_for_backward(q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens)
     ctx.scale = scale
 
 
@@ -331,8 +381,8 @@ class _Scan_m_nGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(scale, q_raw, i_raw, k, s_input, f_raw, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.m_n_backward(scale, q_raw, i_raw, k, s_input, f_raw, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens, dy, d_final_state):
+        return _OPS.m_n_backward(scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens, dy, d_final_state)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -349,8 +399,8 @@ class _Scan_m_n(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(scale, q_raw, i_raw, k, s_input, f_raw, initial_state, cu_seqlens):
-        return _OPS.m_n_forward(scale, q_raw, i_raw, k, s_input, f_raw, initial_state, cu_seqlens)
+    def forward(scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens):
+        return _OPS.m_n_forward(scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -358,17 +408,17 @@ class _Scan_m_n(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state):
-        q_raw, i_raw, k, s_input, f_raw, initial_state, cu_seqlens = ctx.saved_tensors
-        d_q_raw, d_i_raw, d_k, d_s_input, d_f_raw, d_initial_state = _Scan_m_nGradient.apply(
-            ctx.scale, q_raw, i_raw, k, s_input, f_raw, initial_state, cu_seqlens, dy, d_final_state
+        q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens = ctx.saved_tensors
+        d_q_raw, d_height_rise, d_k, d_s_input, d_height_decay, d_initial_state = _Scan_m_nGradient.apply(
+            ctx.scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens, dy, d_final_state
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return None, d_q_raw, d_i_raw, d_k, d_s_input, d_f_raw, d_initial_state, None
+        return None, d_q_raw, d_height_rise, d_k, d_s_input, d_height_decay, d_initial_state, None
 
 
 _register(
     "m_n_forward",
-    'm_n_forward(float scale, Tensor q_raw, Tensor i_raw, Tensor k, Tensor s_input, Tensor f_raw, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'm_n_forward(float scale, Tensor q_raw, Tensor height_rise, Tensor k, Tensor s_input, Tensor height_decay, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
     _m_n_forward,
     _m_n_forward_fake,
     _m_n_forward_vmap,
@@ -377,7 +427,7 @@ _register(
 )
 _register(
     "m_n_backward",
-    'm_n_backward(float scale, Tensor q_raw, Tensor i_raw, Tensor k, Tensor s_input, Tensor f_raw, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
+    'm_n_backward(float scale, Tensor q_raw, Tensor height_rise, Tensor k, Tensor s_input, Tensor height_decay, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
     _m_n_backward,
     _m_n_backward_fake,
     _m_n_backward_vmap,
@@ -385,7 +435,7 @@ _register(
 )
 _register(
     "m_n_step",
-    'm_n_step(float scale, Tensor q_raw, Tensor i_raw, Tensor k, Tensor s_input, Tensor f_raw, Tensor(a!) state, Tensor? state_indices) -> Tensor',
+    'm_n_step(float scale, Tensor q_raw, Tensor height_rise, Tensor k, Tensor s_input, Tensor height_decay, Tensor(a!) state, Tensor? state_indices) -> Tensor',
     _m_n_step,
     _m_n_step_fake,
 )
@@ -409,13 +459,16 @@ def _mlstm_sequence(
     K = q_raw.shape[3]
     V = v.shape[3]
     scale = (K ** (-0.5)) if scale is None else scale
+    f_raw_2 = _shared(_worked(f_raw, dtype), H, 2)
+    i_raw_2 = _shared(_worked(i_raw, dtype), H, 2)
+    height, height_decay, height_rise = _peak(torch.nn.functional.logsigmoid(f_raw_2), i_raw_2, T, cu_seqlens)
     v_2 = _shared(_worked(v, dtype), H, 2)
     s_input = _side_by_side(v_2, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device)).to(q_raw.dtype)
-    y, m_n_final = _Scan_m_n.apply(scale, q_raw, i_raw, k, _grown_to(s_input, (B, T, -1, -1)), f_raw, _gridded(((m_before, n_before,),), ((K,),), ((V,), (),)), cu_seqlens)
+    y, m_n_final = _Scan_m_n.apply(scale, q_raw, _grown_to(height_rise, (B, T, -1)), k, _grown_to(s_input, (B, T, -1, -1)), _grown_to(height_decay, (B, T, -1)), _gridded(((m_before, n_before,),), ((K,),), ((V,), (),)), cu_seqlens)
     columns = _columns(y, ((V,), (),))
     cells = _cells(m_n_final, ((K,),), ((V,), (),))
-    x = torch.maximum(torch.abs(columns[1]), torch.full((1, 1, 1), 1.0, dtype=dtype, device=device))  # line 20
-    return (columns[0] / x[:, :, :, None]).expand(B, T, H, V).to(q_raw.dtype), (cells[0][0], cells[0][1])
+    x = columns[0] / torch.maximum(torch.abs(columns[1]), torch.exp(-height))[:, :, :, None]  # line 20
+    return x.expand(B, T, H, V).to(q_raw.dtype), (_lifted(cells[0][0], height, cu_seqlens), _lifted(cells[0][1], height, cu_seqlens))
 
 
 _SPECS_mlstm = (

@@ -240,28 +240,28 @@ def _each_sequence(
 
 def _m_n_forward(
     q_raw: Tensor,
-    i_raw: Tensor,
+    height_rise: Tensor,
     k: Tensor,
     s_input: Tensor,
-    f_raw: Tensor,
+    height_decay: Tensor,
     scale: float,
     initial_state: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks; sequences of one length'
     B, T = q_raw.shape[:2]
-    H = max(q_raw.shape[2], i_raw.shape[2], k.shape[2], s_input.shape[2], f_raw.shape[2])
-    dtype, device = _precision(q_raw, i_raw, k, s_input, f_raw), q_raw.device
+    H = max(q_raw.shape[2], height_rise.shape[2], k.shape[2], s_input.shape[2], height_decay.shape[2])
+    dtype, device = _precision(q_raw, height_rise, k, s_input, height_decay), q_raw.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
     K = q_raw.shape[3]  # size of K
     values = s_input.shape[3]  # size of values
     q_raw_tile = _chunked(q_raw, H, 32, dtype)
-    i_raw_tile = _chunked(i_raw, H, 32, dtype)
+    height_rise_tile = _chunked(height_rise, H, 32, dtype)
     k_tile = _chunked(k, H, 32, dtype)
     s_input_tile = _chunked(s_input, H, 32, dtype)
-    f_raw_tile = _chunked(f_raw, H, 32, dtype)
+    height_decay_tile = _chunked(height_decay, H, 32, dtype)
     chunks = -(-T // 32)
-    g0 = _valid((torch.nn.functional.logsigmoid(f_raw_tile)).clamp(min=lowest), T)  # log-decay  # line 12
-    del f_raw_tile
+    g0 = height_decay_tile.clamp(min=lowest)  # log-decay
+    del height_decay_tile
     prefix1_g0 = torch.exp(g0)  # decay from the opening of each block of 1
     del g0
     prefix2_g0 = _grown(prefix1_g0, 1)  # decay from the opening of each block of 2
@@ -271,8 +271,8 @@ def _m_n_forward(
     prefix32_g0 = _grown(prefix16_g0, 16)  # decay from the opening of each block of 32
     s = q_raw_tile * scale  # shrink  # line 11
     del q_raw_tile
-    e = k_tile * torch.exp(i_raw_tile[:, :, :, :, None])  # expand  # line 14
-    del i_raw_tile, k_tile
+    e = k_tile * torch.exp(height_rise_tile[:, :, :, :, None])  # expand  # line 8
+    del height_rise_tile, k_tile
     suffix1_g0 = torch.ones_like(prefix1_g0)  # decay to the closing of each block of 1
     suffix2_g0 = _grown_back(suffix1_g0, prefix1_g0, 1)  # decay to the closing of each block of 2
     del suffix1_g0
@@ -303,25 +303,25 @@ def _m_n_forward(
 def m_n_forward(
     scale: float,
     q_raw: Tensor,
-    i_raw: Tensor,
+    height_rise: Tensor,
     k: Tensor,
     s_input: Tensor,
-    f_raw: Tensor,
+    height_decay: Tensor,
     initial_state: Tensor | None,
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
     if cu_seqlens is None:
-        return _in_groups(_m_n_forward, (q_raw, i_raw, k, s_input, f_raw), (scale,), (initial_state,), "tn")
-    return _each_sequence(_m_n_forward, (q_raw, i_raw, k, s_input, f_raw), (scale,), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_n_forward, (q_raw, height_rise, k, s_input, height_decay), (scale,), (initial_state,), "tn")
+    return _each_sequence(_m_n_forward, (q_raw, height_rise, k, s_input, height_decay), (scale,), (initial_state,), cu_seqlens, "tn")
 
 
 def _m_n_backward(
     q_raw: Tensor,
-    i_raw: Tensor,
+    height_rise: Tensor,
     k: Tensor,
     s_input: Tensor,
-    f_raw: Tensor,
+    height_decay: Tensor,
     dy: Tensor,
     scale: float,
     initial_state: Tensor | None,
@@ -329,20 +329,21 @@ def _m_n_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time; sequences of one length'
     B, T = q_raw.shape[:2]
-    H = max(q_raw.shape[2], i_raw.shape[2], k.shape[2], s_input.shape[2], f_raw.shape[2])
-    dtype, device = _precision(q_raw, i_raw, k, s_input, f_raw, dy), q_raw.device
+    H = max(q_raw.shape[2], height_rise.shape[2], k.shape[2], s_input.shape[2], height_decay.shape[2])
+    dtype, device = _precision(q_raw, height_rise, k, s_input, height_decay, dy), q_raw.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
     K = q_raw.shape[3]  # size of K
     values = s_input.shape[3]  # size of values
     q_raw_tile = _chunked(q_raw, H, 32, dtype)
-    i_raw_tile = _chunked(i_raw, H, 32, dtype)
+    height_rise_tile = _chunked(height_rise, H, 32, dtype)
     k_tile = _chunked(k, H, 32, dtype)
     s_input_tile = _chunked(s_input, H, 32, dtype)
-    f_raw_tile = _chunked(f_raw, H, 32, dtype)
+    height_decay_tile = _chunked(height_decay, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
-    e = k_tile * torch.exp(i_raw_tile[:, :, :, :, None])  # expand  # line 14
-    g0 = _valid((torch.nn.functional.logsigmoid(f_raw_tile)).clamp(min=lowest), T)  # log-decay  # line 12
+    e = k_tile * torch.exp(height_rise_tile[:, :, :, :, None])  # expand  # line 8
+    g0 = height_decay_tile.clamp(min=lowest)  # log-decay
+    del height_decay_tile
     prefix1_g0 = torch.exp(g0)  # decay from the opening of each block of 1
     del g0
     suffix1_g0 = torch.ones_like(prefix1_g0)  # decay to the closing of each block of 1
@@ -388,12 +389,12 @@ def _m_n_backward(
     part_4 = (P_all * pairs32_g0.mT).triu()
     de = (part_4 @ s).add_(de_out)  # gradient of e
     del part_4
-    part_5 = k_tile * torch.exp(i_raw_tile[:, :, :, :, None]) * de
+    part_5 = k_tile * torch.exp(height_rise_tile[:, :, :, :, None]) * de
     del k_tile
-    d_i_raw = part_5.sum(4)  # gradient of i_raw
+    d_height_rise = part_5.sum(4)  # gradient of height_rise
     del part_5
-    d_k = torch.exp(i_raw_tile[:, :, :, :, None]) * de  # gradient of k
-    del i_raw_tile, de
+    d_k = torch.exp(height_rise_tile[:, :, :, :, None]) * de  # gradient of k
+    del height_rise_tile, de
     At_all = (e @ s.mT).mul_(pairs32_g0.mT).triu_()  # scores of the pairs
     del pairs32_g0
     d_input = _add_product((e @ L_all[1:]).mul_(suffix32_g0[:, :, :, :, None]), At_all, dy_tile)  # gradient of input
@@ -407,13 +408,13 @@ def _m_n_backward(
     part_8 = part_7.sum(4)
     part_9 = h * L_all[1:]
     del h
-    d_f_raw = torch.sigmoid(-f_raw_tile) * _running((part_6.sum(4) + (pairs_all.sum(3) - pairs_all.sum(4))) - part_7.sum(4), True, False).add_(_valid(part_8, T).sum(3)[:, :, :, None]).add_((prefix32_g0[:, :, :, -1] * part_9.sum((3, 4)))[:, :, :, None])  # gradient of f_raw
+    d_height_decay = _running((part_6.sum(4) + (pairs_all.sum(3) - pairs_all.sum(4))) - part_7.sum(4), True, False).add_(_valid(part_8, T).sum(3)[:, :, :, None]).add_((prefix32_g0[:, :, :, -1] * part_9.sum((3, 4)))[:, :, :, None])  # gradient of height_decay
     return (
         _tokens(d_q_raw, q_raw.shape[2], q_raw.dtype),
-        _tokens(d_i_raw.expand(chunks, B, H, 32), i_raw.shape[2], i_raw.dtype),
+        _tokens(d_height_rise.expand(chunks, B, H, 32), height_rise.shape[2], height_rise.dtype),
         _tokens(d_k, k.shape[2], k.dtype),
         _tokens(d_input, s_input.shape[2], s_input.dtype),
-        _tokens(d_f_raw, f_raw.shape[2], f_raw.dtype),
+        _tokens(d_height_decay, height_decay.shape[2], height_decay.dtype),
         L_all[0].clone(),
     )
 
@@ -421,10 +422,10 @@ def _m_n_backward(
 def m_n_backward(
     scale: float,
     q_raw: Tensor,
-    i_raw: Tensor,
+    height_rise: Tensor,
     k: Tensor,
     s_input: Tensor,
-    f_raw: Tensor,
+    height_decay: Tensor,
     initial_state: Tensor | None,
     cu_seqlens: Tensor | None,
     dy: Tensor,
@@ -432,38 +433,38 @@ def m_n_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_m_n_backward, (q_raw, i_raw, k, s_input, f_raw, dy), (scale,), (initial_state, d_final_state), "tttttn")
-    return _each_sequence(_m_n_backward, (q_raw, i_raw, k, s_input, f_raw, dy), (scale,), (initial_state, d_final_state), cu_seqlens, "tttttn")
+        return _in_groups(_m_n_backward, (q_raw, height_rise, k, s_input, height_decay, dy), (scale,), (initial_state, d_final_state), "tttttn")
+    return _each_sequence(_m_n_backward, (q_raw, height_rise, k, s_input, height_decay, dy), (scale,), (initial_state, d_final_state), cu_seqlens, "tttttn")
 
 
 def _m_n_token(
     q_raw: Tensor,
-    i_raw: Tensor,
+    height_rise: Tensor,
     k: Tensor,
     s_input: Tensor,
-    f_raw: Tensor,
+    height_decay: Tensor,
     scale: float,
     initial_state: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'the recurrence as it is written; sequences of one length'
     B, T = q_raw.shape[:2]
-    H = max(q_raw.shape[2], i_raw.shape[2], k.shape[2], s_input.shape[2], f_raw.shape[2])
-    dtype, device = _precision(q_raw, i_raw, k, s_input, f_raw), q_raw.device
+    H = max(q_raw.shape[2], height_rise.shape[2], k.shape[2], s_input.shape[2], height_decay.shape[2])
+    dtype, device = _precision(q_raw, height_rise, k, s_input, height_decay), q_raw.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
     K = q_raw.shape[3]  # size of K
     values = s_input.shape[3]  # size of values
     q_raw_tile = _stepped(q_raw, H, dtype)
-    i_raw_tile = _stepped(i_raw, H, dtype)
+    height_rise_tile = _stepped(height_rise, H, dtype)
     k_tile = _stepped(k, H, dtype)
     s_input_tile = _stepped(s_input, H, dtype)
-    f_raw_tile = _stepped(f_raw, H, dtype)
+    height_decay_tile = _stepped(height_decay, H, dtype)
     chunks = T
     s = q_raw_tile * scale  # shrink  # line 11
     del q_raw_tile
-    e = k_tile * torch.exp(i_raw_tile[:, :, :, None])  # expand  # line 14
-    del i_raw_tile, k_tile
-    g0 = (torch.nn.functional.logsigmoid(f_raw_tile)).clamp(min=lowest)  # log-decay  # line 12
-    del f_raw_tile
+    e = k_tile * torch.exp(height_rise_tile[:, :, :, None])  # expand  # line 8
+    del height_rise_tile, k_tile
+    g0 = height_decay_tile.clamp(min=lowest)  # log-decay
+    del height_decay_tile
     advance = (torch.exp(g0))[:, :, :, None, None]
     del g0
     write = (e[:, :, :, :, None] * s_input_tile[:, :, :, None]).expand(chunks, B, H, K, values)
@@ -482,16 +483,16 @@ def _m_n_token(
 def m_n_step(
     scale: float,
     q_raw: Tensor,
-    i_raw: Tensor,
+    height_rise: Tensor,
     k: Tensor,
     s_input: Tensor,
-    f_raw: Tensor,
+    height_decay: Tensor,
     state: Tensor,
     state_indices: Tensor | None,
 ) -> Tensor:
     'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
-    y, final = _m_n_token(q_raw.unsqueeze(1), i_raw.unsqueeze(1), k.unsqueeze(1), s_input.unsqueeze(1), f_raw.unsqueeze(1), scale, held)
+    y, final = _m_n_token(q_raw.unsqueeze(1), height_rise.unsqueeze(1), k.unsqueeze(1), s_input.unsqueeze(1), height_decay.unsqueeze(1), scale, held)
     if state_indices is None:
         state.copy_(final)
     else:

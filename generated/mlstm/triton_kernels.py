@@ -280,14 +280,14 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_n_segment_ends_kernel(
-    k_ptr, i_raw_ptr, s_input_ptr, f_raw_ptr, start_state_ptr, segment_decay_0_ptr, cu, T, H,
-    SEGMENT, SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, i_raw_ptr_b,
-    i_raw_ptr_t: tl.constexpr, i_raw_ptr_h, i_raw_ptr_g, s_input_ptr_b,
-    s_input_ptr_t: tl.constexpr, s_input_ptr_h, s_input_ptr_g, f_raw_ptr_b,
-    f_raw_ptr_t: tl.constexpr, f_raw_ptr_h, f_raw_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    values: tl.constexpr, BLOCK_values: tl.constexpr, C: tl.constexpr, DT: tl.constexpr,
-    FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
-    SPLIT: tl.constexpr,
+    k_ptr, height_rise_ptr, s_input_ptr, height_decay_ptr, start_state_ptr, segment_decay_0_ptr,
+    cu, T, H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    height_rise_ptr_b, height_rise_ptr_t: tl.constexpr, height_rise_ptr_h, height_rise_ptr_g,
+    s_input_ptr_b, s_input_ptr_t: tl.constexpr, s_input_ptr_h, s_input_ptr_g,
+    height_decay_ptr_b, height_decay_ptr_t: tl.constexpr, height_decay_ptr_h,
+    height_decay_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, values: tl.constexpr,
+    BLOCK_values: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'what each segment adds to the state, and its whole decay'
     program = tl.program_id(0)
@@ -300,9 +300,9 @@ def _m_n_segment_ends_kernel(
     at_values = block * BLOCK_values + tl.arange(0, BLOCK_values)
     in_values = at_values < values
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    i_raw_ptr = _head(i_raw_ptr, batch, h, i_raw_ptr_b, i_raw_ptr_h, i_raw_ptr_g)
+    height_rise_ptr = _head(height_rise_ptr, batch, h, height_rise_ptr_b, height_rise_ptr_h, height_rise_ptr_g)
     s_input_ptr = _head(s_input_ptr, batch, h, s_input_ptr_b, s_input_ptr_h, s_input_ptr_g)
-    f_raw_ptr = _head(f_raw_ptr, batch, h, f_raw_ptr_b, f_raw_ptr_h, f_raw_ptr_g)
+    height_decay_ptr = _head(height_decay_ptr, batch, h, height_decay_ptr_b, height_decay_ptr_h, height_decay_ptr_g)
     M = tl.full([BLOCK_K, BLOCK_values], 0.0, tl.float32)  # m from 0 [BLOCK_K, BLOCK_values]
     P0 = 1.0
     chunks = tl.cdiv(left, C)
@@ -313,31 +313,25 @@ def _m_n_segment_ends_kernel(
         start = first + c * C
         k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
         load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        i_raw_ptr_c = i_raw_ptr + start * i_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(i_raw_ptr_c + (token * i_raw_ptr_t), mask=valid, other=0.0)  # load i_raw [C]
-        e = load.to(tl.float32) * tl.exp(load_2.to(tl.float32)[:, None])  # expand [C, BLOCK_K]  # line 14
+        height_rise_ptr_c = height_rise_ptr + start * height_rise_ptr_t  # first token of the chunk
+        load_2 = tl.load(height_rise_ptr_c + (token * height_rise_ptr_t), mask=valid, other=0.0)  # load height_rise [C]
+        e = load.to(tl.float32) * tl.exp(load_2.to(tl.float32)[:, None])  # expand [C, BLOCK_K]  # line 8
         s_input_ptr_c = s_input_ptr + start * s_input_ptr_t  # first token of the chunk
         x = tl.load(s_input_ptr_c + (token * s_input_ptr_t)[:, None] + at_values[None, :], mask=valid[:, None] & in_values[None, :], other=0.0)  # input: load input [C, BLOCK_values]  # line 9
-        f_raw_ptr_c = f_raw_ptr + start * f_raw_ptr_t  # first token of the chunk
-        load_3 = tl.load(f_raw_ptr_c + (token * f_raw_ptr_t), mask=valid, other=0.0)  # load f_raw [C]
-        part_2_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-        part_2_1 = 1.0 + part_2_0
-        part_2_2 = part_2_1 == 1.0
-        part_2_3 = tl.where(part_2_2, part_2_0, tl.log(part_2_1) * (part_2_0 / tl.where(part_2_2, 1.0, part_2_1 - 1.0)))
-        map_2 = tl.minimum(load_3.to(tl.float32), 0.0) - part_2_3  # [C]
-        inner = tl.where(valid, map_2, 0.0)  # [C]
-        g0 = tl.maximum(inner * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 12
+        height_decay_ptr_c = height_decay_ptr + start * height_decay_ptr_t  # first token of the chunk
+        load_3 = tl.load(height_decay_ptr_c + (token * height_decay_ptr_t), mask=valid, other=0.0)  # load height_decay [C]
+        g0 = tl.maximum(load_3.to(tl.float32) * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]
         g0_c = _coarse(g0, EXACT)  # [C]
         g0_hi = tl.cumsum(g0_c, 0)  # [C]
         g0_hi_end = tl.sum(g0_c, 0)
         g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-        map_3 = decay * M  # [BLOCK_K, BLOCK_values]
+        map_2 = decay * M  # [BLOCK_K, BLOCK_values]
         decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        map_4 = decay_2[:, None] * x.to(tl.float32)  # [C, BLOCK_values]
-        dot = tl.dot(tl.trans(e.to(DT)), map_4.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_values]
-        M_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_values]
+        map_3 = decay_2[:, None] * x.to(tl.float32)  # [C, BLOCK_values]
+        dot = tl.dot(tl.trans(e.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_values]
+        M_next = map_2 + dot  # decay, and write [BLOCK_K, BLOCK_values]
         M = M_next
         P0_next = P0 * decay
         P0 = P0_next
@@ -375,15 +369,16 @@ def _m_n_segment_scan_kernel(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_n_forward_kernel(
-    q_raw_ptr, scale, k_ptr, i_raw_ptr, s_input_ptr, f_raw_ptr, start_state_ptr, y_ptr,
-    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, q_raw_ptr_b,
+    q_raw_ptr, scale, k_ptr, height_rise_ptr, s_input_ptr, height_decay_ptr, start_state_ptr,
+    y_ptr, final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, q_raw_ptr_b,
     q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, i_raw_ptr_b, i_raw_ptr_t: tl.constexpr, i_raw_ptr_h, i_raw_ptr_g,
-    s_input_ptr_b, s_input_ptr_t: tl.constexpr, s_input_ptr_h, s_input_ptr_g, f_raw_ptr_b,
-    f_raw_ptr_t: tl.constexpr, f_raw_ptr_h, f_raw_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr,
-    y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, values: tl.constexpr,
-    BLOCK_values: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    k_ptr_h, k_ptr_g, height_rise_ptr_b, height_rise_ptr_t: tl.constexpr, height_rise_ptr_h,
+    height_rise_ptr_g, s_input_ptr_b, s_input_ptr_t: tl.constexpr, s_input_ptr_h, s_input_ptr_g,
+    height_decay_ptr_b, height_decay_ptr_t: tl.constexpr, height_decay_ptr_h,
+    height_decay_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, values: tl.constexpr, BLOCK_values: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'y and the final state, with the state on chip'
     program = tl.program_id(0)
@@ -397,9 +392,9 @@ def _m_n_forward_kernel(
     in_values = at_values < values
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    i_raw_ptr = _head(i_raw_ptr, batch, h, i_raw_ptr_b, i_raw_ptr_h, i_raw_ptr_g)
+    height_rise_ptr = _head(height_rise_ptr, batch, h, height_rise_ptr_b, height_rise_ptr_h, height_rise_ptr_g)
     s_input_ptr = _head(s_input_ptr, batch, h, s_input_ptr_b, s_input_ptr_h, s_input_ptr_g)
-    f_raw_ptr = _head(f_raw_ptr, batch, h, f_raw_ptr_b, f_raw_ptr_h, f_raw_ptr_g)
+    height_decay_ptr = _head(height_decay_ptr, batch, h, height_decay_ptr_b, height_decay_ptr_h, height_decay_ptr_g)
     y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
     if start_state_ptr is not None:
         M = tl.load(start_state_ptr + _row(slot, h, H) * (K * values) + at_K[:, None] * values + at_values[None, :], mask=in_K[:, None] & in_values[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_values]
@@ -416,42 +411,36 @@ def _m_n_forward_kernel(
         s = load.to(tl.float32) * scale  # shrink [C, BLOCK_K]  # line 11
         k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
         load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        i_raw_ptr_c = i_raw_ptr + start * i_raw_ptr_t  # first token of the chunk
-        load_3 = tl.load(i_raw_ptr_c + (token * i_raw_ptr_t), mask=valid, other=0.0)  # load i_raw [C]
-        e = load_2.to(tl.float32) * tl.exp(load_3.to(tl.float32)[:, None])  # expand [C, BLOCK_K]  # line 14
+        height_rise_ptr_c = height_rise_ptr + start * height_rise_ptr_t  # first token of the chunk
+        load_3 = tl.load(height_rise_ptr_c + (token * height_rise_ptr_t), mask=valid, other=0.0)  # load height_rise [C]
+        e = load_2.to(tl.float32) * tl.exp(load_3.to(tl.float32)[:, None])  # expand [C, BLOCK_K]  # line 8
         s_input_ptr_c = s_input_ptr + start * s_input_ptr_t  # first token of the chunk
         x = tl.load(s_input_ptr_c + (token * s_input_ptr_t)[:, None] + at_values[None, :], mask=valid[:, None] & in_values[None, :], other=0.0)  # input: load input [C, BLOCK_values]  # line 9
-        f_raw_ptr_c = f_raw_ptr + start * f_raw_ptr_t  # first token of the chunk
-        load_4 = tl.load(f_raw_ptr_c + (token * f_raw_ptr_t), mask=valid, other=0.0)  # load f_raw [C]
-        part_3_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-        part_3_1 = 1.0 + part_3_0
-        part_3_2 = part_3_1 == 1.0
-        part_3_3 = tl.where(part_3_2, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_2, 1.0, part_3_1 - 1.0)))
-        map_2 = tl.minimum(load_4.to(tl.float32), 0.0) - part_3_3  # [C]
-        inner = tl.where(valid, map_2, 0.0)  # [C]
-        g0 = tl.maximum(inner * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 12
+        height_decay_ptr_c = height_decay_ptr + start * height_decay_ptr_t  # first token of the chunk
+        load_4 = tl.load(height_decay_ptr_c + (token * height_decay_ptr_t), mask=valid, other=0.0)  # load height_decay [C]
+        g0 = tl.maximum(load_4.to(tl.float32) * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]
         dot = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
         g0_c = _coarse(g0, EXACT)  # [C]
         g0_hi = tl.cumsum(g0_c, 0)  # [C]
         g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
         decay = tl.exp2(_joined(g0_hi[:, None] - g0_hi[None, :], g0_lo[:, None] - g0_lo[None, :], EXACT))  # D(j, i] [C, C]
-        map_3 = dot * decay  # [C, C]
-        A_all = tl.where(token[:, None] >= token[None, :], map_3, 0.0)  # pairs with j <= i [C, C]
+        map_2 = dot * decay  # [C, C]
+        A_all = tl.where(token[:, None] >= token[None, :], map_2, 0.0)  # pairs with j <= i [C, C]
         decay_2 = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
         dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_values]
-        map_4 = decay_2[:, None] * dot_2  # [C, BLOCK_values]
+        map_3 = decay_2[:, None] * dot_2  # [C, BLOCK_values]
         dot_3 = tl.dot(A_all.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_values]
-        y_new = map_4 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_values]
+        y_new = map_3 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_values]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_values[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_values[None, :])
         g0_hi_end = tl.sum(g0_c, 0)
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay_3 = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-        map_5 = decay_3 * M  # [BLOCK_K, BLOCK_values]
+        map_4 = decay_3 * M  # [BLOCK_K, BLOCK_values]
         decay_4 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        map_6 = decay_4[:, None] * x.to(tl.float32)  # [C, BLOCK_values]
-        dot_4 = tl.dot(tl.trans(e.to(DT)), map_6.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_values]
-        M_next = map_5 + dot_4  # decay, and write [BLOCK_K, BLOCK_values]
+        map_5 = decay_4[:, None] * x.to(tl.float32)  # [C, BLOCK_values]
+        dot_4 = tl.dot(tl.trans(e.to(DT)), map_5.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_values]
+        M_next = map_4 + dot_4  # decay, and write [BLOCK_K, BLOCK_values]
         M = M_next
     if final_state_ptr is not None:
         if last:
@@ -460,14 +449,14 @@ def _m_n_forward_kernel(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_n_states_kernel(
-    k_ptr, i_raw_ptr, s_input_ptr, f_raw_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT,
-    SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, i_raw_ptr_b,
-    i_raw_ptr_t: tl.constexpr, i_raw_ptr_h, i_raw_ptr_g, s_input_ptr_b,
-    s_input_ptr_t: tl.constexpr, s_input_ptr_h, s_input_ptr_g, f_raw_ptr_b,
-    f_raw_ptr_t: tl.constexpr, f_raw_ptr_h, f_raw_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    values: tl.constexpr, BLOCK_values: tl.constexpr, C: tl.constexpr, DT: tl.constexpr,
-    FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
-    SPLIT: tl.constexpr,
+    k_ptr, height_rise_ptr, s_input_ptr, height_decay_ptr, start_state_ptr, h_2_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    height_rise_ptr_b, height_rise_ptr_t: tl.constexpr, height_rise_ptr_h, height_rise_ptr_g,
+    s_input_ptr_b, s_input_ptr_t: tl.constexpr, s_input_ptr_h, s_input_ptr_g,
+    height_decay_ptr_b, height_decay_ptr_t: tl.constexpr, height_decay_ptr_h,
+    height_decay_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, values: tl.constexpr,
+    BLOCK_values: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -481,9 +470,9 @@ def _m_n_states_kernel(
     in_values = at_values < values
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    i_raw_ptr = _head(i_raw_ptr, batch, h, i_raw_ptr_b, i_raw_ptr_h, i_raw_ptr_g)
+    height_rise_ptr = _head(height_rise_ptr, batch, h, height_rise_ptr_b, height_rise_ptr_h, height_rise_ptr_g)
     s_input_ptr = _head(s_input_ptr, batch, h, s_input_ptr_b, s_input_ptr_h, s_input_ptr_g)
-    f_raw_ptr = _head(f_raw_ptr, batch, h, f_raw_ptr_b, f_raw_ptr_h, f_raw_ptr_g)
+    height_decay_ptr = _head(height_decay_ptr, batch, h, height_decay_ptr_b, height_decay_ptr_h, height_decay_ptr_g)
     if start_state_ptr is not None:
         M = tl.load(start_state_ptr + _row(slot, h, H) * (K * values) + at_K[:, None] * values + at_values[None, :], mask=in_K[:, None] & in_values[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_values]
     else:
@@ -497,42 +486,37 @@ def _m_n_states_kernel(
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * values) + at_K[:, None] * values + at_values[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_values[None, :])
         k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
         load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        i_raw_ptr_c = i_raw_ptr + start * i_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(i_raw_ptr_c + (token * i_raw_ptr_t), mask=valid, other=0.0)  # load i_raw [C]
-        e = load.to(tl.float32) * tl.exp(load_2.to(tl.float32)[:, None])  # expand [C, BLOCK_K]  # line 14
+        height_rise_ptr_c = height_rise_ptr + start * height_rise_ptr_t  # first token of the chunk
+        load_2 = tl.load(height_rise_ptr_c + (token * height_rise_ptr_t), mask=valid, other=0.0)  # load height_rise [C]
+        e = load.to(tl.float32) * tl.exp(load_2.to(tl.float32)[:, None])  # expand [C, BLOCK_K]  # line 8
         s_input_ptr_c = s_input_ptr + start * s_input_ptr_t  # first token of the chunk
         x = tl.load(s_input_ptr_c + (token * s_input_ptr_t)[:, None] + at_values[None, :], mask=valid[:, None] & in_values[None, :], other=0.0)  # input: load input [C, BLOCK_values]  # line 9
-        f_raw_ptr_c = f_raw_ptr + start * f_raw_ptr_t  # first token of the chunk
-        load_3 = tl.load(f_raw_ptr_c + (token * f_raw_ptr_t), mask=valid, other=0.0)  # load f_raw [C]
-        part_2_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-        part_2_1 = 1.0 + part_2_0
-        part_2_2 = part_2_1 == 1.0
-        part_2_3 = tl.where(part_2_2, part_2_0, tl.log(part_2_1) * (part_2_0 / tl.where(part_2_2, 1.0, part_2_1 - 1.0)))
-        map_2 = tl.minimum(load_3.to(tl.float32), 0.0) - part_2_3  # [C]
-        inner = tl.where(valid, map_2, 0.0)  # [C]
-        g0 = tl.maximum(inner * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 12
+        height_decay_ptr_c = height_decay_ptr + start * height_decay_ptr_t  # first token of the chunk
+        load_3 = tl.load(height_decay_ptr_c + (token * height_decay_ptr_t), mask=valid, other=0.0)  # load height_decay [C]
+        g0 = tl.maximum(load_3.to(tl.float32) * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]
         g0_c = _coarse(g0, EXACT)  # [C]
         g0_hi = tl.cumsum(g0_c, 0)  # [C]
         g0_hi_end = tl.sum(g0_c, 0)
         g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-        map_3 = decay * M  # [BLOCK_K, BLOCK_values]
+        map_2 = decay * M  # [BLOCK_K, BLOCK_values]
         decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        map_4 = decay_2[:, None] * x.to(tl.float32)  # [C, BLOCK_values]
-        dot = tl.dot(tl.trans(e.to(DT)), map_4.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_values]
-        M_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_values]
+        map_3 = decay_2[:, None] * x.to(tl.float32)  # [C, BLOCK_values]
+        dot = tl.dot(tl.trans(e.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_values]
+        M_next = map_2 + dot  # decay, and write [BLOCK_K, BLOCK_values]
         M = M_next
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_n_segment_ends_adjoint_kernel(
-    q_raw_ptr, scale, f_raw_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
-    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, f_raw_ptr_b,
-    f_raw_ptr_t: tl.constexpr, f_raw_ptr_h, f_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, values: tl.constexpr,
-    BLOCK_values: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    q_raw_ptr, scale, height_decay_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N,
+    STEPS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, height_decay_ptr_b,
+    height_decay_ptr_t: tl.constexpr, height_decay_ptr_h, height_decay_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    values: tl.constexpr, BLOCK_values: tl.constexpr, C: tl.constexpr, DT: tl.constexpr,
+    FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    SPLIT: tl.constexpr,
 ):
     'what each segment adds to the adjoint state'
     program = tl.program_id(0)
@@ -545,7 +529,7 @@ def _m_n_segment_ends_adjoint_kernel(
     at_values = block * BLOCK_values + tl.arange(0, BLOCK_values)
     in_values = at_values < values
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
-    f_raw_ptr = _head(f_raw_ptr, batch, h, f_raw_ptr_b, f_raw_ptr_h, f_raw_ptr_g)
+    height_decay_ptr = _head(height_decay_ptr, batch, h, height_decay_ptr_b, height_decay_ptr_h, height_decay_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     L = tl.full([BLOCK_K, BLOCK_values], 0.0, tl.float32)  # adjoint from 0 [BLOCK_K, BLOCK_values]
     chunks = tl.cdiv(left, C)
@@ -557,15 +541,9 @@ def _m_n_segment_ends_adjoint_kernel(
         q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
         load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
         s = load.to(tl.float32) * scale  # shrink [C, BLOCK_K]  # line 11
-        f_raw_ptr_c = f_raw_ptr + start * f_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(f_raw_ptr_c + (token * f_raw_ptr_t), mask=valid, other=0.0)  # load f_raw [C]
-        part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_2_1 = 1.0 + part_2_0
-        part_2_2 = part_2_1 == 1.0
-        part_2_3 = tl.where(part_2_2, part_2_0, tl.log(part_2_1) * (part_2_0 / tl.where(part_2_2, 1.0, part_2_1 - 1.0)))
-        map_2 = tl.minimum(load_2.to(tl.float32), 0.0) - part_2_3  # [C]
-        inner = tl.where(valid, map_2, 0.0)  # [C]
-        g0 = tl.maximum(inner * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 12
+        height_decay_ptr_c = height_decay_ptr + start * height_decay_ptr_t  # first token of the chunk
+        load_2 = tl.load(height_decay_ptr_c + (token * height_decay_ptr_t), mask=valid, other=0.0)  # load height_decay [C]
+        g0 = tl.maximum(load_2.to(tl.float32) * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_values[None, :], mask=valid[:, None] & in_values[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_values]
         g0_c = _coarse(g0, EXACT)  # [C]
@@ -574,11 +552,11 @@ def _m_n_segment_ends_adjoint_kernel(
         g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-        map_3 = decay * L  # [BLOCK_K, BLOCK_values]
+        map_2 = decay * L  # [BLOCK_K, BLOCK_values]
         decay_2 = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
-        map_4 = decay_2[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_values]
-        dot = tl.dot(tl.trans(s.to(DT)), map_4.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_values]
-        L_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_values]
+        map_3 = decay_2[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_values]
+        dot = tl.dot(tl.trans(s.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_values]
+        L_next = map_2 + dot  # decay, and write [BLOCK_K, BLOCK_values]
         L = L_next
     tl.store(end_state_ptr + _row(slot, h, H) * (K * values) + at_K[:, None] * values + at_values[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_values[None, :])
 
@@ -612,13 +590,13 @@ def _m_n_segment_scan_adjoint_kernel(
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_n_states_adjoint_kernel(
-    q_raw_ptr, scale, f_raw_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H,
-    SEGMENT, SEGMENTS, N, STEPS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h,
-    q_raw_ptr_g, f_raw_ptr_b, f_raw_ptr_t: tl.constexpr, f_raw_ptr_h, f_raw_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    values: tl.constexpr, BLOCK_values: tl.constexpr, C: tl.constexpr, DT: tl.constexpr,
-    FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
-    SPLIT: tl.constexpr,
+    q_raw_ptr, scale, height_decay_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu,
+    T, H, SEGMENT, SEGMENTS, N, STEPS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h,
+    q_raw_ptr_g, height_decay_ptr_b, height_decay_ptr_t: tl.constexpr, height_decay_ptr_h,
+    height_decay_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, values: tl.constexpr, BLOCK_values: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the adjoint state after each chunk'
     program = tl.program_id(0)
@@ -632,7 +610,7 @@ def _m_n_states_adjoint_kernel(
     in_values = at_values < values
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
-    f_raw_ptr = _head(f_raw_ptr, batch, h, f_raw_ptr_b, f_raw_ptr_h, f_raw_ptr_g)
+    height_decay_ptr = _head(height_decay_ptr, batch, h, height_decay_ptr_b, height_decay_ptr_h, height_decay_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     if end_state_ptr is not None:
         L = tl.load(end_state_ptr + _row(slot, h, H) * (K * values) + at_K[:, None] * values + at_values[None, :], mask=in_K[:, None] & in_values[None, :], other=0.0).to(tl.float32)  # adjoint after it [BLOCK_K, BLOCK_values]
@@ -648,15 +626,9 @@ def _m_n_states_adjoint_kernel(
         q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
         load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
         s = load.to(tl.float32) * scale  # shrink [C, BLOCK_K]  # line 11
-        f_raw_ptr_c = f_raw_ptr + start * f_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(f_raw_ptr_c + (token * f_raw_ptr_t), mask=valid, other=0.0)  # load f_raw [C]
-        part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_2_1 = 1.0 + part_2_0
-        part_2_2 = part_2_1 == 1.0
-        part_2_3 = tl.where(part_2_2, part_2_0, tl.log(part_2_1) * (part_2_0 / tl.where(part_2_2, 1.0, part_2_1 - 1.0)))
-        map_2 = tl.minimum(load_2.to(tl.float32), 0.0) - part_2_3  # [C]
-        inner = tl.where(valid, map_2, 0.0)  # [C]
-        g0 = tl.maximum(inner * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 12
+        height_decay_ptr_c = height_decay_ptr + start * height_decay_ptr_t  # first token of the chunk
+        load_2 = tl.load(height_decay_ptr_c + (token * height_decay_ptr_t), mask=valid, other=0.0)  # load height_decay [C]
+        g0 = tl.maximum(load_2.to(tl.float32) * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_values[None, :], mask=valid[:, None] & in_values[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_values]
         g0_c = _coarse(g0, EXACT)  # [C]
@@ -665,11 +637,11 @@ def _m_n_states_adjoint_kernel(
         g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-        map_3 = decay * L  # [BLOCK_K, BLOCK_values]
+        map_2 = decay * L  # [BLOCK_K, BLOCK_values]
         decay_2 = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
-        map_4 = decay_2[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_values]
-        dot = tl.dot(tl.trans(s.to(DT)), map_4.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_values]
-        L_next = map_3 + dot  # decay, and write [BLOCK_K, BLOCK_values]
+        map_3 = decay_2[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_values]
+        dot = tl.dot(tl.trans(s.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_values]
+        L_next = map_2 + dot  # decay, and write [BLOCK_K, BLOCK_values]
         L = L_next
     if d_initial_state_ptr is not None:
         if (segment == 0):
@@ -678,19 +650,20 @@ def _m_n_states_adjoint_kernel(
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_n_gradients_kernel(
-    f_raw_ptr, k_ptr, i_raw_ptr, l_ptr, q_raw_ptr, scale, dy_ptr, s_input_ptr, h_2_ptr,
-    d_input_ptr, d_k_ptr, d_q_raw_ptr, d_i_raw_ptr, d_f_raw_ptr, cu, T, H, N, STEPS,
-    f_raw_ptr_b, f_raw_ptr_t: tl.constexpr, f_raw_ptr_h, f_raw_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, i_raw_ptr_b, i_raw_ptr_t: tl.constexpr,
-    i_raw_ptr_h, i_raw_ptr_g, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, s_input_ptr_b,
-    s_input_ptr_t: tl.constexpr, s_input_ptr_h, s_input_ptr_g, d_input_ptr_b,
-    d_input_ptr_t: tl.constexpr, d_input_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
-    d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_i_raw_ptr_b,
-    d_i_raw_ptr_t: tl.constexpr, d_i_raw_ptr_h, d_f_raw_ptr_b, d_f_raw_ptr_t: tl.constexpr,
-    d_f_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, values: tl.constexpr,
-    BLOCK_values: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    height_decay_ptr, k_ptr, height_rise_ptr, l_ptr, q_raw_ptr, scale, dy_ptr, s_input_ptr,
+    h_2_ptr, d_input_ptr, d_k_ptr, d_q_raw_ptr, d_height_rise_ptr, d_height_decay_ptr, cu, T, H,
+    N, STEPS, height_decay_ptr_b, height_decay_ptr_t: tl.constexpr, height_decay_ptr_h,
+    height_decay_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, height_rise_ptr_b,
+    height_rise_ptr_t: tl.constexpr, height_rise_ptr_h, height_rise_ptr_g, q_raw_ptr_b,
+    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, s_input_ptr_b, s_input_ptr_t: tl.constexpr, s_input_ptr_h,
+    s_input_ptr_g, d_input_ptr_b, d_input_ptr_t: tl.constexpr, d_input_ptr_h, d_k_ptr_b,
+    d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr,
+    d_q_raw_ptr_h, d_height_rise_ptr_b, d_height_rise_ptr_t: tl.constexpr, d_height_rise_ptr_h,
+    d_height_decay_ptr_b, d_height_decay_ptr_t: tl.constexpr, d_height_decay_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, values: tl.constexpr, BLOCK_values: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk'
     program = tl.program_id(0)
@@ -702,34 +675,28 @@ def _m_n_gradients_kernel(
     in_K = at_K < K
     at_values = tl.arange(0, BLOCK_values)
     in_values = at_values < values
-    f_raw_ptr = _head(f_raw_ptr, batch, h, f_raw_ptr_b, f_raw_ptr_h, f_raw_ptr_g)
+    height_decay_ptr = _head(height_decay_ptr, batch, h, height_decay_ptr_b, height_decay_ptr_h, height_decay_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    i_raw_ptr = _head(i_raw_ptr, batch, h, i_raw_ptr_b, i_raw_ptr_h, i_raw_ptr_g)
+    height_rise_ptr = _head(height_rise_ptr, batch, h, height_rise_ptr_b, height_rise_ptr_h, height_rise_ptr_g)
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     s_input_ptr = _head(s_input_ptr, batch, h, s_input_ptr_b, s_input_ptr_h, s_input_ptr_g)
     d_input_ptr = _head(d_input_ptr, batch, h, d_input_ptr_b, d_input_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
     d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
-    d_i_raw_ptr = _head(d_i_raw_ptr, batch, h, d_i_raw_ptr_b, d_i_raw_ptr_h, 1)
-    d_f_raw_ptr = _head(d_f_raw_ptr, batch, h, d_f_raw_ptr_b, d_f_raw_ptr_h, 1)
+    d_height_rise_ptr = _head(d_height_rise_ptr, batch, h, d_height_rise_ptr_b, d_height_rise_ptr_h, 1)
+    d_height_decay_ptr = _head(d_height_decay_ptr, batch, h, d_height_decay_ptr_b, d_height_decay_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
-    f_raw_ptr_c = f_raw_ptr + start * f_raw_ptr_t  # first token of the chunk
-    load = tl.load(f_raw_ptr_c + (token * f_raw_ptr_t), mask=valid, other=0.0)  # load f_raw [C]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_1 = 1.0 + part_0
-    part_2 = part_1 == 1.0
-    part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
-    map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [C]
-    inner = tl.where(valid, map_2, 0.0)  # [C]
-    g0 = tl.maximum(inner * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 12
+    height_decay_ptr_c = height_decay_ptr + start * height_decay_ptr_t  # first token of the chunk
+    load = tl.load(height_decay_ptr_c + (token * height_decay_ptr_t), mask=valid, other=0.0)  # load height_decay [C]
+    g0 = tl.maximum(load.to(tl.float32) * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
     load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-    i_raw_ptr_c = i_raw_ptr + start * i_raw_ptr_t  # first token of the chunk
-    load_3 = tl.load(i_raw_ptr_c + (token * i_raw_ptr_t), mask=valid, other=0.0)  # load i_raw [C]
-    e = load_2.to(tl.float32) * tl.exp(load_3.to(tl.float32)[:, None])  # expand [C, BLOCK_K]  # line 14
+    height_rise_ptr_c = height_rise_ptr + start * height_rise_ptr_t  # first token of the chunk
+    load_3 = tl.load(height_rise_ptr_c + (token * height_rise_ptr_t), mask=valid, other=0.0)  # load height_rise [C]
+    e = load_2.to(tl.float32) * tl.exp(load_3.to(tl.float32)[:, None])  # expand [C, BLOCK_K]  # line 8
     L = tl.load(l_ptr + _row(slot, h, H) * (K * values) + at_K[:, None] * values + at_values[None, :], mask=in_K[:, None] & in_values[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_values]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
@@ -744,8 +711,8 @@ def _m_n_gradients_kernel(
     s = load_4.to(tl.float32) * scale  # shrink [C, BLOCK_K]  # line 11
     dot_2 = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
     decay_2 = tl.exp2(_joined(g0_hi[None, :] - g0_hi[:, None], g0_lo[None, :] - g0_lo[:, None], EXACT))  # D(j, i] [C, C]
-    map_3 = dot_2 * decay_2  # [C, C]
-    At_all = tl.where(token[None, :] >= token[:, None], map_3, 0.0)  # scores of the pairs: pairs with j <= i [C, C]
+    map_2 = dot_2 * decay_2  # [C, C]
+    At_all = tl.where(token[None, :] >= token[:, None], map_2, 0.0)  # scores of the pairs: pairs with j <= i [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_values[None, :], mask=valid[:, None] & in_values[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_values]
     dx_all = tl.dot(At_all.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_values]
@@ -756,61 +723,59 @@ def _m_n_gradients_kernel(
     x = tl.load(s_input_ptr_c + (token * s_input_ptr_t)[:, None] + at_values[None, :], mask=valid[:, None] & in_values[None, :], other=0.0)  # input: load input [C, BLOCK_values]  # line 9
     dot_3 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     de_out = decay[:, None] * dot_3  # through L [C, BLOCK_K]
-    map_4 = e * de_out  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_4, 1)  # [C]
+    map_3 = e * de_out  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_3, 1)  # [C]
     P_all = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the same, transposed, without decay [C, C]
-    map_5 = P_all * decay_2  # [C, C]
-    Bt_all = tl.where(token[None, :] >= token[:, None], map_5, 0.0)  # pairs with j <= i [C, C]
+    map_4 = P_all * decay_2  # [C, C]
+    Bt_all = tl.where(token[None, :] >= token[:, None], map_4, 0.0)  # pairs with j <= i [C, C]
     de_all = tl.dot(Bt_all.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(de_all, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_6 = load_2.to(tl.float32) * tl.exp(load_3.to(tl.float32)[:, None]) * total_2  # [C, BLOCK_K]
-    sum_6 = tl.sum(map_6, 1)  # [C]
+    map_5 = load_2.to(tl.float32) * tl.exp(load_3.to(tl.float32)[:, None]) * total_2  # [C, BLOCK_K]
+    sum_6 = tl.sum(map_5, 1)  # [C]
     d_k_new = tl.exp(load_3.to(tl.float32)[:, None]) * total_2  # gradient of k [C, BLOCK_K]
     d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], d_k_new.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * values) + at_K[:, None] * values + at_values[None, :], mask=in_K[:, None] & in_values[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_values]
     decay_3 = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-    map_7 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_values]
-    map_8 = decay_3 * map_7  # [BLOCK_K, BLOCK_values]
-    sum_5 = tl.sum(tl.sum(map_8, 1), 0)
+    map_6 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_values]
+    map_7 = decay_3 * map_6  # [BLOCK_K, BLOCK_values]
+    sum_5 = tl.sum(tl.sum(map_7, 1), 0)
     decay_4 = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
     dot_4 = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_K, C]
     ds_out = decay_4[None, :] * dot_4  # through M [BLOCK_K, C]
-    map_9 = tl.trans(s) * ds_out  # [BLOCK_K, C]
-    sum_4 = tl.sum(map_9, 0)  # [C]
-    map_10 = P_all * decay_2  # [C, C]
-    B_all = tl.where(token[None, :] >= token[:, None], map_10, 0.0)  # dy_i x_j of the pairs: pairs with j <= i [C, C]
+    map_8 = tl.trans(s) * ds_out  # [BLOCK_K, C]
+    sum_4 = tl.sum(map_8, 0)  # [C]
+    map_9 = P_all * decay_2  # [C, C]
+    B_all = tl.where(token[None, :] >= token[:, None], map_9, 0.0)  # dy_i x_j of the pairs: pairs with j <= i [C, C]
     ds_all = tl.dot(tl.trans(e.to(DT)), B_all.to(DT), input_precision=PRECISION)  # [BLOCK_K, C]
     total_3 = tl.fma(ds_all, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
     d_q_raw_new = scale * total_3  # gradient of q_raw [BLOCK_K, C]
     d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
     tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], tl.trans(d_q_raw_new).to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    d_i_raw_ptr_c = d_i_raw_ptr + start * d_i_raw_ptr_t  # first token of the chunk
-    tl.store(d_i_raw_ptr_c + (token * d_i_raw_ptr_t), sum_6.to(d_i_raw_ptr.dtype.element_ty), mask=valid)
+    d_height_rise_ptr_c = d_height_rise_ptr + start * d_height_rise_ptr_t  # first token of the chunk
+    tl.store(d_height_rise_ptr_c + (token * d_height_rise_ptr_t), sum_6.to(d_height_rise_ptr.dtype.element_ty), mask=valid)
     pairs_all = At_all * P_all  # contribution of each pair [C, C]
     sum_2 = tl.sum(pairs_all, 1)  # [C]
     sum_3 = tl.sum(pairs_all, 0)  # [C]
-    map_11 = sum_3 - sum_2  # [C]
-    map_12 = sum_4 + map_11  # [C]
-    map_13 = map_12 - sum_1  # [C]
-    terms = map_13  # [C]
+    map_10 = sum_3 - sum_2  # [C]
+    map_11 = sum_4 + map_10  # [C]
+    map_12 = map_11 - sum_1  # [C]
+    terms = map_12  # [C]
     inside_0 = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C]
     sum_7 = tl.sum(sum_1, 0)
     dg0 = inside_0 + sum_7 + sum_5  # gradient of the log-decay [C]
-    part_22_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_22_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / (1.0 + part_22_0)
-    d_f_raw_new = part_22_1 * dg0  # gradient of f_raw [C]
-    d_f_raw_ptr_c = d_f_raw_ptr + start * d_f_raw_ptr_t  # first token of the chunk
-    tl.store(d_f_raw_ptr_c + (token * d_f_raw_ptr_t), d_f_raw_new.to(d_f_raw_ptr.dtype.element_ty), mask=valid)
+    d_height_decay_ptr_c = d_height_decay_ptr + start * d_height_decay_ptr_t  # first token of the chunk
+    tl.store(d_height_decay_ptr_c + (token * d_height_decay_ptr_t), dg0.to(d_height_decay_ptr.dtype.element_ty), mask=valid)
 
 
 @triton.jit
 def _m_n_step_kernel(
-    q_raw_ptr, scale, k_ptr, i_raw_ptr, s_input_ptr, f_raw_ptr, initial_state_ptr, y_ptr,
-    final_state_ptr, indices, H, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g, k_ptr_b, k_ptr_h,
-    k_ptr_g, i_raw_ptr_b, i_raw_ptr_h, i_raw_ptr_g, s_input_ptr_b, s_input_ptr_h, s_input_ptr_g,
-    f_raw_ptr_b, f_raw_ptr_h, f_raw_ptr_g, y_ptr_b, y_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, values: tl.constexpr, BLOCK_values: tl.constexpr,
+    q_raw_ptr, scale, k_ptr, height_rise_ptr, s_input_ptr, height_decay_ptr, initial_state_ptr,
+    y_ptr, final_state_ptr, indices, H, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g, k_ptr_b, k_ptr_h,
+    k_ptr_g, height_rise_ptr_b, height_rise_ptr_h, height_rise_ptr_g, s_input_ptr_b,
+    s_input_ptr_h, s_input_ptr_g, height_decay_ptr_b, height_decay_ptr_h, height_decay_ptr_g,
+    y_ptr_b, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, values: tl.constexpr,
+    BLOCK_values: tl.constexpr,
 ):
     'one step a token'
     program = tl.program_id(0)
@@ -827,9 +792,9 @@ def _m_n_step_kernel(
     in_values = at_values < values
     q_raw_ptr = _head(q_raw_ptr, n, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
     k_ptr = _head(k_ptr, n, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    i_raw_ptr = _head(i_raw_ptr, n, h, i_raw_ptr_b, i_raw_ptr_h, i_raw_ptr_g)
+    height_rise_ptr = _head(height_rise_ptr, n, h, height_rise_ptr_b, height_rise_ptr_h, height_rise_ptr_g)
     s_input_ptr = _head(s_input_ptr, n, h, s_input_ptr_b, s_input_ptr_h, s_input_ptr_g)
-    f_raw_ptr = _head(f_raw_ptr, n, h, f_raw_ptr_b, f_raw_ptr_h, f_raw_ptr_g)
+    height_decay_ptr = _head(height_decay_ptr, n, h, height_decay_ptr_b, height_decay_ptr_h, height_decay_ptr_g)
     y_ptr = _head(y_ptr, n, h, y_ptr_b, y_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(index, h, H) * (K * values) + at_K[:, None] * values + at_values[None, :], mask=in_K[:, None] & in_values[None, :], other=0.0).to(tl.float32)  # m before the token [BLOCK_K, BLOCK_values]
@@ -838,23 +803,18 @@ def _m_n_step_kernel(
     load = tl.load(q_raw_ptr + at_K, mask=in_K, other=0.0)  # load q_raw [BLOCK_K]
     s = load.to(tl.float32) * scale  # shrink [BLOCK_K]  # line 11
     load_2 = tl.load(k_ptr + at_K, mask=in_K, other=0.0)  # load k [BLOCK_K]
-    load_3 = tl.load(i_raw_ptr)  # load i_raw
-    e = load_2.to(tl.float32) * tl.exp(load_3.to(tl.float32))  # expand [BLOCK_K]  # line 14
+    load_3 = tl.load(height_rise_ptr)  # load height_rise
+    e = load_2.to(tl.float32) * tl.exp(load_3.to(tl.float32))  # expand [BLOCK_K]  # line 8
     x = tl.load(s_input_ptr + at_values, mask=in_values, other=0.0)  # input: load input [BLOCK_values]  # line 9
-    load_4 = tl.load(f_raw_ptr)  # load f_raw
-    part_3_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-    part_3_1 = 1.0 + part_3_0
-    part_3_2 = part_3_1 == 1.0
-    part_3_3 = tl.where(part_3_2, part_3_0, tl.log(part_3_1) * (part_3_0 / tl.where(part_3_2, 1.0, part_3_1 - 1.0)))
-    map_2 = tl.minimum(load_4.to(tl.float32), 0.0) - part_3_3
-    g0 = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay  # line 12
-    map_3 = tl.exp(g0)
-    map_4 = map_3 * M  # [BLOCK_K, BLOCK_values]
-    map_5 = e[:, None] * x.to(tl.float32)[None, :]  # [BLOCK_K, BLOCK_values]
-    M_next = map_4 + map_5  # decay, and write [BLOCK_K, BLOCK_values]
+    load_4 = tl.load(height_decay_ptr)  # load height_decay
+    g0 = tl.maximum(load_4.to(tl.float32), -128.0)  # log-decay: log2 of the decay
+    map_2 = tl.exp(g0)
+    map_3 = map_2 * M  # [BLOCK_K, BLOCK_values]
+    map_4 = e[:, None] * x.to(tl.float32)[None, :]  # [BLOCK_K, BLOCK_values]
+    M_next = map_3 + map_4  # decay, and write [BLOCK_K, BLOCK_values]
     M = M_next
-    map_6 = s[:, None] * M  # [BLOCK_K, BLOCK_values]
-    y_new = tl.sum(map_6, 0)  # read [BLOCK_values]
+    map_5 = s[:, None] * M  # [BLOCK_K, BLOCK_values]
+    y_new = tl.sum(map_5, 0)  # read [BLOCK_values]
     tl.store(y_ptr + at_values, y_new.to(y_ptr.dtype.element_ty), mask=in_values)
     if final_state_ptr is not None:
         tl.store(final_state_ptr + _row(index, h, H) * (K * values) + at_K[:, None] * values + at_values[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_values[None, :])
@@ -863,10 +823,10 @@ def _m_n_step_kernel(
 def m_n_forward(
     scale: float,
     q_raw: torch.Tensor,
-    i_raw: torch.Tensor,
+    height_rise: torch.Tensor,
     k: torch.Tensor,
     s_input: torch.Tensor,
-    f_raw: torch.Tensor,
+    height_decay: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -875,10 +835,10 @@ def m_n_forward(
     k = _rows(k)
     s_input = _rows(s_input)
     initial_state = _dense(initial_state)
-    H = max(q_raw.shape[2], i_raw.shape[2], k.shape[2], s_input.shape[2], f_raw.shape[2])
+    H = max(q_raw.shape[2], height_rise.shape[2], k.shape[2], s_input.shape[2], height_decay.shape[2])
     K = q_raw.shape[3]
     values = s_input.shape[3]
-    dtype = _operand_type(q_raw, i_raw, k, s_input, f_raw)
+    dtype = _operand_type(q_raw, height_rise, k, s_input, height_decay)
     DT, FT, EXACT = _types(dtype, q_raw.device)
     config = _config("forward", q_raw.device, dtype.itemsize, K, values)
     chunk, block, warps, stages, precision = config
@@ -891,13 +851,14 @@ def m_n_forward(
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=q_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", q_raw.device, dtype.itemsize, K, values)
         _m_n_segment_ends_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
-            k, i_raw, s_input, f_raw, start_state, segment_decay_0, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], i_raw.stride(0), i_raw.stride(1), i_raw.stride(2),
-            H // i_raw.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
-            H // s_input.shape[2], f_raw.stride(0), f_raw.stride(1), f_raw.stride(2),
-            H // f_raw.shape[2], K, _power(K), values, min(block, _power(values)), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            k, height_rise, s_input, height_decay, start_state, segment_decay_0, run.cu, run.T,
+            H, run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1),
+            k.stride(2), H // k.shape[2], height_rise.stride(0), height_rise.stride(1),
+            height_rise.stride(2), H // height_rise.shape[2], s_input.stride(0),
+            s_input.stride(1), s_input.stride(2), H // s_input.shape[2], height_decay.stride(0),
+            height_decay.stride(1), height_decay.stride(2), H // height_decay.shape[2], K,
+            _power(K), values, min(block, _power(values)), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -907,12 +868,13 @@ def m_n_forward(
         )
     _, block, warps, stages, precision = config
     _m_n_forward_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
-        q_raw, scale, k, i_raw, s_input, f_raw, start_state, y, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, q_raw.stride(0), q_raw.stride(1),
-        q_raw.stride(2), H // q_raw.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], i_raw.stride(0), i_raw.stride(1), i_raw.stride(2), H // i_raw.shape[2],
-        s_input.stride(0), s_input.stride(1), s_input.stride(2), H // s_input.shape[2],
-        f_raw.stride(0), f_raw.stride(1), f_raw.stride(2), H // f_raw.shape[2], y.stride(0),
+        q_raw, scale, k, height_rise, s_input, height_decay, start_state, y, final_state,
+        run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, q_raw.stride(0),
+        q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], k.stride(0), k.stride(1),
+        k.stride(2), H // k.shape[2], height_rise.stride(0), height_rise.stride(1),
+        height_rise.stride(2), H // height_rise.shape[2], s_input.stride(0), s_input.stride(1),
+        s_input.stride(2), H // s_input.shape[2], height_decay.stride(0),
+        height_decay.stride(1), height_decay.stride(2), H // height_decay.shape[2], y.stride(0),
         y.stride(1), y.stride(2), K, _power(K), values, min(block, _power(values)), chunk, DT,
         FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
@@ -924,10 +886,10 @@ def m_n_forward(
 def m_n_backward(
     scale: float,
     q_raw: torch.Tensor,
-    i_raw: torch.Tensor,
+    height_rise: torch.Tensor,
     k: torch.Tensor,
     s_input: torch.Tensor,
-    f_raw: torch.Tensor,
+    height_decay: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
@@ -940,20 +902,20 @@ def m_n_backward(
     dy = _rows(dy)
     initial_state = _dense(initial_state)
     d_final_state = _dense(d_final_state)
-    H = max(q_raw.shape[2], i_raw.shape[2], k.shape[2], s_input.shape[2], f_raw.shape[2])
+    H = max(q_raw.shape[2], height_rise.shape[2], k.shape[2], s_input.shape[2], height_decay.shape[2])
     K = q_raw.shape[3]
     values = s_input.shape[3]
-    dtype = _operand_type(q_raw, i_raw, k, s_input, f_raw)
+    dtype = _operand_type(q_raw, height_rise, k, s_input, height_decay)
     DT, FT, EXACT = _types(dtype, q_raw.device)
     config = _config("gradients", q_raw.device, dtype.itemsize, K, values)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", q_raw.device, dtype.itemsize, K, values)
     run = _Layout(q_raw, H, cu_seqlens, -(-values // min(block, _power(values))))
     d_q_raw = _gradient(q_raw, H)
-    d_i_raw = _gradient(i_raw, H)
+    d_height_rise = _gradient(height_rise, H)
     d_k = _gradient(k, H)
     d_input = _gradient(s_input, H)
-    d_f_raw = _gradient(f_raw, H)
+    d_height_decay = _gradient(height_decay, H)
     d_initial_state = torch.empty((run.N, H, K, values), dtype=torch.float32, device=q_raw.device)
     l = torch.empty((run.chunks(chunk), H, K, values), dtype=dtype, device=q_raw.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, values), dtype=dtype, device=q_raw.device)
@@ -965,13 +927,14 @@ def m_n_backward(
         end_state = torch.empty((run.slots, H, K, values), dtype=torch.float32, device=q_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", q_raw.device, dtype.itemsize, K, values)
         _m_n_segment_ends_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
-            k, i_raw, s_input, f_raw, start_state, segment_decay_0, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], i_raw.stride(0), i_raw.stride(1), i_raw.stride(2),
-            H // i_raw.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
-            H // s_input.shape[2], f_raw.stride(0), f_raw.stride(1), f_raw.stride(2),
-            H // f_raw.shape[2], K, _power(K), values, min(block, _power(values)), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            k, height_rise, s_input, height_decay, start_state, segment_decay_0, run.cu, run.T,
+            H, run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1),
+            k.stride(2), H // k.shape[2], height_rise.stride(0), height_rise.stride(1),
+            height_rise.stride(2), H // height_rise.shape[2], s_input.stride(0),
+            s_input.stride(1), s_input.stride(2), H // s_input.shape[2], height_decay.stride(0),
+            height_decay.stride(1), height_decay.stride(2), H // height_decay.shape[2], K,
+            _power(K), values, min(block, _power(values)), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -981,25 +944,25 @@ def m_n_backward(
         )
     _, block, warps, stages, precision = _config("states", q_raw.device, dtype.itemsize, K, values)
     _m_n_states_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
-        k, i_raw, s_input, f_raw, start_state, h_2, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        i_raw.stride(0), i_raw.stride(1), i_raw.stride(2), H // i_raw.shape[2],
-        s_input.stride(0), s_input.stride(1), s_input.stride(2), H // s_input.shape[2],
-        f_raw.stride(0), f_raw.stride(1), f_raw.stride(2), H // f_raw.shape[2], K, _power(K),
-        values, min(block, _power(values)), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        k, height_rise, s_input, height_decay, start_state, h_2, run.cu, run.T, H, run.segment,
+        run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+        height_rise.stride(0), height_rise.stride(1), height_rise.stride(2),
+        H // height_rise.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
+        H // s_input.shape[2], height_decay.stride(0), height_decay.stride(1),
+        height_decay.stride(2), H // height_decay.shape[2], K, _power(K), values,
+        min(block, _power(values)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", q_raw.device, dtype.itemsize, K, values)
         _m_n_segment_ends_adjoint_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
-            q_raw, scale, f_raw, dy, end_state, run.cu, run.T, H, run.segment, run.segments,
-            run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-            H // q_raw.shape[2], f_raw.stride(0), f_raw.stride(1), f_raw.stride(2),
-            H // f_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-            _power(K), values, min(block, _power(values)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            q_raw, scale, height_decay, dy, end_state, run.cu, run.T, H, run.segment,
+            run.segments, run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
+            H // q_raw.shape[2], height_decay.stride(0), height_decay.stride(1),
+            height_decay.stride(2), H // height_decay.shape[2], dy.stride(0), dy.stride(1),
+            dy.stride(2), H // dy.shape[2], K, _power(K), values, min(block, _power(values)),
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -1009,41 +972,43 @@ def m_n_backward(
         )
     _, block, warps, stages, precision = _config("states_adjoint", q_raw.device, dtype.itemsize, K, values)
     _m_n_states_adjoint_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
-        q_raw, scale, f_raw, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], f_raw.stride(0), f_raw.stride(1), f_raw.stride(2),
-        H // f_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-        _power(K), values, min(block, _power(values)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        q_raw, scale, height_decay, dy, end_state, l, d_initial_state, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, q_raw.stride(0), q_raw.stride(1),
+        q_raw.stride(2), H // q_raw.shape[2], height_decay.stride(0), height_decay.stride(1),
+        height_decay.stride(2), H // height_decay.shape[2], dy.stride(0), dy.stride(1),
+        dy.stride(2), H // dy.shape[2], K, _power(K), values, min(block, _power(values)), chunk,
+        DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     _m_n_gradients_kernel[(run.chunks(chunk) * H,)](
-        f_raw, k, i_raw, l, q_raw, scale, dy, s_input, h_2, d_input, d_k, d_q_raw, d_i_raw,
-        d_f_raw, run.cu, run.T, H, run.N, run.steps, f_raw.stride(0), f_raw.stride(1),
-        f_raw.stride(2), H // f_raw.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], i_raw.stride(0), i_raw.stride(1), i_raw.stride(2), H // i_raw.shape[2],
-        q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], s_input.stride(0), s_input.stride(1),
-        s_input.stride(2), H // s_input.shape[2], d_input.stride(0), d_input.stride(1),
-        d_input.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), d_q_raw.stride(0),
-        d_q_raw.stride(1), d_q_raw.stride(2), d_i_raw.stride(0), d_i_raw.stride(1),
-        d_i_raw.stride(2), d_f_raw.stride(0), d_f_raw.stride(1), d_f_raw.stride(2), K,
+        height_decay, k, height_rise, l, q_raw, scale, dy, s_input, h_2, d_input, d_k, d_q_raw,
+        d_height_rise, d_height_decay, run.cu, run.T, H, run.N, run.steps,
+        height_decay.stride(0), height_decay.stride(1), height_decay.stride(2),
+        H // height_decay.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+        height_rise.stride(0), height_rise.stride(1), height_rise.stride(2),
+        H // height_rise.shape[2], q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
+        H // q_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        s_input.stride(0), s_input.stride(1), s_input.stride(2), H // s_input.shape[2],
+        d_input.stride(0), d_input.stride(1), d_input.stride(2), d_k.stride(0), d_k.stride(1),
+        d_k.stride(2), d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2),
+        d_height_rise.stride(0), d_height_rise.stride(1), d_height_rise.stride(2),
+        d_height_decay.stride(0), d_height_decay.stride(1), d_height_decay.stride(2), K,
         _power(K), values, _power(values), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    return _shared(d_q_raw, q_raw), _shared(d_i_raw, i_raw), _shared(d_k, k), _shared(d_input, s_input), _shared(d_f_raw, f_raw), d_initial_state
+    return _shared(d_q_raw, q_raw), _shared(d_height_rise, height_rise), _shared(d_k, k), _shared(d_input, s_input), _shared(d_height_decay, height_decay), d_initial_state
 
 
 def m_n_step(
     scale: float,
     q_raw: torch.Tensor,
-    i_raw: torch.Tensor,
+    height_rise: torch.Tensor,
     k: torch.Tensor,
     s_input: torch.Tensor,
-    f_raw: torch.Tensor,
+    height_decay: torch.Tensor,
     state: torch.Tensor,
     state_indices: torch.Tensor | None,
 ) -> torch.Tensor:
@@ -1051,20 +1016,20 @@ def m_n_step(
     q_raw = _rows(q_raw)
     k = _rows(k)
     s_input = _rows(s_input)
-    H = max(q_raw.shape[1], i_raw.shape[1], k.shape[1], s_input.shape[1], f_raw.shape[1])
+    H = max(q_raw.shape[1], height_rise.shape[1], k.shape[1], s_input.shape[1], height_decay.shape[1])
     K = q_raw.shape[2]
     values = s_input.shape[2]
-    dtype = _operand_type(q_raw, i_raw, k, s_input, f_raw)
+    dtype = _operand_type(q_raw, height_rise, k, s_input, height_decay)
     _, block, warps, stages, _ = _config("step", q_raw.device, dtype.itemsize, K, values)
     y = torch.empty((q_raw.shape[0], H, values), dtype=dtype, device=q_raw.device)
     held = state.contiguous()
     _m_n_step_kernel[(q_raw.shape[0] * H * -(-values // min(block, _power(values))),)](
-        q_raw, scale, k, i_raw, s_input, f_raw, held, y, held, state_indices, H,
+        q_raw, scale, k, height_rise, s_input, height_decay, held, y, held, state_indices, H,
         q_raw.stride(0), q_raw.stride(1), H // q_raw.shape[1], k.stride(0), k.stride(1),
-        H // k.shape[1], i_raw.stride(0), i_raw.stride(1), H // i_raw.shape[1],
-        s_input.stride(0), s_input.stride(1), H // s_input.shape[1], f_raw.stride(0),
-        f_raw.stride(1), H // f_raw.shape[1], y.stride(0), y.stride(1), K, _power(K), values,
-        min(block, _power(values)),
+        H // k.shape[1], height_rise.stride(0), height_rise.stride(1),
+        H // height_rise.shape[1], s_input.stride(0), s_input.stride(1), H // s_input.shape[1],
+        height_decay.stride(0), height_decay.stride(1), H // height_decay.shape[1], y.stride(0),
+        y.stride(1), K, _power(K), values, min(block, _power(values)),
         num_warps=warps,
         num_stages=stages,
     )
