@@ -58,7 +58,11 @@ FAMILIES: dict[type, Family] = {
         safe="each decay multiplies the state as it is: any gate, resets included",
     ),
     DeltaScan: Family(
-        delta_chunk.forward, delta_adjoint.backward, delta_token.forward, delta_token.backward
+        delta_chunk.forward,
+        delta_adjoint.backward,
+        delta_token.forward,
+        delta_token.backward,
+        checked=True,
     ),
 }
 
