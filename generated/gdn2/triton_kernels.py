@@ -11,19 +11,19 @@ import triton.language as tl
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
     ('states', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
-    ('states', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
-    ('states', '', 2, 256, 256, 32, 32, 4, 2, 'ieee'),
+    ('states', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
+    ('states', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
-    ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
-    ('states_adjoint', '', 2, 256, 256, 32, 32, 4, 2, 'ieee'),
+    ('states_adjoint', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
+    ('states_adjoint', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('halves', '', 2, 256, 256, 64, 64, 4, 2, 'ieee'),
     ('halves', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-    ('solve', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('solve', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('solve', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('solve', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-    ('solve_adjoint', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('solve_adjoint', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('solve_adjoint', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('solve_adjoint', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('outputs', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
@@ -37,10 +37,10 @@ _TABLE = (
     ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
     ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
-    ('solve_mild', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('solve_mild', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('solve_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('solve_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-    ('solve_adjoint_mild', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('solve_adjoint_mild', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('solve_adjoint_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('solve_adjoint_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('outputs_mild', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
@@ -123,6 +123,34 @@ def _row(index, h, H):
 def _head(pointer, batch, h, batch_stride, head_stride, group):
     """Where the tokens of a head begin; `group` heads read the same."""
     return pointer + batch.to(tl.int64) * batch_stride + (h // group).to(tl.int64) * head_stride
+
+
+@triton.jit
+def _lowest_of(pointer, group, h, H, SLOTS, GROUP: tl.constexpr, SIZE: tl.constexpr):
+    """The least entry, at most 1, of a group of chunks of a head."""
+    slot = group * GROUP + tl.arange(0, GROUP)
+    entry = tl.arange(0, 128)[None, :]
+    row = _row(slot, h, H)[:, None] * SIZE
+    lowest = tl.full([GROUP, 128], 1.0, tl.float32)
+    for first in range(0, SIZE, 128):
+        inside = (slot < SLOTS)[:, None] & (first + entry < SIZE)
+        lowest = tl.minimum(lowest, tl.load(pointer + row + first + entry, mask=inside, other=1.0))
+    return tl.min(tl.min(lowest, 1), 0)
+
+
+@triton.jit
+def _lowest(pointer, slot, h, H, SIZE: tl.constexpr):
+    """The least entry, at most 1, of a chunk."""
+    return _lowest_of(pointer, slot, h, H, slot + 1, 1, SIZE)
+
+
+@triton.jit
+def _between(low, high):
+    """[t, r]: 1 where low[t] < r <= high[t], -1 where high[t] < r <= low[t], else 0."""
+    r = tl.arange(0, low.shape[0])[None, :]
+    ahead = (r > low[:, None]) & (r <= high[:, None])
+    back = (r > high[:, None]) & (r <= low[:, None])
+    return tl.where(ahead, 1.0, 0.0) - tl.where(back, 1.0, 0.0)
 
 
 @triton.jit
@@ -297,6 +325,14 @@ def _types(dtype: torch.dtype, device: torch.device):
     return DT, FT, exact or device.type == "cpu"
 
 
+def _least(least: float, dtype: torch.dtype) -> float:
+    """The decay of half a chunk from which on the chunk is formed about its middle.
+
+    Never in fp16: the factors of that form leave its range, and bf16 has it with fewer digits.
+    """
+    return 2.0 if dtype == torch.float16 else least
+
+
 def _gradient(like: torch.Tensor, heads: int) -> torch.Tensor:
     """Room for the gradient of each head; in fp32 where heads share an operand."""
     B, T, h, *axes = like.shape
@@ -312,12 +348,68 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_solve_kernel(
-    k_ptr, b_ptr, log_a_ptr, v_ptr, w_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, k_ptr_b,
+def _m_halves_kernel(
+    log_a_ptr, first_K_ptr, second_K_ptr, cu, T, H, N, STEPS, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'what the gate of each chunk allows'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    rest = left
+    valid = token < rest
+    start = first
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+    gK = tl.maximum(load, -128.0)  # log2 of the decay [C, BLOCK_K]
+    decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+    tl.store(first_K_ptr + _row(slot, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+    decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+    tl.store(second_K_ptr + _row(slot, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_halves_kernel_c64(
+    log_a_ptr, first_K_ptr, second_K_ptr, cu, T, H, N, STEPS, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'what the gate of each chunk allows'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    rest = left
+    valid = token < rest
+    start = first
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+    gK = tl.maximum(load, -128.0)  # log2 of the decay [C, BLOCK_K]
+    decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+    tl.store(first_K_ptr + _row(slot, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+    decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+    tl.store(second_K_ptr + _row(slot, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_solve_mild_kernel(
+    first_K_ptr, second_K_ptr, log_a_ptr, k_ptr, b_ptr, v_ptr, w_ptr, Q_ptr, P_ptr, cu, T, H, N,
+    STEPS, least, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g,
-    Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h,
+    w_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h,
     K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
     EXACT: tl.constexpr, VARLEN: tl.constexpr,
@@ -332,9 +424,12 @@ def _m_solve_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
     w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
@@ -342,77 +437,46 @@ def _m_solve_kernel(
     rest = left
     valid = token < rest
     start = first
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-    b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
-    load_2 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
     log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
-    w_2 = load.to(tl.float32) * (load_2.to(tl.float32) * tl.exp(load_3))  # what an erasure reads [C, BLOCK_K]
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
+    load_3 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    w_2 = load_2.to(tl.float32) * (load_3.to(tl.float32) * tl.exp(load))  # what an erasure reads [C, BLOCK_K]
+    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_2 = decay * w_2  # [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_3 = decay_2 * load_2.to(tl.float32)  # [C, BLOCK_K]
+    dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block32 [C, C]
+    solved = _inverse_of_unit(A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
     load_4 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
     w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
     load_5 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w [C, BLOCK_V]
     x = load_4.to(tl.float32) * load_5.to(tl.float32)  # input [C, BLOCK_V]  # line 10
-    gK = tl.maximum(load_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_2 = decay * w_2  # [C, BLOCK_K]
-    map_3 = decay * load.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_2.to(DT), map_3.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
-    sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_4 = decay_2 * w_2  # [C, BLOCK_K]
-    map_5 = decay_2 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-    dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_1 = A_half16 + A_half8  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_6 = decay_3 * w_2  # [C, BLOCK_K]
-    map_7 = decay_3 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-    dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_2 = A_1 + A_half4  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_8 = decay_4 * w_2  # [C, BLOCK_K]
-    map_9 = decay_4 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-    dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_3 = A_2 + A_half2  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_10 = decay_5 * w_2  # [C, BLOCK_K]
-    map_11 = decay_5 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-    dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_3 + A_half1  # w of a token, e of an earlier one [C, C]
-    solved = _inverse_of_unit(A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     Q_new = tl.dot(solved.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    opening = decay_6 * w_2  # w from the start of the chunk [C, BLOCK_K]
+    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    opening = decay_3 * w_2  # w from the start of the chunk [C, BLOCK_K]
     P_new = tl.dot(solved.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
     P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
     tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_solve_kernel_c64(
-    k_ptr, b_ptr, log_a_ptr, v_ptr, w_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, k_ptr_b,
+def _m_solve_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, log_a_ptr, k_ptr, b_ptr, v_ptr, w_ptr, Q_ptr, P_ptr, cu, T, H, N,
+    STEPS, least, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g,
-    Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h,
+    w_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h,
     K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
     EXACT: tl.constexpr, VARLEN: tl.constexpr,
@@ -427,9 +491,12 @@ def _m_solve_kernel_c64(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
     w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
@@ -437,76 +504,281 @@ def _m_solve_kernel_c64(
     rest = left
     valid = token < rest
     start = first
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-    b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
-    load_2 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
     log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
-    w_2 = load.to(tl.float32) * (load_2.to(tl.float32) * tl.exp(load_3))  # what an erasure reads [C, BLOCK_K]
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
+    load_3 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    w_2 = load_2.to(tl.float32) * (load_3.to(tl.float32) * tl.exp(load))  # what an erasure reads [C, BLOCK_K]
+    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_2 = decay * w_2  # [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_3 = decay_2 * load_2.to(tl.float32)  # [C, BLOCK_K]
+    dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block64 [C, C]
+    solved = _inverse_of_unit(A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
     load_4 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
     w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
     load_5 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w [C, BLOCK_V]
     x = load_4.to(tl.float32) * load_5.to(tl.float32)  # input [C, BLOCK_V]  # line 10
-    gK = tl.maximum(load_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-    map_2 = decay * w_2  # [C, BLOCK_K]
-    map_3 = decay * load.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_2.to(DT), map_3.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_4 = decay_2 * w_2  # [C, BLOCK_K]
-    map_5 = decay_2 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-    dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_1 = A_half32 + A_half16  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_6 = decay_3 * w_2  # [C, BLOCK_K]
-    map_7 = decay_3 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-    dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_2 = A_1 + A_half8  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_8 = decay_4 * w_2  # [C, BLOCK_K]
-    map_9 = decay_4 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-    dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_3 = A_2 + A_half4  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_10 = decay_5 * w_2  # [C, BLOCK_K]
-    map_11 = decay_5 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-    dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_4 = A_3 + A_half2  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_12 = decay_6 * w_2  # [C, BLOCK_K]
-    map_13 = decay_6 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-    dot_6 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_4 + A_half1  # w of a token, e of an earlier one [C, C]
-    solved = _inverse_of_unit(A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     Q_new = tl.dot(solved.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_7 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    opening = decay_7 * w_2  # w from the start of the chunk [C, BLOCK_K]
+    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    opening = decay_3 * w_2  # w from the start of the chunk [C, BLOCK_K]
     P_new = tl.dot(solved.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
     P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
     tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_solve_kernel(
+    first_K_ptr, second_K_ptr, k_ptr, b_ptr, log_a_ptr, v_ptr, w_ptr, Q_ptr, P_ptr, cu, T, H, N,
+    STEPS, least, SLOTS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b,
+    b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b,
+    w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b,
+    P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    k_ptr_all = k_ptr
+    b_ptr_all = b_ptr
+    log_a_ptr_all = log_a_ptr
+    v_ptr_all = v_ptr
+    w_ptr_all = w_ptr
+    Q_ptr_all = Q_ptr
+    P_ptr_all = P_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        k_ptr = k_ptr_all
+        b_ptr = b_ptr_all
+        log_a_ptr = log_a_ptr_all
+        v_ptr = v_ptr_all
+        w_ptr = w_ptr_all
+        Q_ptr = Q_ptr_all
+        P_ptr = P_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+        Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+        P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+            b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
+            load_2 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+            w_2 = load.to(tl.float32) * (load_2.to(tl.float32) * tl.exp(load_3))  # what an erasure reads [C, BLOCK_K]
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            load_4 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
+            w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+            load_5 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w [C, BLOCK_V]
+            x = load_4.to(tl.float32) * load_5.to(tl.float32)  # input [C, BLOCK_V]  # line 10
+            gK = tl.maximum(load_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_2 = decay * w_2  # [C, BLOCK_K]
+            map_3 = decay * load.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_2.to(DT), map_3.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_4 = decay_2 * w_2  # [C, BLOCK_K]
+            map_5 = decay_2 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_1 = A_half16 + A_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_6 = decay_3 * w_2  # [C, BLOCK_K]
+            map_7 = decay_3 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_2 = A_1 + A_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_8 = decay_4 * w_2  # [C, BLOCK_K]
+            map_9 = decay_4 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_3 = A_2 + A_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_10 = decay_5 * w_2  # [C, BLOCK_K]
+            map_11 = decay_5 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_3 + A_half1  # w of a token, e of an earlier one [C, C]
+            solved = _inverse_of_unit(A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+            Q_new = tl.dot(solved.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+            Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+            tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            opening = decay_6 * w_2  # w from the start of the chunk [C, BLOCK_K]
+            P_new = tl.dot(solved.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+            P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+            tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_solve_kernel_c64(
+    first_K_ptr, second_K_ptr, k_ptr, b_ptr, log_a_ptr, v_ptr, w_ptr, Q_ptr, P_ptr, cu, T, H, N,
+    STEPS, least, SLOTS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b,
+    b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b,
+    w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b,
+    P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    k_ptr_all = k_ptr
+    b_ptr_all = b_ptr
+    log_a_ptr_all = log_a_ptr
+    v_ptr_all = v_ptr
+    w_ptr_all = w_ptr
+    Q_ptr_all = Q_ptr
+    P_ptr_all = P_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        k_ptr = k_ptr_all
+        b_ptr = b_ptr_all
+        log_a_ptr = log_a_ptr_all
+        v_ptr = v_ptr_all
+        w_ptr = w_ptr_all
+        Q_ptr = Q_ptr_all
+        P_ptr = P_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+        Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+        P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+            b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
+            load_2 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+            w_2 = load.to(tl.float32) * (load_2.to(tl.float32) * tl.exp(load_3))  # what an erasure reads [C, BLOCK_K]
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            load_4 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
+            w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+            load_5 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w [C, BLOCK_V]
+            x = load_4.to(tl.float32) * load_5.to(tl.float32)  # input [C, BLOCK_V]  # line 10
+            gK = tl.maximum(load_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i-1] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
+            map_2 = decay * w_2  # [C, BLOCK_K]
+            map_3 = decay * load.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_2.to(DT), map_3.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_4 = decay_2 * w_2  # [C, BLOCK_K]
+            map_5 = decay_2 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_1 = A_half32 + A_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_6 = decay_3 * w_2  # [C, BLOCK_K]
+            map_7 = decay_3 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_2 = A_1 + A_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_8 = decay_4 * w_2  # [C, BLOCK_K]
+            map_9 = decay_4 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_3 = A_2 + A_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_10 = decay_5 * w_2  # [C, BLOCK_K]
+            map_11 = decay_5 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_4 = A_3 + A_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_12 = decay_6 * w_2  # [C, BLOCK_K]
+            map_13 = decay_6 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            dot_6 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_4 + A_half1  # w of a token, e of an earlier one [C, C]
+            solved = _inverse_of_unit(A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+            Q_new = tl.dot(solved.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+            Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+            tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            sums_7 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            opening = decay_7 * w_2  # w from the start of the chunk [C, BLOCK_K]
+            P_new = tl.dot(solved.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+            P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+            tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -573,14 +845,14 @@ def _m_states_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_outputs_kernel(
-    q_ptr, k_ptr, log_a_ptr, scale, n_2_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS, q_ptr_b,
-    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, n_2_ptr_b,
-    n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+def _m_outputs_mild_kernel(
+    first_K_ptr, second_K_ptr, log_a_ptr, q_ptr, h_2_ptr, k_ptr, scale, n_2_ptr, y_ptr, cu, T,
+    H, N, STEPS, least, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g,
+    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -590,94 +862,59 @@ def _m_outputs_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
     y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 9
     log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
     load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
     gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-    diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    Se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     map_2 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-    map_3 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_2.to(DT), map_3.to(DT))  # s_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 9
+    sums_2 = -sums  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_3 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
     map_4 = dot * scale  # [C, C]
-    Se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_4, 0.0)  # pairs with j <= i in level16 [C, C]
-    Se_1 = tl.where(token[:, None] == token[None, :], Se_diagonal[:, None], 0.0) + Se_half16  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # s_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-    dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    map_7 = dot_2 * scale  # [C, C]
-    Se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_7, 0.0)  # pairs with j <= i in level8 [C, C]
-    Se_2 = Se_1 + Se_half8  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_8 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_9 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # s_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-    dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    map_10 = dot_3 * scale  # [C, C]
-    Se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_10, 0.0)  # pairs with j <= i in level4 [C, C]
-    Se_3 = Se_2 + Se_half4  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_11 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_12 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # s_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-    dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    map_13 = dot_4 * scale  # [C, C]
-    Se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level2 [C, C]
-    Se_4 = Se_3 + Se_half2  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_14 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_15 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # s_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-    dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    map_16 = dot_5 * scale  # [C, C]
-    Se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_16, 0.0)  # pairs with j <= i in level1 [C, C]
-    Se = Se_4 + Se_half1  # s of a token, e of an earlier one [C, C]
+    Se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_4, 0.0)  # pairs with j <= i in block32 [C, C]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
-    sums_6 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    map_17 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_18 = map_17 * scale  # [C, BLOCK_K]
+    sums_3 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    map_5 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    map_6 = map_5 * scale  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
-        n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        dot_6 = tl.dot(map_18.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dot_7 = tl.dot(Se.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_6 + dot_7  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
+        dot_2 = tl.dot(map_6.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_3 = tl.dot(Se_base.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_outputs_kernel_c64(
-    q_ptr, k_ptr, log_a_ptr, scale, n_2_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS, q_ptr_b,
-    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, n_2_ptr_b,
-    n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+def _m_outputs_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, log_a_ptr, q_ptr, h_2_ptr, k_ptr, scale, n_2_ptr, y_ptr, cu, T,
+    H, N, STEPS, least, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g,
+    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -687,92 +924,289 @@ def _m_outputs_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
     y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 9
     log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
     load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
     gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-    diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    Se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     map_2 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-    map_3 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_2.to(DT), map_3.to(DT))  # s_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
-    dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 9
+    sums_2 = -sums  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_3 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
     map_4 = dot * scale  # [C, C]
-    Se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_4, 0.0)  # pairs with j <= i in level32 [C, C]
-    Se_1 = tl.where(token[:, None] == token[None, :], Se_diagonal[:, None], 0.0) + Se_half32  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # s_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-    dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    map_7 = dot_2 * scale  # [C, C]
-    Se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_7, 0.0)  # pairs with j <= i in level16 [C, C]
-    Se_2 = Se_1 + Se_half16  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_8 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_9 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # s_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-    dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    map_10 = dot_3 * scale  # [C, C]
-    Se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_10, 0.0)  # pairs with j <= i in level8 [C, C]
-    Se_3 = Se_2 + Se_half8  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_11 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_12 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # s_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-    dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    map_13 = dot_4 * scale  # [C, C]
-    Se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level4 [C, C]
-    Se_4 = Se_3 + Se_half4  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_14 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_15 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # s_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-    dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    map_16 = dot_5 * scale  # [C, C]
-    Se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_16, 0.0)  # pairs with j <= i in level2 [C, C]
-    Se_5 = Se_4 + Se_half2  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_17 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_18 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # s_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-    dot_6 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    map_19 = dot_6 * scale  # [C, C]
-    Se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_19, 0.0)  # pairs with j <= i in level1 [C, C]
-    Se = Se_5 + Se_half1  # s of a token, e of an earlier one [C, C]
+    Se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_4, 0.0)  # pairs with j <= i in block64 [C, C]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
-    sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    map_20 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_21 = map_20 * scale  # [C, BLOCK_K]
+    sums_3 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    map_5 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    map_6 = map_5 * scale  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
-        n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        dot_7 = tl.dot(map_21.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dot_8 = tl.dot(Se.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_7 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
+        dot_2 = tl.dot(map_6.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_3 = tl.dot(Se_base.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_outputs_kernel(
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, scale, n_2_ptr, h_2_ptr, y_ptr, cu, T,
+    H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    log_a_ptr_all = log_a_ptr
+    n_2_ptr_all = n_2_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        log_a_ptr = log_a_ptr_all
+        n_2_ptr = n_2_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 9
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+            gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            Se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_2 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_3 = decay * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_2.to(DT), map_3.to(DT))  # s_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            map_4 = dot * scale  # [C, C]
+            Se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_4, 0.0)  # pairs with j <= i in level16 [C, C]
+            Se_1 = tl.where(token[:, None] == token[None, :], Se_diagonal[:, None], 0.0) + Se_half16  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # s_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            map_7 = dot_2 * scale  # [C, C]
+            Se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_7, 0.0)  # pairs with j <= i in level8 [C, C]
+            Se_2 = Se_1 + Se_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_8 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # s_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            map_10 = dot_3 * scale  # [C, C]
+            Se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_10, 0.0)  # pairs with j <= i in level4 [C, C]
+            Se_3 = Se_2 + Se_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_11 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_12 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # s_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            map_13 = dot_4 * scale  # [C, C]
+            Se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level2 [C, C]
+            Se_4 = Se_3 + Se_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_14 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_15 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # s_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            map_16 = dot_5 * scale  # [C, C]
+            Se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_16, 0.0)  # pairs with j <= i in level1 [C, C]
+            Se = Se_4 + Se_half1  # s of a token, e of an earlier one [C, C]
+            n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
+            sums_6 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            map_17 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_18 = map_17 * scale  # [C, BLOCK_K]
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+                dot_6 = tl.dot(map_18.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_7 = tl.dot(Se.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_new = dot_6 + dot_7  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_outputs_kernel_c64(
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, scale, n_2_ptr, h_2_ptr, y_ptr, cu, T,
+    H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    log_a_ptr_all = log_a_ptr
+    n_2_ptr_all = n_2_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        log_a_ptr = log_a_ptr_all
+        n_2_ptr = n_2_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 9
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+            gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            Se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
+            map_2 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_3 = decay * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_2.to(DT), map_3.to(DT))  # s_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            map_4 = dot * scale  # [C, C]
+            Se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_4, 0.0)  # pairs with j <= i in level32 [C, C]
+            Se_1 = tl.where(token[:, None] == token[None, :], Se_diagonal[:, None], 0.0) + Se_half32  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # s_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            map_7 = dot_2 * scale  # [C, C]
+            Se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_7, 0.0)  # pairs with j <= i in level16 [C, C]
+            Se_2 = Se_1 + Se_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_8 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # s_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            map_10 = dot_3 * scale  # [C, C]
+            Se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_10, 0.0)  # pairs with j <= i in level8 [C, C]
+            Se_3 = Se_2 + Se_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_11 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_12 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # s_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            map_13 = dot_4 * scale  # [C, C]
+            Se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level4 [C, C]
+            Se_4 = Se_3 + Se_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_14 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_15 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # s_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            map_16 = dot_5 * scale  # [C, C]
+            Se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_16, 0.0)  # pairs with j <= i in level2 [C, C]
+            Se_5 = Se_4 + Se_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_17 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_18 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # s_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            dot_6 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            map_19 = dot_6 * scale  # [C, C]
+            Se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_19, 0.0)  # pairs with j <= i in level1 [C, C]
+            Se = Se_5 + Se_half1  # s of a token, e of an earlier one [C, C]
+            n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
+            sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            map_20 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_21 = map_20 * scale  # [C, BLOCK_K]
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+                dot_7 = tl.dot(map_21.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_8 = tl.dot(Se.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_new = dot_7 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -896,16 +1330,16 @@ def _m_states_kernel_c64(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_solve_adjoint_kernel(
-    q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, scale, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N,
-    STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h,
-    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+def _m_solve_adjoint_mild_kernel(
+    first_K_ptr, second_K_ptr, log_a_ptr, k_ptr, b_ptr, q_ptr, scale, dy_ptr, Q_adjoint_ptr,
+    P_adjoint_ptr, cu, T, H, N, STEPS, least, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b,
+    b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b,
+    Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -917,128 +1351,69 @@ def _m_solve_adjoint_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
     P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 9
+    sums = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle32(j)] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_2 = decay * e.to(tl.float32)  # [C, BLOCK_K]
     b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
     load_2 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
-    w_2 = load.to(tl.float32) * (load_2.to(tl.float32) * tl.exp(load_3))  # what an erasure reads [C, BLOCK_K]
-    gK = tl.maximum(load_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    w_2 = e.to(tl.float32) * (load_2.to(tl.float32) * tl.exp(load))  # what an erasure reads [C, BLOCK_K]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_3 = decay_2 * w_2  # [C, BLOCK_K]
+    dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot, 0.0)  # pairs with j < i in block32 [C, C]
+    solved = _inverse_of_unit(A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
+    sums_3 = -sums  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_4 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_2.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_5 = dot_2 * scale  # [C, C]
+    S_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_5, 0.0)  # pairs with j <= i in block32 [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_2 = decay * w_2  # [C, BLOCK_K]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_3 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_4 = decay * load.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # s_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-    dot = tl.dot(both, tl.trans(map_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_5 = decay_3 * w_2  # [C, BLOCK_K]
-    sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_6 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_7 = decay_3 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # s_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-    dot_2 = tl.dot(both_2, tl.trans(map_5.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_1 = A_half16 + A_half8  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_8 = decay_5 * w_2  # [C, BLOCK_K]
-    sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_9 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_10 = decay_5 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # s_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-    dot_3 = tl.dot(both_3, tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_2 = A_1 + A_half4  # [C, C]
-    sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_11 = decay_7 * w_2  # [C, BLOCK_K]
-    sums_8 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_12 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_13 = decay_7 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # s_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-    dot_4 = tl.dot(both_4, tl.trans(map_11.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_3 = A_2 + A_half2  # [C, C]
-    sums_9 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_9 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_14 = decay_9 * w_2  # [C, BLOCK_K]
-    sums_10 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_10 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_15 = decay_10 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_16 = decay_9 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # s_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-    dot_5 = tl.dot(both_5, tl.trans(map_14.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_3 + A_half1  # w of a token, e of an earlier one [C, C]
-    solved = _inverse_of_unit(A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
-    diagonal = tl.sum(load.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    S_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-    dot_6 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    map_17 = dot_6 * scale  # [C, C]
-    S_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level16 [C, C]
-    S_4 = tl.where(token[None, :] == token[:, None], S_diagonal[:, None], 0.0) + S_half16  # [C, C]
-    dot_7 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    map_18 = dot_7 * scale  # [C, C]
-    S_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_18, 0.0)  # pairs with j <= i in level8 [C, C]
-    S_5 = S_4 + S_half8  # [C, C]
-    dot_8 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    map_19 = dot_8 * scale  # [C, C]
-    S_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_19, 0.0)  # pairs with j <= i in level4 [C, C]
-    S_6 = S_5 + S_half4  # [C, C]
-    dot_9 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    map_20 = dot_9 * scale  # [C, C]
-    S_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_20, 0.0)  # pairs with j <= i in level2 [C, C]
-    S_7 = S_6 + S_half2  # [C, C]
-    dot_10 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    map_21 = dot_10 * scale  # [C, C]
-    S_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_21, 0.0)  # pairs with j <= i in level1 [C, C]
-    S = S_7 + S_half1  # s of a token, e of an earlier one [C, C]
-    given = tl.dot(S.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
-    dot_11 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    given = tl.dot(S_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
+    dot_3 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
-    tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_11.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_11 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay_11 = tl.exp2(sums_11 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    closing = decay_11 * load.to(tl.float32)  # u to the end of the chunk [C, BLOCK_K]
-    dot_12 = tl.dot(solved.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    closing = decay_4 * e.to(tl.float32)  # u to the end of the chunk [C, BLOCK_K]
+    dot_4 = tl.dot(solved.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
-    tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_12.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_solve_adjoint_kernel_c64(
-    q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, scale, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N,
-    STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h,
-    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+def _m_solve_adjoint_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, log_a_ptr, k_ptr, b_ptr, q_ptr, scale, dy_ptr, Q_adjoint_ptr,
+    P_adjoint_ptr, cu, T, H, N, STEPS, least, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b,
+    b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b,
+    Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -1050,130 +1425,383 @@ def _m_solve_adjoint_kernel_c64(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
     P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+    gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 9
+    sums = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle64(j)] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_2 = decay * e.to(tl.float32)  # [C, BLOCK_K]
     b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
     load_2 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
-    w_2 = load.to(tl.float32) * (load_2.to(tl.float32) * tl.exp(load_3))  # what an erasure reads [C, BLOCK_K]
-    gK = tl.maximum(load_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    w_2 = e.to(tl.float32) * (load_2.to(tl.float32) * tl.exp(load))  # what an erasure reads [C, BLOCK_K]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_3 = decay_2 * w_2  # [C, BLOCK_K]
+    dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot, 0.0)  # pairs with j < i in block64 [C, C]
+    solved = _inverse_of_unit(A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
+    sums_3 = -sums  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_4 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_2.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_5 = dot_2 * scale  # [C, C]
+    S_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_5, 0.0)  # pairs with j <= i in block64 [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-    map_2 = decay * w_2  # [C, BLOCK_K]
-    sums_2 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-    map_3 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_4 = decay * load.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # s_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
-    dot = tl.dot(both, tl.trans(map_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
-    sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_5 = decay_3 * w_2  # [C, BLOCK_K]
-    sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_6 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_7 = decay_3 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # s_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-    dot_2 = tl.dot(both_2, tl.trans(map_5.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_1 = A_half32 + A_half16  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_8 = decay_5 * w_2  # [C, BLOCK_K]
-    sums_6 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_9 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_10 = decay_5 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # s_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-    dot_3 = tl.dot(both_3, tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_2 = A_1 + A_half8  # [C, C]
-    sums_7 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_11 = decay_7 * w_2  # [C, BLOCK_K]
-    sums_8 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_12 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_13 = decay_7 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # s_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-    dot_4 = tl.dot(both_4, tl.trans(map_11.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_3 = A_2 + A_half4  # [C, C]
-    sums_9 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_9 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_14 = decay_9 * w_2  # [C, BLOCK_K]
-    sums_10 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_10 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_15 = decay_10 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_16 = decay_9 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # s_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-    dot_5 = tl.dot(both_5, tl.trans(map_14.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_4 = A_3 + A_half2  # [C, C]
-    sums_11 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_11 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_17 = decay_11 * w_2  # [C, BLOCK_K]
-    sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_12 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_18 = decay_12 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_19 = decay_11 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_18.to(DT), map_19.to(DT))  # s_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-    dot_6 = tl.dot(both_6, tl.trans(map_17.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_4 + A_half1  # w of a token, e of an earlier one [C, C]
-    solved = _inverse_of_unit(A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
-    diagonal = tl.sum(load.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    S_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-    dot_7 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    map_20 = dot_7 * scale  # [C, C]
-    S_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_20, 0.0)  # pairs with j <= i in level32 [C, C]
-    S_5 = tl.where(token[None, :] == token[:, None], S_diagonal[:, None], 0.0) + S_half32  # [C, C]
-    dot_8 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    map_21 = dot_8 * scale  # [C, C]
-    S_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_21, 0.0)  # pairs with j <= i in level16 [C, C]
-    S_6 = S_5 + S_half16  # [C, C]
-    dot_9 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    map_22 = dot_9 * scale  # [C, C]
-    S_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_22, 0.0)  # pairs with j <= i in level8 [C, C]
-    S_7 = S_6 + S_half8  # [C, C]
-    dot_10 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    map_23 = dot_10 * scale  # [C, C]
-    S_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_23, 0.0)  # pairs with j <= i in level4 [C, C]
-    S_8 = S_7 + S_half4  # [C, C]
-    dot_11 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    map_24 = dot_11 * scale  # [C, C]
-    S_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_24, 0.0)  # pairs with j <= i in level2 [C, C]
-    S_9 = S_8 + S_half2  # [C, C]
-    dot_12 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    map_25 = dot_12 * scale  # [C, C]
-    S_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_25, 0.0)  # pairs with j <= i in level1 [C, C]
-    S = S_9 + S_half1  # s of a token, e of an earlier one [C, C]
-    given = tl.dot(S.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
-    dot_13 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    given = tl.dot(S_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
+    dot_3 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
-    tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_13.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_13 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay_13 = tl.exp2(sums_13 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    closing = decay_13 * load.to(tl.float32)  # u to the end of the chunk [C, BLOCK_K]
-    dot_14 = tl.dot(solved.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    closing = decay_4 * e.to(tl.float32)  # u to the end of the chunk [C, BLOCK_K]
+    dot_4 = tl.dot(solved.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
-    tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_14.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_solve_adjoint_kernel(
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, scale, Q_adjoint_ptr,
+    P_adjoint_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
+    q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr,
+    b_ptr_h, b_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b,
+    Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the transposed systems of each chunk, solved'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    b_ptr_all = b_ptr
+    log_a_ptr_all = log_a_ptr
+    dy_ptr_all = dy_ptr
+    Q_adjoint_ptr_all = Q_adjoint_ptr
+    P_adjoint_ptr_all = P_adjoint_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        b_ptr = b_ptr_all
+        log_a_ptr = log_a_ptr_all
+        dy_ptr = dy_ptr_all
+        Q_adjoint_ptr = Q_adjoint_ptr_all
+        P_adjoint_ptr = P_adjoint_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
+        P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+            b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
+            load_2 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+            w_2 = load.to(tl.float32) * (load_2.to(tl.float32) * tl.exp(load_3))  # what an erasure reads [C, BLOCK_K]
+            gK = tl.maximum(load_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_2 = decay * w_2  # [C, BLOCK_K]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_3 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_4 = decay * load.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # s_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(map_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_5 = decay_3 * w_2  # [C, BLOCK_K]
+            sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_6 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_7 = decay_3 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # s_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(map_5.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_1 = A_half16 + A_half8  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_8 = decay_5 * w_2  # [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_9 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_10 = decay_5 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # s_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_2 = A_1 + A_half4  # [C, C]
+            sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_11 = decay_7 * w_2  # [C, BLOCK_K]
+            sums_8 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_12 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_13 = decay_7 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # s_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(map_11.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_3 = A_2 + A_half2  # [C, C]
+            sums_9 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_9 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_14 = decay_9 * w_2  # [C, BLOCK_K]
+            sums_10 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_10 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_15 = decay_10 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_16 = decay_9 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # s_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(map_14.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_3 + A_half1  # w of a token, e of an earlier one [C, C]
+            solved = _inverse_of_unit(A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+            diagonal = tl.sum(load.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            S_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
+            dot_6 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            map_17 = dot_6 * scale  # [C, C]
+            S_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level16 [C, C]
+            S_4 = tl.where(token[None, :] == token[:, None], S_diagonal[:, None], 0.0) + S_half16  # [C, C]
+            dot_7 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            map_18 = dot_7 * scale  # [C, C]
+            S_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_18, 0.0)  # pairs with j <= i in level8 [C, C]
+            S_5 = S_4 + S_half8  # [C, C]
+            dot_8 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            map_19 = dot_8 * scale  # [C, C]
+            S_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_19, 0.0)  # pairs with j <= i in level4 [C, C]
+            S_6 = S_5 + S_half4  # [C, C]
+            dot_9 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            map_20 = dot_9 * scale  # [C, C]
+            S_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_20, 0.0)  # pairs with j <= i in level2 [C, C]
+            S_7 = S_6 + S_half2  # [C, C]
+            dot_10 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            map_21 = dot_10 * scale  # [C, C]
+            S_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_21, 0.0)  # pairs with j <= i in level1 [C, C]
+            S = S_7 + S_half1  # s of a token, e of an earlier one [C, C]
+            given = tl.dot(S.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
+            dot_11 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+            Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
+            tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_11.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            sums_11 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+            decay_11 = tl.exp2(sums_11 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            closing = decay_11 * load.to(tl.float32)  # u to the end of the chunk [C, BLOCK_K]
+            dot_12 = tl.dot(solved.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
+            tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_12.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_solve_adjoint_kernel_c64(
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, scale, Q_adjoint_ptr,
+    P_adjoint_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
+    q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr,
+    b_ptr_h, b_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b,
+    Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the transposed systems of each chunk, solved'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    b_ptr_all = b_ptr
+    log_a_ptr_all = log_a_ptr
+    dy_ptr_all = dy_ptr
+    Q_adjoint_ptr_all = Q_adjoint_ptr
+    P_adjoint_ptr_all = P_adjoint_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        b_ptr = b_ptr_all
+        log_a_ptr = log_a_ptr_all
+        dy_ptr = dy_ptr_all
+        Q_adjoint_ptr = Q_adjoint_ptr_all
+        P_adjoint_ptr = P_adjoint_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
+        P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+            b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
+            load_2 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+            w_2 = load.to(tl.float32) * (load_2.to(tl.float32) * tl.exp(load_3))  # what an erasure reads [C, BLOCK_K]
+            gK = tl.maximum(load_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i-1] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
+            map_2 = decay * w_2  # [C, BLOCK_K]
+            sums_2 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
+            map_3 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_4 = decay * load.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # s_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(map_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
+            sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_5 = decay_3 * w_2  # [C, BLOCK_K]
+            sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_6 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_7 = decay_3 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # s_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(map_5.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_1 = A_half32 + A_half16  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_8 = decay_5 * w_2  # [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_9 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_10 = decay_5 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # s_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_2 = A_1 + A_half8  # [C, C]
+            sums_7 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_11 = decay_7 * w_2  # [C, BLOCK_K]
+            sums_8 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_12 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_13 = decay_7 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # s_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(map_11.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_3 = A_2 + A_half4  # [C, C]
+            sums_9 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_9 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_14 = decay_9 * w_2  # [C, BLOCK_K]
+            sums_10 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_10 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_15 = decay_10 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_16 = decay_9 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # s_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(map_14.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_4 = A_3 + A_half2  # [C, C]
+            sums_11 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_11 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_17 = decay_11 * w_2  # [C, BLOCK_K]
+            sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_12 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_18 = decay_12 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_19 = decay_11 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_18.to(DT), map_19.to(DT))  # s_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            dot_6 = tl.dot(both_6, tl.trans(map_17.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_4 + A_half1  # w of a token, e of an earlier one [C, C]
+            solved = _inverse_of_unit(A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+            diagonal = tl.sum(load.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            S_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
+            dot_7 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            map_20 = dot_7 * scale  # [C, C]
+            S_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_20, 0.0)  # pairs with j <= i in level32 [C, C]
+            S_5 = tl.where(token[None, :] == token[:, None], S_diagonal[:, None], 0.0) + S_half32  # [C, C]
+            dot_8 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            map_21 = dot_8 * scale  # [C, C]
+            S_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_21, 0.0)  # pairs with j <= i in level16 [C, C]
+            S_6 = S_5 + S_half16  # [C, C]
+            dot_9 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            map_22 = dot_9 * scale  # [C, C]
+            S_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_22, 0.0)  # pairs with j <= i in level8 [C, C]
+            S_7 = S_6 + S_half8  # [C, C]
+            dot_10 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            map_23 = dot_10 * scale  # [C, C]
+            S_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_23, 0.0)  # pairs with j <= i in level4 [C, C]
+            S_8 = S_7 + S_half4  # [C, C]
+            dot_11 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            map_24 = dot_11 * scale  # [C, C]
+            S_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_24, 0.0)  # pairs with j <= i in level2 [C, C]
+            S_9 = S_8 + S_half2  # [C, C]
+            dot_12 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            map_25 = dot_12 * scale  # [C, C]
+            S_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_25, 0.0)  # pairs with j <= i in level1 [C, C]
+            S = S_9 + S_half1  # s of a token, e of an earlier one [C, C]
+            given = tl.dot(S.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
+            dot_13 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+            Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
+            tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_13.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            sums_13 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+            decay_13 = tl.exp2(sums_13 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            closing = decay_13 * load.to(tl.float32)  # u to the end of the chunk [C, BLOCK_K]
+            dot_14 = tl.dot(solved.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
+            tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_14.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -1260,21 +1888,22 @@ def _m_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_gradients_kernel(
-    q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr, v_ptr, h_2_ptr, l_ptr,
-    scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS,
-    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
-    k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
-    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h,
-    w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr, d_w_ptr_h,
-    d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_b_ptr_b, d_b_ptr_t: tl.constexpr,
-    d_b_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b,
-    d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+def _m_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
+    v_ptr, h_2_ptr, l_ptr, scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
+    T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
+    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
+    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b,
+    w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
+    d_w_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_b_ptr_b,
+    d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_k, d_w, d_v, d_q, d_log_a, d_b'
     program = tl.program_id(0)
@@ -1288,6 +1917,9 @@ def _m_gradients_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
@@ -1355,233 +1987,87 @@ def _m_gradients_kernel(
     de_out = decay_4 * dot_3  # through L [C, BLOCK_K]
     map_5 = load.to(tl.float32) * de_out  # [C, BLOCK_K]
     sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
-    diagonal = tl.sum(dy_2.to(tl.float32) * n_3.to(tl.float32), 1)  # [C]
-    B_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-    R_se_diagonal = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-    dq_se_diagonal = B_se_diagonal[:, None] * load.to(tl.float32)  # [C, BLOCK_K]
-    total = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_6 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_7 = s.to(tl.float32) * dq_se_diagonal  # [C, BLOCK_K]
-    total_2 = tl.fma(map_7, tl.full([C, BLOCK_K], 1.0, tl.float32), map_6)  # [C, BLOCK_K]
-    dk_se_diagonal = Bt_se_diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-    total_3 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_8 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_5 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_9 = decay_6 * w_2  # [C, BLOCK_K]
-    map_10 = decay_6 * load.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+    sums_4 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_6 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_5 = -sums_4  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_7 = decay_6 * load.to(tl.float32)  # [C, BLOCK_K]
     dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_11 = dot_4 * scale  # [C, C]
-    B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level16 [C, C]
-    map_12 = R_se_diagonal * scale  # [C, C]
-    Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level16 [C, C]
-    R_we_half16 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level16 [C, C]
-    both_2 = tl.dot((B_se_half16 + Bt_we_half16).to(DT), both, input_precision=PRECISION)  # dq_se_half16 and dk_we_half16 [C, BLOCK_K]
-    dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
-    dk_we_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-    map_13 = decay_5 * dq_se_half16  # [C, BLOCK_K]
-    total_4 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-    map_14 = map_8.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
-    total_5 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-    dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_8.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_15 = decay_6 * dk_se_half16  # [C, BLOCK_K]
-    total_6 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    sums_6 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_16 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_7 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_17 = decay_8 * w_2  # [C, BLOCK_K]
-    map_18 = decay_8 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-    B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level8 [C, C]
-    map_19 = R_se_diagonal * scale  # [C, C]
-    Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_19, 0.0)  # pairs with j <= i in level8 [C, C]
-    Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level8 [C, C]
-    both_4 = tl.dot((B_se_half8 + Bt_we_half8).to(DT), both_3, input_precision=PRECISION)  # dq_se_half8 and dk_we_half8 [C, BLOCK_K]
-    dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
-    dk_we_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-    map_20 = decay_7 * dq_se_half8  # [C, BLOCK_K]
-    total_7 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-    map_21 = map_16.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
-    total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-    dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_16.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_22 = decay_8 * dk_se_half8  # [C, BLOCK_K]
-    total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-    sums_8 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_23 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_9 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_24 = decay_10 * w_2  # [C, BLOCK_K]
-    map_25 = decay_10 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_24.to(DT), map_25.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-    B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level4 [C, C]
-    map_26 = R_se_diagonal * scale  # [C, C]
-    Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_26, 0.0)  # pairs with j <= i in level4 [C, C]
-    Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level4 [C, C]
-    both_6 = tl.dot((B_se_half4 + Bt_we_half4).to(DT), both_5, input_precision=PRECISION)  # dq_se_half4 and dk_we_half4 [C, BLOCK_K]
-    dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
-    dk_we_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-    map_27 = decay_9 * dq_se_half4  # [C, BLOCK_K]
-    total_10 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-    map_28 = map_23.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
-    total_11 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-    dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_23.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_29 = decay_10 * dk_se_half4  # [C, BLOCK_K]
-    total_12 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-    sums_10 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_30 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_11 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_31 = decay_12 * w_2  # [C, BLOCK_K]
-    map_32 = decay_12 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-    B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level2 [C, C]
-    map_33 = R_se_diagonal * scale  # [C, C]
-    Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_33, 0.0)  # pairs with j <= i in level2 [C, C]
-    Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level2 [C, C]
-    both_8 = tl.dot((B_se_half2 + Bt_we_half2).to(DT), both_7, input_precision=PRECISION)  # dq_se_half2 and dk_we_half2 [C, BLOCK_K]
-    dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
-    dk_we_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-    map_34 = decay_11 * dq_se_half2  # [C, BLOCK_K]
-    total_13 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-    map_35 = map_30.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
-    total_14 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-    dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_30.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_36 = decay_12 * dk_se_half2  # [C, BLOCK_K]
-    total_15 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
-    sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_37 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_13 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_38 = decay_14 * w_2  # [C, BLOCK_K]
-    map_39 = decay_14 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_38.to(DT), map_39.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-    B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level1 [C, C]
-    map_40 = R_se_diagonal * scale  # [C, C]
-    Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_40, 0.0)  # pairs with j <= i in level1 [C, C]
-    Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level1 [C, C]
-    both_10 = tl.dot((B_se_half1 + Bt_we_half1).to(DT), both_9, input_precision=PRECISION)  # dq_se_half1 and dk_we_half1 [C, BLOCK_K]
-    dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
-    dk_we_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-    map_41 = decay_13 * dq_se_half1  # [C, BLOCK_K]
-    total_16 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-    map_42 = map_37.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
-    total_17 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-    map_43 = load.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
-    inside_30 = total_17 - map_43  # [C, BLOCK_K]
-    map_44 = both.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
-    inside_31 = inside_30 - map_44  # [C, BLOCK_K]
-    map_45 = both_3.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
-    inside_32 = inside_31 - map_45  # [C, BLOCK_K]
-    map_46 = both_5.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
-    inside_33 = inside_32 - map_46  # [C, BLOCK_K]
-    map_47 = both_7.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
-    inside_34 = inside_33 - map_47  # [C, BLOCK_K]
+    map_8 = dot_4 * scale  # [C, C]
+    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_8, 0.0)  # pairs with j <= i in block32 [C, C]
+    R_se_base = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    map_9 = R_se_base * scale  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_9, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_10 = decay_5 * dq_se_base  # [C, BLOCK_K]
+    total = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_11 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_12 = map_6.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
+    total_2 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), map_11)  # [C, BLOCK_K]
     d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
-    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_16.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_37.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_48 = decay_14 * dk_se_half1  # [C, BLOCK_K]
-    total_18 = tl.fma(map_48, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-    map_49 = both_9.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
-    inside_35 = inside_34 - map_49  # [C, BLOCK_K]
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_13 = decay_6 * dk_se_base  # [C, BLOCK_K]
+    total_3 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_14 = map_7.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_3 = total_2 - map_14  # [C, BLOCK_K]
+    sums_6 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_15 = decay_7 * w_2  # [C, BLOCK_K]
     dot_5 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level16 [C, C]
-    dq_we_half16 = tl.dot(B_we_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-    map_50 = decay_6 * dq_we_half16  # [C, BLOCK_K]
-    total_19 = tl.fma(map_50, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    map_51 = w_2 * dw_out  # [C, BLOCK_K]
-    map_52 = both.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
-    total_20 = tl.fma(map_52, tl.full([C, BLOCK_K], 1.0, tl.float32), map_51)  # [C, BLOCK_K]
-    map_53 = decay_6 * dk_we_half16  # [C, BLOCK_K]
-    total_21 = tl.fma(map_53, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-    map_54 = both.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
-    inside_36 = inside_35 - map_54  # [C, BLOCK_K]
-    B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level8 [C, C]
-    dq_we_half8 = tl.dot(B_we_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-    map_55 = decay_8 * dq_we_half8  # [C, BLOCK_K]
-    total_22 = tl.fma(map_55, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-    map_56 = both_3.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
-    total_23 = tl.fma(map_56, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
-    map_57 = decay_8 * dk_we_half8  # [C, BLOCK_K]
-    total_24 = tl.fma(map_57, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
-    map_58 = both_3.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
-    inside_37 = inside_36 - map_58  # [C, BLOCK_K]
-    B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level4 [C, C]
-    dq_we_half4 = tl.dot(B_we_half4.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-    map_59 = decay_10 * dq_we_half4  # [C, BLOCK_K]
-    total_25 = tl.fma(map_59, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
-    map_60 = both_5.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
-    total_26 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
-    map_61 = decay_10 * dk_we_half4  # [C, BLOCK_K]
-    total_27 = tl.fma(map_61, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
-    map_62 = both_5.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
-    inside_38 = inside_37 - map_62  # [C, BLOCK_K]
-    B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
-    dq_we_half2 = tl.dot(B_we_half2.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-    map_63 = decay_12 * dq_we_half2  # [C, BLOCK_K]
-    total_28 = tl.fma(map_63, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
-    map_64 = both_7.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
-    total_29 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
-    map_65 = decay_12 * dk_we_half2  # [C, BLOCK_K]
-    total_30 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
-    map_66 = both_7.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
-    inside_39 = inside_38 - map_66  # [C, BLOCK_K]
-    B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
-    dq_we_half1 = tl.dot(B_we_half1.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-    map_67 = decay_14 * dq_we_half1  # [C, BLOCK_K]
-    total_31 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
-    d_b_new = load.to(tl.float32) * tl.exp(load_3) * total_31  # gradient of b [C, BLOCK_K]
+    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_5, 0.0)  # pairs with j < i in block32 [C, C]
+    R_we_base = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block32 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_16 = decay_7 * dq_we_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    d_b_new = load.to(tl.float32) * tl.exp(load_3) * total_4  # gradient of b [C, BLOCK_K]
     d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
     tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], d_b_new.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_68 = decay_14 * dk_we_half1  # [C, BLOCK_K]
-    total_32 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
-    map_69 = both_9.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
-    inside_40 = inside_39 - map_69  # [C, BLOCK_K]
-    map_70 = load_2.to(tl.float32) * tl.exp(load_3) * total_31  # [C, BLOCK_K]
-    total_33 = tl.fma(total_32, tl.full([C, BLOCK_K], 1.0, tl.float32), map_70)  # [C, BLOCK_K]
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_15.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_17 = decay_6 * dk_we_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+    map_18 = map_7.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_4 = inside_3 - map_18  # [C, BLOCK_K]
+    map_19 = load_2.to(tl.float32) * tl.exp(load_3) * total_4  # [C, BLOCK_K]
+    total_6 = tl.fma(total_5, tl.full([C, BLOCK_K], 1.0, tl.float32), map_19)  # [C, BLOCK_K]
     d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_33.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_71 = both_9.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
-    total_34 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
-    terms = total_34  # [C, BLOCK_K]
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_6.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_20 = w_2 * dw_out  # [C, BLOCK_K]
+    map_21 = map_15.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), map_20)  # [C, BLOCK_K]
+    terms = total_7  # [C, BLOCK_K]
     later = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_72 = inside_40 - map_5  # [C, BLOCK_K]
-    terms_2 = map_72  # [C, BLOCK_K]
+    map_22 = inside_4 - map_5  # [C, BLOCK_K]
+    terms_2 = map_22  # [C, BLOCK_K]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
-    dgK_56 = later + inside_2  # [C, BLOCK_K]
-    dgK_57 = dgK_56 + sum_2[None, :]  # [C, BLOCK_K]
-    dgK = dgK_57 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    map_73 = load.to(tl.float32) * load_2.to(tl.float32) * tl.exp(load_3) * total_31  # [C, BLOCK_K]
-    d_log_a_new = map_73 + dgK  # gradient of log_a [C, BLOCK_K]
+    dgK_6 = later + inside_2  # [C, BLOCK_K]
+    dgK_7 = dgK_6 + sum_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_7 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    map_23 = load.to(tl.float32) * load_2.to(tl.float32) * tl.exp(load_3) * total_4  # [C, BLOCK_K]
+    d_log_a_new = map_23 + dgK  # gradient of log_a [C, BLOCK_K]
     d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_gradients_kernel_c64(
-    q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr, v_ptr, h_2_ptr, l_ptr,
-    scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS,
-    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
-    k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
-    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h,
-    w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr, d_w_ptr_h,
-    d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_b_ptr_b, d_b_ptr_t: tl.constexpr,
-    d_b_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b,
-    d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+def _m_gradients_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
+    v_ptr, h_2_ptr, l_ptr, scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
+    T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
+    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
+    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b,
+    w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
+    d_w_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_b_ptr_b,
+    d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_k, d_w, d_v, d_q, d_log_a, d_b'
     program = tl.program_id(0)
@@ -1595,6 +2081,9 @@ def _m_gradients_kernel_c64(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
@@ -1662,249 +2151,796 @@ def _m_gradients_kernel_c64(
     de_out = decay_4 * dot_3  # through L [C, BLOCK_K]
     map_5 = load.to(tl.float32) * de_out  # [C, BLOCK_K]
     sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
-    diagonal = tl.sum(dy_2.to(tl.float32) * n_3.to(tl.float32), 1)  # [C]
-    B_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-    R_se_diagonal = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-    dq_se_diagonal = B_se_diagonal[:, None] * load.to(tl.float32)  # [C, BLOCK_K]
-    total = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_6 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_7 = s.to(tl.float32) * dq_se_diagonal  # [C, BLOCK_K]
-    total_2 = tl.fma(map_7, tl.full([C, BLOCK_K], 1.0, tl.float32), map_6)  # [C, BLOCK_K]
-    dk_se_diagonal = Bt_se_diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-    total_3 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    sums_4 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-    map_8 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_5 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i-1] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-    map_9 = decay_6 * w_2  # [C, BLOCK_K]
-    map_10 = decay_6 * load.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
+    sums_4 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_6 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_5 = -sums_4  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_7 = decay_6 * load.to(tl.float32)  # [C, BLOCK_K]
     dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_11 = dot_4 * scale  # [C, C]
-    B_se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level32 [C, C]
-    map_12 = R_se_diagonal * scale  # [C, C]
-    Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level32 [C, C]
-    R_we_half32 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level32 [C, C]
-    both_2 = tl.dot((B_se_half32 + Bt_we_half32).to(DT), both, input_precision=PRECISION)  # dq_se_half32 and dk_we_half32 [C, BLOCK_K]
-    dq_se_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
-    dk_we_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-    map_13 = decay_5 * dq_se_half32  # [C, BLOCK_K]
-    total_4 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-    map_14 = map_8.to(DT).to(tl.float32) * dq_se_half32  # [C, BLOCK_K]
-    total_5 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-    dk_se_half32 = tl.dot(Bt_se_half32.to(DT), map_8.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_15 = decay_6 * dk_se_half32  # [C, BLOCK_K]
-    total_6 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    sums_6 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_16 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_7 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_17 = decay_8 * w_2  # [C, BLOCK_K]
-    map_18 = decay_8 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-    B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level16 [C, C]
-    map_19 = R_se_diagonal * scale  # [C, C]
-    Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_19, 0.0)  # pairs with j <= i in level16 [C, C]
-    Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level16 [C, C]
-    both_4 = tl.dot((B_se_half16 + Bt_we_half16).to(DT), both_3, input_precision=PRECISION)  # dq_se_half16 and dk_we_half16 [C, BLOCK_K]
-    dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
-    dk_we_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-    map_20 = decay_7 * dq_se_half16  # [C, BLOCK_K]
-    total_7 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-    map_21 = map_16.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
-    total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-    dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_16.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_22 = decay_8 * dk_se_half16  # [C, BLOCK_K]
-    total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-    sums_8 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_23 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_9 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_24 = decay_10 * w_2  # [C, BLOCK_K]
-    map_25 = decay_10 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_24.to(DT), map_25.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-    B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level8 [C, C]
-    map_26 = R_se_diagonal * scale  # [C, C]
-    Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_26, 0.0)  # pairs with j <= i in level8 [C, C]
-    Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level8 [C, C]
-    both_6 = tl.dot((B_se_half8 + Bt_we_half8).to(DT), both_5, input_precision=PRECISION)  # dq_se_half8 and dk_we_half8 [C, BLOCK_K]
-    dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
-    dk_we_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-    map_27 = decay_9 * dq_se_half8  # [C, BLOCK_K]
-    total_10 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-    map_28 = map_23.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
-    total_11 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-    dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_23.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_29 = decay_10 * dk_se_half8  # [C, BLOCK_K]
-    total_12 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-    sums_10 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_30 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_11 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_31 = decay_12 * w_2  # [C, BLOCK_K]
-    map_32 = decay_12 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-    B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level4 [C, C]
-    map_33 = R_se_diagonal * scale  # [C, C]
-    Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_33, 0.0)  # pairs with j <= i in level4 [C, C]
-    Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level4 [C, C]
-    both_8 = tl.dot((B_se_half4 + Bt_we_half4).to(DT), both_7, input_precision=PRECISION)  # dq_se_half4 and dk_we_half4 [C, BLOCK_K]
-    dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
-    dk_we_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-    map_34 = decay_11 * dq_se_half4  # [C, BLOCK_K]
-    total_13 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-    map_35 = map_30.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
-    total_14 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-    dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_30.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_36 = decay_12 * dk_se_half4  # [C, BLOCK_K]
-    total_15 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
-    sums_12 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_37 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_13 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_38 = decay_14 * w_2  # [C, BLOCK_K]
-    map_39 = decay_14 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_38.to(DT), map_39.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-    B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level2 [C, C]
-    map_40 = R_se_diagonal * scale  # [C, C]
-    Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_40, 0.0)  # pairs with j <= i in level2 [C, C]
-    Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level2 [C, C]
-    both_10 = tl.dot((B_se_half2 + Bt_we_half2).to(DT), both_9, input_precision=PRECISION)  # dq_se_half2 and dk_we_half2 [C, BLOCK_K]
-    dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
-    dk_we_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-    map_41 = decay_13 * dq_se_half2  # [C, BLOCK_K]
-    total_16 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-    map_42 = map_37.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
-    total_17 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-    dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_37.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_43 = decay_14 * dk_se_half2  # [C, BLOCK_K]
-    total_18 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-    sums_14 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_15 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_44 = decay_15 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_15 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_16 = tl.exp2(sums_15 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_45 = decay_16 * w_2  # [C, BLOCK_K]
-    map_46 = decay_16 * load.to(tl.float32)  # [C, BLOCK_K]
-    both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_45.to(DT), map_46.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-    B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level1 [C, C]
-    map_47 = R_se_diagonal * scale  # [C, C]
-    Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_47, 0.0)  # pairs with j <= i in level1 [C, C]
-    Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level1 [C, C]
-    both_12 = tl.dot((B_se_half1 + Bt_we_half1).to(DT), both_11, input_precision=PRECISION)  # dq_se_half1 and dk_we_half1 [C, BLOCK_K]
-    dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
-    dk_we_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
-    map_48 = decay_15 * dq_se_half1  # [C, BLOCK_K]
-    total_19 = tl.fma(map_48, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
-    map_49 = map_44.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
-    total_20 = tl.fma(map_49, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-    map_50 = load.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
-    inside_36 = total_20 - map_50  # [C, BLOCK_K]
-    map_51 = both.to(tl.float32) * dk_se_half32  # [C, BLOCK_K]
-    inside_37 = inside_36 - map_51  # [C, BLOCK_K]
-    map_52 = both_3.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
-    inside_38 = inside_37 - map_52  # [C, BLOCK_K]
-    map_53 = both_5.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
-    inside_39 = inside_38 - map_53  # [C, BLOCK_K]
-    map_54 = both_7.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
-    inside_40 = inside_39 - map_54  # [C, BLOCK_K]
-    map_55 = both_9.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
-    inside_41 = inside_40 - map_55  # [C, BLOCK_K]
+    map_8 = dot_4 * scale  # [C, C]
+    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_8, 0.0)  # pairs with j <= i in block64 [C, C]
+    R_se_base = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    map_9 = R_se_base * scale  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_9, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_10 = decay_5 * dq_se_base  # [C, BLOCK_K]
+    total = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_11 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_12 = map_6.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
+    total_2 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), map_11)  # [C, BLOCK_K]
     d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
-    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_19.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_44.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_56 = decay_16 * dk_se_half1  # [C, BLOCK_K]
-    total_21 = tl.fma(map_56, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-    map_57 = both_11.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
-    inside_42 = inside_41 - map_57  # [C, BLOCK_K]
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_13 = decay_6 * dk_se_base  # [C, BLOCK_K]
+    total_3 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_14 = map_7.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_3 = total_2 - map_14  # [C, BLOCK_K]
+    sums_6 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_15 = decay_7 * w_2  # [C, BLOCK_K]
     dot_5 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level32 [C, C]
-    dq_we_half32 = tl.dot(B_we_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-    map_58 = decay_6 * dq_we_half32  # [C, BLOCK_K]
-    total_22 = tl.fma(map_58, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    map_59 = w_2 * dw_out  # [C, BLOCK_K]
-    map_60 = both.to(tl.float32) * dq_we_half32  # [C, BLOCK_K]
-    total_23 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), map_59)  # [C, BLOCK_K]
-    map_61 = decay_6 * dk_we_half32  # [C, BLOCK_K]
-    total_24 = tl.fma(map_61, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
-    map_62 = both.to(tl.float32) * dk_we_half32  # [C, BLOCK_K]
-    inside_43 = inside_42 - map_62  # [C, BLOCK_K]
-    B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level16 [C, C]
-    dq_we_half16 = tl.dot(B_we_half16.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-    map_63 = decay_8 * dq_we_half16  # [C, BLOCK_K]
-    total_25 = tl.fma(map_63, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
-    map_64 = both_3.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
-    total_26 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
-    map_65 = decay_8 * dk_we_half16  # [C, BLOCK_K]
-    total_27 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
-    map_66 = both_3.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
-    inside_44 = inside_43 - map_66  # [C, BLOCK_K]
-    B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level8 [C, C]
-    dq_we_half8 = tl.dot(B_we_half8.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-    map_67 = decay_10 * dq_we_half8  # [C, BLOCK_K]
-    total_28 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
-    map_68 = both_5.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
-    total_29 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
-    map_69 = decay_10 * dk_we_half8  # [C, BLOCK_K]
-    total_30 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
-    map_70 = both_5.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
-    inside_45 = inside_44 - map_70  # [C, BLOCK_K]
-    B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level4 [C, C]
-    dq_we_half4 = tl.dot(B_we_half4.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-    map_71 = decay_12 * dq_we_half4  # [C, BLOCK_K]
-    total_31 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
-    map_72 = both_7.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
-    total_32 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
-    map_73 = decay_12 * dk_we_half4  # [C, BLOCK_K]
-    total_33 = tl.fma(map_73, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
-    map_74 = both_7.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
-    inside_46 = inside_45 - map_74  # [C, BLOCK_K]
-    B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
-    dq_we_half2 = tl.dot(B_we_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-    map_75 = decay_14 * dq_we_half2  # [C, BLOCK_K]
-    total_34 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
-    map_76 = both_9.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
-    total_35 = tl.fma(map_76, tl.full([C, BLOCK_K], 1.0, tl.float32), total_32)  # [C, BLOCK_K]
-    map_77 = decay_14 * dk_we_half2  # [C, BLOCK_K]
-    total_36 = tl.fma(map_77, tl.full([C, BLOCK_K], 1.0, tl.float32), total_33)  # [C, BLOCK_K]
-    map_78 = both_9.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
-    inside_47 = inside_46 - map_78  # [C, BLOCK_K]
-    B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
-    dq_we_half1 = tl.dot(B_we_half1.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_K]
-    map_79 = decay_16 * dq_we_half1  # [C, BLOCK_K]
-    total_37 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_34)  # [C, BLOCK_K]
-    d_b_new = load.to(tl.float32) * tl.exp(load_3) * total_37  # gradient of b [C, BLOCK_K]
+    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_5, 0.0)  # pairs with j < i in block64 [C, C]
+    R_we_base = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block64 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_16 = decay_7 * dq_we_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    d_b_new = load.to(tl.float32) * tl.exp(load_3) * total_4  # gradient of b [C, BLOCK_K]
     d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
     tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], d_b_new.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_80 = decay_16 * dk_we_half1  # [C, BLOCK_K]
-    total_38 = tl.fma(map_80, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
-    map_81 = both_11.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
-    inside_48 = inside_47 - map_81  # [C, BLOCK_K]
-    map_82 = load_2.to(tl.float32) * tl.exp(load_3) * total_37  # [C, BLOCK_K]
-    total_39 = tl.fma(total_38, tl.full([C, BLOCK_K], 1.0, tl.float32), map_82)  # [C, BLOCK_K]
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_15.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_17 = decay_6 * dk_we_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+    map_18 = map_7.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_4 = inside_3 - map_18  # [C, BLOCK_K]
+    map_19 = load_2.to(tl.float32) * tl.exp(load_3) * total_4  # [C, BLOCK_K]
+    total_6 = tl.fma(total_5, tl.full([C, BLOCK_K], 1.0, tl.float32), map_19)  # [C, BLOCK_K]
     d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_39.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_83 = both_11.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
-    total_40 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
-    terms = total_40  # [C, BLOCK_K]
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_6.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_20 = w_2 * dw_out  # [C, BLOCK_K]
+    map_21 = map_15.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), map_20)  # [C, BLOCK_K]
+    terms = total_7  # [C, BLOCK_K]
     later = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_84 = inside_48 - map_5  # [C, BLOCK_K]
-    terms_2 = map_84  # [C, BLOCK_K]
+    map_22 = inside_4 - map_5  # [C, BLOCK_K]
+    terms_2 = map_22  # [C, BLOCK_K]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
-    dgK_67 = later + inside_2  # [C, BLOCK_K]
-    dgK_68 = dgK_67 + sum_2[None, :]  # [C, BLOCK_K]
-    dgK = dgK_68 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    map_85 = load.to(tl.float32) * load_2.to(tl.float32) * tl.exp(load_3) * total_37  # [C, BLOCK_K]
-    d_log_a_new = map_85 + dgK  # gradient of log_a [C, BLOCK_K]
+    dgK_6 = later + inside_2  # [C, BLOCK_K]
+    dgK_7 = dgK_6 + sum_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_7 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    map_23 = load.to(tl.float32) * load_2.to(tl.float32) * tl.exp(load_3) * total_4  # [C, BLOCK_K]
+    d_log_a_new = map_23 + dgK  # gradient of log_a [C, BLOCK_K]
     d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_gradients_kernel(
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
+    v_ptr, h_2_ptr, l_ptr, scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
+    T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
+    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
+    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b,
+    w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
+    d_w_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_b_ptr_b,
+    d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_k, d_w, d_v, d_q, d_log_a, d_b'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    b_ptr_all = b_ptr
+    log_a_ptr_all = log_a_ptr
+    dy_ptr_all = dy_ptr
+    n_2_ptr_all = n_2_ptr
+    zeta_ptr_all = zeta_ptr
+    w_ptr_all = w_ptr
+    v_ptr_all = v_ptr
+    d_v_ptr_all = d_v_ptr
+    d_w_ptr_all = d_w_ptr
+    d_q_ptr_all = d_q_ptr
+    d_b_ptr_all = d_b_ptr
+    d_k_ptr_all = d_k_ptr
+    d_log_a_ptr_all = d_log_a_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        b_ptr = b_ptr_all
+        log_a_ptr = log_a_ptr_all
+        dy_ptr = dy_ptr_all
+        n_2_ptr = n_2_ptr_all
+        zeta_ptr = zeta_ptr_all
+        w_ptr = w_ptr_all
+        v_ptr = v_ptr_all
+        d_v_ptr = d_v_ptr_all
+        d_w_ptr = d_w_ptr_all
+        d_q_ptr = d_q_ptr_all
+        d_b_ptr = d_b_ptr_all
+        d_k_ptr = d_k_ptr_all
+        d_log_a_ptr = d_log_a_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
+        zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+        w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
+        d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+        d_b_ptr = _head(d_b_ptr, batch, h, d_b_ptr_b, d_b_ptr_h, 1)
+        d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+        d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+            b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
+            load_2 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+            w_2 = load.to(tl.float32) * (load_2.to(tl.float32) * tl.exp(load_3))  # what an erasure reads [C, BLOCK_K]
+            gK = tl.maximum(load_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
+            n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
+            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+            w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+            load_4 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w [C, BLOCK_V]
+            d_v_new = load_4.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of v [C, BLOCK_V]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            if block == 0:
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            load_5 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
+            d_w_new = load_5.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of w [C, BLOCK_V]
+            d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
+            if block == 0:
+                tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+            map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_3 = decay[:, None] * map_2  # [BLOCK_K, BLOCK_V]
+            sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
+            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_4 = decay_2 * dot  # [C, BLOCK_K]
+            ds_out = map_4 * scale  # through M [C, BLOCK_K]
+            sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
+            sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            de_out = decay_4 * dot_3  # through L [C, BLOCK_K]
+            map_5 = load.to(tl.float32) * de_out  # [C, BLOCK_K]
+            sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+            diagonal = tl.sum(dy_2.to(tl.float32) * n_3.to(tl.float32), 1)  # [C]
+            B_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
+            R_se_diagonal = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+            Bt_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
+            dq_se_diagonal = B_se_diagonal[:, None] * load.to(tl.float32)  # [C, BLOCK_K]
+            total = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+            map_6 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+            map_7 = s.to(tl.float32) * dq_se_diagonal  # [C, BLOCK_K]
+            total_2 = tl.fma(map_7, tl.full([C, BLOCK_K], 1.0, tl.float32), map_6)  # [C, BLOCK_K]
+            dk_se_diagonal = Bt_se_diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
+            total_3 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+            sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_8 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_5 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_9 = decay_6 * w_2  # [C, BLOCK_K]
+            map_10 = decay_6 * load.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_11 = dot_4 * scale  # [C, C]
+            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level16 [C, C]
+            map_12 = R_se_diagonal * scale  # [C, C]
+            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level16 [C, C]
+            R_we_half16 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level16 [C, C]
+            both_2 = tl.dot((B_se_half16 + Bt_we_half16).to(DT), both, input_precision=PRECISION)  # dq_se_half16 and dk_we_half16 [C, BLOCK_K]
+            dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
+            dk_we_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
+            map_13 = decay_5 * dq_se_half16  # [C, BLOCK_K]
+            total_4 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_14 = map_8.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
+            total_5 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_8.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_15 = decay_6 * dk_se_half16  # [C, BLOCK_K]
+            total_6 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_16 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_7 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_17 = decay_8 * w_2  # [C, BLOCK_K]
+            map_18 = decay_8 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_19 = R_se_diagonal * scale  # [C, C]
+            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_19, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level8 [C, C]
+            both_4 = tl.dot((B_se_half8 + Bt_we_half8).to(DT), both_3, input_precision=PRECISION)  # dq_se_half8 and dk_we_half8 [C, BLOCK_K]
+            dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
+            dk_we_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
+            map_20 = decay_7 * dq_se_half8  # [C, BLOCK_K]
+            total_7 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_21 = map_16.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
+            total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_16.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_22 = decay_8 * dk_se_half8  # [C, BLOCK_K]
+            total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            sums_8 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_23 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_9 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_24 = decay_10 * w_2  # [C, BLOCK_K]
+            map_25 = decay_10 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_24.to(DT), map_25.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level4 [C, C]
+            map_26 = R_se_diagonal * scale  # [C, C]
+            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_26, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level4 [C, C]
+            both_6 = tl.dot((B_se_half4 + Bt_we_half4).to(DT), both_5, input_precision=PRECISION)  # dq_se_half4 and dk_we_half4 [C, BLOCK_K]
+            dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
+            dk_we_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
+            map_27 = decay_9 * dq_se_half4  # [C, BLOCK_K]
+            total_10 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_28 = map_23.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
+            total_11 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_23.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_29 = decay_10 * dk_se_half4  # [C, BLOCK_K]
+            total_12 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            sums_10 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_30 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_11 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_31 = decay_12 * w_2  # [C, BLOCK_K]
+            map_32 = decay_12 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level2 [C, C]
+            map_33 = R_se_diagonal * scale  # [C, C]
+            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_33, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level2 [C, C]
+            both_8 = tl.dot((B_se_half2 + Bt_we_half2).to(DT), both_7, input_precision=PRECISION)  # dq_se_half2 and dk_we_half2 [C, BLOCK_K]
+            dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
+            dk_we_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
+            map_34 = decay_11 * dq_se_half2  # [C, BLOCK_K]
+            total_13 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_35 = map_30.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
+            total_14 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_30.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_36 = decay_12 * dk_se_half2  # [C, BLOCK_K]
+            total_15 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_37 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_13 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_38 = decay_14 * w_2  # [C, BLOCK_K]
+            map_39 = decay_14 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_38.to(DT), map_39.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_40 = R_se_diagonal * scale  # [C, C]
+            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_40, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level1 [C, C]
+            both_10 = tl.dot((B_se_half1 + Bt_we_half1).to(DT), both_9, input_precision=PRECISION)  # dq_se_half1 and dk_we_half1 [C, BLOCK_K]
+            dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
+            dk_we_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
+            map_41 = decay_13 * dq_se_half1  # [C, BLOCK_K]
+            total_16 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_42 = map_37.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
+            total_17 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            map_43 = load.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
+            inside_30 = total_17 - map_43  # [C, BLOCK_K]
+            map_44 = both.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
+            inside_31 = inside_30 - map_44  # [C, BLOCK_K]
+            map_45 = both_3.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
+            inside_32 = inside_31 - map_45  # [C, BLOCK_K]
+            map_46 = both_5.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
+            inside_33 = inside_32 - map_46  # [C, BLOCK_K]
+            map_47 = both_7.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
+            inside_34 = inside_33 - map_47  # [C, BLOCK_K]
+            d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+            tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_16.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_37.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_48 = decay_14 * dk_se_half1  # [C, BLOCK_K]
+            total_18 = tl.fma(map_48, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_49 = both_9.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
+            inside_35 = inside_34 - map_49  # [C, BLOCK_K]
+            dot_5 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level16 [C, C]
+            dq_we_half16 = tl.dot(B_we_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_50 = decay_6 * dq_we_half16  # [C, BLOCK_K]
+            total_19 = tl.fma(map_50, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+            map_51 = w_2 * dw_out  # [C, BLOCK_K]
+            map_52 = both.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
+            total_20 = tl.fma(map_52, tl.full([C, BLOCK_K], 1.0, tl.float32), map_51)  # [C, BLOCK_K]
+            map_53 = decay_6 * dk_we_half16  # [C, BLOCK_K]
+            total_21 = tl.fma(map_53, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_54 = both.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
+            inside_36 = inside_35 - map_54  # [C, BLOCK_K]
+            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level8 [C, C]
+            dq_we_half8 = tl.dot(B_we_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_55 = decay_8 * dq_we_half8  # [C, BLOCK_K]
+            total_22 = tl.fma(map_55, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
+            map_56 = both_3.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
+            total_23 = tl.fma(map_56, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
+            map_57 = decay_8 * dk_we_half8  # [C, BLOCK_K]
+            total_24 = tl.fma(map_57, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
+            map_58 = both_3.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
+            inside_37 = inside_36 - map_58  # [C, BLOCK_K]
+            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level4 [C, C]
+            dq_we_half4 = tl.dot(B_we_half4.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_59 = decay_10 * dq_we_half4  # [C, BLOCK_K]
+            total_25 = tl.fma(map_59, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
+            map_60 = both_5.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
+            total_26 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
+            map_61 = decay_10 * dk_we_half4  # [C, BLOCK_K]
+            total_27 = tl.fma(map_61, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
+            map_62 = both_5.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
+            inside_38 = inside_37 - map_62  # [C, BLOCK_K]
+            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            dq_we_half2 = tl.dot(B_we_half2.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_63 = decay_12 * dq_we_half2  # [C, BLOCK_K]
+            total_28 = tl.fma(map_63, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
+            map_64 = both_7.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
+            total_29 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
+            map_65 = decay_12 * dk_we_half2  # [C, BLOCK_K]
+            total_30 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
+            map_66 = both_7.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
+            inside_39 = inside_38 - map_66  # [C, BLOCK_K]
+            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            dq_we_half1 = tl.dot(B_we_half1.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_67 = decay_14 * dq_we_half1  # [C, BLOCK_K]
+            total_31 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
+            d_b_new = load.to(tl.float32) * tl.exp(load_3) * total_31  # gradient of b [C, BLOCK_K]
+            d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
+            tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], d_b_new.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_68 = decay_14 * dk_we_half1  # [C, BLOCK_K]
+            total_32 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
+            map_69 = both_9.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
+            inside_40 = inside_39 - map_69  # [C, BLOCK_K]
+            map_70 = load_2.to(tl.float32) * tl.exp(load_3) * total_31  # [C, BLOCK_K]
+            total_33 = tl.fma(total_32, tl.full([C, BLOCK_K], 1.0, tl.float32), map_70)  # [C, BLOCK_K]
+            d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_33.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_71 = both_9.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
+            total_34 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
+            terms = total_34  # [C, BLOCK_K]
+            later = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
+            map_72 = inside_40 - map_5  # [C, BLOCK_K]
+            terms_2 = map_72  # [C, BLOCK_K]
+            inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
+            dgK_56 = later + inside_2  # [C, BLOCK_K]
+            dgK_57 = dgK_56 + sum_2[None, :]  # [C, BLOCK_K]
+            dgK = dgK_57 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+            map_73 = load.to(tl.float32) * load_2.to(tl.float32) * tl.exp(load_3) * total_31  # [C, BLOCK_K]
+            d_log_a_new = map_73 + dgK  # gradient of log_a [C, BLOCK_K]
+            d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
+            tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_gradients_kernel_c64(
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
+    v_ptr, h_2_ptr, l_ptr, scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
+    T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
+    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
+    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b,
+    w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
+    d_w_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_b_ptr_b,
+    d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_k, d_w, d_v, d_q, d_log_a, d_b'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    q_ptr_all = q_ptr
+    k_ptr_all = k_ptr
+    b_ptr_all = b_ptr
+    log_a_ptr_all = log_a_ptr
+    dy_ptr_all = dy_ptr
+    n_2_ptr_all = n_2_ptr
+    zeta_ptr_all = zeta_ptr
+    w_ptr_all = w_ptr
+    v_ptr_all = v_ptr
+    d_v_ptr_all = d_v_ptr
+    d_w_ptr_all = d_w_ptr
+    d_q_ptr_all = d_q_ptr
+    d_b_ptr_all = d_b_ptr
+    d_k_ptr_all = d_k_ptr
+    d_log_a_ptr_all = d_log_a_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_ptr = q_ptr_all
+        k_ptr = k_ptr_all
+        b_ptr = b_ptr_all
+        log_a_ptr = log_a_ptr_all
+        dy_ptr = dy_ptr_all
+        n_2_ptr = n_2_ptr_all
+        zeta_ptr = zeta_ptr_all
+        w_ptr = w_ptr_all
+        v_ptr = v_ptr_all
+        d_v_ptr = d_v_ptr_all
+        d_w_ptr = d_w_ptr_all
+        d_q_ptr = d_q_ptr_all
+        d_b_ptr = d_b_ptr_all
+        d_k_ptr = d_k_ptr_all
+        d_log_a_ptr = d_log_a_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
+        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
+        zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+        w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
+        d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+        d_b_ptr = _head(d_b_ptr, batch, h, d_b_ptr_b, d_b_ptr_h, 1)
+        d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+        d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
+            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+            b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
+            load_2 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+            load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+            w_2 = load.to(tl.float32) * (load_2.to(tl.float32) * tl.exp(load_3))  # what an erasure reads [C, BLOCK_K]
+            gK = tl.maximum(load_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
+            n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
+            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+            w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+            load_4 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w [C, BLOCK_V]
+            d_v_new = load_4.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of v [C, BLOCK_V]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            if block == 0:
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            load_5 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
+            d_w_new = load_5.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of w [C, BLOCK_V]
+            d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
+            if block == 0:
+                tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+            map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_3 = decay[:, None] * map_2  # [BLOCK_K, BLOCK_V]
+            sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
+            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_4 = decay_2 * dot  # [C, BLOCK_K]
+            ds_out = map_4 * scale  # through M [C, BLOCK_K]
+            sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
+            sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            de_out = decay_4 * dot_3  # through L [C, BLOCK_K]
+            map_5 = load.to(tl.float32) * de_out  # [C, BLOCK_K]
+            sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+            diagonal = tl.sum(dy_2.to(tl.float32) * n_3.to(tl.float32), 1)  # [C]
+            B_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
+            R_se_diagonal = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+            Bt_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
+            dq_se_diagonal = B_se_diagonal[:, None] * load.to(tl.float32)  # [C, BLOCK_K]
+            total = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+            map_6 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+            map_7 = s.to(tl.float32) * dq_se_diagonal  # [C, BLOCK_K]
+            total_2 = tl.fma(map_7, tl.full([C, BLOCK_K], 1.0, tl.float32), map_6)  # [C, BLOCK_K]
+            dk_se_diagonal = Bt_se_diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
+            total_3 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+            sums_4 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
+            map_8 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_5 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
+            map_9 = decay_6 * w_2  # [C, BLOCK_K]
+            map_10 = decay_6 * load.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
+            dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_11 = dot_4 * scale  # [C, C]
+            B_se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level32 [C, C]
+            map_12 = R_se_diagonal * scale  # [C, C]
+            Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level32 [C, C]
+            R_we_half32 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+            Bt_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level32 [C, C]
+            both_2 = tl.dot((B_se_half32 + Bt_we_half32).to(DT), both, input_precision=PRECISION)  # dq_se_half32 and dk_we_half32 [C, BLOCK_K]
+            dq_se_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
+            dk_we_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
+            map_13 = decay_5 * dq_se_half32  # [C, BLOCK_K]
+            total_4 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_14 = map_8.to(DT).to(tl.float32) * dq_se_half32  # [C, BLOCK_K]
+            total_5 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            dk_se_half32 = tl.dot(Bt_se_half32.to(DT), map_8.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_15 = decay_6 * dk_se_half32  # [C, BLOCK_K]
+            total_6 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_16 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_7 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_17 = decay_8 * w_2  # [C, BLOCK_K]
+            map_18 = decay_8 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level16 [C, C]
+            map_19 = R_se_diagonal * scale  # [C, C]
+            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_19, 0.0)  # pairs with j <= i in level16 [C, C]
+            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level16 [C, C]
+            both_4 = tl.dot((B_se_half16 + Bt_we_half16).to(DT), both_3, input_precision=PRECISION)  # dq_se_half16 and dk_we_half16 [C, BLOCK_K]
+            dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
+            dk_we_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
+            map_20 = decay_7 * dq_se_half16  # [C, BLOCK_K]
+            total_7 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_21 = map_16.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
+            total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_16.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_22 = decay_8 * dk_se_half16  # [C, BLOCK_K]
+            total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            sums_8 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_23 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_9 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_24 = decay_10 * w_2  # [C, BLOCK_K]
+            map_25 = decay_10 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_24.to(DT), map_25.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_26 = R_se_diagonal * scale  # [C, C]
+            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_26, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level8 [C, C]
+            both_6 = tl.dot((B_se_half8 + Bt_we_half8).to(DT), both_5, input_precision=PRECISION)  # dq_se_half8 and dk_we_half8 [C, BLOCK_K]
+            dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
+            dk_we_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
+            map_27 = decay_9 * dq_se_half8  # [C, BLOCK_K]
+            total_10 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_28 = map_23.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
+            total_11 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_23.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_29 = decay_10 * dk_se_half8  # [C, BLOCK_K]
+            total_12 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            sums_10 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_30 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_11 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_31 = decay_12 * w_2  # [C, BLOCK_K]
+            map_32 = decay_12 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level4 [C, C]
+            map_33 = R_se_diagonal * scale  # [C, C]
+            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_33, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level4 [C, C]
+            both_8 = tl.dot((B_se_half4 + Bt_we_half4).to(DT), both_7, input_precision=PRECISION)  # dq_se_half4 and dk_we_half4 [C, BLOCK_K]
+            dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
+            dk_we_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
+            map_34 = decay_11 * dq_se_half4  # [C, BLOCK_K]
+            total_13 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_35 = map_30.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
+            total_14 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_30.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_36 = decay_12 * dk_se_half4  # [C, BLOCK_K]
+            total_15 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            sums_12 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_37 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_13 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_38 = decay_14 * w_2  # [C, BLOCK_K]
+            map_39 = decay_14 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_38.to(DT), map_39.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level2 [C, C]
+            map_40 = R_se_diagonal * scale  # [C, C]
+            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_40, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level2 [C, C]
+            both_10 = tl.dot((B_se_half2 + Bt_we_half2).to(DT), both_9, input_precision=PRECISION)  # dq_se_half2 and dk_we_half2 [C, BLOCK_K]
+            dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
+            dk_we_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
+            map_41 = decay_13 * dq_se_half2  # [C, BLOCK_K]
+            total_16 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_42 = map_37.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
+            total_17 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_37.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_43 = decay_14 * dk_se_half2  # [C, BLOCK_K]
+            total_18 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            sums_14 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_15 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_44 = decay_15 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_15 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_16 = tl.exp2(sums_15 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_45 = decay_16 * w_2  # [C, BLOCK_K]
+            map_46 = decay_16 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_45.to(DT), map_46.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_47 = R_se_diagonal * scale  # [C, C]
+            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_47, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level1 [C, C]
+            both_12 = tl.dot((B_se_half1 + Bt_we_half1).to(DT), both_11, input_precision=PRECISION)  # dq_se_half1 and dk_we_half1 [C, BLOCK_K]
+            dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
+            dk_we_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
+            map_48 = decay_15 * dq_se_half1  # [C, BLOCK_K]
+            total_19 = tl.fma(map_48, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
+            map_49 = map_44.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
+            total_20 = tl.fma(map_49, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
+            map_50 = load.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
+            inside_36 = total_20 - map_50  # [C, BLOCK_K]
+            map_51 = both.to(tl.float32) * dk_se_half32  # [C, BLOCK_K]
+            inside_37 = inside_36 - map_51  # [C, BLOCK_K]
+            map_52 = both_3.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
+            inside_38 = inside_37 - map_52  # [C, BLOCK_K]
+            map_53 = both_5.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
+            inside_39 = inside_38 - map_53  # [C, BLOCK_K]
+            map_54 = both_7.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
+            inside_40 = inside_39 - map_54  # [C, BLOCK_K]
+            map_55 = both_9.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
+            inside_41 = inside_40 - map_55  # [C, BLOCK_K]
+            d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+            tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_19.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_44.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_56 = decay_16 * dk_se_half1  # [C, BLOCK_K]
+            total_21 = tl.fma(map_56, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_57 = both_11.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
+            inside_42 = inside_41 - map_57  # [C, BLOCK_K]
+            dot_5 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_we_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level32 [C, C]
+            dq_we_half32 = tl.dot(B_we_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_58 = decay_6 * dq_we_half32  # [C, BLOCK_K]
+            total_22 = tl.fma(map_58, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+            map_59 = w_2 * dw_out  # [C, BLOCK_K]
+            map_60 = both.to(tl.float32) * dq_we_half32  # [C, BLOCK_K]
+            total_23 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), map_59)  # [C, BLOCK_K]
+            map_61 = decay_6 * dk_we_half32  # [C, BLOCK_K]
+            total_24 = tl.fma(map_61, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
+            map_62 = both.to(tl.float32) * dk_we_half32  # [C, BLOCK_K]
+            inside_43 = inside_42 - map_62  # [C, BLOCK_K]
+            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level16 [C, C]
+            dq_we_half16 = tl.dot(B_we_half16.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_63 = decay_8 * dq_we_half16  # [C, BLOCK_K]
+            total_25 = tl.fma(map_63, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
+            map_64 = both_3.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
+            total_26 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
+            map_65 = decay_8 * dk_we_half16  # [C, BLOCK_K]
+            total_27 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
+            map_66 = both_3.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
+            inside_44 = inside_43 - map_66  # [C, BLOCK_K]
+            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level8 [C, C]
+            dq_we_half8 = tl.dot(B_we_half8.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_67 = decay_10 * dq_we_half8  # [C, BLOCK_K]
+            total_28 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
+            map_68 = both_5.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
+            total_29 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
+            map_69 = decay_10 * dk_we_half8  # [C, BLOCK_K]
+            total_30 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
+            map_70 = both_5.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
+            inside_45 = inside_44 - map_70  # [C, BLOCK_K]
+            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level4 [C, C]
+            dq_we_half4 = tl.dot(B_we_half4.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_71 = decay_12 * dq_we_half4  # [C, BLOCK_K]
+            total_31 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
+            map_72 = both_7.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
+            total_32 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
+            map_73 = decay_12 * dk_we_half4  # [C, BLOCK_K]
+            total_33 = tl.fma(map_73, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
+            map_74 = both_7.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
+            inside_46 = inside_45 - map_74  # [C, BLOCK_K]
+            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            dq_we_half2 = tl.dot(B_we_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_75 = decay_14 * dq_we_half2  # [C, BLOCK_K]
+            total_34 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
+            map_76 = both_9.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
+            total_35 = tl.fma(map_76, tl.full([C, BLOCK_K], 1.0, tl.float32), total_32)  # [C, BLOCK_K]
+            map_77 = decay_14 * dk_we_half2  # [C, BLOCK_K]
+            total_36 = tl.fma(map_77, tl.full([C, BLOCK_K], 1.0, tl.float32), total_33)  # [C, BLOCK_K]
+            map_78 = both_9.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
+            inside_47 = inside_46 - map_78  # [C, BLOCK_K]
+            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            dq_we_half1 = tl.dot(B_we_half1.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_79 = decay_16 * dq_we_half1  # [C, BLOCK_K]
+            total_37 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_34)  # [C, BLOCK_K]
+            d_b_new = load.to(tl.float32) * tl.exp(load_3) * total_37  # gradient of b [C, BLOCK_K]
+            d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
+            tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], d_b_new.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_80 = decay_16 * dk_we_half1  # [C, BLOCK_K]
+            total_38 = tl.fma(map_80, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
+            map_81 = both_11.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
+            inside_48 = inside_47 - map_81  # [C, BLOCK_K]
+            map_82 = load_2.to(tl.float32) * tl.exp(load_3) * total_37  # [C, BLOCK_K]
+            total_39 = tl.fma(total_38, tl.full([C, BLOCK_K], 1.0, tl.float32), map_82)  # [C, BLOCK_K]
+            d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_39.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_83 = both_11.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
+            total_40 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
+            terms = total_40  # [C, BLOCK_K]
+            later = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
+            map_84 = inside_48 - map_5  # [C, BLOCK_K]
+            terms_2 = map_84  # [C, BLOCK_K]
+            inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
+            dgK_67 = later + inside_2  # [C, BLOCK_K]
+            dgK_68 = dgK_67 + sum_2[None, :]  # [C, BLOCK_K]
+            dgK = dgK_68 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
+            map_85 = load.to(tl.float32) * load_2.to(tl.float32) * tl.exp(load_3) * total_37  # [C, BLOCK_K]
+            d_log_a_new = map_85 + dgK  # gradient of log_a [C, BLOCK_K]
+            d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
+            tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @triton.jit
@@ -1975,7 +3011,7 @@ def m_forward(
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    'a triangular solve in each chunk, memory before each chunk, then the outputs'
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k = _rows(k)
     w = _rows(w)
     v = _rows(v)
@@ -1992,20 +3028,45 @@ def m_forward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
     P = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device)
     Q = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     n_2 = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
+    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    _, block, warps, stages, precision = _config("halves", k.device, dtype.itemsize, K, V)
+    {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+        log_a, first_K, second_K, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
+        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _power(K), chunk, DT, FT,
+        precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
+    )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("solve_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_solve_mild_kernel, 64: _m_solve_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, log_a, k, b, v, w, Q, P, run.cu, run.T, H, run.N, run.steps,
+            least, log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
+            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], b.stride(0), b.stride(1),
+            b.stride(2), H // b.shape[2], v.stride(0), v.stride(1), v.stride(2),
+            H // v.shape[2], w.stride(0), w.stride(1), w.stride(2), H // w.shape[2],
+            Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K,
+            _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
-    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        k, b, log_a, v, w, Q, P, run.cu, run.T, H, run.N, run.steps, k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], b.stride(0), b.stride(1), b.stride(2), H // b.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), w.stride(1), w.stride(2),
-        H // w.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
-        P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
+        first_K, second_K, k, b, log_a, v, w, Q, P, run.cu, run.T, H, run.N, run.steps, least,
+        run.chunks(chunk), k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], b.stride(0),
+        b.stride(1), b.stride(2), H // b.shape[2], log_a.stride(0), log_a.stride(1),
+        log_a.stride(2), H // log_a.shape[2], v.stride(0), v.stride(1), v.stride(2),
+        H // v.shape[2], w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], Q.stride(0),
+        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V,
+        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2020,14 +3081,27 @@ def m_forward(
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_outputs_mild_kernel, 64: _m_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, log_a, q, h_2, k, scale, n_2, y, run.cu, run.T, H, run.N,
+            run.steps, least, log_a.stride(0), log_a.stride(1), log_a.stride(2),
+            H // log_a.shape[2], q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
+            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], n_2.stride(0),
+            n_2.stride(1), n_2.stride(2), H // n_2.shape[2], y.stride(0), y.stride(1),
+            y.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision,
+            EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = config
-    {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        q, k, log_a, scale, n_2, h_2, y, run.cu, run.T, H, run.N, run.steps, q.stride(0),
-        q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-        n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2], y.stride(0),
-        y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+    {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
+        first_K, second_K, q, k, log_a, scale, n_2, h_2, y, run.cu, run.T, H, run.N, run.steps,
+        least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
+        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], log_a.stride(0),
+        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], n_2.stride(0), n_2.stride(1),
+        n_2.stride(2), H // n_2.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K),
+        V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2047,7 +3121,7 @@ def m_backward(
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    'memory before and adjoint after each chunk, each from a solve, then the gradients'
+    'memory before and adjoint after each chunk, each from a solve, then the gradients; each chunk in the form that its gate allows'
     k = _rows(k)
     w = _rows(w)
     v = _rows(v)
@@ -2066,6 +3140,7 @@ def m_backward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_w = _gradient(w, H)
     d_v = _gradient(v, H)
@@ -2081,14 +3156,38 @@ def m_backward(
     Q_adjoint = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     zeta = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
+    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    _, block, warps, stages, precision = _config("halves", k.device, dtype.itemsize, K, V)
+    {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+        log_a, first_K, second_K, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
+        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _power(K), chunk, DT, FT,
+        precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
+    )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("solve_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_solve_mild_kernel, 64: _m_solve_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, log_a, k, b, v, w, Q, P, run.cu, run.T, H, run.N, run.steps,
+            least, log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
+            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], b.stride(0), b.stride(1),
+            b.stride(2), H // b.shape[2], v.stride(0), v.stride(1), v.stride(2),
+            H // v.shape[2], w.stride(0), w.stride(1), w.stride(2), H // w.shape[2],
+            Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K,
+            _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
-    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        k, b, log_a, v, w, Q, P, run.cu, run.T, H, run.N, run.steps, k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], b.stride(0), b.stride(1), b.stride(2), H // b.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), w.stride(1), w.stride(2),
-        H // w.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
-        P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
+        first_K, second_K, k, b, log_a, v, w, Q, P, run.cu, run.T, H, run.N, run.steps, least,
+        run.chunks(chunk), k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], b.stride(0),
+        b.stride(1), b.stride(2), H // b.shape[2], log_a.stride(0), log_a.stride(1),
+        log_a.stride(2), H // log_a.shape[2], v.stride(0), v.stride(1), v.stride(2),
+        H // v.shape[2], w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], Q.stride(0),
+        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V,
+        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2103,15 +3202,30 @@ def m_backward(
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("solve_adjoint_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_solve_adjoint_mild_kernel, 64: _m_solve_adjoint_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, log_a, k, b, q, scale, dy, Q_adjoint, P_adjoint, run.cu, run.T,
+            H, run.N, run.steps, least, log_a.stride(0), log_a.stride(1), log_a.stride(2),
+            H // log_a.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+            b.stride(0), b.stride(1), b.stride(2), H // b.shape[2], q.stride(0), q.stride(1),
+            q.stride(2), H // q.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+            H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2),
+            P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K, _power(K), V,
+            _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = _config("solve_adjoint", k.device, dtype.itemsize, K, V)
-    {32: _m_solve_adjoint_kernel, 64: _m_solve_adjoint_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        q, k, b, log_a, dy, scale, Q_adjoint, P_adjoint, run.cu, run.T, H, run.N, run.steps,
-        q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], b.stride(0), b.stride(1), b.stride(2), H // b.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
-        Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K,
-        _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+    {32: _m_solve_adjoint_kernel, 64: _m_solve_adjoint_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
+        first_K, second_K, q, k, b, log_a, dy, scale, Q_adjoint, P_adjoint, run.cu, run.T, H,
+        run.N, run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2),
+        H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], b.stride(0),
+        b.stride(1), b.stride(2), H // b.shape[2], log_a.stride(0), log_a.stride(1),
+        log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+        H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2),
+        P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K, _power(K), V,
+        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2130,21 +3244,41 @@ def m_backward(
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+            first_K, second_K, q, k, b, log_a, dy, n_2, zeta, w, v, h_2, l, scale, d_v, d_w,
+            d_q, d_b, d_k, d_log_a, run.cu, run.T, H, run.N, run.steps, least, q.stride(0),
+            q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
+            H // k.shape[2], b.stride(0), b.stride(1), b.stride(2), H // b.shape[2],
+            log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
+            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], n_2.stride(0),
+            n_2.stride(1), n_2.stride(2), H // n_2.shape[2], zeta.stride(0), zeta.stride(1),
+            zeta.stride(2), H // zeta.shape[2], w.stride(0), w.stride(1), w.stride(2),
+            H // w.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+            d_v.stride(0), d_v.stride(1), d_v.stride(2), d_w.stride(0), d_w.stride(1),
+            d_w.stride(2), d_q.stride(0), d_q.stride(1), d_q.stride(2), d_b.stride(0),
+            d_b.stride(1), d_b.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2),
+            d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), K, min(block, _power(K)),
+            V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = config
-    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
-        q, k, b, log_a, dy, n_2, zeta, w, v, h_2, l, scale, d_v, d_w, d_q, d_b, d_k, d_log_a,
-        run.cu, run.T, H, run.N, run.steps, q.stride(0), q.stride(1), q.stride(2),
-        H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], b.stride(0),
-        b.stride(1), b.stride(2), H // b.shape[2], log_a.stride(0), log_a.stride(1),
-        log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2],
-        zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2], w.stride(0),
-        w.stride(1), w.stride(2), H // w.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), d_w.stride(0),
-        d_w.stride(1), d_w.stride(2), d_q.stride(0), d_q.stride(1), d_q.stride(2),
-        d_b.stride(0), d_b.stride(1), d_b.stride(2), d_k.stride(0), d_k.stride(1),
-        d_k.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), K,
-        min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
+        first_K, second_K, q, k, b, log_a, dy, n_2, zeta, w, v, h_2, l, scale, d_v, d_w, d_q,
+        d_b, d_k, d_log_a, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk),
+        q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
+        k.stride(2), H // k.shape[2], b.stride(0), b.stride(1), b.stride(2), H // b.shape[2],
+        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
+        dy.stride(1), dy.stride(2), H // dy.shape[2], n_2.stride(0), n_2.stride(1),
+        n_2.stride(2), H // n_2.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
+        H // zeta.shape[2], w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], v.stride(0),
+        v.stride(1), v.stride(2), H // v.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2),
+        d_w.stride(0), d_w.stride(1), d_w.stride(2), d_q.stride(0), d_q.stride(1),
+        d_q.stride(2), d_b.stride(0), d_b.stride(1), d_b.stride(2), d_k.stride(0),
+        d_k.stride(1), d_k.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2),
+        K, min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )

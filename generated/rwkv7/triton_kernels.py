@@ -11,19 +11,19 @@ import triton.language as tl
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
     ('states', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
-    ('states', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
-    ('states', '', 2, 256, 256, 32, 32, 4, 2, 'ieee'),
+    ('states', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
+    ('states', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
-    ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
-    ('states_adjoint', '', 2, 256, 256, 32, 32, 4, 2, 'ieee'),
+    ('states_adjoint', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
+    ('states_adjoint', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('halves', '', 2, 256, 256, 64, 64, 4, 2, 'ieee'),
     ('halves', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-    ('solve', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('solve', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('solve', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('solve', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-    ('solve_adjoint', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('solve_adjoint', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('solve_adjoint', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('solve_adjoint', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('outputs', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
@@ -37,10 +37,10 @@ _TABLE = (
     ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
     ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
-    ('solve_mild', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('solve_mild', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('solve_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('solve_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-    ('solve_adjoint_mild', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('solve_adjoint_mild', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('solve_adjoint_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('solve_adjoint_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('outputs_mild', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
@@ -123,6 +123,34 @@ def _row(index, h, H):
 def _head(pointer, batch, h, batch_stride, head_stride, group):
     """Where the tokens of a head begin; `group` heads read the same."""
     return pointer + batch.to(tl.int64) * batch_stride + (h // group).to(tl.int64) * head_stride
+
+
+@triton.jit
+def _lowest_of(pointer, group, h, H, SLOTS, GROUP: tl.constexpr, SIZE: tl.constexpr):
+    """The least entry, at most 1, of a group of chunks of a head."""
+    slot = group * GROUP + tl.arange(0, GROUP)
+    entry = tl.arange(0, 128)[None, :]
+    row = _row(slot, h, H)[:, None] * SIZE
+    lowest = tl.full([GROUP, 128], 1.0, tl.float32)
+    for first in range(0, SIZE, 128):
+        inside = (slot < SLOTS)[:, None] & (first + entry < SIZE)
+        lowest = tl.minimum(lowest, tl.load(pointer + row + first + entry, mask=inside, other=1.0))
+    return tl.min(tl.min(lowest, 1), 0)
+
+
+@triton.jit
+def _lowest(pointer, slot, h, H, SIZE: tl.constexpr):
+    """The least entry, at most 1, of a chunk."""
+    return _lowest_of(pointer, slot, h, H, slot + 1, 1, SIZE)
+
+
+@triton.jit
+def _between(low, high):
+    """[t, r]: 1 where low[t] < r <= high[t], -1 where high[t] < r <= low[t], else 0."""
+    r = tl.arange(0, low.shape[0])[None, :]
+    ahead = (r > low[:, None]) & (r <= high[:, None])
+    back = (r > high[:, None]) & (r <= low[:, None])
+    return tl.where(ahead, 1.0, 0.0) - tl.where(back, 1.0, 0.0)
 
 
 @triton.jit
@@ -297,6 +325,14 @@ def _types(dtype: torch.dtype, device: torch.device):
     return DT, FT, exact or device.type == "cpu"
 
 
+def _least(least: float, dtype: torch.dtype) -> float:
+    """The decay of half a chunk from which on the chunk is formed about its middle.
+
+    Never in fp16: the factors of that form leave its range, and bf16 has it with fewer digits.
+    """
+    return 2.0 if dtype == torch.float16 else least
+
+
 def _gradient(like: torch.Tensor, heads: int) -> torch.Tensor:
     """Room for the gradient of each head; in fp32 where heads share an operand."""
     B, T, h, *axes = like.shape
@@ -312,14 +348,74 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_solve_kernel(
-    kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, kappa_ptr_b,
-    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
-    eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
-    w_raw_ptr_h, w_raw_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b,
-    P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+def _m_halves_kernel(
+    w_raw_ptr, first_K_ptr, second_K_ptr, cu, T, H, N, STEPS, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'what the gate of each chunk allows'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    rest = left
+    valid = token < rest
+    start = first
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log2 of the decay [C, BLOCK_K]
+    decay = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
+    tl.store(first_K_ptr + _row(slot, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+    decay_2 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
+    tl.store(second_K_ptr + _row(slot, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_halves_kernel_c64(
+    w_raw_ptr, first_K_ptr, second_K_ptr, cu, T, H, N, STEPS, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'what the gate of each chunk allows'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    rest = left
+    valid = token < rest
+    start = first
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log2 of the decay [C, BLOCK_K]
+    decay = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
+    tl.store(first_K_ptr + _row(slot, h, H) * (K) + at_K, decay.to(first_K_ptr.dtype.element_ty), mask=in_K)
+    decay_2 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
+    tl.store(second_K_ptr + _row(slot, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_solve_mild_kernel(
+    first_K_ptr, second_K_ptr, w_raw_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, Q_ptr, P_ptr, cu, T,
+    H, N, STEPS, least, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the erasures of each chunk, solved: what they read of the memory, and of its writes'
@@ -332,100 +428,56 @@ def _m_solve_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
     kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
     eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
     kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
-    load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
-    map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    load_2 = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+    map_3 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_3, 1)  # [C]
+    w = load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_4 = decay * w  # [C, BLOCK_K]
     eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
-    load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-    part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+    part_5_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_5 = decay_2 * -part_5_0  # [C, BLOCK_K]
+    dot = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block32 [C, C]
+    solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
     e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
+    E_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_2, 0.0)  # pairs with j < i in block32 [C, C]
     v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
     x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
-    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-    map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_4 = decay * w  # [C, BLOCK_K]
-    map_5 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-    map_6 = decay * -part_3_0  # [C, BLOCK_K]
-    dot = tl.dot(both, tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
-    sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_7 = decay_2 * w  # [C, BLOCK_K]
-    map_8 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-    map_9 = decay_2 * -part_3_0  # [C, BLOCK_K]
-    dot_2 = tl.dot(both_2, tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_1 = A_half16 + A_half8  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_10 = decay_3 * w  # [C, BLOCK_K]
-    map_11 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-    map_12 = decay_3 * -part_3_0  # [C, BLOCK_K]
-    dot_3 = tl.dot(both_3, tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_2 = A_1 + A_half4  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_13 = decay_4 * w  # [C, BLOCK_K]
-    map_14 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-    map_15 = decay_4 * -part_3_0  # [C, BLOCK_K]
-    dot_4 = tl.dot(both_4, tl.trans(map_15.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_3 = A_2 + A_half2  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_16 = decay_5 * w  # [C, BLOCK_K]
-    map_17 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_16.to(DT), map_17.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-    map_18 = decay_5 * -part_3_0  # [C, BLOCK_K]
-    dot_5 = tl.dot(both_5, tl.trans(map_18.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_3 + A_half1  # w of a token, u of an earlier one [C, C]
-    solved = _inverse_of_unit(-A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
-    dot_6 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    E_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level16 [C, C]
-    dot_7 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    E_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
-    E_4 = E_half16 + E_half8  # [C, C]
-    dot_8 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    E_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
-    E_5 = E_4 + E_half4  # [C, C]
-    dot_9 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    E_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_9, 0.0)  # pairs with j <= i in level2 [C, C]
-    E_6 = E_5 + E_half2  # [C, C]
-    dot_10 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    E_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level1 [C, C]
-    E = E_6 + E_half1  # w of a token, e of an earlier one [C, C]
-    given = tl.dot(E.to(DT), x.to(DT), input_precision=PRECISION)  # what w reads of x [C, BLOCK_V]
+    given = tl.dot(E_base.to(DT), x.to(DT), input_precision=PRECISION)  # what w reads of x [C, BLOCK_V]
     inner_2 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     Q_new = tl.dot(inner_2.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    opening = decay_6 * w  # w from the start of the chunk [C, BLOCK_K]
+    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
     inner_3 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     P_new = tl.dot(inner_3.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
     P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
@@ -433,14 +485,14 @@ def _m_solve_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_solve_kernel_c64(
-    kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, kappa_ptr_b,
-    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
-    eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
-    w_raw_ptr_h, w_raw_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b,
-    P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+def _m_solve_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, w_raw_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, Q_ptr, P_ptr, cu, T,
+    H, N, STEPS, least, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the erasures of each chunk, solved: what they read of the memory, and of its writes'
@@ -453,116 +505,360 @@ def _m_solve_kernel_c64(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
     kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
     eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
     kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
-    load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
-    map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    load_2 = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+    map_3 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_3, 1)  # [C]
+    w = load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_4 = decay * w  # [C, BLOCK_K]
     eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
-    load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-    part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+    part_5_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_5 = decay_2 * -part_5_0  # [C, BLOCK_K]
+    dot = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block64 [C, C]
+    solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
     e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
+    E_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_2, 0.0)  # pairs with j < i in block64 [C, C]
     v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
     x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
-    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-    map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-    map_4 = decay * w  # [C, BLOCK_K]
-    map_5 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
-    map_6 = decay * -part_3_0  # [C, BLOCK_K]
-    dot = tl.dot(both, tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_7 = decay_2 * w  # [C, BLOCK_K]
-    map_8 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-    map_9 = decay_2 * -part_3_0  # [C, BLOCK_K]
-    dot_2 = tl.dot(both_2, tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_1 = A_half32 + A_half16  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_10 = decay_3 * w  # [C, BLOCK_K]
-    map_11 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-    map_12 = decay_3 * -part_3_0  # [C, BLOCK_K]
-    dot_3 = tl.dot(both_3, tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_2 = A_1 + A_half8  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_13 = decay_4 * w  # [C, BLOCK_K]
-    map_14 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-    map_15 = decay_4 * -part_3_0  # [C, BLOCK_K]
-    dot_4 = tl.dot(both_4, tl.trans(map_15.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_3 = A_2 + A_half4  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_16 = decay_5 * w  # [C, BLOCK_K]
-    map_17 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_16.to(DT), map_17.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-    map_18 = decay_5 * -part_3_0  # [C, BLOCK_K]
-    dot_5 = tl.dot(both_5, tl.trans(map_18.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_4 = A_3 + A_half2  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_19 = decay_6 * w  # [C, BLOCK_K]
-    map_20 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-    map_21 = decay_6 * -part_3_0  # [C, BLOCK_K]
-    dot_6 = tl.dot(both_6, tl.trans(map_21.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_4 + A_half1  # w of a token, u of an earlier one [C, C]
-    solved = _inverse_of_unit(-A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
-    dot_7 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    E_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level32 [C, C]
-    dot_8 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    E_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level16 [C, C]
-    E_5 = E_half32 + E_half16  # [C, C]
-    dot_9 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    E_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_9, 0.0)  # pairs with j <= i in level8 [C, C]
-    E_6 = E_5 + E_half8  # [C, C]
-    dot_10 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    E_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level4 [C, C]
-    E_7 = E_6 + E_half4  # [C, C]
-    dot_11 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    E_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level2 [C, C]
-    E_8 = E_7 + E_half2  # [C, C]
-    dot_12 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    E_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_12, 0.0)  # pairs with j <= i in level1 [C, C]
-    E = E_8 + E_half1  # w of a token, e of an earlier one [C, C]
-    given = tl.dot(E.to(DT), x.to(DT), input_precision=PRECISION)  # what w reads of x [C, BLOCK_V]
+    given = tl.dot(E_base.to(DT), x.to(DT), input_precision=PRECISION)  # what w reads of x [C, BLOCK_V]
     inner_2 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     Q_new = tl.dot(inner_2.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_7 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    opening = decay_7 * w  # w from the start of the chunk [C, BLOCK_K]
+    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
     inner_3 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     P_new = tl.dot(inner_3.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
     P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
     tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_solve_kernel(
+    first_K_ptr, second_K_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, Q_ptr, P_ptr, cu, T,
+    H, N, STEPS, least, SLOTS, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g,
+    eta_ptr_b, eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    kappa_ptr_all = kappa_ptr
+    eta_ptr_all = eta_ptr
+    k_ptr_all = k_ptr
+    v_ptr_all = v_ptr
+    w_raw_ptr_all = w_raw_ptr
+    Q_ptr_all = Q_ptr
+    P_ptr_all = P_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        kappa_ptr = kappa_ptr_all
+        eta_ptr = eta_ptr_all
+        k_ptr = k_ptr_all
+        v_ptr = v_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        Q_ptr = Q_ptr_all
+        P_ptr = P_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+        eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+        P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+            load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+            map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
+            sum_1 = tl.sum(map_2, 1)  # [C]
+            w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+            eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+            load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_4 = decay * w  # [C, BLOCK_K]
+            map_5 = decay * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            map_6 = decay * -part_3_0  # [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_7 = decay_2 * w  # [C, BLOCK_K]
+            map_8 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            map_9 = decay_2 * -part_3_0  # [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_1 = A_half16 + A_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_10 = decay_3 * w  # [C, BLOCK_K]
+            map_11 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            map_12 = decay_3 * -part_3_0  # [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_2 = A_1 + A_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_13 = decay_4 * w  # [C, BLOCK_K]
+            map_14 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            map_15 = decay_4 * -part_3_0  # [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(map_15.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_3 = A_2 + A_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_16 = decay_5 * w  # [C, BLOCK_K]
+            map_17 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_16.to(DT), map_17.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            map_18 = decay_5 * -part_3_0  # [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(map_18.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_3 + A_half1  # w of a token, u of an earlier one [C, C]
+            solved = _inverse_of_unit(-A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+            dot_6 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            E_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level16 [C, C]
+            dot_7 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            E_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
+            E_4 = E_half16 + E_half8  # [C, C]
+            dot_8 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            E_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
+            E_5 = E_4 + E_half4  # [C, C]
+            dot_9 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            E_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_9, 0.0)  # pairs with j <= i in level2 [C, C]
+            E_6 = E_5 + E_half2  # [C, C]
+            dot_10 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            E_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level1 [C, C]
+            E = E_6 + E_half1  # w of a token, e of an earlier one [C, C]
+            given = tl.dot(E.to(DT), x.to(DT), input_precision=PRECISION)  # what w reads of x [C, BLOCK_V]
+            inner_2 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+            Q_new = tl.dot(inner_2.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+            Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+            tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            opening = decay_6 * w  # w from the start of the chunk [C, BLOCK_K]
+            inner_3 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+            P_new = tl.dot(inner_3.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+            P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+            tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_solve_kernel_c64(
+    first_K_ptr, second_K_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, Q_ptr, P_ptr, cu, T,
+    H, N, STEPS, least, SLOTS, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g,
+    eta_ptr_b, eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    kappa_ptr_all = kappa_ptr
+    eta_ptr_all = eta_ptr
+    k_ptr_all = k_ptr
+    v_ptr_all = v_ptr
+    w_raw_ptr_all = w_raw_ptr
+    Q_ptr_all = Q_ptr
+    P_ptr_all = P_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        kappa_ptr = kappa_ptr_all
+        eta_ptr = eta_ptr_all
+        k_ptr = k_ptr_all
+        v_ptr = v_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        Q_ptr = Q_ptr_all
+        P_ptr = P_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+        eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+        P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+            load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+            map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
+            sum_1 = tl.sum(map_2, 1)  # [C]
+            w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+            eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+            load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
+            map_4 = decay * w  # [C, BLOCK_K]
+            map_5 = decay * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
+            map_6 = decay * -part_3_0  # [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_7 = decay_2 * w  # [C, BLOCK_K]
+            map_8 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            map_9 = decay_2 * -part_3_0  # [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_1 = A_half32 + A_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_10 = decay_3 * w  # [C, BLOCK_K]
+            map_11 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            map_12 = decay_3 * -part_3_0  # [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_2 = A_1 + A_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_13 = decay_4 * w  # [C, BLOCK_K]
+            map_14 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            map_15 = decay_4 * -part_3_0  # [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(map_15.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_3 = A_2 + A_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_16 = decay_5 * w  # [C, BLOCK_K]
+            map_17 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_16.to(DT), map_17.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            map_18 = decay_5 * -part_3_0  # [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(map_18.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_4 = A_3 + A_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_19 = decay_6 * w  # [C, BLOCK_K]
+            map_20 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            map_21 = decay_6 * -part_3_0  # [C, BLOCK_K]
+            dot_6 = tl.dot(both_6, tl.trans(map_21.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_4 + A_half1  # w of a token, u of an earlier one [C, C]
+            solved = _inverse_of_unit(-A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+            dot_7 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            E_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level32 [C, C]
+            dot_8 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            E_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level16 [C, C]
+            E_5 = E_half32 + E_half16  # [C, C]
+            dot_9 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            E_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_9, 0.0)  # pairs with j <= i in level8 [C, C]
+            E_6 = E_5 + E_half8  # [C, C]
+            dot_10 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            E_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level4 [C, C]
+            E_7 = E_6 + E_half4  # [C, C]
+            dot_11 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            E_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level2 [C, C]
+            E_8 = E_7 + E_half2  # [C, C]
+            dot_12 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            E_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_12, 0.0)  # pairs with j <= i in level1 [C, C]
+            E = E_8 + E_half1  # w of a token, e of an earlier one [C, C]
+            given = tl.dot(E.to(DT), x.to(DT), input_precision=PRECISION)  # what w reads of x [C, BLOCK_V]
+            inner_2 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+            Q_new = tl.dot(inner_2.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+            Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+            tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            sums_7 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            opening = decay_7 * w  # w from the start of the chunk [C, BLOCK_K]
+            inner_3 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+            P_new = tl.dot(inner_3.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+            P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+            tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -649,15 +945,15 @@ def _m_states_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_outputs_kernel(
-    r_ptr, kappa_ptr, eta_ptr, k_ptr, w_raw_ptr, v_ptr, z_ptr, h_2_ptr, y_ptr, cu, T, H, N,
-    STEPS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b,
-    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
-    eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_raw_ptr_b,
-    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
-    v_ptr_h, v_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, y_ptr_b,
-    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+def _m_outputs_mild_kernel(
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, w_raw_ptr, v_ptr, z_ptr,
+    h_2_ptr, y_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g,
+    y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
@@ -668,6 +964,9 @@ def _m_outputs_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
     eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
@@ -695,73 +994,22 @@ def _m_outputs_kernel(
     map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
     inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
     gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-    diagonal = tl.sum(-part_2_0 * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-    map_5 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # s_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-    map_6 = decay * -part_2_0  # [C, BLOCK_K]
-    dot = tl.dot(both, tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
-    Su_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
-    Su_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + Su_half16  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_7 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_8 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # s_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-    map_9 = decay_2 * -part_2_0  # [C, BLOCK_K]
-    dot_2 = tl.dot(both_2, tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
-    Su_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
-    Su_2 = Su_1 + Su_half8  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_10 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_11 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # s_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-    map_12 = decay_3 * -part_2_0  # [C, BLOCK_K]
-    dot_3 = tl.dot(both_3, tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
-    Su_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
-    Su_3 = Su_2 + Su_half4  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_13 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_14 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # s_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-    map_15 = decay_4 * -part_2_0  # [C, BLOCK_K]
-    dot_4 = tl.dot(both_4, tl.trans(map_15.to(DT)), input_precision=PRECISION)  # [C, C]
-    Su_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    Su_4 = Su_3 + Su_half2  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_16 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_17 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_16.to(DT), map_17.to(DT))  # s_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-    map_18 = decay_5 * -part_2_0  # [C, BLOCK_K]
-    dot_5 = tl.dot(both_5, tl.trans(map_18.to(DT)), input_precision=PRECISION)  # [C, C]
-    Su_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
-    Su = Su_4 + Su_half1  # s of a token, u of an earlier one [C, C]
-    diagonal_2 = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    dot_6 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    Se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level16 [C, C]
-    Se_5 = tl.where(token[:, None] == token[None, :], diagonal_2[:, None], 0.0) + Se_half16  # [C, C]
-    dot_7 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    Se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
-    Se_6 = Se_5 + Se_half8  # [C, C]
-    dot_8 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    Se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
-    Se_7 = Se_6 + Se_half4  # [C, C]
-    dot_9 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    Se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_9, 0.0)  # pairs with j <= i in level2 [C, C]
-    Se_8 = Se_7 + Se_half2  # [C, C]
-    dot_10 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    Se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level1 [C, C]
-    Se = Se_8 + Se_half1  # s of a token, e of an earlier one [C, C]
+    sums_2 = -sums  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_5 = decay_2 * -part_2_0  # [C, BLOCK_K]
+    dot = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
+    Su_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block32 [C, C]
+    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
+    Se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # pairs with j <= i in block32 [C, C]
     v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
     z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-    sums_6 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    map_19 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_3 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
@@ -769,24 +1017,24 @@ def _m_outputs_kernel(
         x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
         z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        dot_11 = tl.dot(map_19.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dot_12 = tl.dot(Su.to(DT), z_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        total_9 = dot_11 + dot_12  # [C, BLOCK_V]
-        dot_13 = tl.dot(Se.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = total_9 + dot_13  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        dot_3 = tl.dot(map_7.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_4 = tl.dot(Su_base.to(DT), z_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        total_1 = dot_3 + dot_4  # [C, BLOCK_V]
+        dot_5 = tl.dot(Se_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        y_new = total_1 + dot_5  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_outputs_kernel_c64(
-    r_ptr, kappa_ptr, eta_ptr, k_ptr, w_raw_ptr, v_ptr, z_ptr, h_2_ptr, y_ptr, cu, T, H, N,
-    STEPS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b,
-    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
-    eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_raw_ptr_b,
-    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
-    v_ptr_h, v_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, y_ptr_b,
-    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+def _m_outputs_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, w_raw_ptr, v_ptr, z_ptr,
+    h_2_ptr, y_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g,
+    y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
@@ -797,6 +1045,9 @@ def _m_outputs_kernel_c64(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
     eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
@@ -824,85 +1075,22 @@ def _m_outputs_kernel_c64(
     map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
     inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
     gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-    diagonal = tl.sum(-part_2_0 * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-    map_5 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # s_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
-    map_6 = decay * -part_2_0  # [C, BLOCK_K]
-    dot = tl.dot(both, tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
-    Su_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
-    Su_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + Su_half32  # [C, C]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_7 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_8 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # s_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-    map_9 = decay_2 * -part_2_0  # [C, BLOCK_K]
-    dot_2 = tl.dot(both_2, tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
-    Su_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    Su_2 = Su_1 + Su_half16  # [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_10 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_11 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # s_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-    map_12 = decay_3 * -part_2_0  # [C, BLOCK_K]
-    dot_3 = tl.dot(both_3, tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
-    Su_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
-    Su_3 = Su_2 + Su_half8  # [C, C]
-    sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_13 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_14 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # s_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-    map_15 = decay_4 * -part_2_0  # [C, BLOCK_K]
-    dot_4 = tl.dot(both_4, tl.trans(map_15.to(DT)), input_precision=PRECISION)  # [C, C]
-    Su_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    Su_4 = Su_3 + Su_half4  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_16 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_17 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_16.to(DT), map_17.to(DT))  # s_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-    map_18 = decay_5 * -part_2_0  # [C, BLOCK_K]
-    dot_5 = tl.dot(both_5, tl.trans(map_18.to(DT)), input_precision=PRECISION)  # [C, C]
-    Su_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
-    Su_5 = Su_4 + Su_half2  # [C, C]
-    sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_19 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_20 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # s_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-    map_21 = decay_6 * -part_2_0  # [C, BLOCK_K]
-    dot_6 = tl.dot(both_6, tl.trans(map_21.to(DT)), input_precision=PRECISION)  # [C, C]
-    Su_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
-    Su = Su_5 + Su_half1  # s of a token, u of an earlier one [C, C]
-    diagonal_2 = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    dot_7 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    Se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level32 [C, C]
-    Se_6 = tl.where(token[:, None] == token[None, :], diagonal_2[:, None], 0.0) + Se_half32  # [C, C]
-    dot_8 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    Se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level16 [C, C]
-    Se_7 = Se_6 + Se_half16  # [C, C]
-    dot_9 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    Se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_9, 0.0)  # pairs with j <= i in level8 [C, C]
-    Se_8 = Se_7 + Se_half8  # [C, C]
-    dot_10 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    Se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level4 [C, C]
-    Se_9 = Se_8 + Se_half4  # [C, C]
-    dot_11 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    Se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level2 [C, C]
-    Se_10 = Se_9 + Se_half2  # [C, C]
-    dot_12 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    Se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_12, 0.0)  # pairs with j <= i in level1 [C, C]
-    Se = Se_10 + Se_half1  # s of a token, e of an earlier one [C, C]
+    sums_2 = -sums  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_5 = decay_2 * -part_2_0  # [C, BLOCK_K]
+    dot = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
+    Su_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot, 0.0)  # pairs with j <= i in block64 [C, C]
+    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
+    Se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # pairs with j <= i in block64 [C, C]
     v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
     z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-    sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    map_22 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_3 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
@@ -910,12 +1098,332 @@ def _m_outputs_kernel_c64(
         x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
         z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        dot_13 = tl.dot(map_22.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dot_14 = tl.dot(Su.to(DT), z_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        total_11 = dot_13 + dot_14  # [C, BLOCK_V]
-        dot_15 = tl.dot(Se.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = total_11 + dot_15  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        dot_3 = tl.dot(map_7.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_4 = tl.dot(Su_base.to(DT), z_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        total_1 = dot_3 + dot_4  # [C, BLOCK_V]
+        dot_5 = tl.dot(Se_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        y_new = total_1 + dot_5  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_outputs_kernel(
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, w_raw_ptr, v_ptr, z_ptr,
+    h_2_ptr, y_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
+    r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g,
+    y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    r_ptr_all = r_ptr
+    kappa_ptr_all = kappa_ptr
+    eta_ptr_all = eta_ptr
+    k_ptr_all = k_ptr
+    w_raw_ptr_all = w_raw_ptr
+    v_ptr_all = v_ptr
+    z_ptr_all = z_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        r_ptr = r_ptr_all
+        kappa_ptr = kappa_ptr_all
+        eta_ptr = eta_ptr_all
+        k_ptr = k_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        v_ptr = v_ptr_all
+        z_ptr = z_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+        kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+        eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+            kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+            load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+            map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
+            sum_1 = tl.sum(map_2, 1)  # [C]
+            eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+            load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+            part_2_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            diagonal = tl.sum(-part_2_0 * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_5 = decay * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # s_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            map_6 = decay * -part_2_0  # [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            Su_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            Su_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + Su_half16  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_7 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_8 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # s_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            map_9 = decay_2 * -part_2_0  # [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
+            Su_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            Su_2 = Su_1 + Su_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_10 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_11 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # s_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            map_12 = decay_3 * -part_2_0  # [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
+            Su_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
+            Su_3 = Su_2 + Su_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_13 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_14 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # s_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            map_15 = decay_4 * -part_2_0  # [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(map_15.to(DT)), input_precision=PRECISION)  # [C, C]
+            Su_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            Su_4 = Su_3 + Su_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_16 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_17 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_16.to(DT), map_17.to(DT))  # s_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            map_18 = decay_5 * -part_2_0  # [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(map_18.to(DT)), input_precision=PRECISION)  # [C, C]
+            Su_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            Su = Su_4 + Su_half1  # s of a token, u of an earlier one [C, C]
+            diagonal_2 = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            dot_6 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            Se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level16 [C, C]
+            Se_5 = tl.where(token[:, None] == token[None, :], diagonal_2[:, None], 0.0) + Se_half16  # [C, C]
+            dot_7 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            Se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
+            Se_6 = Se_5 + Se_half8  # [C, C]
+            dot_8 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            Se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
+            Se_7 = Se_6 + Se_half4  # [C, C]
+            dot_9 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            Se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_9, 0.0)  # pairs with j <= i in level2 [C, C]
+            Se_8 = Se_7 + Se_half2  # [C, C]
+            dot_10 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            Se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level1 [C, C]
+            Se = Se_8 + Se_half1  # s of a token, e of an earlier one [C, C]
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+            sums_6 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            map_19 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+                z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+                dot_11 = tl.dot(map_19.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_12 = tl.dot(Su.to(DT), z_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                total_9 = dot_11 + dot_12  # [C, BLOCK_V]
+                dot_13 = tl.dot(Se.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_new = total_9 + dot_13  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_outputs_kernel_c64(
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, w_raw_ptr, v_ptr, z_ptr,
+    h_2_ptr, y_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
+    r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g,
+    y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'y, chunk by chunk'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    r_ptr_all = r_ptr
+    kappa_ptr_all = kappa_ptr
+    eta_ptr_all = eta_ptr
+    k_ptr_all = k_ptr
+    w_raw_ptr_all = w_raw_ptr
+    v_ptr_all = v_ptr
+    z_ptr_all = z_ptr
+    y_ptr_all = y_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        r_ptr = r_ptr_all
+        kappa_ptr = kappa_ptr_all
+        eta_ptr = eta_ptr_all
+        k_ptr = k_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        v_ptr = v_ptr_all
+        z_ptr = z_ptr_all
+        y_ptr = y_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+        kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+        eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+        y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+            kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+            load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+            map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
+            sum_1 = tl.sum(map_2, 1)  # [C]
+            eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+            load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+            part_2_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            diagonal = tl.sum(-part_2_0 * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
+            map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_5 = decay * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # s_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
+            map_6 = decay * -part_2_0  # [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            Su_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
+            Su_1 = tl.where(token[:, None] == token[None, :], diagonal[:, None], 0.0) + Su_half32  # [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_7 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_8 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # s_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            map_9 = decay_2 * -part_2_0  # [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
+            Su_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            Su_2 = Su_1 + Su_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_10 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_11 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # s_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            map_12 = decay_3 * -part_2_0  # [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
+            Su_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
+            Su_3 = Su_2 + Su_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_13 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_14 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # s_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            map_15 = decay_4 * -part_2_0  # [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(map_15.to(DT)), input_precision=PRECISION)  # [C, C]
+            Su_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            Su_4 = Su_3 + Su_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_16 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_17 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_16.to(DT), map_17.to(DT))  # s_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            map_18 = decay_5 * -part_2_0  # [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(map_18.to(DT)), input_precision=PRECISION)  # [C, C]
+            Su_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            Su_5 = Su_4 + Su_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_19 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_20 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # s_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            map_21 = decay_6 * -part_2_0  # [C, BLOCK_K]
+            dot_6 = tl.dot(both_6, tl.trans(map_21.to(DT)), input_precision=PRECISION)  # [C, C]
+            Su_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
+            Su = Su_5 + Su_half1  # s of a token, u of an earlier one [C, C]
+            diagonal_2 = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            dot_7 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            Se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level32 [C, C]
+            Se_6 = tl.where(token[:, None] == token[None, :], diagonal_2[:, None], 0.0) + Se_half32  # [C, C]
+            dot_8 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            Se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level16 [C, C]
+            Se_7 = Se_6 + Se_half16  # [C, C]
+            dot_9 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            Se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_9, 0.0)  # pairs with j <= i in level8 [C, C]
+            Se_8 = Se_7 + Se_half8  # [C, C]
+            dot_10 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            Se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level4 [C, C]
+            Se_9 = Se_8 + Se_half4  # [C, C]
+            dot_11 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            Se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level2 [C, C]
+            Se_10 = Se_9 + Se_half2  # [C, C]
+            dot_12 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            Se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_12, 0.0)  # pairs with j <= i in level1 [C, C]
+            Se = Se_10 + Se_half1  # s of a token, e of an earlier one [C, C]
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+            sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            map_22 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+                z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
+                M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+                dot_13 = tl.dot(map_22.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_14 = tl.dot(Su.to(DT), z_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                total_11 = dot_13 + dot_14  # [C, BLOCK_V]
+                dot_15 = tl.dot(Se.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_new = total_11 + dot_15  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -1077,12 +1585,12 @@ def _m_states_kernel_c64(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_solve_adjoint_kernel(
-    r_ptr, kappa_ptr, eta_ptr, w_raw_ptr, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N,
-    STEPS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b,
-    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
-    eta_ptr_h, eta_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b,
+def _m_solve_adjoint_mild_kernel(
+    first_K_ptr, second_K_ptr, w_raw_ptr, kappa_ptr, eta_ptr, r_ptr, dy_ptr, Q_adjoint_ptr,
+    P_adjoint_ptr, cu, T, H, N, STEPS, least, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g,
+    eta_ptr_b, eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, r_ptr_b, r_ptr_t: tl.constexpr,
+    r_ptr_h, r_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b,
     Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
     P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
     V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
@@ -1098,123 +1606,69 @@ def _m_solve_adjoint_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
     kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
     eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
-    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
     P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+    load_2 = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+    map_3 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_3, 1)  # [C]
+    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+    load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+    part_3_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    sums = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_4 = decay * -part_3_0  # [C, BLOCK_K]
+    w = load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_5 = decay_2 * w  # [C, BLOCK_K]
+    dot = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot, 0.0)  # pairs with j < i in block32 [C, C]
+    solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
     s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
-    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
-    load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
-    map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
-    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
-    load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-    part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
-    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-    map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    sums_3 = -sums  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
+    S_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_2, 0.0)  # pairs with j <= i in block32 [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_4 = decay * w  # [C, BLOCK_K]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_6 = decay * -part_3_0  # [C, BLOCK_K]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # s_half16 in second halves of blocks, u_half16 in first [C, BLOCK_K]
-    dot = tl.dot(both, tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_7 = decay_3 * w  # [C, BLOCK_K]
-    sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_9 = decay_3 * -part_3_0  # [C, BLOCK_K]
-    both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # s_half8 in second halves of blocks, u_half8 in first [C, BLOCK_K]
-    dot_2 = tl.dot(both_2, tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_1 = A_half16 + A_half8  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_10 = decay_5 * w  # [C, BLOCK_K]
-    sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_11 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_12 = decay_5 * -part_3_0  # [C, BLOCK_K]
-    both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # s_half4 in second halves of blocks, u_half4 in first [C, BLOCK_K]
-    dot_3 = tl.dot(both_3, tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_2 = A_1 + A_half4  # [C, C]
-    sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_13 = decay_7 * w  # [C, BLOCK_K]
-    sums_8 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_14 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_15 = decay_7 * -part_3_0  # [C, BLOCK_K]
-    both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # s_half2 in second halves of blocks, u_half2 in first [C, BLOCK_K]
-    dot_4 = tl.dot(both_4, tl.trans(map_13.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_3 = A_2 + A_half2  # [C, C]
-    sums_9 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_9 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_16 = decay_9 * w  # [C, BLOCK_K]
-    sums_10 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_10 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_17 = decay_10 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_18 = decay_9 * -part_3_0  # [C, BLOCK_K]
-    both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # s_half1 in second halves of blocks, u_half1 in first [C, BLOCK_K]
-    dot_5 = tl.dot(both_5, tl.trans(map_16.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_3 + A_half1  # w of a token, u of an earlier one [C, C]
-    solved = _inverse_of_unit(-A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
-    diagonal = tl.sum(-part_3_0 * s.to(tl.float32), 1)  # [C]
-    dot_6 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    S_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level16 [C, C]
-    S_4 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + S_half16  # [C, C]
-    dot_7 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    S_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
-    S_5 = S_4 + S_half8  # [C, C]
-    dot_8 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    S_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
-    S_6 = S_5 + S_half4  # [C, C]
-    dot_9 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    S_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_9, 0.0)  # pairs with j <= i in level2 [C, C]
-    S_7 = S_6 + S_half2  # [C, C]
-    dot_10 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    S_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level1 [C, C]
-    S = S_7 + S_half1  # s of a token, u of an earlier one [C, C]
-    given = tl.dot(S.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
-    dot_11 = tl.dot(solved.to(DT), given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    given = tl.dot(S_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
+    dot_3 = tl.dot(solved.to(DT), given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
-    tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_11.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_11 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_11 = tl.exp2(sums_11 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    closing = decay_11 * -part_3_0  # u to the end of the chunk [C, BLOCK_K]
-    dot_12 = tl.dot(solved.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    closing = decay_4 * -part_3_0  # u to the end of the chunk [C, BLOCK_K]
+    dot_4 = tl.dot(solved.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
-    tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_12.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_solve_adjoint_kernel_c64(
-    r_ptr, kappa_ptr, eta_ptr, w_raw_ptr, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N,
-    STEPS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b,
-    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
-    eta_ptr_h, eta_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b,
+def _m_solve_adjoint_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, w_raw_ptr, kappa_ptr, eta_ptr, r_ptr, dy_ptr, Q_adjoint_ptr,
+    P_adjoint_ptr, cu, T, H, N, STEPS, least, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g,
+    eta_ptr_b, eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, r_ptr_b, r_ptr_t: tl.constexpr,
+    r_ptr_h, r_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b,
     Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
     P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
     V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
@@ -1230,128 +1684,384 @@ def _m_solve_adjoint_kernel_c64(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
     kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
     eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
-    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
     P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+    load_2 = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+    map_3 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_3, 1)  # [C]
+    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+    load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+    part_3_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    sums = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_4 = decay * -part_3_0  # [C, BLOCK_K]
+    w = load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_5 = decay_2 * w  # [C, BLOCK_K]
+    dot = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot, 0.0)  # pairs with j < i in block64 [C, C]
+    solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
     s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
-    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
-    load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
-    map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
-    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
-    load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-    part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
-    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-    map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    sums_3 = -sums  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
+    S_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_2, 0.0)  # pairs with j <= i in block64 [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-    map_4 = decay * w  # [C, BLOCK_K]
-    sums_2 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-    map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_6 = decay * -part_3_0  # [C, BLOCK_K]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # s_half32 in second halves of blocks, u_half32 in first [C, BLOCK_K]
-    dot = tl.dot(both, tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
-    sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_7 = decay_3 * w  # [C, BLOCK_K]
-    sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_9 = decay_3 * -part_3_0  # [C, BLOCK_K]
-    both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # s_half16 in second halves of blocks, u_half16 in first [C, BLOCK_K]
-    dot_2 = tl.dot(both_2, tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
-    A_1 = A_half32 + A_half16  # [C, C]
-    sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_10 = decay_5 * w  # [C, BLOCK_K]
-    sums_6 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_11 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_12 = decay_5 * -part_3_0  # [C, BLOCK_K]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # s_half8 in second halves of blocks, u_half8 in first [C, BLOCK_K]
-    dot_3 = tl.dot(both_3, tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
-    A_2 = A_1 + A_half8  # [C, C]
-    sums_7 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_13 = decay_7 * w  # [C, BLOCK_K]
-    sums_8 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_14 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_15 = decay_7 * -part_3_0  # [C, BLOCK_K]
-    both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # s_half4 in second halves of blocks, u_half4 in first [C, BLOCK_K]
-    dot_4 = tl.dot(both_4, tl.trans(map_13.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
-    A_3 = A_2 + A_half4  # [C, C]
-    sums_9 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_9 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_16 = decay_9 * w  # [C, BLOCK_K]
-    sums_10 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_10 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_17 = decay_10 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_18 = decay_9 * -part_3_0  # [C, BLOCK_K]
-    both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # s_half2 in second halves of blocks, u_half2 in first [C, BLOCK_K]
-    dot_5 = tl.dot(both_5, tl.trans(map_16.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
-    A_4 = A_3 + A_half2  # [C, C]
-    sums_11 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_11 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_19 = decay_11 * w  # [C, BLOCK_K]
-    sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_12 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_20 = decay_12 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_21 = decay_11 * -part_3_0  # [C, BLOCK_K]
-    both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # s_half1 in second halves of blocks, u_half1 in first [C, BLOCK_K]
-    dot_6 = tl.dot(both_6, tl.trans(map_19.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
-    A = A_4 + A_half1  # w of a token, u of an earlier one [C, C]
-    solved = _inverse_of_unit(-A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
-    diagonal = tl.sum(-part_3_0 * s.to(tl.float32), 1)  # [C]
-    dot_7 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    S_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level32 [C, C]
-    S_5 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + S_half32  # [C, C]
-    dot_8 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    S_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level16 [C, C]
-    S_6 = S_5 + S_half16  # [C, C]
-    dot_9 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    S_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_9, 0.0)  # pairs with j <= i in level8 [C, C]
-    S_7 = S_6 + S_half8  # [C, C]
-    dot_10 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    S_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level4 [C, C]
-    S_8 = S_7 + S_half4  # [C, C]
-    dot_11 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    S_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level2 [C, C]
-    S_9 = S_8 + S_half2  # [C, C]
-    dot_12 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    S_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_12, 0.0)  # pairs with j <= i in level1 [C, C]
-    S = S_9 + S_half1  # s of a token, u of an earlier one [C, C]
-    given = tl.dot(S.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
-    dot_13 = tl.dot(solved.to(DT), given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    given = tl.dot(S_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
+    dot_3 = tl.dot(solved.to(DT), given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
-    tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_13.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_13 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_13 = tl.exp2(sums_13 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    closing = decay_13 * -part_3_0  # u to the end of the chunk [C, BLOCK_K]
-    dot_14 = tl.dot(solved.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    closing = decay_4 * -part_3_0  # u to the end of the chunk [C, BLOCK_K]
+    dot_4 = tl.dot(solved.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
-    tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_14.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_solve_adjoint_kernel(
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, w_raw_ptr, dy_ptr, Q_adjoint_ptr,
+    P_adjoint_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
+    r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
+    Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the transposed systems of each chunk, solved'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    r_ptr_all = r_ptr
+    kappa_ptr_all = kappa_ptr
+    eta_ptr_all = eta_ptr
+    w_raw_ptr_all = w_raw_ptr
+    dy_ptr_all = dy_ptr
+    Q_adjoint_ptr_all = Q_adjoint_ptr
+    P_adjoint_ptr_all = P_adjoint_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        r_ptr = r_ptr_all
+        kappa_ptr = kappa_ptr_all
+        eta_ptr = eta_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        dy_ptr = dy_ptr_all
+        Q_adjoint_ptr = Q_adjoint_ptr_all
+        P_adjoint_ptr = P_adjoint_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+        kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+        eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
+        P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+            kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+            load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+            map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
+            sum_1 = tl.sum(map_2, 1)  # [C]
+            w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+            eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+            load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_4 = decay * w  # [C, BLOCK_K]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_6 = decay * -part_3_0  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # s_half16 in second halves of blocks, u_half16 in first [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_7 = decay_3 * w  # [C, BLOCK_K]
+            sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_3 * -part_3_0  # [C, BLOCK_K]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # s_half8 in second halves of blocks, u_half8 in first [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_1 = A_half16 + A_half8  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_10 = decay_5 * w  # [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_11 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_12 = decay_5 * -part_3_0  # [C, BLOCK_K]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # s_half4 in second halves of blocks, u_half4 in first [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_2 = A_1 + A_half4  # [C, C]
+            sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_13 = decay_7 * w  # [C, BLOCK_K]
+            sums_8 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_14 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_15 = decay_7 * -part_3_0  # [C, BLOCK_K]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # s_half2 in second halves of blocks, u_half2 in first [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(map_13.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_3 = A_2 + A_half2  # [C, C]
+            sums_9 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_9 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_16 = decay_9 * w  # [C, BLOCK_K]
+            sums_10 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_10 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_17 = decay_10 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_18 = decay_9 * -part_3_0  # [C, BLOCK_K]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # s_half1 in second halves of blocks, u_half1 in first [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(map_16.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_3 + A_half1  # w of a token, u of an earlier one [C, C]
+            solved = _inverse_of_unit(-A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+            diagonal = tl.sum(-part_3_0 * s.to(tl.float32), 1)  # [C]
+            dot_6 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            S_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level16 [C, C]
+            S_4 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + S_half16  # [C, C]
+            dot_7 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            S_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
+            S_5 = S_4 + S_half8  # [C, C]
+            dot_8 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            S_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
+            S_6 = S_5 + S_half4  # [C, C]
+            dot_9 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            S_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_9, 0.0)  # pairs with j <= i in level2 [C, C]
+            S_7 = S_6 + S_half2  # [C, C]
+            dot_10 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            S_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level1 [C, C]
+            S = S_7 + S_half1  # s of a token, u of an earlier one [C, C]
+            given = tl.dot(S.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
+            dot_11 = tl.dot(solved.to(DT), given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+            Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
+            tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_11.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            sums_11 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_11 = tl.exp2(sums_11 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            closing = decay_11 * -part_3_0  # u to the end of the chunk [C, BLOCK_K]
+            dot_12 = tl.dot(solved.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
+            tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_12.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_solve_adjoint_kernel_c64(
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, w_raw_ptr, dy_ptr, Q_adjoint_ptr,
+    P_adjoint_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
+    r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
+    Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the transposed systems of each chunk, solved'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    r_ptr_all = r_ptr
+    kappa_ptr_all = kappa_ptr
+    eta_ptr_all = eta_ptr
+    w_raw_ptr_all = w_raw_ptr
+    dy_ptr_all = dy_ptr
+    Q_adjoint_ptr_all = Q_adjoint_ptr
+    P_adjoint_ptr_all = P_adjoint_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        r_ptr = r_ptr_all
+        kappa_ptr = kappa_ptr_all
+        eta_ptr = eta_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        dy_ptr = dy_ptr_all
+        Q_adjoint_ptr = Q_adjoint_ptr_all
+        P_adjoint_ptr = P_adjoint_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+        kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+        eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
+        P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+            kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+            load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+            map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
+            sum_1 = tl.sum(map_2, 1)  # [C]
+            w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+            eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+            load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
+            map_4 = decay * w  # [C, BLOCK_K]
+            sums_2 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
+            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_6 = decay * -part_3_0  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # s_half32 in second halves of blocks, u_half32 in first [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
+            sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_7 = decay_3 * w  # [C, BLOCK_K]
+            sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_3 * -part_3_0  # [C, BLOCK_K]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # s_half16 in second halves of blocks, u_half16 in first [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_1 = A_half32 + A_half16  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_10 = decay_5 * w  # [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_11 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_12 = decay_5 * -part_3_0  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # s_half8 in second halves of blocks, u_half8 in first [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_2 = A_1 + A_half8  # [C, C]
+            sums_7 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_13 = decay_7 * w  # [C, BLOCK_K]
+            sums_8 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_14 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_15 = decay_7 * -part_3_0  # [C, BLOCK_K]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # s_half4 in second halves of blocks, u_half4 in first [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(map_13.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_3 = A_2 + A_half4  # [C, C]
+            sums_9 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_9 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_16 = decay_9 * w  # [C, BLOCK_K]
+            sums_10 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_10 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_17 = decay_10 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_18 = decay_9 * -part_3_0  # [C, BLOCK_K]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # s_half2 in second halves of blocks, u_half2 in first [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(map_16.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_4 = A_3 + A_half2  # [C, C]
+            sums_11 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_11 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_19 = decay_11 * w  # [C, BLOCK_K]
+            sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_12 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_20 = decay_12 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_21 = decay_11 * -part_3_0  # [C, BLOCK_K]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # s_half1 in second halves of blocks, u_half1 in first [C, BLOCK_K]
+            dot_6 = tl.dot(both_6, tl.trans(map_19.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_4 + A_half1  # w of a token, u of an earlier one [C, C]
+            solved = _inverse_of_unit(-A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+            diagonal = tl.sum(-part_3_0 * s.to(tl.float32), 1)  # [C]
+            dot_7 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            S_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level32 [C, C]
+            S_5 = tl.where(token[None, :] == token[:, None], diagonal[:, None], 0.0) + S_half32  # [C, C]
+            dot_8 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            S_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level16 [C, C]
+            S_6 = S_5 + S_half16  # [C, C]
+            dot_9 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            S_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_9, 0.0)  # pairs with j <= i in level8 [C, C]
+            S_7 = S_6 + S_half8  # [C, C]
+            dot_10 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            S_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level4 [C, C]
+            S_8 = S_7 + S_half4  # [C, C]
+            dot_11 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            S_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level2 [C, C]
+            S_9 = S_8 + S_half2  # [C, C]
+            dot_12 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            S_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_12, 0.0)  # pairs with j <= i in level1 [C, C]
+            S = S_9 + S_half1  # s of a token, u of an earlier one [C, C]
+            given = tl.dot(S.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
+            dot_13 = tl.dot(solved.to(DT), given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+            Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
+            tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_13.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            sums_13 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_13 = tl.exp2(sums_13 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            closing = decay_13 * -part_3_0  # u to the end of the chunk [C, BLOCK_K]
+            dot_14 = tl.dot(solved.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
+            tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_14.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -1437,1203 +2147,1887 @@ def _m_states_adjoint_kernel(
 
 
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_whole_kernel(
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr,
+    z_ptr, zeta_ptr, h_2_ptr, l_ptr, d_r_ptr, d_eta_ptr, d_kappa_ptr, d_k_ptr, d_w_raw_ptr, cu,
+    T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b,
+    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
+    eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
+    zeta_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_eta_ptr_b,
+    d_eta_ptr_t: tl.constexpr, d_eta_ptr_h, d_kappa_ptr_b, d_kappa_ptr_t: tl.constexpr,
+    d_kappa_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_w_raw_ptr_b,
+    d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_k, d_r, d_w_raw, d_kappa, d_eta'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+    eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+    d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
+    d_eta_ptr = _head(d_eta_ptr, batch, h, d_eta_ptr_b, d_eta_ptr_h, 1)
+    d_kappa_ptr = _head(d_kappa_ptr, batch, h, d_kappa_ptr_b, d_kappa_ptr_h, 1)
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+    load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+    map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_2, 1)  # [C]
+    w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+    load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+    part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    map_4 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_5 = decay[:, None] * map_4  # [BLOCK_K, BLOCK_V]
+    sum_2 = tl.sum(map_5, 1)  # [BLOCK_K]
+    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    ds_out = decay_2 * dot  # through M [C, BLOCK_K]
+    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
+    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_3 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    du_out = decay_4 * dot_3  # through L [C, BLOCK_K]
+    map_6 = -part_3_0 * du_out  # [C, BLOCK_K]
+    sum_4 = tl.sum(map_6, 0)  # [BLOCK_K]
+    dot_4 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_4 * dot_4  # through L [C, BLOCK_K]
+    map_7 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_7, 0)  # [BLOCK_K]
+    sums_4 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_8 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_5 = -sums_4  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_9 = decay_6 * -part_3_0  # [C, BLOCK_K]
+    dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_su_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_5, 0.0)  # pairs with j <= i in block32 [C, C]
+    R_su_base = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_su_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), R_su_base, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_su_base = tl.dot(B_su_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dk_su_base = tl.dot(Bt_su_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_10 = decay_6 * dk_su_base  # [C, BLOCK_K]
+    total = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
+    map_11 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_6, 0.0)  # pairs with j <= i in block32 [C, C]
+    R_se_base = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), R_se_base, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_11.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
+    map_12 = decay_5 * total_2  # [C, BLOCK_K]
+    total_3 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_13 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_14 = map_8.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), map_13)  # [C, BLOCK_K]
+    map_15 = map_9.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
+    inside_5 = total_4 - map_15  # [C, BLOCK_K]
+    d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
+    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_3.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_16 = decay_6 * dk_se_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_17 = map_11.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_6 = inside_5 - map_17  # [C, BLOCK_K]
+    sums_6 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_18 = decay_7 * w  # [C, BLOCK_K]
+    dot_7 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_wu_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_7, 0.0)  # pairs with j < i in block32 [C, C]
+    R_wu_base = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_wu_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), R_wu_base, 0.0)  # pairs with j < i in block32 [C, C]
+    dq_wu_base = tl.dot(B_wu_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dk_wu_base = tl.dot(Bt_wu_base.to(FT), map_18.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_19 = decay_6 * dk_wu_base  # [C, BLOCK_K]
+    total_6 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+    map_20 = map_9.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
+    inside_7 = inside_6 - map_20  # [C, BLOCK_K]
+    part_29_0 = tl.sqrt(sum_1[:, None])
+    part_29_1 = tl.maximum(part_29_0, 1e-12)
+    part_29_2 = -load_2.to(tl.float32) * (-load.to(tl.float32) / (part_29_1 * part_29_1))
+    part_29_3 = part_29_2 * tl.where(part_29_0 > 1e-12, 1.0, tl.where(part_29_0 == 1e-12, 0.5, 0.0))
+    map_21 = part_29_3 * (0.5 / part_29_0) * total_6  # [C, BLOCK_K]
+    sum_5 = tl.sum(map_21, 1)  # [C]
+    d_eta_new = -(load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)) * total_6  # gradient of eta [C, BLOCK_K]
+    d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
+    tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dot_8 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_8, 0.0)  # pairs with j < i in block32 [C, C]
+    R_we_base = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block32 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_11.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_7 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
+    map_22 = decay_7 * total_7  # [C, BLOCK_K]
+    total_8 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    part_32_0 = tl.sqrt(sum_1[:, None])
+    part_32_1 = tl.maximum(part_32_0, 1e-12)
+    part_32_2 = -load.to(tl.float32) / (part_32_1 * part_32_1) * tl.where(part_32_0 > 1e-12, 1.0, tl.where(part_32_0 == 1e-12, 0.5, 0.0))
+    map_23 = part_32_2 * (0.5 / part_32_0) * total_8  # [C, BLOCK_K]
+    sum_6 = tl.sum(map_23, 1)  # [C]
+    map_24 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * total_8  # [C, BLOCK_K]
+    map_25 = (load.to(tl.float32) + load.to(tl.float32)) * sum_6[:, None]  # [C, BLOCK_K]
+    total_17 = map_24 + map_25  # [C, BLOCK_K]
+    part_36_0 = -load_2.to(tl.float32) * (1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    map_26 = part_36_0 * total_6  # [C, BLOCK_K]
+    total_9 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
+    map_27 = (load.to(tl.float32) + load.to(tl.float32)) * sum_5[:, None]  # [C, BLOCK_K]
+    d_kappa_new = total_9 + map_27  # gradient of kappa [C, BLOCK_K]
+    d_kappa_ptr_c = d_kappa_ptr + start * d_kappa_ptr_t  # first token of the chunk
+    tl.store(d_kappa_ptr_c + (token * d_kappa_ptr_t)[:, None] + at_K[None, :], d_kappa_new.to(d_kappa_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_18.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_28 = decay_6 * dk_we_base  # [C, BLOCK_K]
+    total_10 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+    map_29 = map_11.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_8 = inside_7 - map_29  # [C, BLOCK_K]
+    inside_9 = inside_8 - map_6  # [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_10.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_30 = w * dw_out  # [C, BLOCK_K]
+    map_31 = map_18.to(FT).to(tl.float32) * total_7  # [C, BLOCK_K]
+    total_11 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), map_30)  # [C, BLOCK_K]
+    terms = total_11  # [C, BLOCK_K]
+    later = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
+    map_32 = inside_9 - map_7  # [C, BLOCK_K]
+    terms_2 = map_32  # [C, BLOCK_K]
+    inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
+    dgK_14 = later + inside_2  # [C, BLOCK_K]
+    dgK_15 = dgK_14 + sum_4[None, :]  # [C, BLOCK_K]
+    dgK_16 = dgK_15 + sum_3[None, :]  # [C, BLOCK_K]
+    dgK = dgK_16 + sum_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    d_w_raw_new = -tl.exp(load_3.to(tl.float32)) * dgK  # gradient of w_raw [C, BLOCK_K]
+    d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
+    tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_whole_kernel_c64(
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr,
+    z_ptr, zeta_ptr, h_2_ptr, l_ptr, d_r_ptr, d_eta_ptr, d_kappa_ptr, d_k_ptr, d_w_raw_ptr, cu,
+    T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b,
+    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
+    eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
+    zeta_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_eta_ptr_b,
+    d_eta_ptr_t: tl.constexpr, d_eta_ptr_h, d_kappa_ptr_b, d_kappa_ptr_t: tl.constexpr,
+    d_kappa_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_w_raw_ptr_b,
+    d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_k, d_r, d_w_raw, d_kappa, d_eta'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+    eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+    d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
+    d_eta_ptr = _head(d_eta_ptr, batch, h, d_eta_ptr_b, d_eta_ptr_h, 1)
+    d_kappa_ptr = _head(d_kappa_ptr, batch, h, d_kappa_ptr_b, d_kappa_ptr_h, 1)
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+    load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+    map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_2, 1)  # [C]
+    w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+    load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+    part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    map_4 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_5 = decay[:, None] * map_4  # [BLOCK_K, BLOCK_V]
+    sum_2 = tl.sum(map_5, 1)  # [BLOCK_K]
+    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    ds_out = decay_2 * dot  # through M [C, BLOCK_K]
+    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
+    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_3 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    du_out = decay_4 * dot_3  # through L [C, BLOCK_K]
+    map_6 = -part_3_0 * du_out  # [C, BLOCK_K]
+    sum_4 = tl.sum(map_6, 0)  # [BLOCK_K]
+    dot_4 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_4 * dot_4  # through L [C, BLOCK_K]
+    map_7 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_7, 0)  # [BLOCK_K]
+    sums_4 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_8 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_5 = -sums_4  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_9 = decay_6 * -part_3_0  # [C, BLOCK_K]
+    dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_su_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_5, 0.0)  # pairs with j <= i in block64 [C, C]
+    R_su_base = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_su_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), R_su_base, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_su_base = tl.dot(B_su_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dk_su_base = tl.dot(Bt_su_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_10 = decay_6 * dk_su_base  # [C, BLOCK_K]
+    total = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
+    map_11 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_6, 0.0)  # pairs with j <= i in block64 [C, C]
+    R_se_base = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), R_se_base, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_11.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
+    map_12 = decay_5 * total_2  # [C, BLOCK_K]
+    total_3 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_13 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_14 = map_8.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), map_13)  # [C, BLOCK_K]
+    map_15 = map_9.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
+    inside_5 = total_4 - map_15  # [C, BLOCK_K]
+    d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
+    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_3.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_16 = decay_6 * dk_se_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_17 = map_11.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_6 = inside_5 - map_17  # [C, BLOCK_K]
+    sums_6 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_18 = decay_7 * w  # [C, BLOCK_K]
+    dot_7 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_wu_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_7, 0.0)  # pairs with j < i in block64 [C, C]
+    R_wu_base = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_wu_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), R_wu_base, 0.0)  # pairs with j < i in block64 [C, C]
+    dq_wu_base = tl.dot(B_wu_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dk_wu_base = tl.dot(Bt_wu_base.to(FT), map_18.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_19 = decay_6 * dk_wu_base  # [C, BLOCK_K]
+    total_6 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+    map_20 = map_9.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
+    inside_7 = inside_6 - map_20  # [C, BLOCK_K]
+    part_29_0 = tl.sqrt(sum_1[:, None])
+    part_29_1 = tl.maximum(part_29_0, 1e-12)
+    part_29_2 = -load_2.to(tl.float32) * (-load.to(tl.float32) / (part_29_1 * part_29_1))
+    part_29_3 = part_29_2 * tl.where(part_29_0 > 1e-12, 1.0, tl.where(part_29_0 == 1e-12, 0.5, 0.0))
+    map_21 = part_29_3 * (0.5 / part_29_0) * total_6  # [C, BLOCK_K]
+    sum_5 = tl.sum(map_21, 1)  # [C]
+    d_eta_new = -(load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)) * total_6  # gradient of eta [C, BLOCK_K]
+    d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
+    tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dot_8 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_8, 0.0)  # pairs with j < i in block64 [C, C]
+    R_we_base = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block64 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_11.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_7 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
+    map_22 = decay_7 * total_7  # [C, BLOCK_K]
+    total_8 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    part_32_0 = tl.sqrt(sum_1[:, None])
+    part_32_1 = tl.maximum(part_32_0, 1e-12)
+    part_32_2 = -load.to(tl.float32) / (part_32_1 * part_32_1) * tl.where(part_32_0 > 1e-12, 1.0, tl.where(part_32_0 == 1e-12, 0.5, 0.0))
+    map_23 = part_32_2 * (0.5 / part_32_0) * total_8  # [C, BLOCK_K]
+    sum_6 = tl.sum(map_23, 1)  # [C]
+    map_24 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * total_8  # [C, BLOCK_K]
+    map_25 = (load.to(tl.float32) + load.to(tl.float32)) * sum_6[:, None]  # [C, BLOCK_K]
+    total_17 = map_24 + map_25  # [C, BLOCK_K]
+    part_36_0 = -load_2.to(tl.float32) * (1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    map_26 = part_36_0 * total_6  # [C, BLOCK_K]
+    total_9 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
+    map_27 = (load.to(tl.float32) + load.to(tl.float32)) * sum_5[:, None]  # [C, BLOCK_K]
+    d_kappa_new = total_9 + map_27  # gradient of kappa [C, BLOCK_K]
+    d_kappa_ptr_c = d_kappa_ptr + start * d_kappa_ptr_t  # first token of the chunk
+    tl.store(d_kappa_ptr_c + (token * d_kappa_ptr_t)[:, None] + at_K[None, :], d_kappa_new.to(d_kappa_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_18.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_28 = decay_6 * dk_we_base  # [C, BLOCK_K]
+    total_10 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+    map_29 = map_11.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_8 = inside_7 - map_29  # [C, BLOCK_K]
+    inside_9 = inside_8 - map_6  # [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_10.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_30 = w * dw_out  # [C, BLOCK_K]
+    map_31 = map_18.to(FT).to(tl.float32) * total_7  # [C, BLOCK_K]
+    total_11 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), map_30)  # [C, BLOCK_K]
+    terms = total_11  # [C, BLOCK_K]
+    later = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
+    map_32 = inside_9 - map_7  # [C, BLOCK_K]
+    terms_2 = map_32  # [C, BLOCK_K]
+    inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
+    dgK_14 = later + inside_2  # [C, BLOCK_K]
+    dgK_15 = dgK_14 + sum_4[None, :]  # [C, BLOCK_K]
+    dgK_16 = dgK_15 + sum_3[None, :]  # [C, BLOCK_K]
+    dgK = dgK_16 + sum_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    d_w_raw_new = -tl.exp(load_3.to(tl.float32)) * dgK  # gradient of w_raw [C, BLOCK_K]
+    d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
+    tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_value_kernel(
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, zeta_ptr, l_ptr,
+    d_v_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
+    d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_v'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+    load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+    map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_2, 1)  # [C]
+    w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_3 = -tl.exp(load_2.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_2 = -sums  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_5 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot = tl.dot(map_5.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
+    sums_3 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_6 = decay_3 * w  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_5.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_2, 0.0)  # scores of the pairs: pairs with j < i in block32 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    map_7 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+        dx_out = tl.dot(map_7.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dot_3 = tl.dot(At_se_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx_3 = dx_out + dot_3  # [C, BLOCK_V]
+        dot_4 = tl.dot(At_we_base.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx = dx_3 + dot_4  # gradient of x [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_value_kernel_c64(
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, zeta_ptr, l_ptr,
+    d_v_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
+    d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_v'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+    load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+    map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_2, 1)  # [C]
+    w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_3 = -tl.exp(load_2.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_2 = -sums  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_5 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot = tl.dot(map_5.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
+    sums_3 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_6 = decay_3 * w  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_5.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
+    At_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_2, 0.0)  # scores of the pairs: pairs with j < i in block64 [C, C]
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    map_7 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+        dx_out = tl.dot(map_7.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dot_3 = tl.dot(At_se_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx_3 = dx_out + dot_3  # [C, BLOCK_V]
+        dot_4 = tl.dot(At_we_base.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dx = dx_3 + dot_4  # gradient of x [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_whole_kernel(
-    r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr, z_ptr, zeta_ptr, h_2_ptr, l_ptr,
-    d_r_ptr, d_eta_ptr, d_kappa_ptr, d_k_ptr, d_w_raw_ptr, cu, T, H, N, STEPS, r_ptr_b,
-    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr,
-    kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
-    w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h,
-    z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_r_ptr_b,
-    d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_eta_ptr_b, d_eta_ptr_t: tl.constexpr, d_eta_ptr_h,
-    d_kappa_ptr_b, d_kappa_ptr_t: tl.constexpr, d_kappa_ptr_h, d_k_ptr_b,
-    d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr,
-    d_w_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr,
+    z_ptr, zeta_ptr, h_2_ptr, l_ptr, d_r_ptr, d_eta_ptr, d_kappa_ptr, d_k_ptr, d_w_raw_ptr, cu,
+    T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b,
+    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
+    eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
+    zeta_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_eta_ptr_b,
+    d_eta_ptr_t: tl.constexpr, d_eta_ptr_h, d_kappa_ptr_b, d_kappa_ptr_t: tl.constexpr,
+    d_kappa_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_w_raw_ptr_b,
+    d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_k, d_r, d_w_raw, d_kappa, d_eta'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
-    eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
-    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
-    d_eta_ptr = _head(d_eta_ptr, batch, h, d_eta_ptr_b, d_eta_ptr_h, 1)
-    d_kappa_ptr = _head(d_kappa_ptr, batch, h, d_kappa_ptr_b, d_kappa_ptr_h, 1)
-    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
-    d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
-    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
-    load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
-    map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
-    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
-    load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-    part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
-    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-    map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-    z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_4 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_5 = decay[:, None] * map_4  # [BLOCK_K, BLOCK_V]
-    sum_2 = tl.sum(map_5, 1)  # [BLOCK_K]
-    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    ds_out = decay_2 * dot  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
-    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_3 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    du_out = decay_4 * dot_3  # through L [C, BLOCK_K]
-    map_6 = -part_3_0 * du_out  # [C, BLOCK_K]
-    sum_4 = tl.sum(map_6, 0)  # [BLOCK_K]
-    dot_4 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_4 * dot_4  # through L [C, BLOCK_K]
-    map_7 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-    sum_3 = tl.sum(map_7, 0)  # [BLOCK_K]
-    diagonal = tl.sum(dy_2.to(tl.float32) * z_2.to(tl.float32), 1)  # [C]
-    R_su_diagonal = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    dq_su_diagonal = diagonal[:, None] * -part_3_0  # [C, BLOCK_K]
-    total = tl.fma(dq_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    dk_su_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-    total_2 = tl.fma(dk_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
-    diagonal_2 = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
-    R_se_diagonal = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    dq_se_diagonal = diagonal_2[:, None] * e.to(tl.float32)  # [C, BLOCK_K]
-    total_3 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-    map_8 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    total_4 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_diagonal)  # [C, BLOCK_K]
-    map_9 = s.to(tl.float32) * total_4  # [C, BLOCK_K]
-    total_5 = tl.fma(map_9, tl.full([C, BLOCK_K], 1.0, tl.float32), map_8)  # [C, BLOCK_K]
-    dk_se_diagonal = diagonal_2[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-    total_6 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_5 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(j, closing16(j)] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, closing16(j)] [C, BLOCK_K]
-    map_11 = decay_6 * -part_3_0  # [C, BLOCK_K]
-    dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_su_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level16 [C, C]
-    Bt_su_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level16 [C, C]
-    dq_su_half16 = tl.dot(B_su_half16.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    dk_su_half16 = tl.dot(Bt_su_half16.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_12 = decay_6 * dk_su_half16  # [C, BLOCK_K]
-    total_7 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-    map_13 = decay_6 * w  # [C, BLOCK_K]
-    map_14 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-    dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level16 [C, C]
-    Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level16 [C, C]
-    R_wu_half16 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_wu_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_wu_half16, 0.0)  # pairs with j <= i in level16 [C, C]
-    both_2 = tl.dot((B_se_half16 + Bt_wu_half16).to(DT), both, input_precision=PRECISION)  # dq_se_half16 and dk_wu_half16 [C, BLOCK_K]
-    dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
-    dk_wu_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-    total_8 = tl.fma(dq_se_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half16)  # [C, BLOCK_K]
-    map_15 = decay_5 * total_8  # [C, BLOCK_K]
-    total_9 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_16 = map_10.to(DT).to(tl.float32) * total_8  # [C, BLOCK_K]
-    total_10 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-    dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_17 = decay_6 * dk_se_half16  # [C, BLOCK_K]
-    total_11 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-    sums_6 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_18 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_7 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(j, closing8(j)] [C, BLOCK_K]
-    decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(j, closing8(j)] [C, BLOCK_K]
-    map_19 = decay_8 * -part_3_0  # [C, BLOCK_K]
-    B_su_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level8 [C, C]
-    Bt_su_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level8 [C, C]
-    dq_su_half8 = tl.dot(B_su_half8.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    dk_su_half8 = tl.dot(Bt_su_half8.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_20 = decay_8 * dk_su_half8  # [C, BLOCK_K]
-    total_12 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-    map_21 = decay_8 * w  # [C, BLOCK_K]
-    map_22 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-    B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level8 [C, C]
-    Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level8 [C, C]
-    Bt_wu_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_wu_half16, 0.0)  # pairs with j <= i in level8 [C, C]
-    both_4 = tl.dot((B_se_half8 + Bt_wu_half8).to(DT), both_3, input_precision=PRECISION)  # dq_se_half8 and dk_wu_half8 [C, BLOCK_K]
-    dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
-    dk_wu_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-    total_13 = tl.fma(dq_se_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half8)  # [C, BLOCK_K]
-    map_23 = decay_7 * total_13  # [C, BLOCK_K]
-    total_14 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-    map_24 = map_18.to(DT).to(tl.float32) * total_13  # [C, BLOCK_K]
-    total_15 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-    dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_25 = decay_8 * dk_se_half8  # [C, BLOCK_K]
-    total_16 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-    sums_8 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_26 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_9 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(j, closing4(j)] [C, BLOCK_K]
-    decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(j, closing4(j)] [C, BLOCK_K]
-    map_27 = decay_10 * -part_3_0  # [C, BLOCK_K]
-    B_su_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level4 [C, C]
-    Bt_su_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level4 [C, C]
-    dq_su_half4 = tl.dot(B_su_half4.to(DT), map_27.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    dk_su_half4 = tl.dot(Bt_su_half4.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_28 = decay_10 * dk_su_half4  # [C, BLOCK_K]
-    total_17 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
-    map_29 = decay_10 * w  # [C, BLOCK_K]
-    map_30 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-    B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level4 [C, C]
-    Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level4 [C, C]
-    Bt_wu_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_wu_half16, 0.0)  # pairs with j <= i in level4 [C, C]
-    both_6 = tl.dot((B_se_half4 + Bt_wu_half4).to(DT), both_5, input_precision=PRECISION)  # dq_se_half4 and dk_wu_half4 [C, BLOCK_K]
-    dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
-    dk_wu_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-    total_18 = tl.fma(dq_se_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half4)  # [C, BLOCK_K]
-    map_31 = decay_9 * total_18  # [C, BLOCK_K]
-    total_19 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-    map_32 = map_26.to(DT).to(tl.float32) * total_18  # [C, BLOCK_K]
-    total_20 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-    dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_33 = decay_10 * dk_se_half4  # [C, BLOCK_K]
-    total_21 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
-    sums_10 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_34 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_11 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(j, closing2(j)] [C, BLOCK_K]
-    decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(j, closing2(j)] [C, BLOCK_K]
-    map_35 = decay_12 * -part_3_0  # [C, BLOCK_K]
-    B_su_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
-    Bt_su_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level2 [C, C]
-    dq_su_half2 = tl.dot(B_su_half2.to(DT), map_35.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    dk_su_half2 = tl.dot(Bt_su_half2.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_36 = decay_12 * dk_su_half2  # [C, BLOCK_K]
-    total_22 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-    map_37 = decay_12 * w  # [C, BLOCK_K]
-    map_38 = decay_12 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_37.to(DT), map_38.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-    B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level2 [C, C]
-    Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level2 [C, C]
-    Bt_wu_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_wu_half16, 0.0)  # pairs with j <= i in level2 [C, C]
-    both_8 = tl.dot((B_se_half2 + Bt_wu_half2).to(DT), both_7, input_precision=PRECISION)  # dq_se_half2 and dk_wu_half2 [C, BLOCK_K]
-    dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
-    dk_wu_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-    total_23 = tl.fma(dq_se_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half2)  # [C, BLOCK_K]
-    map_39 = decay_11 * total_23  # [C, BLOCK_K]
-    total_24 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-    map_40 = map_34.to(DT).to(tl.float32) * total_23  # [C, BLOCK_K]
-    total_25 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
-    dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_41 = decay_12 * dk_se_half2  # [C, BLOCK_K]
-    total_26 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
-    sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_42 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_13 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(j, closing1(j)] [C, BLOCK_K]
-    decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(j, closing1(j)] [C, BLOCK_K]
-    map_43 = decay_14 * -part_3_0  # [C, BLOCK_K]
-    B_su_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
-    Bt_su_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level1 [C, C]
-    dq_su_half1 = tl.dot(B_su_half1.to(DT), map_43.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    dk_su_half1 = tl.dot(Bt_su_half1.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_44 = decay_14 * dk_su_half1  # [C, BLOCK_K]
-    total_27 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
-    map_45 = decay_14 * w  # [C, BLOCK_K]
-    map_46 = decay_14 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_45.to(DT), map_46.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-    B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
-    Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level1 [C, C]
-    Bt_wu_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_wu_half16, 0.0)  # pairs with j <= i in level1 [C, C]
-    both_10 = tl.dot((B_se_half1 + Bt_wu_half1).to(DT), both_9, input_precision=PRECISION)  # dq_se_half1 and dk_wu_half1 [C, BLOCK_K]
-    dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
-    dk_wu_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-    total_28 = tl.fma(dq_se_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half1)  # [C, BLOCK_K]
-    map_47 = decay_13 * total_28  # [C, BLOCK_K]
-    total_29 = tl.fma(map_47, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
-    map_48 = map_42.to(DT).to(tl.float32) * total_28  # [C, BLOCK_K]
-    total_30 = tl.fma(map_48, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
-    map_49 = -part_3_0 * dk_su_diagonal  # [C, BLOCK_K]
-    inside_51 = total_30 - map_49  # [C, BLOCK_K]
-    map_50 = e.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
-    inside_52 = inside_51 - map_50  # [C, BLOCK_K]
-    map_51 = map_11.to(DT).to(tl.float32) * dk_su_half16  # [C, BLOCK_K]
-    inside_53 = inside_52 - map_51  # [C, BLOCK_K]
-    map_52 = both.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
-    inside_54 = inside_53 - map_52  # [C, BLOCK_K]
-    map_53 = map_19.to(DT).to(tl.float32) * dk_su_half8  # [C, BLOCK_K]
-    inside_55 = inside_54 - map_53  # [C, BLOCK_K]
-    map_54 = both_3.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
-    inside_56 = inside_55 - map_54  # [C, BLOCK_K]
-    map_55 = map_27.to(DT).to(tl.float32) * dk_su_half4  # [C, BLOCK_K]
-    inside_57 = inside_56 - map_55  # [C, BLOCK_K]
-    map_56 = both_5.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
-    inside_58 = inside_57 - map_56  # [C, BLOCK_K]
-    map_57 = map_35.to(DT).to(tl.float32) * dk_su_half2  # [C, BLOCK_K]
-    inside_59 = inside_58 - map_57  # [C, BLOCK_K]
-    map_58 = both_7.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
-    inside_60 = inside_59 - map_58  # [C, BLOCK_K]
-    map_59 = map_43.to(DT).to(tl.float32) * dk_su_half1  # [C, BLOCK_K]
-    inside_61 = inside_60 - map_59  # [C, BLOCK_K]
-    d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_29.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_60 = decay_14 * dk_se_half1  # [C, BLOCK_K]
-    total_31 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
-    map_61 = both_9.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
-    inside_62 = inside_61 - map_61  # [C, BLOCK_K]
-    dot_7 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_wu_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level16 [C, C]
-    dq_wu_half16 = tl.dot(B_wu_half16.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_62 = decay_6 * dk_wu_half16  # [C, BLOCK_K]
-    total_32 = tl.fma(map_62, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
-    map_63 = map_11.to(DT).to(tl.float32) * dk_wu_half16  # [C, BLOCK_K]
-    inside_63 = inside_62 - map_63  # [C, BLOCK_K]
-    dot_8 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level16 [C, C]
-    R_we_half16 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level16 [C, C]
-    dq_we_half16 = tl.dot(B_we_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-    total_33 = tl.fma(dq_we_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half16)  # [C, BLOCK_K]
-    map_64 = decay_6 * total_33  # [C, BLOCK_K]
-    total_34 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    map_65 = w * dw_out  # [C, BLOCK_K]
-    map_66 = both.to(tl.float32) * total_33  # [C, BLOCK_K]
-    total_35 = tl.fma(map_66, tl.full([C, BLOCK_K], 1.0, tl.float32), map_65)  # [C, BLOCK_K]
-    dk_we_half16 = tl.dot(Bt_we_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-    map_67 = decay_6 * dk_we_half16  # [C, BLOCK_K]
-    total_36 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
-    map_68 = both.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
-    inside_64 = inside_63 - map_68  # [C, BLOCK_K]
-    B_wu_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
-    dq_wu_half8 = tl.dot(B_wu_half8.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_69 = decay_8 * dk_wu_half8  # [C, BLOCK_K]
-    total_37 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_32)  # [C, BLOCK_K]
-    map_70 = map_19.to(DT).to(tl.float32) * dk_wu_half8  # [C, BLOCK_K]
-    inside_65 = inside_64 - map_70  # [C, BLOCK_K]
-    B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level8 [C, C]
-    Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level8 [C, C]
-    dq_we_half8 = tl.dot(B_we_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-    total_38 = tl.fma(dq_we_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half8)  # [C, BLOCK_K]
-    map_71 = decay_8 * total_38  # [C, BLOCK_K]
-    total_39 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_34)  # [C, BLOCK_K]
-    map_72 = both_3.to(tl.float32) * total_38  # [C, BLOCK_K]
-    total_40 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
-    dk_we_half8 = tl.dot(Bt_we_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-    map_73 = decay_8 * dk_we_half8  # [C, BLOCK_K]
-    total_41 = tl.fma(map_73, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
-    map_74 = both_3.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
-    inside_66 = inside_65 - map_74  # [C, BLOCK_K]
-    B_wu_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level4 [C, C]
-    dq_wu_half4 = tl.dot(B_wu_half4.to(DT), map_27.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_75 = decay_10 * dk_wu_half4  # [C, BLOCK_K]
-    total_42 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_37)  # [C, BLOCK_K]
-    map_76 = map_27.to(DT).to(tl.float32) * dk_wu_half4  # [C, BLOCK_K]
-    inside_67 = inside_66 - map_76  # [C, BLOCK_K]
-    B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
-    Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level4 [C, C]
-    dq_we_half4 = tl.dot(B_we_half4.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-    total_43 = tl.fma(dq_we_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half4)  # [C, BLOCK_K]
-    map_77 = decay_10 * total_43  # [C, BLOCK_K]
-    total_44 = tl.fma(map_77, tl.full([C, BLOCK_K], 1.0, tl.float32), total_39)  # [C, BLOCK_K]
-    map_78 = both_5.to(tl.float32) * total_43  # [C, BLOCK_K]
-    total_45 = tl.fma(map_78, tl.full([C, BLOCK_K], 1.0, tl.float32), total_40)  # [C, BLOCK_K]
-    dk_we_half4 = tl.dot(Bt_we_half4.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-    map_79 = decay_10 * dk_we_half4  # [C, BLOCK_K]
-    total_46 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_41)  # [C, BLOCK_K]
-    map_80 = both_5.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
-    inside_68 = inside_67 - map_80  # [C, BLOCK_K]
-    B_wu_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level2 [C, C]
-    dq_wu_half2 = tl.dot(B_wu_half2.to(DT), map_35.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_81 = decay_12 * dk_wu_half2  # [C, BLOCK_K]
-    total_47 = tl.fma(map_81, tl.full([C, BLOCK_K], 1.0, tl.float32), total_42)  # [C, BLOCK_K]
-    map_82 = map_35.to(DT).to(tl.float32) * dk_wu_half2  # [C, BLOCK_K]
-    inside_69 = inside_68 - map_82  # [C, BLOCK_K]
-    B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level2 [C, C]
-    Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level2 [C, C]
-    dq_we_half2 = tl.dot(B_we_half2.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-    total_48 = tl.fma(dq_we_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half2)  # [C, BLOCK_K]
-    map_83 = decay_12 * total_48  # [C, BLOCK_K]
-    total_49 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_44)  # [C, BLOCK_K]
-    map_84 = both_7.to(tl.float32) * total_48  # [C, BLOCK_K]
-    total_50 = tl.fma(map_84, tl.full([C, BLOCK_K], 1.0, tl.float32), total_45)  # [C, BLOCK_K]
-    dk_we_half2 = tl.dot(Bt_we_half2.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-    map_85 = decay_12 * dk_we_half2  # [C, BLOCK_K]
-    total_51 = tl.fma(map_85, tl.full([C, BLOCK_K], 1.0, tl.float32), total_46)  # [C, BLOCK_K]
-    map_86 = both_7.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
-    inside_70 = inside_69 - map_86  # [C, BLOCK_K]
-    B_wu_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level1 [C, C]
-    dq_wu_half1 = tl.dot(B_wu_half1.to(DT), map_43.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_87 = decay_14 * dk_wu_half1  # [C, BLOCK_K]
-    total_52 = tl.fma(map_87, tl.full([C, BLOCK_K], 1.0, tl.float32), total_47)  # [C, BLOCK_K]
-    map_88 = map_43.to(DT).to(tl.float32) * dk_wu_half1  # [C, BLOCK_K]
-    inside_71 = inside_70 - map_88  # [C, BLOCK_K]
-    part_115_0 = tl.sqrt(sum_1[:, None])
-    part_115_1 = tl.maximum(part_115_0, 1e-12)
-    part_115_2 = -load_2.to(tl.float32) * (-load.to(tl.float32) / (part_115_1 * part_115_1))
-    part_115_3 = tl.where(part_115_0 > 1e-12, 1.0, tl.where(part_115_0 == 1e-12, 0.5, 0.0))
-    map_89 = part_115_2 * part_115_3 * (0.5 / part_115_0) * total_52  # [C, BLOCK_K]
-    sum_5 = tl.sum(map_89, 1)  # [C]
-    d_eta_new = -(load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)) * total_52  # gradient of eta [C, BLOCK_K]
-    d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
-    tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level1 [C, C]
-    Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level1 [C, C]
-    dq_we_half1 = tl.dot(B_we_half1.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-    total_53 = tl.fma(dq_we_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half1)  # [C, BLOCK_K]
-    map_90 = decay_14 * total_53  # [C, BLOCK_K]
-    total_54 = tl.fma(map_90, tl.full([C, BLOCK_K], 1.0, tl.float32), total_49)  # [C, BLOCK_K]
-    part_118_0 = tl.sqrt(sum_1[:, None])
-    part_118_1 = tl.maximum(part_118_0, 1e-12)
-    part_118_2 = tl.where(part_118_0 > 1e-12, 1.0, tl.where(part_118_0 == 1e-12, 0.5, 0.0))
-    part_118_3 = -load.to(tl.float32) / (part_118_1 * part_118_1) * part_118_2 * (0.5 / part_118_0)
-    map_91 = part_118_3 * total_54  # [C, BLOCK_K]
-    sum_6 = tl.sum(map_91, 1)  # [C]
-    map_92 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * total_54  # [C, BLOCK_K]
-    map_93 = (load.to(tl.float32) + load.to(tl.float32)) * sum_6[:, None]  # [C, BLOCK_K]
-    total_104 = map_92 + map_93  # [C, BLOCK_K]
-    part_122_0 = -load_2.to(tl.float32) * (1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
-    map_94 = part_122_0 * total_52  # [C, BLOCK_K]
-    total_55 = tl.fma(map_94, tl.full([C, BLOCK_K], 1.0, tl.float32), total_104)  # [C, BLOCK_K]
-    map_95 = (load.to(tl.float32) + load.to(tl.float32)) * sum_5[:, None]  # [C, BLOCK_K]
-    d_kappa_new = total_55 + map_95  # gradient of kappa [C, BLOCK_K]
-    d_kappa_ptr_c = d_kappa_ptr + start * d_kappa_ptr_t  # first token of the chunk
-    tl.store(d_kappa_ptr_c + (token * d_kappa_ptr_t)[:, None] + at_K[None, :], d_kappa_new.to(d_kappa_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_we_half1 = tl.dot(Bt_we_half1.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-    map_96 = decay_14 * dk_we_half1  # [C, BLOCK_K]
-    total_56 = tl.fma(map_96, tl.full([C, BLOCK_K], 1.0, tl.float32), total_51)  # [C, BLOCK_K]
-    map_97 = both_9.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
-    inside_72 = inside_71 - map_97  # [C, BLOCK_K]
-    inside_73 = inside_72 - map_6  # [C, BLOCK_K]
-    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_56.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_98 = both_9.to(tl.float32) * total_53  # [C, BLOCK_K]
-    total_57 = tl.fma(map_98, tl.full([C, BLOCK_K], 1.0, tl.float32), total_50)  # [C, BLOCK_K]
-    terms = total_57  # [C, BLOCK_K]
-    later = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_99 = inside_73 - map_7  # [C, BLOCK_K]
-    terms_2 = map_99  # [C, BLOCK_K]
-    inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
-    dgK_101 = later + inside_2  # [C, BLOCK_K]
-    dgK_102 = dgK_101 + sum_4[None, :]  # [C, BLOCK_K]
-    dgK_103 = dgK_102 + sum_3[None, :]  # [C, BLOCK_K]
-    dgK = dgK_103 + sum_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    d_w_raw_new = -tl.exp(load_3.to(tl.float32)) * dgK  # gradient of w_raw [C, BLOCK_K]
-    d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
-    tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    r_ptr_all = r_ptr
+    kappa_ptr_all = kappa_ptr
+    eta_ptr_all = eta_ptr
+    k_ptr_all = k_ptr
+    v_ptr_all = v_ptr
+    w_raw_ptr_all = w_raw_ptr
+    dy_ptr_all = dy_ptr
+    z_ptr_all = z_ptr
+    zeta_ptr_all = zeta_ptr
+    d_r_ptr_all = d_r_ptr
+    d_eta_ptr_all = d_eta_ptr
+    d_kappa_ptr_all = d_kappa_ptr
+    d_k_ptr_all = d_k_ptr
+    d_w_raw_ptr_all = d_w_raw_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        r_ptr = r_ptr_all
+        kappa_ptr = kappa_ptr_all
+        eta_ptr = eta_ptr_all
+        k_ptr = k_ptr_all
+        v_ptr = v_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        dy_ptr = dy_ptr_all
+        z_ptr = z_ptr_all
+        zeta_ptr = zeta_ptr_all
+        d_r_ptr = d_r_ptr_all
+        d_eta_ptr = d_eta_ptr_all
+        d_kappa_ptr = d_kappa_ptr_all
+        d_k_ptr = d_k_ptr_all
+        d_w_raw_ptr = d_w_raw_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+        kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+        eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+        zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+        d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
+        d_eta_ptr = _head(d_eta_ptr, batch, h, d_eta_ptr_b, d_eta_ptr_h, 1)
+        d_kappa_ptr = _head(d_kappa_ptr, batch, h, d_kappa_ptr_b, d_kappa_ptr_h, 1)
+        d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+        d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+            kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+            load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+            map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
+            sum_1 = tl.sum(map_2, 1)  # [C]
+            w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+            eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+            load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+            z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
+            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+            map_4 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_5 = decay[:, None] * map_4  # [BLOCK_K, BLOCK_V]
+            sum_2 = tl.sum(map_5, 1)  # [BLOCK_K]
+            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            ds_out = decay_2 * dot  # through M [C, BLOCK_K]
+            sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
+            sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            dot_3 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            du_out = decay_4 * dot_3  # through L [C, BLOCK_K]
+            map_6 = -part_3_0 * du_out  # [C, BLOCK_K]
+            sum_4 = tl.sum(map_6, 0)  # [BLOCK_K]
+            dot_4 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            de_out = decay_4 * dot_4  # through L [C, BLOCK_K]
+            map_7 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+            sum_3 = tl.sum(map_7, 0)  # [BLOCK_K]
+            diagonal = tl.sum(dy_2.to(tl.float32) * z_2.to(tl.float32), 1)  # [C]
+            R_su_diagonal = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+            dq_su_diagonal = diagonal[:, None] * -part_3_0  # [C, BLOCK_K]
+            total = tl.fma(dq_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+            dk_su_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
+            total_2 = tl.fma(dk_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
+            diagonal_2 = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
+            R_se_diagonal = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+            dq_se_diagonal = diagonal_2[:, None] * e.to(tl.float32)  # [C, BLOCK_K]
+            total_3 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_8 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+            total_4 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_diagonal)  # [C, BLOCK_K]
+            map_9 = s.to(tl.float32) * total_4  # [C, BLOCK_K]
+            total_5 = tl.fma(map_9, tl.full([C, BLOCK_K], 1.0, tl.float32), map_8)  # [C, BLOCK_K]
+            dk_se_diagonal = diagonal_2[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
+            total_6 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+            sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_5 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(j, closing16(j)] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, closing16(j)] [C, BLOCK_K]
+            map_11 = decay_6 * -part_3_0  # [C, BLOCK_K]
+            dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_su_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level16 [C, C]
+            Bt_su_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level16 [C, C]
+            dq_su_half16 = tl.dot(B_su_half16.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            dk_su_half16 = tl.dot(Bt_su_half16.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_12 = decay_6 * dk_su_half16  # [C, BLOCK_K]
+            total_7 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_13 = decay_6 * w  # [C, BLOCK_K]
+            map_14 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level16 [C, C]
+            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level16 [C, C]
+            R_wu_half16 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+            Bt_wu_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_wu_half16, 0.0)  # pairs with j <= i in level16 [C, C]
+            both_2 = tl.dot((B_se_half16 + Bt_wu_half16).to(DT), both, input_precision=PRECISION)  # dq_se_half16 and dk_wu_half16 [C, BLOCK_K]
+            dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
+            dk_wu_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
+            total_8 = tl.fma(dq_se_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half16)  # [C, BLOCK_K]
+            map_15 = decay_5 * total_8  # [C, BLOCK_K]
+            total_9 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            map_16 = map_10.to(DT).to(tl.float32) * total_8  # [C, BLOCK_K]
+            total_10 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_17 = decay_6 * dk_se_half16  # [C, BLOCK_K]
+            total_11 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_18 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_7 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(j, closing8(j)] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(j, closing8(j)] [C, BLOCK_K]
+            map_19 = decay_8 * -part_3_0  # [C, BLOCK_K]
+            B_su_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_su_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level8 [C, C]
+            dq_su_half8 = tl.dot(B_su_half8.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            dk_su_half8 = tl.dot(Bt_su_half8.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_20 = decay_8 * dk_su_half8  # [C, BLOCK_K]
+            total_12 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_21 = decay_8 * w  # [C, BLOCK_K]
+            map_22 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_wu_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_wu_half16, 0.0)  # pairs with j <= i in level8 [C, C]
+            both_4 = tl.dot((B_se_half8 + Bt_wu_half8).to(DT), both_3, input_precision=PRECISION)  # dq_se_half8 and dk_wu_half8 [C, BLOCK_K]
+            dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
+            dk_wu_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
+            total_13 = tl.fma(dq_se_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half8)  # [C, BLOCK_K]
+            map_23 = decay_7 * total_13  # [C, BLOCK_K]
+            total_14 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_24 = map_18.to(DT).to(tl.float32) * total_13  # [C, BLOCK_K]
+            total_15 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_25 = decay_8 * dk_se_half8  # [C, BLOCK_K]
+            total_16 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            sums_8 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_26 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_9 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(j, closing4(j)] [C, BLOCK_K]
+            decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(j, closing4(j)] [C, BLOCK_K]
+            map_27 = decay_10 * -part_3_0  # [C, BLOCK_K]
+            B_su_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_su_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level4 [C, C]
+            dq_su_half4 = tl.dot(B_su_half4.to(DT), map_27.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            dk_su_half4 = tl.dot(Bt_su_half4.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_28 = decay_10 * dk_su_half4  # [C, BLOCK_K]
+            total_17 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_29 = decay_10 * w  # [C, BLOCK_K]
+            map_30 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_wu_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_wu_half16, 0.0)  # pairs with j <= i in level4 [C, C]
+            both_6 = tl.dot((B_se_half4 + Bt_wu_half4).to(DT), both_5, input_precision=PRECISION)  # dq_se_half4 and dk_wu_half4 [C, BLOCK_K]
+            dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
+            dk_wu_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
+            total_18 = tl.fma(dq_se_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half4)  # [C, BLOCK_K]
+            map_31 = decay_9 * total_18  # [C, BLOCK_K]
+            total_19 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            map_32 = map_26.to(DT).to(tl.float32) * total_18  # [C, BLOCK_K]
+            total_20 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_33 = decay_10 * dk_se_half4  # [C, BLOCK_K]
+            total_21 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
+            sums_10 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_34 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_11 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(j, closing2(j)] [C, BLOCK_K]
+            decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(j, closing2(j)] [C, BLOCK_K]
+            map_35 = decay_12 * -part_3_0  # [C, BLOCK_K]
+            B_su_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_su_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level2 [C, C]
+            dq_su_half2 = tl.dot(B_su_half2.to(DT), map_35.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            dk_su_half2 = tl.dot(Bt_su_half2.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_36 = decay_12 * dk_su_half2  # [C, BLOCK_K]
+            total_22 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
+            map_37 = decay_12 * w  # [C, BLOCK_K]
+            map_38 = decay_12 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_37.to(DT), map_38.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_wu_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_wu_half16, 0.0)  # pairs with j <= i in level2 [C, C]
+            both_8 = tl.dot((B_se_half2 + Bt_wu_half2).to(DT), both_7, input_precision=PRECISION)  # dq_se_half2 and dk_wu_half2 [C, BLOCK_K]
+            dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
+            dk_wu_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
+            total_23 = tl.fma(dq_se_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half2)  # [C, BLOCK_K]
+            map_39 = decay_11 * total_23  # [C, BLOCK_K]
+            total_24 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
+            map_40 = map_34.to(DT).to(tl.float32) * total_23  # [C, BLOCK_K]
+            total_25 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
+            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_41 = decay_12 * dk_se_half2  # [C, BLOCK_K]
+            total_26 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
+            sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_42 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_13 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(j, closing1(j)] [C, BLOCK_K]
+            decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(j, closing1(j)] [C, BLOCK_K]
+            map_43 = decay_14 * -part_3_0  # [C, BLOCK_K]
+            B_su_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_su_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level1 [C, C]
+            dq_su_half1 = tl.dot(B_su_half1.to(DT), map_43.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            dk_su_half1 = tl.dot(Bt_su_half1.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_44 = decay_14 * dk_su_half1  # [C, BLOCK_K]
+            total_27 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
+            map_45 = decay_14 * w  # [C, BLOCK_K]
+            map_46 = decay_14 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_45.to(DT), map_46.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_wu_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_wu_half16, 0.0)  # pairs with j <= i in level1 [C, C]
+            both_10 = tl.dot((B_se_half1 + Bt_wu_half1).to(DT), both_9, input_precision=PRECISION)  # dq_se_half1 and dk_wu_half1 [C, BLOCK_K]
+            dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
+            dk_wu_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
+            total_28 = tl.fma(dq_se_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half1)  # [C, BLOCK_K]
+            map_47 = decay_13 * total_28  # [C, BLOCK_K]
+            total_29 = tl.fma(map_47, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
+            map_48 = map_42.to(DT).to(tl.float32) * total_28  # [C, BLOCK_K]
+            total_30 = tl.fma(map_48, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
+            map_49 = -part_3_0 * dk_su_diagonal  # [C, BLOCK_K]
+            inside_51 = total_30 - map_49  # [C, BLOCK_K]
+            map_50 = e.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
+            inside_52 = inside_51 - map_50  # [C, BLOCK_K]
+            map_51 = map_11.to(DT).to(tl.float32) * dk_su_half16  # [C, BLOCK_K]
+            inside_53 = inside_52 - map_51  # [C, BLOCK_K]
+            map_52 = both.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
+            inside_54 = inside_53 - map_52  # [C, BLOCK_K]
+            map_53 = map_19.to(DT).to(tl.float32) * dk_su_half8  # [C, BLOCK_K]
+            inside_55 = inside_54 - map_53  # [C, BLOCK_K]
+            map_54 = both_3.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
+            inside_56 = inside_55 - map_54  # [C, BLOCK_K]
+            map_55 = map_27.to(DT).to(tl.float32) * dk_su_half4  # [C, BLOCK_K]
+            inside_57 = inside_56 - map_55  # [C, BLOCK_K]
+            map_56 = both_5.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
+            inside_58 = inside_57 - map_56  # [C, BLOCK_K]
+            map_57 = map_35.to(DT).to(tl.float32) * dk_su_half2  # [C, BLOCK_K]
+            inside_59 = inside_58 - map_57  # [C, BLOCK_K]
+            map_58 = both_7.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
+            inside_60 = inside_59 - map_58  # [C, BLOCK_K]
+            map_59 = map_43.to(DT).to(tl.float32) * dk_su_half1  # [C, BLOCK_K]
+            inside_61 = inside_60 - map_59  # [C, BLOCK_K]
+            d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
+            tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_29.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_60 = decay_14 * dk_se_half1  # [C, BLOCK_K]
+            total_31 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
+            map_61 = both_9.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
+            inside_62 = inside_61 - map_61  # [C, BLOCK_K]
+            dot_7 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_wu_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level16 [C, C]
+            dq_wu_half16 = tl.dot(B_wu_half16.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_62 = decay_6 * dk_wu_half16  # [C, BLOCK_K]
+            total_32 = tl.fma(map_62, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
+            map_63 = map_11.to(DT).to(tl.float32) * dk_wu_half16  # [C, BLOCK_K]
+            inside_63 = inside_62 - map_63  # [C, BLOCK_K]
+            dot_8 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level16 [C, C]
+            R_we_half16 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level16 [C, C]
+            dq_we_half16 = tl.dot(B_we_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_33 = tl.fma(dq_we_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half16)  # [C, BLOCK_K]
+            map_64 = decay_6 * total_33  # [C, BLOCK_K]
+            total_34 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+            map_65 = w * dw_out  # [C, BLOCK_K]
+            map_66 = both.to(tl.float32) * total_33  # [C, BLOCK_K]
+            total_35 = tl.fma(map_66, tl.full([C, BLOCK_K], 1.0, tl.float32), map_65)  # [C, BLOCK_K]
+            dk_we_half16 = tl.dot(Bt_we_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_67 = decay_6 * dk_we_half16  # [C, BLOCK_K]
+            total_36 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
+            map_68 = both.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
+            inside_64 = inside_63 - map_68  # [C, BLOCK_K]
+            B_wu_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
+            dq_wu_half8 = tl.dot(B_wu_half8.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_69 = decay_8 * dk_wu_half8  # [C, BLOCK_K]
+            total_37 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_32)  # [C, BLOCK_K]
+            map_70 = map_19.to(DT).to(tl.float32) * dk_wu_half8  # [C, BLOCK_K]
+            inside_65 = inside_64 - map_70  # [C, BLOCK_K]
+            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level8 [C, C]
+            dq_we_half8 = tl.dot(B_we_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_38 = tl.fma(dq_we_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half8)  # [C, BLOCK_K]
+            map_71 = decay_8 * total_38  # [C, BLOCK_K]
+            total_39 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_34)  # [C, BLOCK_K]
+            map_72 = both_3.to(tl.float32) * total_38  # [C, BLOCK_K]
+            total_40 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
+            dk_we_half8 = tl.dot(Bt_we_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_73 = decay_8 * dk_we_half8  # [C, BLOCK_K]
+            total_41 = tl.fma(map_73, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
+            map_74 = both_3.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
+            inside_66 = inside_65 - map_74  # [C, BLOCK_K]
+            B_wu_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level4 [C, C]
+            dq_wu_half4 = tl.dot(B_wu_half4.to(DT), map_27.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_75 = decay_10 * dk_wu_half4  # [C, BLOCK_K]
+            total_42 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_37)  # [C, BLOCK_K]
+            map_76 = map_27.to(DT).to(tl.float32) * dk_wu_half4  # [C, BLOCK_K]
+            inside_67 = inside_66 - map_76  # [C, BLOCK_K]
+            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level4 [C, C]
+            dq_we_half4 = tl.dot(B_we_half4.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_43 = tl.fma(dq_we_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half4)  # [C, BLOCK_K]
+            map_77 = decay_10 * total_43  # [C, BLOCK_K]
+            total_44 = tl.fma(map_77, tl.full([C, BLOCK_K], 1.0, tl.float32), total_39)  # [C, BLOCK_K]
+            map_78 = both_5.to(tl.float32) * total_43  # [C, BLOCK_K]
+            total_45 = tl.fma(map_78, tl.full([C, BLOCK_K], 1.0, tl.float32), total_40)  # [C, BLOCK_K]
+            dk_we_half4 = tl.dot(Bt_we_half4.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_79 = decay_10 * dk_we_half4  # [C, BLOCK_K]
+            total_46 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_41)  # [C, BLOCK_K]
+            map_80 = both_5.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
+            inside_68 = inside_67 - map_80  # [C, BLOCK_K]
+            B_wu_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level2 [C, C]
+            dq_wu_half2 = tl.dot(B_wu_half2.to(DT), map_35.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_81 = decay_12 * dk_wu_half2  # [C, BLOCK_K]
+            total_47 = tl.fma(map_81, tl.full([C, BLOCK_K], 1.0, tl.float32), total_42)  # [C, BLOCK_K]
+            map_82 = map_35.to(DT).to(tl.float32) * dk_wu_half2  # [C, BLOCK_K]
+            inside_69 = inside_68 - map_82  # [C, BLOCK_K]
+            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level2 [C, C]
+            dq_we_half2 = tl.dot(B_we_half2.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_48 = tl.fma(dq_we_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half2)  # [C, BLOCK_K]
+            map_83 = decay_12 * total_48  # [C, BLOCK_K]
+            total_49 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_44)  # [C, BLOCK_K]
+            map_84 = both_7.to(tl.float32) * total_48  # [C, BLOCK_K]
+            total_50 = tl.fma(map_84, tl.full([C, BLOCK_K], 1.0, tl.float32), total_45)  # [C, BLOCK_K]
+            dk_we_half2 = tl.dot(Bt_we_half2.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_85 = decay_12 * dk_we_half2  # [C, BLOCK_K]
+            total_51 = tl.fma(map_85, tl.full([C, BLOCK_K], 1.0, tl.float32), total_46)  # [C, BLOCK_K]
+            map_86 = both_7.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
+            inside_70 = inside_69 - map_86  # [C, BLOCK_K]
+            B_wu_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level1 [C, C]
+            dq_wu_half1 = tl.dot(B_wu_half1.to(DT), map_43.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_87 = decay_14 * dk_wu_half1  # [C, BLOCK_K]
+            total_52 = tl.fma(map_87, tl.full([C, BLOCK_K], 1.0, tl.float32), total_47)  # [C, BLOCK_K]
+            map_88 = map_43.to(DT).to(tl.float32) * dk_wu_half1  # [C, BLOCK_K]
+            inside_71 = inside_70 - map_88  # [C, BLOCK_K]
+            part_115_0 = tl.sqrt(sum_1[:, None])
+            part_115_1 = tl.maximum(part_115_0, 1e-12)
+            part_115_2 = -load_2.to(tl.float32) * (-load.to(tl.float32) / (part_115_1 * part_115_1))
+            part_115_3 = tl.where(part_115_0 > 1e-12, 1.0, tl.where(part_115_0 == 1e-12, 0.5, 0.0))
+            map_89 = part_115_2 * part_115_3 * (0.5 / part_115_0) * total_52  # [C, BLOCK_K]
+            sum_5 = tl.sum(map_89, 1)  # [C]
+            d_eta_new = -(load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)) * total_52  # gradient of eta [C, BLOCK_K]
+            d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
+            tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level1 [C, C]
+            dq_we_half1 = tl.dot(B_we_half1.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_53 = tl.fma(dq_we_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half1)  # [C, BLOCK_K]
+            map_90 = decay_14 * total_53  # [C, BLOCK_K]
+            total_54 = tl.fma(map_90, tl.full([C, BLOCK_K], 1.0, tl.float32), total_49)  # [C, BLOCK_K]
+            part_118_0 = tl.sqrt(sum_1[:, None])
+            part_118_1 = tl.maximum(part_118_0, 1e-12)
+            part_118_2 = tl.where(part_118_0 > 1e-12, 1.0, tl.where(part_118_0 == 1e-12, 0.5, 0.0))
+            part_118_3 = -load.to(tl.float32) / (part_118_1 * part_118_1) * part_118_2 * (0.5 / part_118_0)
+            map_91 = part_118_3 * total_54  # [C, BLOCK_K]
+            sum_6 = tl.sum(map_91, 1)  # [C]
+            map_92 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * total_54  # [C, BLOCK_K]
+            map_93 = (load.to(tl.float32) + load.to(tl.float32)) * sum_6[:, None]  # [C, BLOCK_K]
+            total_104 = map_92 + map_93  # [C, BLOCK_K]
+            part_122_0 = -load_2.to(tl.float32) * (1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+            map_94 = part_122_0 * total_52  # [C, BLOCK_K]
+            total_55 = tl.fma(map_94, tl.full([C, BLOCK_K], 1.0, tl.float32), total_104)  # [C, BLOCK_K]
+            map_95 = (load.to(tl.float32) + load.to(tl.float32)) * sum_5[:, None]  # [C, BLOCK_K]
+            d_kappa_new = total_55 + map_95  # gradient of kappa [C, BLOCK_K]
+            d_kappa_ptr_c = d_kappa_ptr + start * d_kappa_ptr_t  # first token of the chunk
+            tl.store(d_kappa_ptr_c + (token * d_kappa_ptr_t)[:, None] + at_K[None, :], d_kappa_new.to(d_kappa_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            dk_we_half1 = tl.dot(Bt_we_half1.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_96 = decay_14 * dk_we_half1  # [C, BLOCK_K]
+            total_56 = tl.fma(map_96, tl.full([C, BLOCK_K], 1.0, tl.float32), total_51)  # [C, BLOCK_K]
+            map_97 = both_9.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
+            inside_72 = inside_71 - map_97  # [C, BLOCK_K]
+            inside_73 = inside_72 - map_6  # [C, BLOCK_K]
+            d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_56.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_98 = both_9.to(tl.float32) * total_53  # [C, BLOCK_K]
+            total_57 = tl.fma(map_98, tl.full([C, BLOCK_K], 1.0, tl.float32), total_50)  # [C, BLOCK_K]
+            terms = total_57  # [C, BLOCK_K]
+            later = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
+            map_99 = inside_73 - map_7  # [C, BLOCK_K]
+            terms_2 = map_99  # [C, BLOCK_K]
+            inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
+            dgK_101 = later + inside_2  # [C, BLOCK_K]
+            dgK_102 = dgK_101 + sum_4[None, :]  # [C, BLOCK_K]
+            dgK_103 = dgK_102 + sum_3[None, :]  # [C, BLOCK_K]
+            dgK = dgK_103 + sum_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
+            d_w_raw_new = -tl.exp(load_3.to(tl.float32)) * dgK  # gradient of w_raw [C, BLOCK_K]
+            d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
+            tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_whole_kernel_c64(
-    r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr, z_ptr, zeta_ptr, h_2_ptr, l_ptr,
-    d_r_ptr, d_eta_ptr, d_kappa_ptr, d_k_ptr, d_w_raw_ptr, cu, T, H, N, STEPS, r_ptr_b,
-    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr,
-    kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
-    w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h,
-    z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_r_ptr_b,
-    d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_eta_ptr_b, d_eta_ptr_t: tl.constexpr, d_eta_ptr_h,
-    d_kappa_ptr_b, d_kappa_ptr_t: tl.constexpr, d_kappa_ptr_h, d_k_ptr_b,
-    d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr,
-    d_w_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr,
+    z_ptr, zeta_ptr, h_2_ptr, l_ptr, d_r_ptr, d_eta_ptr, d_kappa_ptr, d_k_ptr, d_w_raw_ptr, cu,
+    T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b,
+    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
+    eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
+    zeta_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_eta_ptr_b,
+    d_eta_ptr_t: tl.constexpr, d_eta_ptr_h, d_kappa_ptr_b, d_kappa_ptr_t: tl.constexpr,
+    d_kappa_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_w_raw_ptr_b,
+    d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_k, d_r, d_w_raw, d_kappa, d_eta'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
-    eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
-    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
-    d_eta_ptr = _head(d_eta_ptr, batch, h, d_eta_ptr_b, d_eta_ptr_h, 1)
-    d_kappa_ptr = _head(d_kappa_ptr, batch, h, d_kappa_ptr_b, d_kappa_ptr_h, 1)
-    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
-    d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
-    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
-    load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
-    map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
-    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
-    load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-    part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
-    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-    map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-    z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_4 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_5 = decay[:, None] * map_4  # [BLOCK_K, BLOCK_V]
-    sum_2 = tl.sum(map_5, 1)  # [BLOCK_K]
-    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    ds_out = decay_2 * dot  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
-    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_3 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    du_out = decay_4 * dot_3  # through L [C, BLOCK_K]
-    map_6 = -part_3_0 * du_out  # [C, BLOCK_K]
-    sum_4 = tl.sum(map_6, 0)  # [BLOCK_K]
-    dot_4 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_4 * dot_4  # through L [C, BLOCK_K]
-    map_7 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-    sum_3 = tl.sum(map_7, 0)  # [BLOCK_K]
-    diagonal = tl.sum(dy_2.to(tl.float32) * z_2.to(tl.float32), 1)  # [C]
-    R_su_diagonal = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    dq_su_diagonal = diagonal[:, None] * -part_3_0  # [C, BLOCK_K]
-    total = tl.fma(dq_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    dk_su_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-    total_2 = tl.fma(dk_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
-    diagonal_2 = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
-    R_se_diagonal = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    dq_se_diagonal = diagonal_2[:, None] * e.to(tl.float32)  # [C, BLOCK_K]
-    total_3 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-    map_8 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    total_4 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_diagonal)  # [C, BLOCK_K]
-    map_9 = s.to(tl.float32) * total_4  # [C, BLOCK_K]
-    total_5 = tl.fma(map_9, tl.full([C, BLOCK_K], 1.0, tl.float32), map_8)  # [C, BLOCK_K]
-    dk_se_diagonal = diagonal_2[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-    total_6 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    sums_4 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-    map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_5 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(j, closing32(j)] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, closing32(j)] [C, BLOCK_K]
-    map_11 = decay_6 * -part_3_0  # [C, BLOCK_K]
-    dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_su_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level32 [C, C]
-    Bt_su_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level32 [C, C]
-    dq_su_half32 = tl.dot(B_su_half32.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    dk_su_half32 = tl.dot(Bt_su_half32.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_12 = decay_6 * dk_su_half32  # [C, BLOCK_K]
-    total_7 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-    map_13 = decay_6 * w  # [C, BLOCK_K]
-    map_14 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
-    dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level32 [C, C]
-    Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level32 [C, C]
-    R_wu_half32 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_wu_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level32 [C, C]
-    both_2 = tl.dot((B_se_half32 + Bt_wu_half32).to(DT), both, input_precision=PRECISION)  # dq_se_half32 and dk_wu_half32 [C, BLOCK_K]
-    dq_se_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
-    dk_wu_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-    total_8 = tl.fma(dq_se_half32, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half32)  # [C, BLOCK_K]
-    map_15 = decay_5 * total_8  # [C, BLOCK_K]
-    total_9 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_16 = map_10.to(DT).to(tl.float32) * total_8  # [C, BLOCK_K]
-    total_10 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-    dk_se_half32 = tl.dot(Bt_se_half32.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_17 = decay_6 * dk_se_half32  # [C, BLOCK_K]
-    total_11 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-    sums_6 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_18 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_7 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(j, closing16(j)] [C, BLOCK_K]
-    decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(j, closing16(j)] [C, BLOCK_K]
-    map_19 = decay_8 * -part_3_0  # [C, BLOCK_K]
-    B_su_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level16 [C, C]
-    Bt_su_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level16 [C, C]
-    dq_su_half16 = tl.dot(B_su_half16.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    dk_su_half16 = tl.dot(Bt_su_half16.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_20 = decay_8 * dk_su_half16  # [C, BLOCK_K]
-    total_12 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-    map_21 = decay_8 * w  # [C, BLOCK_K]
-    map_22 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-    B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level16 [C, C]
-    Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level16 [C, C]
-    Bt_wu_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level16 [C, C]
-    both_4 = tl.dot((B_se_half16 + Bt_wu_half16).to(DT), both_3, input_precision=PRECISION)  # dq_se_half16 and dk_wu_half16 [C, BLOCK_K]
-    dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
-    dk_wu_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-    total_13 = tl.fma(dq_se_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half16)  # [C, BLOCK_K]
-    map_23 = decay_7 * total_13  # [C, BLOCK_K]
-    total_14 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-    map_24 = map_18.to(DT).to(tl.float32) * total_13  # [C, BLOCK_K]
-    total_15 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-    dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_25 = decay_8 * dk_se_half16  # [C, BLOCK_K]
-    total_16 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-    sums_8 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_26 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_9 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(j, closing8(j)] [C, BLOCK_K]
-    decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(j, closing8(j)] [C, BLOCK_K]
-    map_27 = decay_10 * -part_3_0  # [C, BLOCK_K]
-    B_su_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level8 [C, C]
-    Bt_su_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level8 [C, C]
-    dq_su_half8 = tl.dot(B_su_half8.to(DT), map_27.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    dk_su_half8 = tl.dot(Bt_su_half8.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_28 = decay_10 * dk_su_half8  # [C, BLOCK_K]
-    total_17 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
-    map_29 = decay_10 * w  # [C, BLOCK_K]
-    map_30 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-    B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level8 [C, C]
-    Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level8 [C, C]
-    Bt_wu_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level8 [C, C]
-    both_6 = tl.dot((B_se_half8 + Bt_wu_half8).to(DT), both_5, input_precision=PRECISION)  # dq_se_half8 and dk_wu_half8 [C, BLOCK_K]
-    dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
-    dk_wu_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-    total_18 = tl.fma(dq_se_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half8)  # [C, BLOCK_K]
-    map_31 = decay_9 * total_18  # [C, BLOCK_K]
-    total_19 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-    map_32 = map_26.to(DT).to(tl.float32) * total_18  # [C, BLOCK_K]
-    total_20 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-    dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_33 = decay_10 * dk_se_half8  # [C, BLOCK_K]
-    total_21 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
-    sums_10 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_34 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_11 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(j, closing4(j)] [C, BLOCK_K]
-    decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(j, closing4(j)] [C, BLOCK_K]
-    map_35 = decay_12 * -part_3_0  # [C, BLOCK_K]
-    B_su_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level4 [C, C]
-    Bt_su_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level4 [C, C]
-    dq_su_half4 = tl.dot(B_su_half4.to(DT), map_35.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    dk_su_half4 = tl.dot(Bt_su_half4.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_36 = decay_12 * dk_su_half4  # [C, BLOCK_K]
-    total_22 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-    map_37 = decay_12 * w  # [C, BLOCK_K]
-    map_38 = decay_12 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_37.to(DT), map_38.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-    B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level4 [C, C]
-    Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level4 [C, C]
-    Bt_wu_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level4 [C, C]
-    both_8 = tl.dot((B_se_half4 + Bt_wu_half4).to(DT), both_7, input_precision=PRECISION)  # dq_se_half4 and dk_wu_half4 [C, BLOCK_K]
-    dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
-    dk_wu_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-    total_23 = tl.fma(dq_se_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half4)  # [C, BLOCK_K]
-    map_39 = decay_11 * total_23  # [C, BLOCK_K]
-    total_24 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-    map_40 = map_34.to(DT).to(tl.float32) * total_23  # [C, BLOCK_K]
-    total_25 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
-    dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_41 = decay_12 * dk_se_half4  # [C, BLOCK_K]
-    total_26 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
-    sums_12 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_42 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_13 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(j, closing2(j)] [C, BLOCK_K]
-    decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(j, closing2(j)] [C, BLOCK_K]
-    map_43 = decay_14 * -part_3_0  # [C, BLOCK_K]
-    B_su_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
-    Bt_su_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level2 [C, C]
-    dq_su_half2 = tl.dot(B_su_half2.to(DT), map_43.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    dk_su_half2 = tl.dot(Bt_su_half2.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_44 = decay_14 * dk_su_half2  # [C, BLOCK_K]
-    total_27 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
-    map_45 = decay_14 * w  # [C, BLOCK_K]
-    map_46 = decay_14 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_45.to(DT), map_46.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-    B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level2 [C, C]
-    Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level2 [C, C]
-    Bt_wu_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level2 [C, C]
-    both_10 = tl.dot((B_se_half2 + Bt_wu_half2).to(DT), both_9, input_precision=PRECISION)  # dq_se_half2 and dk_wu_half2 [C, BLOCK_K]
-    dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
-    dk_wu_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-    total_28 = tl.fma(dq_se_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half2)  # [C, BLOCK_K]
-    map_47 = decay_13 * total_28  # [C, BLOCK_K]
-    total_29 = tl.fma(map_47, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
-    map_48 = map_42.to(DT).to(tl.float32) * total_28  # [C, BLOCK_K]
-    total_30 = tl.fma(map_48, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
-    dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_49 = decay_14 * dk_se_half2  # [C, BLOCK_K]
-    total_31 = tl.fma(map_49, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
-    sums_14 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_15 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_50 = decay_15 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_15 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(j, closing1(j)] [C, BLOCK_K]
-    decay_16 = tl.exp2(sums_15 * 1.4426950408889634)  # D(j, closing1(j)] [C, BLOCK_K]
-    map_51 = decay_16 * -part_3_0  # [C, BLOCK_K]
-    B_su_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
-    Bt_su_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level1 [C, C]
-    dq_su_half1 = tl.dot(B_su_half1.to(DT), map_51.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    dk_su_half1 = tl.dot(Bt_su_half1.to(DT), map_50.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_52 = decay_16 * dk_su_half1  # [C, BLOCK_K]
-    total_32 = tl.fma(map_52, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
-    map_53 = decay_16 * w  # [C, BLOCK_K]
-    map_54 = decay_16 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_53.to(DT), map_54.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-    B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
-    Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level1 [C, C]
-    Bt_wu_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level1 [C, C]
-    both_12 = tl.dot((B_se_half1 + Bt_wu_half1).to(DT), both_11, input_precision=PRECISION)  # dq_se_half1 and dk_wu_half1 [C, BLOCK_K]
-    dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
-    dk_wu_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
-    total_33 = tl.fma(dq_se_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half1)  # [C, BLOCK_K]
-    map_55 = decay_15 * total_33  # [C, BLOCK_K]
-    total_34 = tl.fma(map_55, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
-    map_56 = map_50.to(DT).to(tl.float32) * total_33  # [C, BLOCK_K]
-    total_35 = tl.fma(map_56, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
-    map_57 = -part_3_0 * dk_su_diagonal  # [C, BLOCK_K]
-    inside_61 = total_35 - map_57  # [C, BLOCK_K]
-    map_58 = e.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
-    inside_62 = inside_61 - map_58  # [C, BLOCK_K]
-    map_59 = map_11.to(DT).to(tl.float32) * dk_su_half32  # [C, BLOCK_K]
-    inside_63 = inside_62 - map_59  # [C, BLOCK_K]
-    map_60 = both.to(tl.float32) * dk_se_half32  # [C, BLOCK_K]
-    inside_64 = inside_63 - map_60  # [C, BLOCK_K]
-    map_61 = map_19.to(DT).to(tl.float32) * dk_su_half16  # [C, BLOCK_K]
-    inside_65 = inside_64 - map_61  # [C, BLOCK_K]
-    map_62 = both_3.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
-    inside_66 = inside_65 - map_62  # [C, BLOCK_K]
-    map_63 = map_27.to(DT).to(tl.float32) * dk_su_half8  # [C, BLOCK_K]
-    inside_67 = inside_66 - map_63  # [C, BLOCK_K]
-    map_64 = both_5.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
-    inside_68 = inside_67 - map_64  # [C, BLOCK_K]
-    map_65 = map_35.to(DT).to(tl.float32) * dk_su_half4  # [C, BLOCK_K]
-    inside_69 = inside_68 - map_65  # [C, BLOCK_K]
-    map_66 = both_7.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
-    inside_70 = inside_69 - map_66  # [C, BLOCK_K]
-    map_67 = map_43.to(DT).to(tl.float32) * dk_su_half2  # [C, BLOCK_K]
-    inside_71 = inside_70 - map_67  # [C, BLOCK_K]
-    map_68 = both_9.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
-    inside_72 = inside_71 - map_68  # [C, BLOCK_K]
-    map_69 = map_51.to(DT).to(tl.float32) * dk_su_half1  # [C, BLOCK_K]
-    inside_73 = inside_72 - map_69  # [C, BLOCK_K]
-    d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_34.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_50.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_70 = decay_16 * dk_se_half1  # [C, BLOCK_K]
-    total_36 = tl.fma(map_70, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
-    map_71 = both_11.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
-    inside_74 = inside_73 - map_71  # [C, BLOCK_K]
-    dot_7 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_wu_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level32 [C, C]
-    dq_wu_half32 = tl.dot(B_wu_half32.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_72 = decay_6 * dk_wu_half32  # [C, BLOCK_K]
-    total_37 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_32)  # [C, BLOCK_K]
-    map_73 = map_11.to(DT).to(tl.float32) * dk_wu_half32  # [C, BLOCK_K]
-    inside_75 = inside_74 - map_73  # [C, BLOCK_K]
-    dot_8 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level32 [C, C]
-    R_we_half32 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level32 [C, C]
-    dq_we_half32 = tl.dot(B_we_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-    total_38 = tl.fma(dq_we_half32, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half32)  # [C, BLOCK_K]
-    map_74 = decay_6 * total_38  # [C, BLOCK_K]
-    total_39 = tl.fma(map_74, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    map_75 = w * dw_out  # [C, BLOCK_K]
-    map_76 = both.to(tl.float32) * total_38  # [C, BLOCK_K]
-    total_40 = tl.fma(map_76, tl.full([C, BLOCK_K], 1.0, tl.float32), map_75)  # [C, BLOCK_K]
-    dk_we_half32 = tl.dot(Bt_we_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-    map_77 = decay_6 * dk_we_half32  # [C, BLOCK_K]
-    total_41 = tl.fma(map_77, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
-    map_78 = both.to(tl.float32) * dk_we_half32  # [C, BLOCK_K]
-    inside_76 = inside_75 - map_78  # [C, BLOCK_K]
-    B_wu_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level16 [C, C]
-    dq_wu_half16 = tl.dot(B_wu_half16.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_79 = decay_8 * dk_wu_half16  # [C, BLOCK_K]
-    total_42 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_37)  # [C, BLOCK_K]
-    map_80 = map_19.to(DT).to(tl.float32) * dk_wu_half16  # [C, BLOCK_K]
-    inside_77 = inside_76 - map_80  # [C, BLOCK_K]
-    B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level16 [C, C]
-    Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level16 [C, C]
-    dq_we_half16 = tl.dot(B_we_half16.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-    total_43 = tl.fma(dq_we_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half16)  # [C, BLOCK_K]
-    map_81 = decay_8 * total_43  # [C, BLOCK_K]
-    total_44 = tl.fma(map_81, tl.full([C, BLOCK_K], 1.0, tl.float32), total_39)  # [C, BLOCK_K]
-    map_82 = both_3.to(tl.float32) * total_43  # [C, BLOCK_K]
-    total_45 = tl.fma(map_82, tl.full([C, BLOCK_K], 1.0, tl.float32), total_40)  # [C, BLOCK_K]
-    dk_we_half16 = tl.dot(Bt_we_half16.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-    map_83 = decay_8 * dk_we_half16  # [C, BLOCK_K]
-    total_46 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_41)  # [C, BLOCK_K]
-    map_84 = both_3.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
-    inside_78 = inside_77 - map_84  # [C, BLOCK_K]
-    B_wu_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
-    dq_wu_half8 = tl.dot(B_wu_half8.to(DT), map_27.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_85 = decay_10 * dk_wu_half8  # [C, BLOCK_K]
-    total_47 = tl.fma(map_85, tl.full([C, BLOCK_K], 1.0, tl.float32), total_42)  # [C, BLOCK_K]
-    map_86 = map_27.to(DT).to(tl.float32) * dk_wu_half8  # [C, BLOCK_K]
-    inside_79 = inside_78 - map_86  # [C, BLOCK_K]
-    B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level8 [C, C]
-    Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level8 [C, C]
-    dq_we_half8 = tl.dot(B_we_half8.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-    total_48 = tl.fma(dq_we_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half8)  # [C, BLOCK_K]
-    map_87 = decay_10 * total_48  # [C, BLOCK_K]
-    total_49 = tl.fma(map_87, tl.full([C, BLOCK_K], 1.0, tl.float32), total_44)  # [C, BLOCK_K]
-    map_88 = both_5.to(tl.float32) * total_48  # [C, BLOCK_K]
-    total_50 = tl.fma(map_88, tl.full([C, BLOCK_K], 1.0, tl.float32), total_45)  # [C, BLOCK_K]
-    dk_we_half8 = tl.dot(Bt_we_half8.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-    map_89 = decay_10 * dk_we_half8  # [C, BLOCK_K]
-    total_51 = tl.fma(map_89, tl.full([C, BLOCK_K], 1.0, tl.float32), total_46)  # [C, BLOCK_K]
-    map_90 = both_5.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
-    inside_80 = inside_79 - map_90  # [C, BLOCK_K]
-    B_wu_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level4 [C, C]
-    dq_wu_half4 = tl.dot(B_wu_half4.to(DT), map_35.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_91 = decay_12 * dk_wu_half4  # [C, BLOCK_K]
-    total_52 = tl.fma(map_91, tl.full([C, BLOCK_K], 1.0, tl.float32), total_47)  # [C, BLOCK_K]
-    map_92 = map_35.to(DT).to(tl.float32) * dk_wu_half4  # [C, BLOCK_K]
-    inside_81 = inside_80 - map_92  # [C, BLOCK_K]
-    B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
-    Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level4 [C, C]
-    dq_we_half4 = tl.dot(B_we_half4.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-    total_53 = tl.fma(dq_we_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half4)  # [C, BLOCK_K]
-    map_93 = decay_12 * total_53  # [C, BLOCK_K]
-    total_54 = tl.fma(map_93, tl.full([C, BLOCK_K], 1.0, tl.float32), total_49)  # [C, BLOCK_K]
-    map_94 = both_7.to(tl.float32) * total_53  # [C, BLOCK_K]
-    total_55 = tl.fma(map_94, tl.full([C, BLOCK_K], 1.0, tl.float32), total_50)  # [C, BLOCK_K]
-    dk_we_half4 = tl.dot(Bt_we_half4.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-    map_95 = decay_12 * dk_we_half4  # [C, BLOCK_K]
-    total_56 = tl.fma(map_95, tl.full([C, BLOCK_K], 1.0, tl.float32), total_51)  # [C, BLOCK_K]
-    map_96 = both_7.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
-    inside_82 = inside_81 - map_96  # [C, BLOCK_K]
-    B_wu_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level2 [C, C]
-    dq_wu_half2 = tl.dot(B_wu_half2.to(DT), map_43.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_97 = decay_14 * dk_wu_half2  # [C, BLOCK_K]
-    total_57 = tl.fma(map_97, tl.full([C, BLOCK_K], 1.0, tl.float32), total_52)  # [C, BLOCK_K]
-    map_98 = map_43.to(DT).to(tl.float32) * dk_wu_half2  # [C, BLOCK_K]
-    inside_83 = inside_82 - map_98  # [C, BLOCK_K]
-    B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level2 [C, C]
-    Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level2 [C, C]
-    dq_we_half2 = tl.dot(B_we_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-    total_58 = tl.fma(dq_we_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half2)  # [C, BLOCK_K]
-    map_99 = decay_14 * total_58  # [C, BLOCK_K]
-    total_59 = tl.fma(map_99, tl.full([C, BLOCK_K], 1.0, tl.float32), total_54)  # [C, BLOCK_K]
-    map_100 = both_9.to(tl.float32) * total_58  # [C, BLOCK_K]
-    total_60 = tl.fma(map_100, tl.full([C, BLOCK_K], 1.0, tl.float32), total_55)  # [C, BLOCK_K]
-    dk_we_half2 = tl.dot(Bt_we_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-    map_101 = decay_14 * dk_we_half2  # [C, BLOCK_K]
-    total_61 = tl.fma(map_101, tl.full([C, BLOCK_K], 1.0, tl.float32), total_56)  # [C, BLOCK_K]
-    map_102 = both_9.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
-    inside_84 = inside_83 - map_102  # [C, BLOCK_K]
-    B_wu_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level1 [C, C]
-    dq_wu_half1 = tl.dot(B_wu_half1.to(DT), map_51.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_103 = decay_16 * dk_wu_half1  # [C, BLOCK_K]
-    total_62 = tl.fma(map_103, tl.full([C, BLOCK_K], 1.0, tl.float32), total_57)  # [C, BLOCK_K]
-    map_104 = map_51.to(DT).to(tl.float32) * dk_wu_half1  # [C, BLOCK_K]
-    inside_85 = inside_84 - map_104  # [C, BLOCK_K]
-    part_135_0 = tl.sqrt(sum_1[:, None])
-    part_135_1 = tl.maximum(part_135_0, 1e-12)
-    part_135_2 = -load_2.to(tl.float32) * (-load.to(tl.float32) / (part_135_1 * part_135_1))
-    part_135_3 = tl.where(part_135_0 > 1e-12, 1.0, tl.where(part_135_0 == 1e-12, 0.5, 0.0))
-    map_105 = part_135_2 * part_135_3 * (0.5 / part_135_0) * total_62  # [C, BLOCK_K]
-    sum_5 = tl.sum(map_105, 1)  # [C]
-    d_eta_new = -(load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)) * total_62  # gradient of eta [C, BLOCK_K]
-    d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
-    tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level1 [C, C]
-    Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level1 [C, C]
-    dq_we_half1 = tl.dot(B_we_half1.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_K]
-    total_63 = tl.fma(dq_we_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half1)  # [C, BLOCK_K]
-    map_106 = decay_16 * total_63  # [C, BLOCK_K]
-    total_64 = tl.fma(map_106, tl.full([C, BLOCK_K], 1.0, tl.float32), total_59)  # [C, BLOCK_K]
-    part_138_0 = tl.sqrt(sum_1[:, None])
-    part_138_1 = tl.maximum(part_138_0, 1e-12)
-    part_138_2 = tl.where(part_138_0 > 1e-12, 1.0, tl.where(part_138_0 == 1e-12, 0.5, 0.0))
-    part_138_3 = -load.to(tl.float32) / (part_138_1 * part_138_1) * part_138_2 * (0.5 / part_138_0)
-    map_107 = part_138_3 * total_64  # [C, BLOCK_K]
-    sum_6 = tl.sum(map_107, 1)  # [C]
-    map_108 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * total_64  # [C, BLOCK_K]
-    map_109 = (load.to(tl.float32) + load.to(tl.float32)) * sum_6[:, None]  # [C, BLOCK_K]
-    total_123 = map_108 + map_109  # [C, BLOCK_K]
-    part_142_0 = -load_2.to(tl.float32) * (1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
-    map_110 = part_142_0 * total_62  # [C, BLOCK_K]
-    total_65 = tl.fma(map_110, tl.full([C, BLOCK_K], 1.0, tl.float32), total_123)  # [C, BLOCK_K]
-    map_111 = (load.to(tl.float32) + load.to(tl.float32)) * sum_5[:, None]  # [C, BLOCK_K]
-    d_kappa_new = total_65 + map_111  # gradient of kappa [C, BLOCK_K]
-    d_kappa_ptr_c = d_kappa_ptr + start * d_kappa_ptr_t  # first token of the chunk
-    tl.store(d_kappa_ptr_c + (token * d_kappa_ptr_t)[:, None] + at_K[None, :], d_kappa_new.to(d_kappa_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_we_half1 = tl.dot(Bt_we_half1.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_K]
-    map_112 = decay_16 * dk_we_half1  # [C, BLOCK_K]
-    total_66 = tl.fma(map_112, tl.full([C, BLOCK_K], 1.0, tl.float32), total_61)  # [C, BLOCK_K]
-    map_113 = both_11.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
-    inside_86 = inside_85 - map_113  # [C, BLOCK_K]
-    inside_87 = inside_86 - map_6  # [C, BLOCK_K]
-    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_66.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_114 = both_11.to(tl.float32) * total_63  # [C, BLOCK_K]
-    total_67 = tl.fma(map_114, tl.full([C, BLOCK_K], 1.0, tl.float32), total_60)  # [C, BLOCK_K]
-    terms = total_67  # [C, BLOCK_K]
-    later = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_115 = inside_87 - map_7  # [C, BLOCK_K]
-    terms_2 = map_115  # [C, BLOCK_K]
-    inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
-    dgK_120 = later + inside_2  # [C, BLOCK_K]
-    dgK_121 = dgK_120 + sum_4[None, :]  # [C, BLOCK_K]
-    dgK_122 = dgK_121 + sum_3[None, :]  # [C, BLOCK_K]
-    dgK = dgK_122 + sum_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    d_w_raw_new = -tl.exp(load_3.to(tl.float32)) * dgK  # gradient of w_raw [C, BLOCK_K]
-    d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
-    tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    r_ptr_all = r_ptr
+    kappa_ptr_all = kappa_ptr
+    eta_ptr_all = eta_ptr
+    k_ptr_all = k_ptr
+    v_ptr_all = v_ptr
+    w_raw_ptr_all = w_raw_ptr
+    dy_ptr_all = dy_ptr
+    z_ptr_all = z_ptr
+    zeta_ptr_all = zeta_ptr
+    d_r_ptr_all = d_r_ptr
+    d_eta_ptr_all = d_eta_ptr
+    d_kappa_ptr_all = d_kappa_ptr
+    d_k_ptr_all = d_k_ptr
+    d_w_raw_ptr_all = d_w_raw_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        r_ptr = r_ptr_all
+        kappa_ptr = kappa_ptr_all
+        eta_ptr = eta_ptr_all
+        k_ptr = k_ptr_all
+        v_ptr = v_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        dy_ptr = dy_ptr_all
+        z_ptr = z_ptr_all
+        zeta_ptr = zeta_ptr_all
+        d_r_ptr = d_r_ptr_all
+        d_eta_ptr = d_eta_ptr_all
+        d_kappa_ptr = d_kappa_ptr_all
+        d_k_ptr = d_k_ptr_all
+        d_w_raw_ptr = d_w_raw_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+        kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+        eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+        zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+        d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
+        d_eta_ptr = _head(d_eta_ptr, batch, h, d_eta_ptr_b, d_eta_ptr_h, 1)
+        d_kappa_ptr = _head(d_kappa_ptr, batch, h, d_kappa_ptr_b, d_kappa_ptr_h, 1)
+        d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+        d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+            kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+            load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+            map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
+            sum_1 = tl.sum(map_2, 1)  # [C]
+            w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+            eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+            load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+            z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
+            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+            map_4 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_5 = decay[:, None] * map_4  # [BLOCK_K, BLOCK_V]
+            sum_2 = tl.sum(map_5, 1)  # [BLOCK_K]
+            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            ds_out = decay_2 * dot  # through M [C, BLOCK_K]
+            sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
+            sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            dot_3 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            du_out = decay_4 * dot_3  # through L [C, BLOCK_K]
+            map_6 = -part_3_0 * du_out  # [C, BLOCK_K]
+            sum_4 = tl.sum(map_6, 0)  # [BLOCK_K]
+            dot_4 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            de_out = decay_4 * dot_4  # through L [C, BLOCK_K]
+            map_7 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+            sum_3 = tl.sum(map_7, 0)  # [BLOCK_K]
+            diagonal = tl.sum(dy_2.to(tl.float32) * z_2.to(tl.float32), 1)  # [C]
+            R_su_diagonal = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+            dq_su_diagonal = diagonal[:, None] * -part_3_0  # [C, BLOCK_K]
+            total = tl.fma(dq_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+            dk_su_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
+            total_2 = tl.fma(dk_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
+            diagonal_2 = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
+            R_se_diagonal = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+            dq_se_diagonal = diagonal_2[:, None] * e.to(tl.float32)  # [C, BLOCK_K]
+            total_3 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_8 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+            total_4 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_diagonal)  # [C, BLOCK_K]
+            map_9 = s.to(tl.float32) * total_4  # [C, BLOCK_K]
+            total_5 = tl.fma(map_9, tl.full([C, BLOCK_K], 1.0, tl.float32), map_8)  # [C, BLOCK_K]
+            dk_se_diagonal = diagonal_2[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
+            total_6 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+            sums_4 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
+            map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_5 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(j, closing32(j)] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, closing32(j)] [C, BLOCK_K]
+            map_11 = decay_6 * -part_3_0  # [C, BLOCK_K]
+            dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_su_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level32 [C, C]
+            Bt_su_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level32 [C, C]
+            dq_su_half32 = tl.dot(B_su_half32.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            dk_su_half32 = tl.dot(Bt_su_half32.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_12 = decay_6 * dk_su_half32  # [C, BLOCK_K]
+            total_7 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_13 = decay_6 * w  # [C, BLOCK_K]
+            map_14 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
+            dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level32 [C, C]
+            Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level32 [C, C]
+            R_wu_half32 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+            Bt_wu_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level32 [C, C]
+            both_2 = tl.dot((B_se_half32 + Bt_wu_half32).to(DT), both, input_precision=PRECISION)  # dq_se_half32 and dk_wu_half32 [C, BLOCK_K]
+            dq_se_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
+            dk_wu_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
+            total_8 = tl.fma(dq_se_half32, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half32)  # [C, BLOCK_K]
+            map_15 = decay_5 * total_8  # [C, BLOCK_K]
+            total_9 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            map_16 = map_10.to(DT).to(tl.float32) * total_8  # [C, BLOCK_K]
+            total_10 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            dk_se_half32 = tl.dot(Bt_se_half32.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_17 = decay_6 * dk_se_half32  # [C, BLOCK_K]
+            total_11 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_18 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_7 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(j, closing16(j)] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(j, closing16(j)] [C, BLOCK_K]
+            map_19 = decay_8 * -part_3_0  # [C, BLOCK_K]
+            B_su_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level16 [C, C]
+            Bt_su_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level16 [C, C]
+            dq_su_half16 = tl.dot(B_su_half16.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            dk_su_half16 = tl.dot(Bt_su_half16.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_20 = decay_8 * dk_su_half16  # [C, BLOCK_K]
+            total_12 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_21 = decay_8 * w  # [C, BLOCK_K]
+            map_22 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level16 [C, C]
+            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level16 [C, C]
+            Bt_wu_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level16 [C, C]
+            both_4 = tl.dot((B_se_half16 + Bt_wu_half16).to(DT), both_3, input_precision=PRECISION)  # dq_se_half16 and dk_wu_half16 [C, BLOCK_K]
+            dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
+            dk_wu_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
+            total_13 = tl.fma(dq_se_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half16)  # [C, BLOCK_K]
+            map_23 = decay_7 * total_13  # [C, BLOCK_K]
+            total_14 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_24 = map_18.to(DT).to(tl.float32) * total_13  # [C, BLOCK_K]
+            total_15 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_25 = decay_8 * dk_se_half16  # [C, BLOCK_K]
+            total_16 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            sums_8 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_26 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_9 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(j, closing8(j)] [C, BLOCK_K]
+            decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(j, closing8(j)] [C, BLOCK_K]
+            map_27 = decay_10 * -part_3_0  # [C, BLOCK_K]
+            B_su_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_su_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level8 [C, C]
+            dq_su_half8 = tl.dot(B_su_half8.to(DT), map_27.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            dk_su_half8 = tl.dot(Bt_su_half8.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_28 = decay_10 * dk_su_half8  # [C, BLOCK_K]
+            total_17 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_29 = decay_10 * w  # [C, BLOCK_K]
+            map_30 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_wu_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level8 [C, C]
+            both_6 = tl.dot((B_se_half8 + Bt_wu_half8).to(DT), both_5, input_precision=PRECISION)  # dq_se_half8 and dk_wu_half8 [C, BLOCK_K]
+            dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
+            dk_wu_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
+            total_18 = tl.fma(dq_se_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half8)  # [C, BLOCK_K]
+            map_31 = decay_9 * total_18  # [C, BLOCK_K]
+            total_19 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            map_32 = map_26.to(DT).to(tl.float32) * total_18  # [C, BLOCK_K]
+            total_20 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_33 = decay_10 * dk_se_half8  # [C, BLOCK_K]
+            total_21 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
+            sums_10 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_34 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_11 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(j, closing4(j)] [C, BLOCK_K]
+            decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(j, closing4(j)] [C, BLOCK_K]
+            map_35 = decay_12 * -part_3_0  # [C, BLOCK_K]
+            B_su_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_su_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level4 [C, C]
+            dq_su_half4 = tl.dot(B_su_half4.to(DT), map_35.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            dk_su_half4 = tl.dot(Bt_su_half4.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_36 = decay_12 * dk_su_half4  # [C, BLOCK_K]
+            total_22 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
+            map_37 = decay_12 * w  # [C, BLOCK_K]
+            map_38 = decay_12 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_37.to(DT), map_38.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_wu_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level4 [C, C]
+            both_8 = tl.dot((B_se_half4 + Bt_wu_half4).to(DT), both_7, input_precision=PRECISION)  # dq_se_half4 and dk_wu_half4 [C, BLOCK_K]
+            dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
+            dk_wu_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
+            total_23 = tl.fma(dq_se_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half4)  # [C, BLOCK_K]
+            map_39 = decay_11 * total_23  # [C, BLOCK_K]
+            total_24 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
+            map_40 = map_34.to(DT).to(tl.float32) * total_23  # [C, BLOCK_K]
+            total_25 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
+            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_41 = decay_12 * dk_se_half4  # [C, BLOCK_K]
+            total_26 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
+            sums_12 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_42 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_13 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(j, closing2(j)] [C, BLOCK_K]
+            decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(j, closing2(j)] [C, BLOCK_K]
+            map_43 = decay_14 * -part_3_0  # [C, BLOCK_K]
+            B_su_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_su_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level2 [C, C]
+            dq_su_half2 = tl.dot(B_su_half2.to(DT), map_43.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            dk_su_half2 = tl.dot(Bt_su_half2.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_44 = decay_14 * dk_su_half2  # [C, BLOCK_K]
+            total_27 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
+            map_45 = decay_14 * w  # [C, BLOCK_K]
+            map_46 = decay_14 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_45.to(DT), map_46.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_wu_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level2 [C, C]
+            both_10 = tl.dot((B_se_half2 + Bt_wu_half2).to(DT), both_9, input_precision=PRECISION)  # dq_se_half2 and dk_wu_half2 [C, BLOCK_K]
+            dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
+            dk_wu_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
+            total_28 = tl.fma(dq_se_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half2)  # [C, BLOCK_K]
+            map_47 = decay_13 * total_28  # [C, BLOCK_K]
+            total_29 = tl.fma(map_47, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
+            map_48 = map_42.to(DT).to(tl.float32) * total_28  # [C, BLOCK_K]
+            total_30 = tl.fma(map_48, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
+            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_49 = decay_14 * dk_se_half2  # [C, BLOCK_K]
+            total_31 = tl.fma(map_49, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
+            sums_14 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_15 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_50 = decay_15 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_15 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(j, closing1(j)] [C, BLOCK_K]
+            decay_16 = tl.exp2(sums_15 * 1.4426950408889634)  # D(j, closing1(j)] [C, BLOCK_K]
+            map_51 = decay_16 * -part_3_0  # [C, BLOCK_K]
+            B_su_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_su_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level1 [C, C]
+            dq_su_half1 = tl.dot(B_su_half1.to(DT), map_51.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            dk_su_half1 = tl.dot(Bt_su_half1.to(DT), map_50.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_52 = decay_16 * dk_su_half1  # [C, BLOCK_K]
+            total_32 = tl.fma(map_52, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
+            map_53 = decay_16 * w  # [C, BLOCK_K]
+            map_54 = decay_16 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_53.to(DT), map_54.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_wu_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level1 [C, C]
+            both_12 = tl.dot((B_se_half1 + Bt_wu_half1).to(DT), both_11, input_precision=PRECISION)  # dq_se_half1 and dk_wu_half1 [C, BLOCK_K]
+            dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
+            dk_wu_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
+            total_33 = tl.fma(dq_se_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half1)  # [C, BLOCK_K]
+            map_55 = decay_15 * total_33  # [C, BLOCK_K]
+            total_34 = tl.fma(map_55, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
+            map_56 = map_50.to(DT).to(tl.float32) * total_33  # [C, BLOCK_K]
+            total_35 = tl.fma(map_56, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
+            map_57 = -part_3_0 * dk_su_diagonal  # [C, BLOCK_K]
+            inside_61 = total_35 - map_57  # [C, BLOCK_K]
+            map_58 = e.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
+            inside_62 = inside_61 - map_58  # [C, BLOCK_K]
+            map_59 = map_11.to(DT).to(tl.float32) * dk_su_half32  # [C, BLOCK_K]
+            inside_63 = inside_62 - map_59  # [C, BLOCK_K]
+            map_60 = both.to(tl.float32) * dk_se_half32  # [C, BLOCK_K]
+            inside_64 = inside_63 - map_60  # [C, BLOCK_K]
+            map_61 = map_19.to(DT).to(tl.float32) * dk_su_half16  # [C, BLOCK_K]
+            inside_65 = inside_64 - map_61  # [C, BLOCK_K]
+            map_62 = both_3.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
+            inside_66 = inside_65 - map_62  # [C, BLOCK_K]
+            map_63 = map_27.to(DT).to(tl.float32) * dk_su_half8  # [C, BLOCK_K]
+            inside_67 = inside_66 - map_63  # [C, BLOCK_K]
+            map_64 = both_5.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
+            inside_68 = inside_67 - map_64  # [C, BLOCK_K]
+            map_65 = map_35.to(DT).to(tl.float32) * dk_su_half4  # [C, BLOCK_K]
+            inside_69 = inside_68 - map_65  # [C, BLOCK_K]
+            map_66 = both_7.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
+            inside_70 = inside_69 - map_66  # [C, BLOCK_K]
+            map_67 = map_43.to(DT).to(tl.float32) * dk_su_half2  # [C, BLOCK_K]
+            inside_71 = inside_70 - map_67  # [C, BLOCK_K]
+            map_68 = both_9.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
+            inside_72 = inside_71 - map_68  # [C, BLOCK_K]
+            map_69 = map_51.to(DT).to(tl.float32) * dk_su_half1  # [C, BLOCK_K]
+            inside_73 = inside_72 - map_69  # [C, BLOCK_K]
+            d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
+            tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_34.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_50.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_70 = decay_16 * dk_se_half1  # [C, BLOCK_K]
+            total_36 = tl.fma(map_70, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
+            map_71 = both_11.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
+            inside_74 = inside_73 - map_71  # [C, BLOCK_K]
+            dot_7 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_wu_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level32 [C, C]
+            dq_wu_half32 = tl.dot(B_wu_half32.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_72 = decay_6 * dk_wu_half32  # [C, BLOCK_K]
+            total_37 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_32)  # [C, BLOCK_K]
+            map_73 = map_11.to(DT).to(tl.float32) * dk_wu_half32  # [C, BLOCK_K]
+            inside_75 = inside_74 - map_73  # [C, BLOCK_K]
+            dot_8 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_we_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level32 [C, C]
+            R_we_half32 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
+            Bt_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level32 [C, C]
+            dq_we_half32 = tl.dot(B_we_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_38 = tl.fma(dq_we_half32, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half32)  # [C, BLOCK_K]
+            map_74 = decay_6 * total_38  # [C, BLOCK_K]
+            total_39 = tl.fma(map_74, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+            map_75 = w * dw_out  # [C, BLOCK_K]
+            map_76 = both.to(tl.float32) * total_38  # [C, BLOCK_K]
+            total_40 = tl.fma(map_76, tl.full([C, BLOCK_K], 1.0, tl.float32), map_75)  # [C, BLOCK_K]
+            dk_we_half32 = tl.dot(Bt_we_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_77 = decay_6 * dk_we_half32  # [C, BLOCK_K]
+            total_41 = tl.fma(map_77, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
+            map_78 = both.to(tl.float32) * dk_we_half32  # [C, BLOCK_K]
+            inside_76 = inside_75 - map_78  # [C, BLOCK_K]
+            B_wu_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level16 [C, C]
+            dq_wu_half16 = tl.dot(B_wu_half16.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_79 = decay_8 * dk_wu_half16  # [C, BLOCK_K]
+            total_42 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_37)  # [C, BLOCK_K]
+            map_80 = map_19.to(DT).to(tl.float32) * dk_wu_half16  # [C, BLOCK_K]
+            inside_77 = inside_76 - map_80  # [C, BLOCK_K]
+            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level16 [C, C]
+            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level16 [C, C]
+            dq_we_half16 = tl.dot(B_we_half16.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_43 = tl.fma(dq_we_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half16)  # [C, BLOCK_K]
+            map_81 = decay_8 * total_43  # [C, BLOCK_K]
+            total_44 = tl.fma(map_81, tl.full([C, BLOCK_K], 1.0, tl.float32), total_39)  # [C, BLOCK_K]
+            map_82 = both_3.to(tl.float32) * total_43  # [C, BLOCK_K]
+            total_45 = tl.fma(map_82, tl.full([C, BLOCK_K], 1.0, tl.float32), total_40)  # [C, BLOCK_K]
+            dk_we_half16 = tl.dot(Bt_we_half16.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_83 = decay_8 * dk_we_half16  # [C, BLOCK_K]
+            total_46 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_41)  # [C, BLOCK_K]
+            map_84 = both_3.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
+            inside_78 = inside_77 - map_84  # [C, BLOCK_K]
+            B_wu_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
+            dq_wu_half8 = tl.dot(B_wu_half8.to(DT), map_27.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_85 = decay_10 * dk_wu_half8  # [C, BLOCK_K]
+            total_47 = tl.fma(map_85, tl.full([C, BLOCK_K], 1.0, tl.float32), total_42)  # [C, BLOCK_K]
+            map_86 = map_27.to(DT).to(tl.float32) * dk_wu_half8  # [C, BLOCK_K]
+            inside_79 = inside_78 - map_86  # [C, BLOCK_K]
+            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level8 [C, C]
+            dq_we_half8 = tl.dot(B_we_half8.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_48 = tl.fma(dq_we_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half8)  # [C, BLOCK_K]
+            map_87 = decay_10 * total_48  # [C, BLOCK_K]
+            total_49 = tl.fma(map_87, tl.full([C, BLOCK_K], 1.0, tl.float32), total_44)  # [C, BLOCK_K]
+            map_88 = both_5.to(tl.float32) * total_48  # [C, BLOCK_K]
+            total_50 = tl.fma(map_88, tl.full([C, BLOCK_K], 1.0, tl.float32), total_45)  # [C, BLOCK_K]
+            dk_we_half8 = tl.dot(Bt_we_half8.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_89 = decay_10 * dk_we_half8  # [C, BLOCK_K]
+            total_51 = tl.fma(map_89, tl.full([C, BLOCK_K], 1.0, tl.float32), total_46)  # [C, BLOCK_K]
+            map_90 = both_5.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
+            inside_80 = inside_79 - map_90  # [C, BLOCK_K]
+            B_wu_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level4 [C, C]
+            dq_wu_half4 = tl.dot(B_wu_half4.to(DT), map_35.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_91 = decay_12 * dk_wu_half4  # [C, BLOCK_K]
+            total_52 = tl.fma(map_91, tl.full([C, BLOCK_K], 1.0, tl.float32), total_47)  # [C, BLOCK_K]
+            map_92 = map_35.to(DT).to(tl.float32) * dk_wu_half4  # [C, BLOCK_K]
+            inside_81 = inside_80 - map_92  # [C, BLOCK_K]
+            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level4 [C, C]
+            dq_we_half4 = tl.dot(B_we_half4.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_53 = tl.fma(dq_we_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half4)  # [C, BLOCK_K]
+            map_93 = decay_12 * total_53  # [C, BLOCK_K]
+            total_54 = tl.fma(map_93, tl.full([C, BLOCK_K], 1.0, tl.float32), total_49)  # [C, BLOCK_K]
+            map_94 = both_7.to(tl.float32) * total_53  # [C, BLOCK_K]
+            total_55 = tl.fma(map_94, tl.full([C, BLOCK_K], 1.0, tl.float32), total_50)  # [C, BLOCK_K]
+            dk_we_half4 = tl.dot(Bt_we_half4.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_95 = decay_12 * dk_we_half4  # [C, BLOCK_K]
+            total_56 = tl.fma(map_95, tl.full([C, BLOCK_K], 1.0, tl.float32), total_51)  # [C, BLOCK_K]
+            map_96 = both_7.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
+            inside_82 = inside_81 - map_96  # [C, BLOCK_K]
+            B_wu_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level2 [C, C]
+            dq_wu_half2 = tl.dot(B_wu_half2.to(DT), map_43.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_97 = decay_14 * dk_wu_half2  # [C, BLOCK_K]
+            total_57 = tl.fma(map_97, tl.full([C, BLOCK_K], 1.0, tl.float32), total_52)  # [C, BLOCK_K]
+            map_98 = map_43.to(DT).to(tl.float32) * dk_wu_half2  # [C, BLOCK_K]
+            inside_83 = inside_82 - map_98  # [C, BLOCK_K]
+            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level2 [C, C]
+            dq_we_half2 = tl.dot(B_we_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_58 = tl.fma(dq_we_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half2)  # [C, BLOCK_K]
+            map_99 = decay_14 * total_58  # [C, BLOCK_K]
+            total_59 = tl.fma(map_99, tl.full([C, BLOCK_K], 1.0, tl.float32), total_54)  # [C, BLOCK_K]
+            map_100 = both_9.to(tl.float32) * total_58  # [C, BLOCK_K]
+            total_60 = tl.fma(map_100, tl.full([C, BLOCK_K], 1.0, tl.float32), total_55)  # [C, BLOCK_K]
+            dk_we_half2 = tl.dot(Bt_we_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_101 = decay_14 * dk_we_half2  # [C, BLOCK_K]
+            total_61 = tl.fma(map_101, tl.full([C, BLOCK_K], 1.0, tl.float32), total_56)  # [C, BLOCK_K]
+            map_102 = both_9.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
+            inside_84 = inside_83 - map_102  # [C, BLOCK_K]
+            B_wu_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level1 [C, C]
+            dq_wu_half1 = tl.dot(B_wu_half1.to(DT), map_51.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_103 = decay_16 * dk_wu_half1  # [C, BLOCK_K]
+            total_62 = tl.fma(map_103, tl.full([C, BLOCK_K], 1.0, tl.float32), total_57)  # [C, BLOCK_K]
+            map_104 = map_51.to(DT).to(tl.float32) * dk_wu_half1  # [C, BLOCK_K]
+            inside_85 = inside_84 - map_104  # [C, BLOCK_K]
+            part_135_0 = tl.sqrt(sum_1[:, None])
+            part_135_1 = tl.maximum(part_135_0, 1e-12)
+            part_135_2 = -load_2.to(tl.float32) * (-load.to(tl.float32) / (part_135_1 * part_135_1))
+            part_135_3 = tl.where(part_135_0 > 1e-12, 1.0, tl.where(part_135_0 == 1e-12, 0.5, 0.0))
+            map_105 = part_135_2 * part_135_3 * (0.5 / part_135_0) * total_62  # [C, BLOCK_K]
+            sum_5 = tl.sum(map_105, 1)  # [C]
+            d_eta_new = -(load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)) * total_62  # gradient of eta [C, BLOCK_K]
+            d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
+            tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level1 [C, C]
+            dq_we_half1 = tl.dot(B_we_half1.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_63 = tl.fma(dq_we_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half1)  # [C, BLOCK_K]
+            map_106 = decay_16 * total_63  # [C, BLOCK_K]
+            total_64 = tl.fma(map_106, tl.full([C, BLOCK_K], 1.0, tl.float32), total_59)  # [C, BLOCK_K]
+            part_138_0 = tl.sqrt(sum_1[:, None])
+            part_138_1 = tl.maximum(part_138_0, 1e-12)
+            part_138_2 = tl.where(part_138_0 > 1e-12, 1.0, tl.where(part_138_0 == 1e-12, 0.5, 0.0))
+            part_138_3 = -load.to(tl.float32) / (part_138_1 * part_138_1) * part_138_2 * (0.5 / part_138_0)
+            map_107 = part_138_3 * total_64  # [C, BLOCK_K]
+            sum_6 = tl.sum(map_107, 1)  # [C]
+            map_108 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * total_64  # [C, BLOCK_K]
+            map_109 = (load.to(tl.float32) + load.to(tl.float32)) * sum_6[:, None]  # [C, BLOCK_K]
+            total_123 = map_108 + map_109  # [C, BLOCK_K]
+            part_142_0 = -load_2.to(tl.float32) * (1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+            map_110 = part_142_0 * total_62  # [C, BLOCK_K]
+            total_65 = tl.fma(map_110, tl.full([C, BLOCK_K], 1.0, tl.float32), total_123)  # [C, BLOCK_K]
+            map_111 = (load.to(tl.float32) + load.to(tl.float32)) * sum_5[:, None]  # [C, BLOCK_K]
+            d_kappa_new = total_65 + map_111  # gradient of kappa [C, BLOCK_K]
+            d_kappa_ptr_c = d_kappa_ptr + start * d_kappa_ptr_t  # first token of the chunk
+            tl.store(d_kappa_ptr_c + (token * d_kappa_ptr_t)[:, None] + at_K[None, :], d_kappa_new.to(d_kappa_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            dk_we_half1 = tl.dot(Bt_we_half1.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_112 = decay_16 * dk_we_half1  # [C, BLOCK_K]
+            total_66 = tl.fma(map_112, tl.full([C, BLOCK_K], 1.0, tl.float32), total_61)  # [C, BLOCK_K]
+            map_113 = both_11.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
+            inside_86 = inside_85 - map_113  # [C, BLOCK_K]
+            inside_87 = inside_86 - map_6  # [C, BLOCK_K]
+            d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_66.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_114 = both_11.to(tl.float32) * total_63  # [C, BLOCK_K]
+            total_67 = tl.fma(map_114, tl.full([C, BLOCK_K], 1.0, tl.float32), total_60)  # [C, BLOCK_K]
+            terms = total_67  # [C, BLOCK_K]
+            later = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
+            map_115 = inside_87 - map_7  # [C, BLOCK_K]
+            terms_2 = map_115  # [C, BLOCK_K]
+            inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
+            dgK_120 = later + inside_2  # [C, BLOCK_K]
+            dgK_121 = dgK_120 + sum_4[None, :]  # [C, BLOCK_K]
+            dgK_122 = dgK_121 + sum_3[None, :]  # [C, BLOCK_K]
+            dgK = dgK_122 + sum_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
+            d_w_raw_new = -tl.exp(load_3.to(tl.float32)) * dgK  # gradient of w_raw [C, BLOCK_K]
+            d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
+            tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel(
-    r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, zeta_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS,
-    r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr,
-    kappa_ptr_h, kappa_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_raw_ptr_b,
-    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, zeta_ptr, l_ptr,
+    d_v_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
+    d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
-    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
-    load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
-    map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
-    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-    map_3 = -tl.exp(load_2.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-    diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_5 = decay_2 * w  # [C, BLOCK_K]
-    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-    dot = tl.dot(both, tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_8 = decay_4 * w  # [C, BLOCK_K]
-    map_9 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-    dot_2 = tl.dot(both_2, tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_11 = decay_6 * w  # [C, BLOCK_K]
-    map_12 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-    dot_3 = tl.dot(both_3, tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_13 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_8 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_14 = decay_8 * w  # [C, BLOCK_K]
-    map_15 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-    dot_4 = tl.dot(both_4, tl.trans(map_13.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    sums_9 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_9 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_16 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_10 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_10 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_17 = decay_10 * w  # [C, BLOCK_K]
-    map_18 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-    dot_5 = tl.dot(both_5, tl.trans(map_16.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    dot_6 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    At_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    dot_7 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    At_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_7, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    dot_8 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    At_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_8, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    dot_9 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    At_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_9, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    dot_10 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    At_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_10, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    sums_11 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_11 = tl.exp2(sums_11 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    map_19 = decay_11 * e.to(tl.float32)  # [C, BLOCK_K]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-        dx_out = tl.dot(map_19.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
-        dot_11 = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
-        dx_31 = dx_out + dot_11  # [C, BLOCK_V]
-        dot_12 = tl.dot(At_se_half16.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx_32 = dx_31 + dot_12  # [C, BLOCK_V]
-        dot_13 = tl.dot(At_se_half8.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx_33 = dx_32 + dot_13  # [C, BLOCK_V]
-        dot_14 = tl.dot(At_se_half4.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx_34 = dx_33 + dot_14  # [C, BLOCK_V]
-        dot_15 = tl.dot(At_se_half2.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx_35 = dx_34 + dot_15  # [C, BLOCK_V]
-        dot_16 = tl.dot(At_se_half1.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx_36 = dx_35 + dot_16  # [C, BLOCK_V]
-        dot_17 = tl.dot(At_we_half16.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx_37 = dx_36 + dot_17  # [C, BLOCK_V]
-        dot_18 = tl.dot(At_we_half8.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx_38 = dx_37 + dot_18  # [C, BLOCK_V]
-        dot_19 = tl.dot(At_we_half4.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx_39 = dx_38 + dot_19  # [C, BLOCK_V]
-        dot_20 = tl.dot(At_we_half2.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx_40 = dx_39 + dot_20  # [C, BLOCK_V]
-        dot_21 = tl.dot(At_we_half1.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx = dx_40 + dot_21  # gradient of x [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    r_ptr_all = r_ptr
+    kappa_ptr_all = kappa_ptr
+    k_ptr_all = k_ptr
+    w_raw_ptr_all = w_raw_ptr
+    dy_ptr_all = dy_ptr
+    zeta_ptr_all = zeta_ptr
+    d_v_ptr_all = d_v_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        r_ptr = r_ptr_all
+        kappa_ptr = kappa_ptr_all
+        k_ptr = k_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        dy_ptr = dy_ptr_all
+        zeta_ptr = zeta_ptr_all
+        d_v_ptr = d_v_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+        kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+            kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+            load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+            map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
+            sum_1 = tl.sum(map_2, 1)  # [C]
+            w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_3 = -tl.exp(load_2.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_5 = decay_2 * w  # [C, BLOCK_K]
+            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+            At_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_8 = decay_4 * w  # [C, BLOCK_K]
+            map_9 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
+            At_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_11 = decay_6 * w  # [C, BLOCK_K]
+            map_12 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
+            At_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_13 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_8 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_14 = decay_8 * w  # [C, BLOCK_K]
+            map_15 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(map_13.to(DT)), input_precision=PRECISION)  # [C, C]
+            At_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            sums_9 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_9 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_16 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_10 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_10 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_17 = decay_10 * w  # [C, BLOCK_K]
+            map_18 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(map_16.to(DT)), input_precision=PRECISION)  # [C, C]
+            At_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            dot_6 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            At_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            dot_7 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            At_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_7, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            dot_8 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            At_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_8, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            dot_9 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            At_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_9, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            dot_10 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            At_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_10, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+            sums_11 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_11 = tl.exp2(sums_11 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            map_19 = decay_11 * e.to(tl.float32)  # [C, BLOCK_K]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+                zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+                L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+                dx_out = tl.dot(map_19.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dot_11 = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
+                dx_31 = dx_out + dot_11  # [C, BLOCK_V]
+                dot_12 = tl.dot(At_se_half16.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_32 = dx_31 + dot_12  # [C, BLOCK_V]
+                dot_13 = tl.dot(At_se_half8.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_33 = dx_32 + dot_13  # [C, BLOCK_V]
+                dot_14 = tl.dot(At_se_half4.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_34 = dx_33 + dot_14  # [C, BLOCK_V]
+                dot_15 = tl.dot(At_se_half2.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_35 = dx_34 + dot_15  # [C, BLOCK_V]
+                dot_16 = tl.dot(At_se_half1.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_36 = dx_35 + dot_16  # [C, BLOCK_V]
+                dot_17 = tl.dot(At_we_half16.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_37 = dx_36 + dot_17  # [C, BLOCK_V]
+                dot_18 = tl.dot(At_we_half8.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_38 = dx_37 + dot_18  # [C, BLOCK_V]
+                dot_19 = tl.dot(At_we_half4.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_39 = dx_38 + dot_19  # [C, BLOCK_V]
+                dot_20 = tl.dot(At_we_half2.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_40 = dx_39 + dot_20  # [C, BLOCK_V]
+                dot_21 = tl.dot(At_we_half1.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx = dx_40 + dot_21  # gradient of x [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel_c64(
-    r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, zeta_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS,
-    r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr,
-    kappa_ptr_h, kappa_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_raw_ptr_b,
-    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, zeta_ptr, l_ptr,
+    d_v_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
+    d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
-    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
-    load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
-    map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
-    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-    map_3 = -tl.exp(load_2.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-    diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
-    sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-    map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_2 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-    map_5 = decay_2 * w  # [C, BLOCK_K]
-    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-    both = tl.where((token // 32 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
-    dot = tl.dot(both, tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
-    sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-    map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-    map_8 = decay_4 * w  # [C, BLOCK_K]
-    map_9 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-    dot_2 = tl.dot(both_2, tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-    map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_6 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-    map_11 = decay_6 * w  # [C, BLOCK_K]
-    map_12 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-    dot_3 = tl.dot(both_3, tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    sums_7 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-    map_13 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_8 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
-    decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-    map_14 = decay_8 * w  # [C, BLOCK_K]
-    map_15 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-    dot_4 = tl.dot(both_4, tl.trans(map_13.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    sums_9 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-    decay_9 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-    map_16 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_10 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
-    decay_10 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-    map_17 = decay_10 * w  # [C, BLOCK_K]
-    map_18 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-    dot_5 = tl.dot(both_5, tl.trans(map_16.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    sums_11 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-    decay_11 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-    map_19 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
-    decay_12 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-    map_20 = decay_12 * w  # [C, BLOCK_K]
-    map_21 = decay_12 * e.to(tl.float32)  # [C, BLOCK_K]
-    both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-    dot_6 = tl.dot(both_6, tl.trans(map_19.to(DT)), input_precision=PRECISION)  # [C, C]
-    At_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    dot_7 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-    At_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_7, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
-    dot_8 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-    At_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_8, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
-    dot_9 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-    At_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_9, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
-    dot_10 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-    At_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_10, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
-    dot_11 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-    At_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_11, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
-    dot_12 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-    At_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_12, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    sums_13 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_13 = tl.exp2(sums_13 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    map_22 = decay_13 * e.to(tl.float32)  # [C, BLOCK_K]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-        L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-        dx_out = tl.dot(map_22.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
-        dot_13 = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
-        dx_37 = dx_out + dot_13  # [C, BLOCK_V]
-        dot_14 = tl.dot(At_se_half32.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx_38 = dx_37 + dot_14  # [C, BLOCK_V]
-        dot_15 = tl.dot(At_se_half16.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx_39 = dx_38 + dot_15  # [C, BLOCK_V]
-        dot_16 = tl.dot(At_se_half8.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx_40 = dx_39 + dot_16  # [C, BLOCK_V]
-        dot_17 = tl.dot(At_se_half4.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx_41 = dx_40 + dot_17  # [C, BLOCK_V]
-        dot_18 = tl.dot(At_se_half2.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx_42 = dx_41 + dot_18  # [C, BLOCK_V]
-        dot_19 = tl.dot(At_se_half1.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx_43 = dx_42 + dot_19  # [C, BLOCK_V]
-        dot_20 = tl.dot(At_we_half32.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx_44 = dx_43 + dot_20  # [C, BLOCK_V]
-        dot_21 = tl.dot(At_we_half16.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx_45 = dx_44 + dot_21  # [C, BLOCK_V]
-        dot_22 = tl.dot(At_we_half8.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx_46 = dx_45 + dot_22  # [C, BLOCK_V]
-        dot_23 = tl.dot(At_we_half4.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx_47 = dx_46 + dot_23  # [C, BLOCK_V]
-        dot_24 = tl.dot(At_we_half2.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx_48 = dx_47 + dot_24  # [C, BLOCK_V]
-        dot_25 = tl.dot(At_we_half1.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        dx = dx_48 + dot_25  # gradient of x [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    r_ptr_all = r_ptr
+    kappa_ptr_all = kappa_ptr
+    k_ptr_all = k_ptr
+    w_raw_ptr_all = w_raw_ptr
+    dy_ptr_all = dy_ptr
+    zeta_ptr_all = zeta_ptr
+    d_v_ptr_all = d_v_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        r_ptr = r_ptr_all
+        kappa_ptr = kappa_ptr_all
+        k_ptr = k_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        dy_ptr = dy_ptr_all
+        zeta_ptr = zeta_ptr_all
+        d_v_ptr = d_v_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+        kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+            kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+            load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+            map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
+            sum_1 = tl.sum(map_2, 1)  # [C]
+            w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_3 = -tl.exp(load_2.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
+            map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_2 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
+            map_5 = decay_2 * w  # [C, BLOCK_K]
+            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+            At_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
+            sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_8 = decay_4 * w  # [C, BLOCK_K]
+            map_9 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
+            At_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_11 = decay_6 * w  # [C, BLOCK_K]
+            map_12 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
+            At_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            sums_7 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_13 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_8 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_14 = decay_8 * w  # [C, BLOCK_K]
+            map_15 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(map_13.to(DT)), input_precision=PRECISION)  # [C, C]
+            At_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            sums_9 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_9 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_16 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_10 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_10 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_17 = decay_10 * w  # [C, BLOCK_K]
+            map_18 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(map_16.to(DT)), input_precision=PRECISION)  # [C, C]
+            At_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            sums_11 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_11 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_19 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_12 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_20 = decay_12 * w  # [C, BLOCK_K]
+            map_21 = decay_12 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            dot_6 = tl.dot(both_6, tl.trans(map_19.to(DT)), input_precision=PRECISION)  # [C, C]
+            At_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            dot_7 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            At_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_7, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
+            dot_8 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            At_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_8, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
+            dot_9 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            At_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_9, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
+            dot_10 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            At_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_10, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
+            dot_11 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            At_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_11, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
+            dot_12 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            At_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_12, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+            sums_13 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_13 = tl.exp2(sums_13 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            map_22 = decay_13 * e.to(tl.float32)  # [C, BLOCK_K]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+                zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+                L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+                dx_out = tl.dot(map_22.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dot_13 = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
+                dx_37 = dx_out + dot_13  # [C, BLOCK_V]
+                dot_14 = tl.dot(At_se_half32.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_38 = dx_37 + dot_14  # [C, BLOCK_V]
+                dot_15 = tl.dot(At_se_half16.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_39 = dx_38 + dot_15  # [C, BLOCK_V]
+                dot_16 = tl.dot(At_se_half8.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_40 = dx_39 + dot_16  # [C, BLOCK_V]
+                dot_17 = tl.dot(At_se_half4.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_41 = dx_40 + dot_17  # [C, BLOCK_V]
+                dot_18 = tl.dot(At_se_half2.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_42 = dx_41 + dot_18  # [C, BLOCK_V]
+                dot_19 = tl.dot(At_se_half1.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_43 = dx_42 + dot_19  # [C, BLOCK_V]
+                dot_20 = tl.dot(At_we_half32.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_44 = dx_43 + dot_20  # [C, BLOCK_V]
+                dot_21 = tl.dot(At_we_half16.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_45 = dx_44 + dot_21  # [C, BLOCK_V]
+                dot_22 = tl.dot(At_we_half8.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_46 = dx_45 + dot_22  # [C, BLOCK_V]
+                dot_23 = tl.dot(At_we_half4.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_47 = dx_46 + dot_23  # [C, BLOCK_V]
+                dot_24 = tl.dot(At_we_half2.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_48 = dx_47 + dot_24  # [C, BLOCK_V]
+                dot_25 = tl.dot(At_we_half1.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx = dx_48 + dot_25  # gradient of x [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @triton.jit
@@ -2705,7 +4099,7 @@ def m_forward(
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    'a triangular solve in each chunk, memory before each chunk, then the outputs'
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k = _rows(k)
     v = _rows(v)
     r = _rows(r)
@@ -2722,21 +4116,46 @@ def m_forward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
     P = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device)
     Q = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     z = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
+    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    _, block, warps, stages, precision = _config("halves", k.device, dtype.itemsize, K, V)
+    {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+        w_raw, first_K, second_K, run.cu, run.T, H, run.N, run.steps, w_raw.stride(0),
+        w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], K, _power(K), chunk, DT, FT,
+        precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
+    )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("solve_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_solve_mild_kernel, 64: _m_solve_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, w_raw, kappa, eta, k, v, Q, P, run.cu, run.T, H, run.N,
+            run.steps, least, w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
+            H // w_raw.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2),
+            H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2],
+            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
+            v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0),
+            P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision,
+            EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
-    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        kappa, eta, k, v, w_raw, Q, P, run.cu, run.T, H, run.N, run.steps, kappa.stride(0),
-        kappa.stride(1), kappa.stride(2), H // kappa.shape[2], eta.stride(0), eta.stride(1),
-        eta.stride(2), H // eta.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], Q.stride(0),
-        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
+        first_K, second_K, kappa, eta, k, v, w_raw, Q, P, run.cu, run.T, H, run.N, run.steps,
+        least, run.chunks(chunk), kappa.stride(0), kappa.stride(1), kappa.stride(2),
+        H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2],
+        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
+        v.stride(2), H // v.shape[2], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
+        H // w_raw.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
+        P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2754,16 +4173,32 @@ def m_forward(
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_outputs_mild_kernel, 64: _m_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, r, kappa, eta, k, w_raw, v, z, h_2, y, run.cu, run.T, H, run.N,
+            run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
+            kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2],
+            eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2], k.stride(0),
+            k.stride(1), k.stride(2), H // k.shape[2], w_raw.stride(0), w_raw.stride(1),
+            w_raw.stride(2), H // w_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
+            H // v.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
+            y.stride(0), y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)),
+            chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = config
-    {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        r, kappa, eta, k, w_raw, v, z, h_2, y, run.cu, run.T, H, run.N, run.steps, r.stride(0),
-        r.stride(1), r.stride(2), H // r.shape[2], kappa.stride(0), kappa.stride(1),
-        kappa.stride(2), H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2),
-        H // eta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], z.stride(0), z.stride(1), z.stride(2),
-        H // z.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+    {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
+        first_K, second_K, r, kappa, eta, k, w_raw, v, z, h_2, y, run.cu, run.T, H, run.N,
+        run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2),
+        H // r.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2],
+        eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2], k.stride(0),
+        k.stride(1), k.stride(2), H // k.shape[2], w_raw.stride(0), w_raw.stride(1),
+        w_raw.stride(2), H // w_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
+        H // v.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], y.stride(0),
+        y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2782,7 +4217,7 @@ def m_backward(
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    'memory before and adjoint after each chunk, each from a solve, then the gradients'
+    'memory before and adjoint after each chunk, each from a solve, then the gradients; each chunk in the form that its gate allows'
     k = _rows(k)
     v = _rows(v)
     r = _rows(r)
@@ -2801,6 +4236,7 @@ def m_backward(
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
     d_r = _gradient(r, H)
@@ -2816,15 +4252,39 @@ def m_backward(
     Q_adjoint = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     zeta = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
+    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    _, block, warps, stages, precision = _config("halves", k.device, dtype.itemsize, K, V)
+    {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+        w_raw, first_K, second_K, run.cu, run.T, H, run.N, run.steps, w_raw.stride(0),
+        w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], K, _power(K), chunk, DT, FT,
+        precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
+    )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("solve_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_solve_mild_kernel, 64: _m_solve_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, w_raw, kappa, eta, k, v, Q, P, run.cu, run.T, H, run.N,
+            run.steps, least, w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
+            H // w_raw.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2),
+            H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2],
+            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
+            v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0),
+            P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision,
+            EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
-    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        kappa, eta, k, v, w_raw, Q, P, run.cu, run.T, H, run.N, run.steps, kappa.stride(0),
-        kappa.stride(1), kappa.stride(2), H // kappa.shape[2], eta.stride(0), eta.stride(1),
-        eta.stride(2), H // eta.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], Q.stride(0),
-        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
+        first_K, second_K, kappa, eta, k, v, w_raw, Q, P, run.cu, run.T, H, run.N, run.steps,
+        least, run.chunks(chunk), kappa.stride(0), kappa.stride(1), kappa.stride(2),
+        H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2],
+        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
+        v.stride(2), H // v.shape[2], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
+        H // w_raw.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
+        P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2842,16 +4302,30 @@ def m_backward(
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("solve_adjoint_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_solve_adjoint_mild_kernel, 64: _m_solve_adjoint_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, w_raw, kappa, eta, r, dy, Q_adjoint, P_adjoint, run.cu, run.T, H,
+            run.N, run.steps, least, w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
+            H // w_raw.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2),
+            H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2],
+            r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], dy.stride(0), dy.stride(1),
+            dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
+            Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2),
+            K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = _config("solve_adjoint", k.device, dtype.itemsize, K, V)
-    {32: _m_solve_adjoint_kernel, 64: _m_solve_adjoint_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        r, kappa, eta, w_raw, dy, Q_adjoint, P_adjoint, run.cu, run.T, H, run.N, run.steps,
-        r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], kappa.stride(0),
-        kappa.stride(1), kappa.stride(2), H // kappa.shape[2], eta.stride(0), eta.stride(1),
-        eta.stride(2), H // eta.shape[2], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-        H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0),
-        P_adjoint.stride(1), P_adjoint.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+    {32: _m_solve_adjoint_kernel, 64: _m_solve_adjoint_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
+        first_K, second_K, r, kappa, eta, w_raw, dy, Q_adjoint, P_adjoint, run.cu, run.T, H,
+        run.N, run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2),
+        H // r.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2],
+        eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2], w_raw.stride(0),
+        w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1),
+        dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
+        Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K,
+        _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2869,34 +4343,67 @@ def m_backward(
         num_warps=warps,
         num_stages=stages,
     )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild_whole", k.device, dtype.itemsize, K, V)
+        {32: _m_gradients_mild_whole_kernel, 64: _m_gradients_mild_whole_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, r, kappa, eta, k, v, w_raw, dy, z, zeta, h_2, l, d_r, d_eta,
+            d_kappa, d_k, d_w_raw, run.cu, run.T, H, run.N, run.steps, least, r.stride(0),
+            r.stride(1), r.stride(2), H // r.shape[2], kappa.stride(0), kappa.stride(1),
+            kappa.stride(2), H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2),
+            H // eta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w_raw.stride(0),
+            w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1),
+            dy.stride(2), H // dy.shape[2], z.stride(0), z.stride(1), z.stride(2),
+            H // z.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
+            d_r.stride(0), d_r.stride(1), d_r.stride(2), d_eta.stride(0), d_eta.stride(1),
+            d_eta.stride(2), d_kappa.stride(0), d_kappa.stride(1), d_kappa.stride(2),
+            d_k.stride(0), d_k.stride(1), d_k.stride(2), d_w_raw.stride(0), d_w_raw.stride(1),
+            d_w_raw.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT,
+            run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+        _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, V)
+        {32: _m_gradients_mild_value_kernel, 64: _m_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, r, kappa, k, w_raw, dy, zeta, l, d_v, run.cu, run.T, H, run.N,
+            run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
+            kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2], k.stride(0),
+            k.stride(1), k.stride(2), H // k.shape[2], w_raw.stride(0), w_raw.stride(1),
+            w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+            H // dy.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
+            H // zeta.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _power(K), V,
+            min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = _config("gradients_whole", k.device, dtype.itemsize, K, V)
-    {32: _m_gradients_whole_kernel, 64: _m_gradients_whole_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        r, kappa, eta, k, v, w_raw, dy, z, zeta, h_2, l, d_r, d_eta, d_kappa, d_k, d_w_raw,
-        run.cu, run.T, H, run.N, run.steps, r.stride(0), r.stride(1), r.stride(2),
-        H // r.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2],
-        eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], z.stride(0), z.stride(1),
-        z.stride(2), H // z.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
-        H // zeta.shape[2], d_r.stride(0), d_r.stride(1), d_r.stride(2), d_eta.stride(0),
-        d_eta.stride(1), d_eta.stride(2), d_kappa.stride(0), d_kappa.stride(1),
-        d_kappa.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), d_w_raw.stride(0),
-        d_w_raw.stride(1), d_w_raw.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+    {32: _m_gradients_whole_kernel, 64: _m_gradients_whole_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
+        first_K, second_K, r, kappa, eta, k, v, w_raw, dy, z, zeta, h_2, l, d_r, d_eta, d_kappa,
+        d_k, d_w_raw, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), r.stride(0),
+        r.stride(1), r.stride(2), H // r.shape[2], kappa.stride(0), kappa.stride(1),
+        kappa.stride(2), H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2),
+        H // eta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
+        v.stride(1), v.stride(2), H // v.shape[2], w_raw.stride(0), w_raw.stride(1),
+        w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+        H // dy.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
+        zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_r.stride(0),
+        d_r.stride(1), d_r.stride(2), d_eta.stride(0), d_eta.stride(1), d_eta.stride(2),
+        d_kappa.stride(0), d_kappa.stride(1), d_kappa.stride(2), d_k.stride(0), d_k.stride(1),
+        d_k.stride(2), d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), K, _power(K), V,
+        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        r, kappa, k, w_raw, dy, zeta, l, d_v, run.cu, run.T, H, run.N, run.steps, r.stride(0),
-        r.stride(1), r.stride(2), H // r.shape[2], kappa.stride(0), kappa.stride(1),
-        kappa.stride(2), H // kappa.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], zeta.stride(0),
-        zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_v.stride(0), d_v.stride(1),
-        d_v.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+    {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
+        first_K, second_K, r, kappa, k, w_raw, dy, zeta, l, d_v, run.cu, run.T, H, run.N,
+        run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2),
+        H // r.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2],
+        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], w_raw.stride(0),
+        w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1),
+        dy.stride(2), H // dy.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
+        H // zeta.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _power(K), V,
+        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
