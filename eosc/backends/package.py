@@ -126,9 +126,15 @@ def emit(
             files["triton_filters.py"] = print_triton_filters(filters, header)
     files["schedule.py"] = _schedule(program, steps, header, kernels is not None)
     files["__init__.py"] = _init(called, operators, header, "layer.py" in files)
-    proofs = _proofs(name, source, programs, kernels is not None) if prove and steps else None
+    proofs = (
+        _proofs(name, source, programs, kernels is not None)
+        if prove and not program.fallback
+        else None
+    )
     lines = () if proofs is None else proofs.lines
-    files["README.md"] = _readme(program, name, operator, files, without) + _proved(lines)
+    files["README.md"] = _readme(program, name, operator, files, without) + _proved(
+        lines, bool(steps)
+    )
     files = {each: files[each] for each in (*_PYTHON, "README.md") if each in files}
     if proofs is not None:
         files[CERTIFICATE] = proofs.text
@@ -158,8 +164,8 @@ def _proofs(name: str, source: Origin, programs: list[tuple[str, Program]], trit
     return file(programs, triton, origin)
 
 
-def _proved(lines: tuple[Line, ...]) -> str:
-    """What the certificate says, for the README."""
+def _proved(lines: tuple[Line, ...], scanned: bool) -> str:
+    """What the certificate says, for the README; of scans, that it holds their algorithms too."""
     if not lines:
         return ""
     if all(each.unproved for each in lines):
@@ -169,6 +175,15 @@ def _proved(lines: tuple[Line, ...]) -> str:
             "Nothing here is proved yet; what is printed is tested. Why not:",
             "",
             *(f"- {_markdown(each)}" for each in reasons),
+        ]
+        return "\n".join(shown) + "\n"
+    if not scanned:
+        shown = [
+            "",
+            f"Proved for every length and size over the exact reals (`{CERTIFICATE}`; check it",
+            "with `eosc check-cert`). How a convolution is summed, and the printed text, are tested.",
+            "",
+            *(f"- {_markdown(str(each))}" for each in lines),
         ]
         return "\n".join(shown) + "\n"
     shown = [

@@ -12,8 +12,7 @@ from eosc.recurrence.rescale import rescaled
 from eosc.schedule.grids import Grid, arranged, names_in
 from eosc.schedule.program import Compute, Packed, Program, ScanStep, Step, renamed
 from eosc.schedule.prologue import SCALE, NotFusableError
-from eosc.schedule.rooms import packed, planned
-from eosc.schedule.rooms.convolution import convolutions
+from eosc.schedule.rooms import convolution, packed, planned
 from eosc.schedule.rooms.room import Later, Planned
 from eosc.semantics.terms import NOW, Apply, Dependence, Read, Type
 
@@ -56,7 +55,7 @@ def _planned(system: System, numbers: tuple[str, ...]) -> Program:
         EosError: E064, when a decay has no stable logarithm.
     """
     if system.sums and not system.recurrences:
-        return Program(system.mixer, system, convolutions(system), system.output)
+        return convolution.plan(system)
     if system.histories:
         raise Later(f"the history sum {system.histories[0]}")
     if not system.recurrences:

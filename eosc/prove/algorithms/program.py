@@ -15,10 +15,12 @@ from eosc.lowering.elementwise.scan import ElementScan
 from eosc.lowering.family import AnyScan
 from eosc.lowering.scan import Scan
 from eosc.prove import formula
+from eosc.prove.algorithms.convolutions import prove_convolutions
 from eosc.prove.algorithms.elements import ElementRecurrence
 from eosc.prove.algorithms.reading import Meaning
 from eosc.prove.algorithms.recurrence import Bounds, Recurrence
 from eosc.prove.algorithms.scalars import UNREAD, Unreadable
+from eosc.prove.engine import Verdict
 from eosc.prove.formula import TIME, ZERO, Definition, Equation, Formula, Problem, Time
 from eosc.prove.statements.draft import Draft
 from eosc.prove.statements.environment import Environment, Names, Place, Unstated, suffix
@@ -29,7 +31,7 @@ from eosc.prove.statements.sides import equations, read, terms_of
 from eosc.prove.statements.terms import evaluate, place_of
 from eosc.recurrence.model import Peak, Phase, Turn
 from eosc.recurrence.operands import crossing
-from eosc.schedule.program import Compute, Layout, Packed, Program, ScanStep
+from eosc.schedule.program import Compute, ConvStep, Layout, Packed, Program, ScanStep
 from eosc.semantics import terms as ir
 from eosc.semantics.model import Declaration, Kind, Mixer
 
@@ -44,7 +46,7 @@ def prove_program(program: Program) -> tuple[Problem, list[dict[str, Any]]]:
         Unreadable: the statement cannot be written.
     """
     if not program.scans:
-        raise Unreadable("a program without a scan")
+        return _convolved(program)
     if any(isinstance(each, Peak) for each in program.steps):
         raise Unreadable("a height that cancels from a maximum is not proved yet")
     scans: list[tuple[ScanStep, Scan | ElementScan]] = []
@@ -56,6 +58,20 @@ def prove_program(program: Program) -> tuple[Problem, list[dict[str, Any]]]:
         return _Program(program, tuple(scans)).proved()
     except Unstated as reason:
         raise Unreadable(reason.message) from reason
+
+
+def _convolved(program: Program) -> tuple[Problem, list[dict[str, Any]]]:
+    """The same of a program of convolutions, which has no recurrence to go through.
+
+    Raises:
+        Unreadable: it is none, or no proof was found.
+    """
+    if program.fallback or not all(isinstance(each, ConvStep) for each in program.steps):
+        raise Unreadable("a memory that is constant in time is not read yet")
+    found = prove_convolutions(program)
+    if found.problem is None or found.verdict is not Verdict.PROVED:
+        raise Unreadable(found.reason or "no proof was found")
+    return found.problem, list(found.proof)
 
 
 def ranges_of(program: Program, step: ScanStep) -> dict[str, Bounds]:
