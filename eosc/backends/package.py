@@ -180,8 +180,9 @@ def _proved(lines: tuple[Line, ...], scanned: bool) -> str:
     if not scanned:
         shown = [
             "",
-            f"Proved for every length and size over the exact reals (`{CERTIFICATE}`; check it",
-            "with `eosc check-cert`). How a convolution is summed, and the printed text, are tested.",
+            f"Proved for every length and size over the exact reals (`{CERTIFICATE}`; check",
+            "it with `eosc check-cert`). How a convolution is summed is tested, and so is the",
+            "printed text.",
             "",
             *(f"- {_markdown(str(each))}" for each in lines),
         ]
