@@ -138,7 +138,7 @@ def test_fields_in_triton() -> None:
         {"kind": "field", "T": 10, "cuts": [0, 0, 1, 10], "segment": 8},
         {"kind": "steady", "T": 9, "segment": 8},
         {"kind": "open", "T": 5, "states": False},
-        {"kind": "scalar", "T": 6, "gates": "resets"},
+        {"kind": "scalar", "T": 6, "gates": "resets", "segment": 4},
         {"kind": "whole", "T": 5, "gates": "large"},
     )
 

@@ -36,7 +36,7 @@ class Walks(Memory):
         given = (
             self._neutral(value.decay, dims),
             self.full(self.guarded(value.write, ("i",)), dims),
-            f"{start}[None]" if len(axes) < 2 else f"{start}[None, :, :]",
+            f"{start}[None, {', '.join(':' for _ in axes)}]",
             self._spread(first, axes),
             str(value.direction == -1),
         )
