@@ -355,7 +355,7 @@ def _m_element_ends_kernel(
         part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_5_1 = 8.0 * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
         a = tl.exp(map_2[None, :] * part_5_1)  # decay [C, BLOCK_V]  # line 11
-        after = _states_after(tl.where(valid[:, None], a, 1.0), w, M[None], (token == 0)[:, None], False)  # [C, BLOCK_V]
+        after = _states_after(tl.where(valid[:, None], a, 1.0), w, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
         M_next = _end(after, (token == C - 1)[:, None])  # decay, and write [BLOCK_V]
         M = M_next
         P_next = P * _whole(tl.where(valid[:, None], a, 1.0))  # the decay of the whole segment [BLOCK_V]
@@ -451,7 +451,7 @@ def _m_element_forward_kernel(
         part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_5_1 = 8.0 * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
         a = tl.exp(map_2[None, :] * part_5_1)  # decay [C, BLOCK_V]  # line 11
-        after = _states_after(tl.where(valid[:, None], a, 1.0), w, M[None], (token == 0)[:, None], False)  # [C, BLOCK_V]
+        after = _states_after(tl.where(valid[:, None], a, 1.0), w, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], after.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         M_next = _end(after, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
@@ -521,7 +521,7 @@ def _m_element_states_kernel(
         part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_5_1 = 8.0 * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
         a = tl.exp(map_2[None, :] * part_5_1)  # decay [C, BLOCK_V]  # line 11
-        after = _states_after(tl.where(valid[:, None], a, 1.0), w, M[None], (token == 0)[:, None], False)  # [C, BLOCK_V]
+        after = _states_after(tl.where(valid[:, None], a, 1.0), w, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
         M_next = _end(after, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
         M = M_next
 
@@ -566,7 +566,7 @@ def _m_element_ends_adjoint_kernel(
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         r = a * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_V]
-        after = _states_after(tl.where(valid[:, None], a, 1.0), r, L[None], (token == C - 1)[:, None], True)  # [C, BLOCK_V]
+        after = _states_after(tl.where(valid[:, None], a, 1.0), r, L[None, :], (token == C - 1)[:, None], True)  # [C, BLOCK_V]
         L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
         L = L_next
     tl.store(end_state_ptr + _row(slot, h, H) * (V) + at_V, L.to(end_state_ptr.dtype.element_ty), mask=in_V)
@@ -671,9 +671,9 @@ def _m_element_backward_kernel(
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         r = a * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_V]
         M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (V) + at_V, mask=in_V, other=0.0)  # memory before the chunk: load h [BLOCK_V]
-        before, after = _states(tl.where(valid[:, None], a, 1.0), r, L[None], (token == C - 1)[:, None], True)  # each token [C, BLOCK_V]
+        before, after = _states(tl.where(valid[:, None], a, 1.0), r, L[None, :], (token == C - 1)[:, None], True)  # each token [C, BLOCK_V]
         l = dy_2.to(tl.float32) + before  # adjoint of the memory [C, BLOCK_V]
-        before_2, after_2 = _states(tl.where(valid[:, None], a, 1.0), w, M[None], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
+        before_2, after_2 = _states(tl.where(valid[:, None], a, 1.0), w, M[None, :], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
         map_5 = map_4 * l  # [C, BLOCK_V]
         part_9_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_9_1 = 1.0 + part_9_0

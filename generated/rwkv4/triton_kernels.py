@@ -334,7 +334,7 @@ def _num_element_ends_kernel(
         v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
         load_2 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
         w_2 = map_2 * load_2.to(tl.float32)  # write [C, BLOCK_V]  # line 5
-        after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), w_2, M[None], (token == 0)[:, None], False)  # [C, BLOCK_V]
+        after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), w_2, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
         M_next = _end(after, (token == C - 1)[:, None])  # decay, and write [BLOCK_V]
         M = M_next
         P_next = P * _whole(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0))  # the decay of the whole segment [BLOCK_V]
@@ -408,7 +408,7 @@ def _num_element_forward_kernel(
         v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
         load_2 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
         w_2 = map_2 * load_2.to(tl.float32)  # write [C, BLOCK_V]  # line 5
-        before, after = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), w_2, M[None], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
+        before, after = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), w_2, M[None, :], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], before.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         M_next = _end(after, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
@@ -457,7 +457,7 @@ def _num_element_states_kernel(
         v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
         load_2 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
         w_2 = map_2 * load_2.to(tl.float32)  # write [C, BLOCK_V]  # line 5
-        after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), w_2, M[None], (token == 0)[:, None], False)  # [C, BLOCK_V]
+        after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), w_2, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
         M_next = _end(after, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
         M = M_next
 
@@ -490,7 +490,7 @@ def _num_element_ends_adjoint_kernel(
         start = first + c * C
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), dy_2, L[None], (token == C - 1)[:, None], True)  # [C, BLOCK_V]
+        after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), dy_2, L[None, :], (token == C - 1)[:, None], True)  # [C, BLOCK_V]
         L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
         L = L_next
     tl.store(end_state_ptr + _row(slot, h, H) * (V) + at_V, L.to(end_state_ptr.dtype.element_ty), mask=in_V)
@@ -570,8 +570,8 @@ def _num_element_backward_kernel(
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (V) + at_V, mask=in_V, other=0.0)  # memory before the chunk: load h [BLOCK_V]
-        before, after = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), dy_2, L[None], (token == C - 1)[:, None], True)  # each token [C, BLOCK_V]
-        before_2, after_2 = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), w_2, M[None], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
+        before, after = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), dy_2, L[None, :], (token == C - 1)[:, None], True)  # each token [C, BLOCK_V]
+        before_2, after_2 = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), w_2, M[None, :], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
         map_3 = load_2.to(tl.float32) * before  # [C, BLOCK_V]
         d_k_new = tl.exp(load.to(tl.float32)) * map_3  # gradient of k [C, BLOCK_V]
         d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
@@ -664,7 +664,7 @@ def _den_element_ends_kernel(
         map_2 = tl.exp(load.to(tl.float32))  # [C, BLOCK_V]
         w_2 = map_2 * 1.0  # write [C, BLOCK_V]  # line 8
         inner = tl.where(valid[:, None], w_2, 0.0)  # [C, BLOCK_V]
-        after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner, M[None], (token == 0)[:, None], False)  # [C, BLOCK_V]
+        after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
         M_next = _end(after, (token == C - 1)[:, None])  # decay, and write [BLOCK_V]
         M = M_next
         P_next = P * _whole(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0))  # the decay of the whole segment [BLOCK_V]
@@ -736,11 +736,11 @@ def _den_element_forward_kernel(
         map_2 = tl.exp(load.to(tl.float32))  # [C, BLOCK_V]
         w_2 = map_2 * 1.0  # write [C, BLOCK_V]  # line 8
         inner = tl.where(valid[:, None], w_2, 0.0)  # [C, BLOCK_V]
-        before, after = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner, M[None], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
+        before, after = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner, M[None, :], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], before.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         inner_2 = tl.where(valid[:, None], w_2, 0.0)  # [C, BLOCK_V]
-        before_2, after_2 = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner_2, M[None], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
+        before_2, after_2 = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner_2, M[None, :], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
         M_next = _end(after_2, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
         M = M_next
     if final_state_ptr is not None:
@@ -784,7 +784,7 @@ def _den_element_states_kernel(
         map_2 = tl.exp(load.to(tl.float32))  # [C, BLOCK_V]
         w_2 = map_2 * 1.0  # write [C, BLOCK_V]  # line 8
         inner = tl.where(valid[:, None], w_2, 0.0)  # [C, BLOCK_V]
-        after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner, M[None], (token == 0)[:, None], False)  # [C, BLOCK_V]
+        after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
         M_next = _end(after, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
         M = M_next
 
@@ -817,7 +817,7 @@ def _den_element_ends_adjoint_kernel(
         start = first + c * C
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), dy_2, L[None], (token == C - 1)[:, None], True)  # [C, BLOCK_V]
+        after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), dy_2, L[None, :], (token == C - 1)[:, None], True)  # [C, BLOCK_V]
         L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
         L = L_next
     tl.store(end_state_ptr + _row(slot, h, H) * (V) + at_V, L.to(end_state_ptr.dtype.element_ty), mask=in_V)
@@ -892,9 +892,9 @@ def _den_element_backward_kernel(
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (V) + at_V, mask=in_V, other=0.0)  # memory before the chunk: load h [BLOCK_V]
-        before, after = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), dy_2, L[None], (token == C - 1)[:, None], True)  # each token [C, BLOCK_V]
+        before, after = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), dy_2, L[None, :], (token == C - 1)[:, None], True)  # each token [C, BLOCK_V]
         inner = tl.where(valid[:, None], w_2, 0.0)  # [C, BLOCK_V]
-        before_2, after_2 = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner, M[None], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
+        before_2, after_2 = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner, M[None, :], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
         map_3 = 1.0 * before  # [C, BLOCK_V]
         d_k_new = tl.exp(load.to(tl.float32)) * map_3  # gradient of k [C, BLOCK_V]
         d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
