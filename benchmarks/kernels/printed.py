@@ -75,7 +75,8 @@ def running_sums(mixer: Any, steps: Any) -> dict[str, tuple[str, str, int]]:
         term = getattr(step, "term", None)
         if not isinstance(term, Read) or term.at is None:
             continue
-        value = mixer.by_name[term.name].value
+        declaration = mixer.by_name.get(term.name)
+        value = None if declaration is None else declaration.value
         if isinstance(value, Running) and isinstance(value.arg, Read):
             found[step.name] = (value.op, value.arg.name, term.at.offset)
     return found
