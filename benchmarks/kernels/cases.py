@@ -97,7 +97,8 @@ def _first(scans: dict[str, Any], by: str) -> dict[str, object]:
         structure = (kind, tuple((n, p.dims) for n, p in scan.logs()), scan.inclusive)
         if kind.startswith("delta"):
             # What is summed over an axis decides which parts of the gradients there are.
-            structure += (tuple(sorted({each.axes for each in scan.operands})),)
+            timed = {each.axes for each in scan.operands if str(each.per) == "token"}
+            structure += (tuple(sorted(timed)),)
         found.setdefault(structure if by == "structure" else kind, name)
     return {name: key for key, name in found.items()}
 
