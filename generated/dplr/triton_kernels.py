@@ -18,6 +18,8 @@ _TABLE = (
     ('states_adjoint', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('states_adjoint', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
+    ('solve', '', 2, 32, 1048576, 0, 0, 0, 0, 'ieee'),
+    ('solve', '', 2, 1048576, 32, 0, 0, 0, 0, 'ieee'),
     ('halves', '', 2, 256, 256, 64, 64, 4, 2, 'ieee'),
     ('halves', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('solve', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
@@ -251,12 +253,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits, or None."""
+    """The first row of the table that fits; None without one, or where it refuses the sizes."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:]
+                return row[5:] if row[5] else None
     return None
 
 

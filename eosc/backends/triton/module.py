@@ -45,7 +45,7 @@ def algorithms(
     found = {}
     for use, lower in (("forward", ahead), ("backward", back)):
         main = lower(scan, next(iter(forms.values()))).launches[-1].name
-        lengths = sorted({row.chunk for row in listed if row.kernel == main})
+        lengths = sorted({row.chunk for row in listed if row.kernel == main and row.chunk})
         found[use] = {length: lower(scan, forms[length]) for length in lengths}
         if not isinstance(scan, Scan) or not scan.vector:
             continue
