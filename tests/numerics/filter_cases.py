@@ -12,7 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-os.environ["TRITON_INTERPRET"] = "1"
+if __name__ == "__main__":  # where it is imported, Triton is left as it is
+    os.environ["TRITON_INTERPRET"] = "1"
 
 import torch
 from torch import Tensor

@@ -59,7 +59,7 @@ DECAYING = """mixer decaying:
     m[t] = a * m[t-1] + e * u[t]
     output y[t]: V = sum[K](c * m[t])
 """
-MIXED = """mixer mixed:
+MIXED = """mixer projected:
     axes K, P
     arg u[t]: P
     oscillation a: K in [0, 1]
@@ -80,7 +80,12 @@ WINDOWED = """mixer windowed:
     r[t]: V = sum[t - W < s <= t](-(h[t-s] * p[s] * g[t]))
     output y[t]: V = r[t] + sum[s < t](0.9 ** (t - s) * h[t-s] * g[s] * u[s])
 """
-WRITTEN = {"dense_several": DENSE, "perturbed": PERTURBED, "mixed": MIXED, "windowed": WINDOWED}
+WRITTEN = {
+    "dense_several": DENSE,
+    "perturbed": PERTURBED,
+    "projected": MIXED,
+    "windowed": WINDOWED,
+}
 
 
 @pytest.fixture(scope="module")

@@ -35,6 +35,7 @@ TABLE = {
     "gsa": ({"mk": ("diag{S}", 0, DATA), "mv": ("diag{S}", 0, DATA)}, "linear", 0),
     "hgrn": ({"m": ("diag{V}", 0, DATA)}, "linear", 0),
     "hgrn2": ({"m": ("diag{K}", 0, DATA)}, "linear", 0),
+    "hyena": ({}, "linear", 0),
     "kda": ({"m": ("diag{K} + lowrank(1)", 0, DATA)}, "linear", 0),
     "lcsm": ({"m": ("diag{K, V}", 0, FIXED)}, "linear", 0),
     "lightnet": ({"m": ("diag{K}", 0, DATA)}, "linear", 0),
@@ -76,6 +77,7 @@ TABLE = {
 # Sums over the past: {state: class}
 SUMS = {
     "based_parallel": {"num": "history(exponential)", "den": "history(exponential)"},
+    "hyena": {"y": "history(lti)"},
     "longconv": {"y": "history(lti)"},
     "shortconv": {"y": "shift"},
     "softmax_attention": {"num": "history(quadratic)", "den": "history(quadratic)"},
