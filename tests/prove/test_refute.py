@@ -556,7 +556,7 @@ def test_a_lowering_is_not_separated_and_its_bugs_are() -> None:
                 problem, _ = prove_algorithm(scan, other)
             except Unreadable:
                 continue
-            fallen.append(separate(problem, seconds=0.5))
+            fallen.append(separate(problem, seconds=5))
     assert len(fallen) >= 4 and all(fallen)
 
 
