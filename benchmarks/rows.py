@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eosc.bench.present import plot
+from eosc.bench.present import number, plot
 from eosc.bench.rows import Row
 
 HEAD = (
@@ -47,22 +47,18 @@ def _line(row: Mapping[str, Any]) -> str:
     if row["ms"] is None:
         why = f"{row['status']}: {row['detail']}".replace("|", "/")
         return _joined([*where, why, *[""] * (len(HEAD) - 4)])
-    speed = _number(row["gbps"], 0)
+    speed = number(row["gbps"], 0)
     if row["gbps"] and row["copy_gbps"]:
         speed += f" ({row['gbps'] / row['copy_gbps']:.0%})"
-    first = [_number(row[name], 1) for name in ("first_call_s", "warm_first_call_s")]
+    first = [number(row[name], 1) for name in ("first_call_s", "warm_first_call_s")]
     return _joined(
         [
-            *where, _number(row["ms"], 3), _number(row["peer_ms"], 3), _number(row["ratio"], 2),
-            speed, _number(row["peak_mib"], 0), " / ".join(filter(None, first)),
-            _number(row["peer_first_call_s"], 1),
+            *where, number(row["ms"], 3), number(row["peer_ms"], 3), number(row["ratio"], 2),
+            speed, number(row["peak_mib"], 0), " / ".join(filter(None, first)),
+            number(row["peer_first_call_s"], 1),
             f"{max(row['errors'].values()):.1e}" if row["errors"] else "",
         ]
     )  # fmt: skip
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
 
 
 def _joined(cells: Iterable[str]) -> str:

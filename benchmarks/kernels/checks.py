@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +14,7 @@ from benchmarks.kernels.memory import Memory
 from benchmarks.kernels.oracle import draw, gates, hash_of, loads, measured, recurrence
 from benchmarks.kernels.printed import load, load_package, load_sums, recorded
 from benchmarks.kernels.programs import check_program, load_program
-from benchmarks.kernels.tensors import check_filters, check_tensors
+from benchmarks.kernels.tensors import backend_of, check_filters, check_tensors
 
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 BACKWARD = ("gradients", "element_backward")
@@ -183,7 +180,7 @@ def _check_layer(folder: Path, case: Case, memory: Memory) -> tuple[dict[str, fl
     kernels.SEGMENT = case.segment or None
     x = _layer_inputs(op, case)
     # On the device the operators choose the Triton kernels themselves.
-    with memory.patched(), _backend("triton" if case.device == "cpu" else ""):
+    with memory.patched(), backend_of("triton" if case.device == "cpu" else ""):
         got, _ = _layer(op, case, {n: memory.copied(v) for n, v in x.items()})
         _wait(case)
         decoded, pool, picked, others = _layer_steps(op, case, x, memory)
@@ -191,7 +188,7 @@ def _check_layer(folder: Path, case: Case, memory: Memory) -> tuple[dict[str, fl
     if not any(kernel in BACKWARD for _, kernel, *_ in rows):
         raise RuntimeError("the Triton kernels did not run")
     exact, elsewhere = _exact(case, x), replace(case, device=case.oracle)
-    with _backend("torch"):
+    with backend_of("torch"):
         want, leaves = _layer(op, elsewhere, exact)
         y, states, own, _ = _layer_steps(op, elsewhere, exact, Memory(False))
     errors = _errors(scan, got, want, leaves)
@@ -205,20 +202,10 @@ def _check_program(folder: Path, case: Case, memory: Memory) -> tuple[dict[str, 
     """A whole operator by the Triton kernels against itself in fp64 by the torch kernels."""
     _, kernels, _, scan = load_program(folder, case.mixer)
     rows = recorded(kernels, scan)
-    errors = check_program(folder, case, _backend)
+    errors = check_program(folder, case, backend_of)
     if not rows:
         raise RuntimeError("the Triton kernels did not run")
     return errors, rows
-
-
-@contextmanager
-def _backend(name: str) -> Iterator[None]:
-    """While it lasts, operators run these kernels."""
-    os.environ["EOSC_BACKEND"] = name
-    try:
-        yield
-    finally:
-        del os.environ["EOSC_BACKEND"]
 
 
 def _layer_inputs(op: ModuleType, case: Case) -> dict[str, Any]:

@@ -20,21 +20,22 @@ def table(rows: Sequence[Row]) -> Table:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    first = _number(row.first_call_s, 2)
+    first = number(row.first_call_s, 2)
     if row.warm_first_call_s is not None:
         first += f" / {row.warm_first_call_s:.2f}"
     note = f"{row.status}: {row.detail}" if row.status != "ok" else row.peer_detail
     speed = "" if row.gbps is None else f"{row.gbps:.3g}"
     share = row.gbps / row.copy_gbps if row.gbps and row.copy_gbps else None
     return (
-        row.mixer, row.shape, row.mode, _number(row.ms, 3), _number(row.peer_ms, 3),
-        _number(row.ratio, 2), speed, "" if share is None else f"{share:.0%}",
-        _number(row.peak_mib, 1), first, _number(row.peer_first_call_s, 2),
+        row.mixer, row.shape, row.mode, number(row.ms, 3), number(row.peer_ms, 3),
+        number(row.ratio, 2), speed, "" if share is None else f"{share:.0%}",
+        number(row.peak_mib, 1), first, number(row.peer_first_call_s, 2),
         f"{max(row.errors.values()):.1e}" if row.errors else "", note,
     )  # fmt: skip
 
 
-def _number(value: float | None, digits: int) -> str:
+def number(value: float | None, digits: int) -> str:
+    """A figure with so many decimals; nothing where there is none."""
     return "" if value is None else f"{value:.{digits}f}"
 
 

@@ -116,12 +116,12 @@ def _carets(text: str, label: Label, begin: int) -> str:
     last = span.end_column - 1 if span.end_line == span.line else len(text.rstrip())
     first = min(max(span.column - 1, begin), begin + _WIDTH)
     last = min(max(last, first + 1), begin + _WIDTH + 1)
-    indent = " " * _cells(sanitise(text[begin:first]))
-    carets = "^" * max(1, _cells(sanitise(text[first:last])))
+    indent = " " * width_of(sanitise(text[begin:first]))
+    carets = "^" * max(1, width_of(sanitise(text[first:last])))
     return f"{indent}{carets} {sanitise(label.text)}"
 
 
-def _cells(text: str) -> int:
+def width_of(text: str) -> int:
     """Columns that a terminal needs for `text`."""
     wide = sum(1 for c in text if unicodedata.east_asian_width(c) in "WF")
     return len(text) + wide - sum(1 for c in text if unicodedata.combining(c))

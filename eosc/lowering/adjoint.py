@@ -62,7 +62,7 @@ def backward(scan: Scan, form: Form, stored: bool = False) -> Algorithm:
     recompute, h = states(scan, form)
     reverse_ends, reverse_scratch = _reverse_ends(parts)
     carried = Carried("L", (K, V), "end_state", "d_initial_state", invariant="adjoint after it")
-    body: list[Statement] = [*parts.lets("s", "e", "x"), _upstream(parts)]
+    body: list[Statement] = [*parts.lets("s", "e", "x"), upstream(parts.V)]
     body += parts.middles("s", "e", "x", "dy")
     body.append(Let("M", Load("h", dims=(K, V)), "memory before the chunk"))
     launches: tuple[Kernel | SegmentScan, ...] = (*ends, recompute, *reverse_ends)
@@ -98,15 +98,15 @@ def backward(scan: Scan, form: Form, stored: bool = False) -> Algorithm:
     )
 
 
-def _upstream(parts: Parts) -> Let:
+def upstream(axis: str) -> Let:
     """The gradient of the output."""
-    return Let("dy", Load("dy", dims=("i", parts.V)), "gradient of the output")
+    return Let("dy", Load("dy", dims=("i", axis)), "gradient of the output")
 
 
 def _reads(parts: Parts) -> Iterator[Statement]:
     """Name what the adjoint state is made of."""
     yield from parts.lets("s")
-    yield _upstream(parts)
+    yield upstream(parts.V)
     yield from parts.middles("s", "dy")
 
 

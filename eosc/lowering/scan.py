@@ -15,8 +15,30 @@ from dataclasses import dataclass
 from eosc.ir.nodes import Array, Dims, Load, Value, walk
 
 
+class Operated:
+    """What the scans of every family have: operands, of which some learn, and lines of the spec."""
+
+    __slots__ = ()
+    operands: tuple[Array, ...]
+    trainable: tuple[str, ...]
+    lines: tuple[tuple[str, tuple[int, ...]], ...]
+
+    def lines_of(self, name: str) -> tuple[int, ...]:
+        """The lines of the spec that a prologue comes from."""
+        return dict(self.lines).get(name, ())
+
+    def array(self, name: str) -> Array:
+        """The operand of that name."""
+        return next(each for each in self.operands if each.name == name)
+
+    def learns(self, part: Value) -> bool:
+        """Whether a gradient has to reach the operands of this prologue."""
+        loads = (each.array for each in walk(part) if isinstance(each, Load))
+        return any(name in self.trainable for name in loads)
+
+
 @dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(Operated):
     """One memory K x V with an elementwise decay, one write and one read.
 
     key, value: the names of the memory's axes: summed by the readout, kept by it.
@@ -68,19 +90,6 @@ class Scan:
         for name, part in (("g0", self.log_scalar), ("gK", self.log_key), ("gV", self.log_value)):
             if part is not None:
                 yield name, part
-
-    def lines_of(self, name: str) -> tuple[int, ...]:
-        """The lines of the spec that a prologue comes from."""
-        return dict(self.lines).get(name, ())
-
-    def array(self, name: str) -> Array:
-        """The operand of that name."""
-        return next(each for each in self.operands if each.name == name)
-
-    def learns(self, part: Value) -> bool:
-        """Whether a gradient has to reach the operands of this prologue."""
-        loads = (each.array for each in walk(part) if isinstance(each, Load))
-        return any(name in self.trainable for name in loads)
 
 
 def constant_in_time(part: Value) -> bool:

@@ -40,7 +40,7 @@ def forward(scan: Scan) -> Algorithm:
     K, V = scan.key, scan.value
     memory = State("M", dims=(K, V))
     step = Update("M", advance(memory, decay(scan), _write(scan)), "decay, and write")
-    read = Store("y", _scaled(scan, summed(_outer(_named(scan, "s"), memory, (K, V)), K)), "read")
+    read = Store("y", scaled(scan, summed(_outer(_named(scan, "s"), memory, (K, V)), K)), "read")
     body = (*lets(scan, "s", "e", "x"), *((step, read) if scan.inclusive else (read, step)))
     carried = Carried("M", (K, V), "initial_state", "final_state", invariant="m before the token")
     kernel = Kernel("token_forward", 1, 1, (carried,), body, blocked=(V,), doc="one step a token")
@@ -74,7 +74,7 @@ def backward(scan: Scan) -> Algorithm:
     kept = decay(scan)
     after = advance(before, kept, _write(scan))
     dy, s = Use("dy", dims=(V,)), _named(scan, "s")
-    written = _scaled(scan, _outer(s, dy, (K, V)))
+    written = scaled(scan, _outer(s, dy, (K, V)))
     late = State(adjoint, dims=(K, V))
     # Where the output reads m[t-1], the token's own write reaches no output of this token.
     lam: Value = total((late, written)) if scan.inclusive else late
@@ -87,7 +87,7 @@ def backward(scan: Scan) -> Algorithm:
     ]
     lam = Use("lam", dims=(K, V))
     cotangents: dict[str, Value] = {
-        "s": _scaled(scan, summed(_outer(dy, read, (K, V)), V)),
+        "s": scaled(scan, summed(_outer(dy, read, (K, V)), V)),
         "e": summed(_outer(lam, _named(scan, "x"), (K, V)), V),
         "x": summed(_outer(lam, _named(scan, "e"), (K, V)), K),
     }
@@ -188,6 +188,6 @@ def _outer(left: Value, right: Value, dims: tuple[str, str]) -> Value:
     return product(left, right, dims=dims)
 
 
-def _scaled(scan: Scan, value: Value) -> Value:
+def scaled(scan: Scan, value: Value) -> Value:
     """The value times the scale."""
     return value if scan.scale is None else product(value, scan.scale, dims=value.dims)

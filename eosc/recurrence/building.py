@@ -195,3 +195,13 @@ def _changed(value: object, change: Callable[[Term], Term]) -> object:
         items = tuple(_changed(item, change) for item in value)
         return items if any(a is not b for a, b in zip(items, value, strict=True)) else value
     return value
+
+
+def untaken(name: str, taken: set[str]) -> str:
+    """The name, or one like it that is not taken; it is now."""
+    free, count = name, 1
+    while free in taken:
+        count += 1
+        free = f"{name}{count}"
+    taken.add(free)
+    return free

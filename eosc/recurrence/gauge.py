@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from eosc.recurrence.building import Builder, Fingerprints, is_number, rebuild
+from eosc.recurrence.building import Builder, Fingerprints, is_number, rebuild, untaken
 from eosc.recurrence.model import (
     Factor,
     Field,
@@ -103,7 +103,7 @@ class _Gauge:
             return
         total = self.build.total(angles)
         phase = None if total is None else self._phase(total)
-        parts = (self._fresh(f"{each.memory}_re"), self._fresh(f"{each.memory}_im"))
+        parts = (untaken(f"{each.memory}_re", self.taken), untaken(f"{each.memory}_im", self.taken))
         name = "" if phase is None else phase.name
         self.turns[each.memory] = Turn(each.memory, parts, name)
         self.moduli[each.memory] = tuple(moduli)
@@ -112,19 +112,11 @@ class _Gauge:
         """The running sum of an angle: one for all memories that turn alike."""
         key = self.prints.of(angle)
         if key not in self.phases:
-            name = self._fresh("phase")
+            name = untaken("phase", self.taken)
             self.phases[key] = Phase(
-                name, angle, self._fresh(f"{name}_cos"), self._fresh(f"{name}_sin")
+                name, angle, untaken(f"{name}_cos", self.taken), untaken(f"{name}_sin", self.taken)
             )
         return self.phases[key]
-
-    def _fresh(self, name: str) -> str:
-        free, count = name, 1
-        while free in self.taken:
-            count += 1
-            free = f"{name}{count}"
-        self.taken.add(free)
-        return free
 
     def _recurrence(self, each: Recurrence) -> tuple[Recurrence, ...]:
         if each.memory not in self.turns:

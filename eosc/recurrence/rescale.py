@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from eosc.recurrence.building import ONE, Builder, Fingerprints, rebuild
+from eosc.recurrence.building import ONE, Builder, Fingerprints, rebuild, untaken
 from eosc.recurrence.logs import log_of
 from eosc.recurrence.model import Factor, Peak, Readout, Recurrence, Stage, System, Turn, Write
 from eosc.recurrence.polar import UNIT
@@ -83,11 +83,11 @@ class _Rescale:
         log = self.build.total(logs) or self.build.number(0)
         key = (self.prints.of(level), self.prints.of(log))
         if key not in self.peaks:
-            name = self._fresh("height")
-            names = self._fresh(f"{name}_decay"), self._fresh(f"{name}_rise")
+            name = untaken("height", self.taken)
+            names = untaken(f"{name}_decay", self.taken), untaken(f"{name}_rise", self.taken)
             self.peaks[key] = Peak(name, log, level, *names)
         peak = self.of[each.memory] = self.peaks[key]
-        memory = self._fresh(f"{each.memory}_low")
+        memory = untaken(f"{each.memory}_low", self.taken)
         self.turns.append(Turn(each.memory, (memory,), peak=peak.name))
         decay = self.build.apply("exp", Read(peak.decay, NOW, type=_SCALAR))
         rise = self.build.apply("exp", Read(peak.rise, NOW, type=_SCALAR))
@@ -123,14 +123,6 @@ class _Rescale:
 
     def _name(self, memory: str) -> str:
         return self.low[memory].memory
-
-    def _fresh(self, name: str) -> str:
-        free, count = name, 1
-        while free in self.taken:
-            count += 1
-            free = f"{name}{count}"
-        self.taken.add(free)
-        return free
 
     # Ratios
 

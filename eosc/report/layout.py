@@ -5,12 +5,12 @@ What a specification says is untrusted: every cell is sanitised and never read a
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eosc.diagnostics import sanitise
+from eosc.diagnostics.render import width_of
 from eosc.report.explain import Explanation
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def aligned(table: Table, width: int = 100) -> list[str]:
     """The lines of a table as plain text, without its title."""
     rows = [table.columns, *table.rows]
     cells = [[sanitise(cell) for cell in row] for row in rows]
-    widths = _fit([max(map(_cells, column)) for column in zip(*cells, strict=True)], width)
+    widths = _fit([max(map(width_of, column)) for column in zip(*cells, strict=True)], width)
     lines: list[str] = []
     for index, row in enumerate(cells):
         broken = [_wrap(cell, each) for cell, each in zip(row, widths, strict=True)]
@@ -168,7 +168,7 @@ def _fit(widths: list[int], total: int) -> list[int]:
 
 def _wrap(text: str, width: int) -> Sequence[str]:
     lines: list[str] = []
-    while _cells(text) > width:
+    while width_of(text) > width:
         cut = text.rfind(" ", 1, width + 1)
         cut = cut if cut > 0 else width
         lines.append(text[:cut].rstrip())
@@ -176,10 +176,5 @@ def _wrap(text: str, width: int) -> Sequence[str]:
     return [*lines, text]
 
 
-def _cells(text: str) -> int:
-    wide = sum(1 for c in text if unicodedata.east_asian_width(c) in "WF")
-    return len(text) + wide - sum(1 for c in text if unicodedata.combining(c))
-
-
 def _pad(text: str, width: int) -> str:
-    return text + " " * (width - _cells(text))
+    return text + " " * (width - width_of(text))

@@ -8,7 +8,7 @@ a named value that plain tensor code computes first, and the kernel loads that.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 from eosc.algebra.functions import FUNCTIONS
@@ -76,6 +76,11 @@ class Prologue:
         """
         fused = self._fuse(term)
         return fused if fused is not None else self._hoist(term)
+
+    def computed(self, operands: Iterable[Array]) -> list[Compute]:
+        """What plain tensor code computes of the operands that a scan uses."""
+        names = {each.name for each in operands}
+        return [each for name, each in self.hoisted.items() if name in names]
 
     def scalar(self, term: Term) -> tuple[S, tuple[tuple[str, Value], ...]]:
         """The term as one scalar function and its named arguments."""

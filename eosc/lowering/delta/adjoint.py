@@ -42,6 +42,7 @@ from eosc.ir.nodes import (
     Value,
     at,
 )
+from eosc.lowering.adjoint import upstream
 from eosc.lowering.chunk import initial_state
 from eosc.lowering.cotangent import gradients
 from eosc.lowering.delta.chunk import solve, states
@@ -93,11 +94,6 @@ def backward(scan: DeltaScan, form: Form, stored: bool = True) -> Algorithm:
     )
 
 
-def _upstream(parts: DeltaParts) -> Let:
-    """The gradient of the output."""
-    return Let("dy", Load("dy", dims=("i", parts.V)), "gradient of the output")
-
-
 def _solve_adjoint(parts: DeltaParts) -> Kernel:
     """What of zeta does not depend on the adjoint: zeta = P_adjoint L + Q_adjoint."""
     names = ("s", "w", "e") if parts.scan.tied else ("s", "w", "u")
@@ -115,7 +111,7 @@ def _solve_adjoint(parts: DeltaParts) -> Kernel:
 def _solved(parts: DeltaParts, names: tuple[str, ...]) -> Iterator[Statement]:
     K, V, write, dims = parts.K, parts.V, parts.writes[0], ("j", "i")
     yield from parts.outer.lets(*names)
-    yield _upstream(parts)
+    yield upstream(parts.V)
     solved = yield from parts.solution(dims)
     scores = yield from parts.matrix("S", parts.reads[0], write, dims)
     yield Let("given", dot(scores, Use("dy", dims=("i", V)), "i", ("j", V)), "what u takes of dy")
@@ -137,7 +133,7 @@ def _adjoint_states(parts: DeltaParts) -> Kernel:
     body: list[Statement] = [
         Store("l", adjoint, "adjoint after the chunk"),
         *parts.outer.lets("s", "w"),
-        _upstream(parts),
+        upstream(parts.V),
         Let("P", Load("P_adjoint", dims=("i", K))),
         Let("Q", Load("Q_adjoint", dims=("i", V))),
     ]
@@ -186,7 +182,7 @@ class _Adjoint:
         parts, K, V = self.parts, self.parts.K, self.parts.V
         names = ("s", "w", "e") if parts.scan.tied else ("s", "w", "u", "e", "x")
         yield from parts.outer.lets(*names)
-        yield _upstream(parts)
+        yield upstream(parts.V)
         for name in (parts.writes[0].weight, "zeta"):
             yield Let(name, Load(name, dims=("i", V)))
         yield Let("M", Load("h", dims=(K, V)), "memory before the chunk")

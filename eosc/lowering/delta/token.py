@@ -29,6 +29,7 @@ from eosc.lowering import token
 from eosc.lowering.chunk import initial_state
 from eosc.lowering.cotangent import gradients
 from eosc.lowering.delta.scan import DeltaScan
+from eosc.lowering.token import scaled
 
 
 def forward(scan: DeltaScan) -> Algorithm:
@@ -36,7 +37,7 @@ def forward(scan: DeltaScan) -> Algorithm:
     K, V = scan.key, scan.value
     memory = State("M", dims=(K, V))
     one = timeless(scan)
-    read = Store("y", _scaled(scan, summed(_outer(scan, _use(one, "s"), memory), K)), "read")
+    read = Store("y", scaled(scan, summed(_outer(scan, _use(one, "s"), memory), K)), "read")
     update = Update("M", _after(one, memory), "decay, erase and write")
     step: tuple[Statement, ...] = (*_erased(one, memory), update)
     lets = token.lets(one, *_vectors(one))
@@ -73,7 +74,7 @@ def backward(scan: DeltaScan) -> Algorithm:
         blocked=(V,),
         doc="recompute the memory before each token",
     )
-    written = _scaled(scan, _outer(scan, _use(one, "s"), Use("dy", dims=(V,))))
+    written = scaled(scan, _outer(scan, _use(one, "s"), Use("dy", dims=(V,))))
     late = State("L", dims=(K, V))
     # Where the output reads m[t-1], the token's own write reaches no output of this token.
     body: list[Statement] = [
@@ -124,7 +125,7 @@ def _cotangents(one: DeltaScan, decayed: Value) -> dict[str, Value]:
     read = _after(one, before) if one.inclusive else before
     expanded = summed(_outer(one, lam, _use(one, "e")), K)
     found: dict[str, Value] = {
-        "s": _scaled(one, summed(_outer(one, dy, read), V)),
+        "s": scaled(one, summed(_outer(one, dy, read), V)),
         "w": summed(_outer(one, before, zeta), V),
         "e": summed(_outer(one, lam, _written(one)), V),
         "x": expanded,
@@ -160,10 +161,6 @@ def _use(one: DeltaScan, name: str) -> Use:
 def _outer(scan: DeltaScan, left: Value, right: Value) -> Value:
     """The product of two values, broadcast to K and V."""
     return product(left, right, dims=(scan.key, scan.value))
-
-
-def _scaled(scan: DeltaScan, value: Value) -> Value:
-    return value if scan.scale is None else product(value, scan.scale, dims=value.dims)
 
 
 def _erased(one: DeltaScan, memory: Value) -> tuple[Let, ...]:

@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from eosc.ir.nodes import Array, Dims, Load, Value, walk
+from eosc.ir.nodes import Array, Dims, Value
+from eosc.lowering.scan import Operated
 
 
 @dataclass(frozen=True, slots=True)
-class ElementScan:
+class ElementScan(Operated):
     """One memory with an elementwise decay, any elementwise write and one read.
 
     axes: of the memory; the last is kept by the readout and may be shared out among programs.
@@ -59,16 +60,3 @@ class ElementScan:
         """The log-decay, where there is one: g."""
         if self.log is not None:
             yield "g", self.log
-
-    def lines_of(self, name: str) -> tuple[int, ...]:
-        """The lines of the spec that a prologue comes from."""
-        return dict(self.lines).get(name, ())
-
-    def array(self, name: str) -> Array:
-        """The operand of that name."""
-        return next(each for each in self.operands if each.name == name)
-
-    def learns(self, part: Value) -> bool:
-        """Whether a gradient has to reach the operands of this prologue."""
-        loads = (each.array for each in walk(part) if isinstance(each, Load))
-        return any(name in self.trainable for name in loads)

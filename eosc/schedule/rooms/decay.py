@@ -21,7 +21,7 @@ from eosc.ir.nodes import Array, Load, Value, walk
 from eosc.lowering.parts import Form
 from eosc.lowering.scan import Scan, constant_in_time
 from eosc.recurrence.model import Factor, Field, Readout, Recurrence, System
-from eosc.schedule.program import Compute, ScanStep
+from eosc.schedule.program import ScanStep
 from eosc.schedule.prologue import Prologue, as_scalar, as_value, broadcast
 from eosc.schedule.rooms.room import Foreign, Later, Planned
 from eosc.semantics.model import Mixer
@@ -70,7 +70,11 @@ class Assembly:
 
     def planned(self) -> Planned:
         """The steps, the output around them, and the notes."""
-        return Planned((*self.computed(), self.step()), self.output, tuple(self.notes))
+        return Planned(
+            (*self.prologue.computed(self.scan.operands), self.step()),
+            self.output,
+            tuple(self.notes),
+        )
 
     def _admit(self) -> None:
         """Whether the structure is one of this family."""
@@ -190,11 +194,6 @@ class Assembly:
         on_key = broadcast(self.prologue.value(expand), (self.key,), time=True)
         on_value = broadcast(self.prologue.value(given), (self.value,), time=True)
         return on_key, on_value
-
-    def computed(self) -> list[Compute]:
-        """What plain tensor code computes for the scan, those that the scan uses."""
-        names = {each.name for each in self.scan.operands}
-        return [each for name, each in self.prologue.hoisted.items() if name in names]
 
     def step(self) -> ScanStep:
         """The scan with a certified form for each chunk length."""

@@ -12,7 +12,7 @@ from eosc.lowering.elementwise.scan import ElementScan
 from eosc.lowering.elementwise.stages import staged
 from eosc.lowering.parts import Form
 from eosc.recurrence.model import Field, Readout, Recurrence, System
-from eosc.schedule.program import Compute, ScanStep
+from eosc.schedule.program import ScanStep
 from eosc.schedule.prologue import Prologue, broadcast
 from eosc.schedule.rooms.decay import declared, factor_log, loaded, product_of
 from eosc.schedule.rooms.room import Foreign, Later, Planned
@@ -35,7 +35,11 @@ def plan(system: System, recurrence: Recurrence, numbers: tuple[str, ...]) -> Pl
         EosError: E064, when a decay has no stable logarithm.
     """
     planned = _Scan(system, recurrence, numbers)
-    return Planned((*planned.computed(), planned.step()), planned.output, planned.notes)
+    return Planned(
+        (*planned.prologue.computed(planned.scan.operands), planned.step()),
+        planned.output,
+        planned.notes,
+    )
 
 
 class _Scan:
@@ -158,11 +162,6 @@ class _Scan:
             "g": [factor.value for factor in self.recurrence.decay],
         }
         return tuple((name, declared(self.system.mixer, found)) for name, found in behind.items())
-
-    def computed(self) -> list[Compute]:
-        """What plain tensor code computes for the scan, those that the scan uses."""
-        names = {each.name for each in self.scan.operands}
-        return [each for name, each in self.prologue.hoisted.items() if name in names]
 
     def step(self) -> ScanStep:
         """The scan; any chunk length is safe."""

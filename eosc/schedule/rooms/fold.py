@@ -75,7 +75,11 @@ def plan(system: System, recurrence: Recurrence, numbers: tuple[str, ...]) -> Pl
         arguments[array.name] = part.name
         spread.append(part)
     scan = replace(planned, arguments=tuple(arguments.items()), steps=axis)
-    return Planned((*assembly.computed(), *spread, scan), assembly.output, tuple(assembly.notes))
+    return Planned(
+        (*assembly.prologue.computed(assembly.scan.operands), *spread, scan),
+        assembly.output,
+        tuple(assembly.notes),
+    )
 
 
 def _of_the_first(
