@@ -1,84 +1,71 @@
-"""A scan over elements as definitions over a whole sequence, for the proof that it is the spec.
+"""A scan over elements as definitions: one decay and one write, each an entry of the memory.
 
-m[t] = exp(g[t]) m[t-1] + w[t]        y[t] = sum_over s[t] m[t]
+    m[t] = a[t] m[t-1] + w[t]        y[t] = sum_over s[t] m[t]
+
+The decay a is a value of its own beside the log g that the scan names: where prologues are
+arbitrary so is a, and a reset (a = 0) is one of its values. That a is exp(g) is a goal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 
-from eosc.ir.nodes import Value
+from eosc.ir.nodes import Dims, Value
 from eosc.lowering.elementwise.scan import ElementScan
 from eosc.prove import formula
-from eosc.prove.algorithms.places import Here, Place, Walk
-from eosc.prove.algorithms.reading import Meaning, Reader, Scope
-from eosc.prove.algorithms.scalars import Unreadable, shallow
-from eosc.prove.formula import ONE, TIME, ZERO, Definition, Formula, Time, shifted
+from eosc.prove.algorithms.recurrence import Recurrence
+from eosc.prove.formula import ONE, TIME, Formula, Symbol, Time
+
+DECAY = "a"
+"""The decay of an entry, as a prologue."""
 
 
-class ElementRecurrence:
-    """The definitions of a scan from an empty memory.
+@dataclass(slots=True)
+class Elements(Recurrence):
+    """The definitions that statements about such a scan are made of."""
 
-    raw: what its operands are. letters: the variable of each axis: `a` of one that the readout
-    sums over, `b` of one that it keeps.
-    """
-
-    def __init__(self, scan: ElementScan, raw: Mapping[str, Meaning]) -> None:
-        """Define the prologues and the memory.
-
-        Raises:
-            Unreadable: the readout sums over, or keeps, more than one axis, or a prologue is large.
-        """
-        if len(scan.over) > 1 or len(scan.reads) > 1:
-            raise Unreadable("a readout that keeps, or sums over, two axes")
-        self.scan, self.raw = scan, dict(raw)
-        self.letters = {axis: "a" if axis in scan.over else "b" for axis in scan.axes}
-        self.definitions: dict[str, Definition] = {}
-        for name, value in scan.prologues():
-            self._prologue(name, value)
-        indices = tuple(self.letters[axis] for axis in scan.axes)
-        last = formula.at("m", {"t": 1, "": -1}, *indices)
-        decay = ONE
-        if scan.log is not None:
-            # Written out, so that the log of a decay stands in the exponent and may be of 0.
-            decay = formula.call("exp", self._value(scan.log, {"t": 1}))
-        body = formula.add(formula.mul(decay, last), self._at("w", {"t": 1}))
-        sorts = (TIME, *scan.axes)
-        self.definitions["m"] = Definition(
-            "m", ("t", *indices), sorts, body, start={}, base=ZERO, step=1
-        )
+    scan: ElementScan
 
     def _prologue(self, name: str, value: Value) -> None:
-        shallow(value)
-        features = tuple(axis for axis in value.dims if axis != "i")
-        timed = "i" in value.dims
-        letters = tuple(self.letters[axis] for axis in features)
-        self.definitions[f"scan.{name}"] = Definition(
-            f"scan.{name}",
-            ("t", *letters) if timed else letters,
-            (TIME, *features) if timed else features,
-            self._value(value, {"t": 1}),
-        )
+        if self.opaque and value is self.scan.log:
+            timed = (TIME,) if "i" in value.dims else ()
+            axes = tuple(axis for axis in value.dims if axis != "i")
+            self._symbol(Symbol(f"scan.{DECAY}", (*timed, *axes)))
+            return
+        # By its own class: slots make the one that `super()` would find another.
+        Recurrence._prologue(self, name, value)
 
-    def _value(self, value: Value, time: Time) -> Formula:
-        """A prologue over the operands, at a token."""
-        arrays = {each.name: each for each in self.scan.operands}
-        reader = Reader(arrays, Walk({}, {"E": 1}, 1, {}), timed=True)
-        features = {axis: self.letters[axis] for axis in value.dims if axis != "i"}
-        return reader.read(value, Here({"i": Place(time)}, features), Scope(loads=self.raw))
+    def decay(self, time: Time) -> Formula:
+        """The decay of a token, at the memory's indices."""
+        log = self.scan.log
+        if log is None:
+            return ONE
+        letters = tuple(self.letters[axis] for axis in log.dims if axis != "i")
+        if self.opaque:
+            return formula.at(f"scan.{DECAY}", *((time,) if "i" in log.dims else ()), *letters)
+        # Written out, so that the log of a decay stands in the exponent and may be of 0.
+        return self.decay_by_log(time)
 
-    def _at(self, name: str, time: Time) -> Formula:
-        value = dict(self.scan.prologues())[name]
-        times = (time,) if "i" in value.dims else ()
-        indices = (self.letters[axis] for axis in value.dims if axis != "i")
-        return formula.at(f"scan.{name}", *times, *indices)
+    def decay_by_log(self, time: Time) -> Formula:
+        """The decay of a token over the raw operands, as the scan has it."""
+        log = self.scan.log
+        assert log is not None
+        letters = tuple(self.letters[axis] for axis in log.dims if axis != "i")
+        return formula.call("exp", self.value(log, time, letters))
 
-    def output(self, time: Time) -> Formula:
-        """The output of a token, at b."""
-        read = time if self.scan.inclusive else shifted(time, -1)
-        found = formula.at("m", read, *(self.letters[axis] for axis in self.scan.axes))
-        if self.scan.shrink is not None:
-            found = formula.mul(self._at("s", time), found)
-        for axis in self.scan.over:
-            found = formula.contract(self.letters[axis], axis, found)
-        return found
+    def part(self, name: str, time: Time) -> Formula:
+        """The log-decay has one part."""
+        return self.decay(time)
+
+    def over(self, name: str, low: Time, high: Time) -> Formula:
+        """The decay over the tokens of (low, high]."""
+        return formula.product("u", low, high, self.decay({"u": 1}))
+
+    def log_axes(self, name: str) -> Dims:
+        """The feature axes of the log-decay, in the memory's order."""
+        own = Recurrence.log_axes(self, name)
+        return tuple(axis for axis in self.scan.axes if axis in own)
+
+    def writers(self) -> tuple[str, ...]:
+        """What is written is w as it is."""
+        return ("w",)

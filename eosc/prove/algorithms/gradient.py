@@ -35,10 +35,11 @@ class Gradient:
             Unreadable: a gradient is missing.
         """
         recurrence = self.recurrence
-        upstream = formula.mul(formula.at("dy", TOKEN, "b"), recurrence.output_tangent(TOKEN))
-        after = self.matched(formula.at("after", "a", "b"), formula.at("m'", HIGH, "a", "b"))
-        before = self.matched(formula.at("l", LOW, "a", "b"), formula.at("before'", "a", "b"))
-        outputs = formula.contract("b", recurrence.scan.value, upstream)
+        indices = recurrence.indices
+        upstream = formula.mul(recurrence.upstream(TOKEN), recurrence.output_tangent(TOKEN))
+        after = self.matched(formula.at("after", *indices), formula.at("m'", HIGH, *indices))
+        before = self.matched(formula.at("l", LOW, *indices), formula.at("before'", *indices))
+        outputs = recurrence.contracted(upstream, recurrence.scan.reads)
         given = formula.add(_over_tokens(outputs), after)
         if self.cut:
             adjoint = self.inner(lambda name: recurrence.gradient(name, TOKEN), recurrence.tangent)
@@ -49,9 +50,8 @@ class Gradient:
         yield Equation("gradient", (), given, formula.add(self.stored_gradients(), before))
 
     def matched(self, left: Formula, right: Formula) -> Formula:
-        """The inner product of two values over a and b."""
-        inner = formula.contract("b", self.recurrence.scan.value, formula.mul(left, right))
-        return formula.contract("a", self.recurrence.scan.key, inner)
+        """The inner product of two values over the memory's axes."""
+        return self.recurrence.contracted(formula.mul(left, right), self.recurrence.scan.axes)
 
     def bar(self, name: str) -> Formula:
         """The gradient of a prologue as an arbitrary symbol; 0 where it is not computed."""
@@ -59,10 +59,7 @@ class Gradient:
             if self.recurrence.raw_tangent(name, TOKEN) != ZERO:
                 raise Unreadable(f"no gradient of {name} is found")
             return ZERO
-        axes = tuple(
-            each for each in dict(self.recurrence.scan.prologues())[name].dims if each != "i"
-        )
-        letters = [self.recurrence.letters[axis] for axis in axes]
+        letters = [self.recurrence.letters[axis] for axis in self.recurrence.axes_of(name)]
         return formula.at(f"bar.{name}", TOKEN, *letters)
 
     def inner(

@@ -11,15 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from eosc.ir.nodes import Array, Per
-from eosc.lowering.elementwise.scan import ElementScan
 from eosc.lowering.family import AnyScan
-from eosc.lowering.scan import Scan
 from eosc.prove import formula
 from eosc.prove.algorithms.convolutions import prove_convolutions
-from eosc.prove.algorithms.elements import ElementRecurrence
+from eosc.prove.algorithms.families import recurrence_of
 from eosc.prove.algorithms.reading import Meaning
-from eosc.prove.algorithms.recurrence import Bounds, Recurrence
-from eosc.prove.algorithms.scalars import UNREAD, Unreadable
+from eosc.prove.algorithms.recurrence import Bounds
+from eosc.prove.algorithms.scalars import Unreadable
 from eosc.prove.engine import Verdict
 from eosc.prove.formula import TIME, ZERO, Definition, Equation, Formula, Problem, Time
 from eosc.prove.statements.draft import Draft
@@ -49,13 +47,8 @@ def prove_program(program: Program) -> tuple[Problem, list[dict[str, Any]]]:
         return _convolved(program)
     if any(isinstance(each, Peak) for each in program.steps):
         raise Unreadable("a height that cancels from a maximum is not proved yet")
-    scans: list[tuple[ScanStep, Scan | ElementScan]] = []
-    for step in program.scans:
-        if type(step.scan) not in (Scan, ElementScan):
-            raise Unreadable(UNREAD)
-        scans.append((step, step.scan))
     try:
-        return _Program(program, tuple(scans)).proved()
+        return _Program(program, tuple((step, step.scan) for step in program.scans)).proved()
     except Unstated as reason:
         raise Unreadable(reason.message) from reason
 
@@ -243,11 +236,9 @@ class _Program:
         )
         sides = {**dict.fromkeys(keys, row), **dict.fromkeys(values, column)}
         meanings = {each.name: self._array(step, each, sides) for each in scan.operands}
-        recurrence: Recurrence | ElementRecurrence
-        if isinstance(scan, ElementScan):
-            recurrence = ElementRecurrence(scan, meanings)
-        else:
-            recurrence = Recurrence(scan, False, low={}, initial=ZERO, raw=meanings)
+        if len(keys) > 1 or len(values) > 1:
+            raise Unreadable("a readout that keeps, or sums over, two axes")
+        recurrence = recurrence_of(scan, False, low={}, initial=ZERO, raw=meanings)
         places = {**row[1].places, **column[1].places}
         tail = cell.mark + suffix(tuple(places[axis] for axis in cell.axes))
         letters = {recurrence.letters[axis]: side.letters for axis, (_, side) in sides.items()}

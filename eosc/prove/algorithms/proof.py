@@ -9,17 +9,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from eosc.ir.nodes import Algorithm, Kernel, Let, Running, walk
-from eosc.lowering.scan import Scan
+from eosc.lowering.family import AnyScan
 from eosc.prove import formula
-from eosc.prove.algorithms.recurrence import HIGH, LOW, Bounds, Recurrence
+from eosc.prove.algorithms.closed_forms import closed_form
+from eosc.prove.algorithms.families import recurrence_of
+from eosc.prove.algorithms.recurrence import HIGH, Bounds
 from eosc.prove.algorithms.statement import state_algorithm
-from eosc.prove.formula import ONE, ZERO, Definition, Formula, Problem, shifted
+from eosc.prove.formula import Formula, Problem
 
 Step = dict[str, Any]
 
 
 def prove_algorithm(
-    scan: Scan, algorithm: Algorithm, ranges: Mapping[str, Bounds] | None = None
+    scan: AnyScan, algorithm: Algorithm, ranges: Mapping[str, Bounds] | None = None
 ) -> tuple[Problem, list[Step]]:
     """The statement that an algorithm computes its scan or its gradient, and a proof to check.
 
@@ -32,7 +34,7 @@ def prove_algorithm(
     return problem, [*_Proof(scan, algorithm, problem).steps()]
 
 
-def _cuts(scan: Scan, algorithm: Algorithm) -> dict[str, str]:
+def _cuts(scan: AnyScan, algorithm: Algorithm) -> dict[str, str]:
     """The lets that hold the gradients of the prologues, in a walk of whole chunks."""
     lets = {
         each.name
@@ -47,9 +49,9 @@ def _cuts(scan: Scan, algorithm: Algorithm) -> dict[str, str]:
 class _Proof:
     """The steps of one proof."""
 
-    def __init__(self, scan: Scan, algorithm: Algorithm, problem: Problem) -> None:
+    def __init__(self, scan: AnyScan, algorithm: Algorithm, problem: Problem) -> None:
         self.scan, self.algorithm, self.problem = scan, algorithm, problem
-        self.recurrence = Recurrence(scan, opaque=True)
+        self.recurrence = recurrence_of(scan, opaque=True)
 
     def steps(self) -> Iterator[Step]:
         """Telescoping before any closed form is known, then closed forms, then equalities."""
@@ -57,7 +59,7 @@ class _Proof:
         if "gradient" in goals:
             yield {"rule": "telescope", "goal": "gradient", "potential": self.potential()}
         for each in self.problem.definitions:
-            closed = self.closed(each)
+            closed = closed_form(self.recurrence, each)
             if closed is not None:
                 claims = [{"definition": each.name, "closed": closed}]
                 yield {"rule": "induction", "claims": claims}
@@ -70,43 +72,9 @@ class _Proof:
 
     def potential(self) -> Formula:
         """The adjoint memory times the tangent of the memory."""
-        adjoint, moving = (formula.at(name, {"t": 1}, "a", "b") for name in ("l", "m'"))
-        inner = formula.contract("b", self.scan.value, formula.mul(adjoint, moving))
-        return formula.contract("a", self.scan.key, inner)
-
-    def closed(self, definition: Definition) -> Formula | None:
-        """The closed form of a recurrence of the scan."""
-        t = {"t": 1}
-        match definition.name:
-            case "m" | "m.zero":
-                base = ZERO if definition.name == "m.zero" else formula.at("before", "a", "b")
-                return self.memory(base)
-            case "l" | "l.zero":
-                base = ZERO if definition.name == "l.zero" else formula.at("after", "a", "b")
-                return self.adjoint(base)
-        if not definition.name.startswith("p."):
-            return None
-        part = definition.name.split(".")[1]
-        letters = definition.parameters[1:]
-        one = definition.name.endswith(".one")
-        base = ONE if one else formula.at(f"p.{part}.before", *letters)
-        return formula.mul(self.recurrence.over(part, LOW, t), base)
-
-    def memory(self, base: Formula) -> Formula:
-        """What is left of the first memory, and of each write."""
-        t, w = {"t": 1}, {"w": 1}
-        write = formula.mul(self.recurrence.prologue("e", w), self.recurrence.prologue("x", w))
-        kept = formula.mul(self.recurrence.whole(w, t), write)
-        first = formula.mul(self.recurrence.whole(LOW, t), base)
-        return formula.add(first, formula.over("w", LOW, t, kept))
-
-    def adjoint(self, base: Formula) -> Formula:
-        """What the last adjoint gives, and each later output."""
-        t, w = {"t": 1}, {"w": 1}
-        read = w if self.scan.inclusive else shifted(w, -1)
-        given = formula.mul(self.recurrence.whole(t, read), self.recurrence.read_back(w))
-        last = formula.mul(self.recurrence.whole(t, HIGH), base)
-        return formula.add(last, formula.over("w", t, HIGH, given))
+        recurrence = self.recurrence
+        adjoint, moving = (formula.at(name, {"t": 1}, *recurrence.indices) for name in ("l", "m'"))
+        return recurrence.contracted(formula.mul(adjoint, moving), recurrence.scan.axes)
 
 
 def _running(algorithm: Algorithm) -> Iterator[str]:

@@ -1,20 +1,21 @@
-"""The scan and its adjoint as definitions, over one stretch of tokens (B, E].
+"""A scan and its adjoint as definitions, over one stretch of tokens (B, E].
 
-    m[B] = before         m[t] = exp(g[t]) m[t-1] + e[t] x[t]                     y[t] = s[t] m[t]
+    m[B] = before         m[t] = decay[t] m[t-1] + write[t]         y[t] = scale sum_over s[t] m[t]
     l[E] = after          l[t] = the adjoint of m[t] through the tokens after t
 
 B is the token before the stretch and E its last one: a chunk, a segment or a whole sequence. The
 memory `before` it and the adjoint `after` it are arbitrary, so that statements about one chunk hold
-for each chunk of a walk.
+for each chunk of a walk. What a decay and a write are is for each family of scans to say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from eosc.ir.nodes import Array, Dims, Load, Map, Per, Size, Sum, Value
-from eosc.lowering.scan import Scan
+from eosc.lowering.family import AnyScan
 from eosc.prove import formula
 from eosc.prove.algorithms.duals import Dual, dual
 from eosc.prove.algorithms.places import Here, Place, Walk
@@ -26,7 +27,6 @@ LOW, MIDDLE, HIGH = {"B": 1}, {"D": 1}, {"E": 1}
 """The ends of the stretch."""
 
 _NOT_POSITIVE = (None, "0", False, False)
-
 
 Bounds = tuple[str | None, str | None, bool, bool]
 """The range of a symbol: its ends, None for infinite, and whether each is left out."""
@@ -48,8 +48,8 @@ def array_meaning(name: str, per: Per) -> Meaning:
 
 
 @dataclass(slots=True)
-class Recurrence:
-    """The definitions that statements about a scan are made of.
+class Recurrence(ABC):
+    """The definitions that statements about a scan are made of; a family says `write` and more.
 
     opaque: whether the prologues are arbitrary symbols, which proves more and is easier; else they
     are what the scan makes of its raw operands.
@@ -57,7 +57,7 @@ class Recurrence:
     raw: what the operands are, where they are more than symbols. ranges: of those that are.
     """
 
-    scan: Scan
+    scan: AnyScan
     opaque: bool
     low: Time = field(default_factory=lambda: LOW)
     initial: Formula | None = None
@@ -68,15 +68,9 @@ class Recurrence:
     letters: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Name the prologues, the raw operands and the two memories.
-
-        Raises:
-            Unreadable: the memory does not decay elementwise alone.
-        """
-        if type(self.scan) is not Scan:
-            raise Unreadable("no statement yet of a memory that does not decay elementwise alone")
-        K, V = self.scan.key, self.scan.value
-        self.letters = {K: "a", V: "b"}
+        """Name the prologues, the raw operands and the memory."""
+        self.letters = {axis: f"a{n or ''}" for n, axis in enumerate(self.summed)}
+        self.letters |= {axis: f"b{n or ''}" for n, axis in enumerate(self.scan.reads)}
         for each in self.scan.operands:
             if each.name not in self.raw:
                 self.raw[each.name] = array_meaning(each.name, each.per)
@@ -84,9 +78,23 @@ class Recurrence:
         for name, value in self.scan.prologues():
             self._prologue(name, value)
         if self.initial is None:
-            self._symbol(Symbol("before", (K, V)))
-            self.initial = formula.at("before", "a", "b")
+            self._symbol(Symbol("before", self.scan.axes))
+            self.initial = self.given("before")
         self._memory("m", self.initial)
+
+    @property
+    def summed(self) -> Dims:
+        """The axes that the output sums over."""
+        return tuple(axis for axis in self.scan.axes if axis not in self.scan.reads)
+
+    @property
+    def indices(self) -> tuple[str, ...]:
+        """The variables of the memory's axes."""
+        return tuple(self.letters[axis] for axis in self.scan.axes)
+
+    def given(self, name: str) -> Formula:
+        """The memory before the stretch, or the adjoint after it."""
+        return formula.at(name, *self.indices)
 
     def _symbol(self, symbol: Symbol) -> None:
         self.symbols.setdefault(symbol.name, symbol)
@@ -117,13 +125,12 @@ class Recurrence:
         here = Here({"i": Place(time)}, dict(zip(features, indices, strict=True)))
         return reader.read(value, here, Scope(loads=self.raw))
 
-    def prologue(self, name: str, time: Time, a: str = "a", b: str = "b") -> Formula:
+    def prologue(self, name: str, time: Time) -> Formula:
         """A named prologue at a token; the log-decay parts that are not there are 0."""
         value = dict(self.scan.prologues()).get(name)
         if value is None:
             return ZERO
-        letters = {self.scan.key: a, self.scan.value: b}
-        indices = tuple(letters[axis] for axis in value.dims if axis != "i")
+        indices = tuple(self.letters[axis] for axis in value.dims if axis != "i")
         times = (time,) if "i" in value.dims else ()
         return formula.at(f"scan.{name}", *times, *indices)
 
@@ -135,36 +142,59 @@ class Recurrence:
     @property
     def scale(self) -> Formula:
         """The factor of the output."""
-        return ONE if self.scan.scale is None else self.value(self.scan.scale, {"t": 1}, ())
+        return ONE
 
+    @abstractmethod
     def decay(self, time: Time) -> Formula:
-        """The decay of a token, at a and b."""
-        if not self.logs:
-            return ONE
-        parts = (self.prologue(each, time) for each in self.logs)
-        if not self.opaque:
-            # Written out, so that the log of a decay stands in the exponent and may be of 0.
-            parts = (self._written(value, time) for _, value in self.scan.logs())
-        return formula.call("exp", formula.total(parts))
+        """The decay of a token, at the memory's indices."""
 
-    def _written(self, value: Value, time: Time) -> Formula:
-        letters = tuple(self.letter(axis) for axis in value.dims if axis != "i")
-        return self.value(value, time, letters)
+    @abstractmethod
+    def part(self, name: str, time: Time) -> Formula:
+        """What one part of the log-decay multiplies the memory by at a token."""
 
+    @abstractmethod
     def over(self, name: str, low: Time, high: Time) -> Formula:
         """The decay of one part of the log over the tokens of (low, high]."""
-        return formula.call("exp", formula.over("u", low, high, self.prologue(name, {"u": 1})))
 
-    def whole(self, low: Time, high: Time) -> Formula:
-        """The whole decay over the tokens of (low, high]."""
-        return formula.mul(*(self.over(each, low, high) for each in self.logs))
+    @abstractmethod
+    def writers(self) -> tuple[str, ...]:
+        """The prologues whose product the memory takes at each token."""
+
+    def write(self, time: Time) -> Formula:
+        """What the memory takes at a token."""
+        return formula.mul(*(self.prologue(each, time) for each in self.writers()))
+
+    def write_tangent(self, time: Time) -> Formula:
+        """The tangent of what the memory takes at a token."""
+        return formula.total(
+            formula.mul(self.tangent(each, time), *(self.prologue(x, time) for x in others))
+            for each, others in self._each_writer()
+        )
+
+    def _each_writer(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Each of the prologues that the memory takes, and the others."""
+        for each in self.writers():
+            yield each, tuple(other for other in self.writers() if other != each)
+
+    def shrinking(self, time: Time) -> Formula:
+        """What the output of a token multiplies the memory by."""
+        return self.prologue("s", time) if "s" in dict(self.scan.prologues()) else ONE
+
+    def shrinking_tangent(self, time: Time) -> Formula:
+        """The tangent of it."""
+        return self.tangent("s", time) if "s" in dict(self.scan.prologues()) else ZERO
+
+    def contracted(self, value: Formula, axes: Dims) -> Formula:
+        """The sum over axes of the memory."""
+        for axis in reversed(axes):
+            value = formula.contract(self.letters[axis], axis, value)
+        return value
 
     def _memory(self, name: str, base: Formula) -> None:
         t = {"t": 1}
-        write = formula.mul(self.prologue("e", t), self.prologue("x", t))
-        last = formula.at(name, shifted(t, -1), "a", "b")
-        body = formula.add(formula.mul(self.decay(t), last), write)
-        self._recurrence(name, (self.scan.key, self.scan.value), body, self.low, base, 1)
+        last = formula.at(name, shifted(t, -1), *self.indices)
+        body = formula.add(formula.mul(self.decay(t), last), self.write(t))
+        self._recurrence(name, self.scan.axes, body, self.low, base, 1)
 
     def _recurrence(
         self, name: str, axes: Dims, body: Formula, start: Time, base: Formula, step: int
@@ -182,11 +212,10 @@ class Recurrence:
 
     def adjoint(self) -> None:
         """Define the adjoint memory, for a gradient `dy` of the output."""
-        K, V = self.scan.key, self.scan.value
         if "l" not in self.definitions:
-            self._symbol(Symbol("dy", (TIME, V)))
-            self._symbol(Symbol("after", (K, V)))
-            self._adjoint("l", formula.at("after", "a", "b"))
+            self._symbol(Symbol("dy", (TIME, *self.scan.reads)))
+            self._symbol(Symbol("after", self.scan.axes))
+            self._adjoint("l", self.given("after"))
 
     def adjoint_from_zero(self) -> str:
         """The adjoint memory of the stretch alone."""
@@ -197,18 +226,20 @@ class Recurrence:
 
     def read_back(self, time: Time) -> Formula:
         """What the output of a token gives the memory that it reads."""
-        upstream = formula.mul(self.prologue("s", time), formula.at("dy", time, "b"))
-        return formula.mul(self.scale, upstream)
+        return formula.mul(self.scale, formula.mul(self.shrinking(time), self.upstream(time)))
+
+    def upstream(self, time: Time) -> Formula:
+        """The gradient of the output of a token."""
+        return formula.at("dy", time, *(self.letters[axis] for axis in self.scan.reads))
 
     def _adjoint(self, name: str, base: Formula) -> None:
         later = {"t": 1, "": 1}
-        last, read = formula.at(name, later, "a", "b"), self.read_back(later)
+        last, read = formula.at(name, later, *self.indices), self.read_back(later)
         if self.scan.inclusive:
             body = formula.mul(self.decay(later), formula.add(last, read))
         else:
             body = formula.add(formula.mul(self.decay(later), last), read)
-        axes = (self.scan.key, self.scan.value)
-        self._recurrence(name, axes, body, HIGH, base, -1)
+        self._recurrence(name, self.scan.axes, body, HIGH, base, -1)
 
     def decayed(self, name: str) -> str:
         """One part of the decay from the start of the stretch to a token, as a recurrence."""
@@ -217,7 +248,7 @@ class Recurrence:
             axes = self.log_axes(name)
             letters = tuple(self.letter(axis) for axis in axes)
             self._symbol(Symbol(f"{found}.before", axes))
-            step = formula.call("exp", self.prologue(name, {"t": 1}))
+            step = self.part(name, {"t": 1})
             for each, base in (
                 (found, formula.at(f"{found}.before", *letters)),
                 (f"{found}.one", ONE),
@@ -235,36 +266,36 @@ class Recurrence:
         return time if self.scan.inclusive else shifted(time, -1)
 
     def output(self, time: Time) -> Formula:
-        """The output of a token, at b."""
-        m = formula.at("m", self.memory_read(time), "a", "b")
-        read = formula.contract("a", self.scan.key, formula.mul(self.prologue("s", time), m))
+        """The output of a token, at the indices of the axes that it keeps."""
+        m = formula.at("m", self.memory_read(time), *self.indices)
+        read = self.contracted(formula.mul(self.shrinking(time), m), self.summed)
         return formula.mul(self.scale, read)
 
     def cotangent(self, name: str, time: Time) -> Formula:
         """The gradient of a prologue at a token, by the adjoint memory."""
-        K, V = self.scan.key, self.scan.value
-        lam = formula.at("l", time, "a", "b")
+        own = self.log_axes(name) if name in self.logs else self.axes_of(name)
+        missing = tuple(axis for axis in self.scan.axes if axis not in own)
+        if name == "s":
+            m = formula.at("m", self.memory_read(time), *self.indices)
+            inner = formula.mul(m, self.upstream(time))
+            return formula.mul(self.scale, self.contracted(inner, missing))
+        lam = formula.at("l", time, *self.indices)
         if self.scan.inclusive:
             lam = formula.add(lam, self.read_back(time))
-        match name:
-            case "s":
-                m = formula.at("m", self.memory_read(time), "a", "b")
-                inner = formula.mul(m, formula.at("dy", time, "b"))
-                return formula.mul(self.scale, formula.contract("b", V, inner))
-            case "e":
-                return formula.contract("b", V, formula.mul(lam, self.prologue("x", time)))
-            case "x":
-                return formula.contract("a", K, formula.mul(lam, self.prologue("e", time)))
-        last = formula.at("m", shifted(time, -1), "a", "b")
-        flow = formula.mul(lam, self.decay(time), last)
-        for axis in (V, K):
-            if axis not in self.log_axes(name):
-                flow = formula.contract(self.letters[axis], axis, flow)
-        return flow
+        if name in self.logs:
+            last = formula.at("m", shifted(time, -1), *self.indices)
+            return self.contracted(formula.mul(lam, self.decay(time), last), missing)
+        others = dict(self._each_writer())[name]
+        factors = (self.prologue(each, time) for each in others)
+        return self.contracted(formula.mul(lam, *factors), missing)
+
+    def axes_of(self, name: str) -> Dims:
+        """The feature axes of a prologue."""
+        return tuple(axis for axis in dict(self.scan.prologues())[name].dims if axis != "i")
 
     def gradient(self, name: str, time: Time) -> Formula:
         """The gradient of a prologue as a definition."""
-        axes = tuple(axis for axis in dict(self.scan.prologues())[name].dims if axis != "i")
+        axes = self.axes_of(name)
         letters = tuple(self.letters[axis] for axis in axes)
         found = f"grad.{name}"
         if found not in self.definitions:
@@ -274,8 +305,8 @@ class Recurrence:
 
     def tangents(self) -> None:
         """Define the tangent of the memory, for tangents of the prologues and of `before`."""
-        K, V, t = self.scan.key, self.scan.value, {"t": 1}
-        self._symbol(Symbol("before'", (K, V)))
+        t = {"t": 1}
+        self._symbol(Symbol("before'", self.scan.axes))
         for name, value in self.scan.prologues():
             if self.opaque:
                 timed = (TIME,) if "i" in value.dims else ()
@@ -284,16 +315,15 @@ class Recurrence:
         for each in self.scan.operands:
             if each.name in self.scan.trainable:
                 self._symbol(array_symbol(each, f"{each.name}'"))
-        last, moving = (formula.at(name, shifted(t, -1), "a", "b") for name in ("m", "m'"))
+        last, moving = (formula.at(name, shifted(t, -1), *self.indices) for name in ("m", "m'"))
         log = formula.total(self.tangent(each, t) for each in self.logs)
         body = formula.add(
             formula.mul(log, self.decay(t), last),
             formula.mul(self.decay(t), moving),
-            formula.mul(self.tangent("e", t), self.prologue("x", t)),
-            formula.mul(self.prologue("e", t), self.tangent("x", t)),
+            self.write_tangent(t),
         )
-        base = formula.at("before'", "a", "b")
-        self._recurrence("m'", (K, V), body, LOW, base, 1)
+        base = formula.at("before'", *self.indices)
+        self._recurrence("m'", self.scan.axes, body, LOW, base, 1)
 
     def tangent(self, name: str, time: Time) -> Formula:
         """The tangent of a prologue at a token: an arbitrary symbol, or by the raw operands."""
@@ -312,13 +342,14 @@ class Recurrence:
         return _Tangents(self).of(value, time, indices)[1]
 
     def output_tangent(self, time: Time) -> Formula:
-        """The tangent of the output of a token, at b."""
+        """The tangent of the output of a token, at the indices of the axes that it keeps."""
         read = self.memory_read(time)
-        m, moving = (formula.at(name, read, "a", "b") for name in ("m", "m'"))
+        m, moving = (formula.at(name, read, *self.indices) for name in ("m", "m'"))
         inner = formula.add(
-            formula.mul(self.tangent("s", time), m), formula.mul(self.prologue("s", time), moving)
+            formula.mul(self.shrinking_tangent(time), m),
+            formula.mul(self.shrinking(time), moving),
         )
-        return formula.mul(self.scale, formula.contract("a", self.scan.key, inner))
+        return formula.mul(self.scale, self.contracted(inner, self.summed))
 
 
 class _Tangents:

@@ -30,8 +30,9 @@ from eosc.ir.nodes import (
     Update,
     Value,
 )
-from eosc.lowering.scan import Scan
+from eosc.lowering.family import AnyScan
 from eosc.prove import formula
+from eosc.prove.algorithms.families import recurrence_of
 from eosc.prove.algorithms.gradient import TOKEN, Gradient
 from eosc.prove.algorithms.places import Chain, Here, Place, Walk
 from eosc.prove.algorithms.reading import Blockwise, Meaning, Reader, Scope
@@ -40,7 +41,6 @@ from eosc.prove.algorithms.recurrence import (
     LOW,
     MIDDLE,
     Bounds,
-    Recurrence,
     array_meaning,
     array_symbol,
 )
@@ -55,7 +55,7 @@ MEMORY, ADJOINT, GATHERED = "m", "l", "gathered"
 
 
 def state_algorithm(
-    scan: Scan,
+    scan: AnyScan,
     algorithm: Algorithm,
     cuts: Mapping[str, str] | None = None,
     ranges: Mapping[str, Bounds] | None = None,
@@ -99,7 +99,7 @@ class _Statement:
 
     def __init__(
         self,
-        scan: Scan,
+        scan: AnyScan,
         algorithm: Algorithm,
         cuts: dict[str, str],
         ranges: Mapping[str, Bounds],
@@ -107,7 +107,7 @@ class _Statement:
         self.scan, self.algorithm, self.cuts = scan, algorithm, cuts
         self.backward = any(each.name == D_OUTPUT for each in algorithm.inputs)
         opaque = not self.backward or bool(cuts)
-        self.recurrence = Recurrence(scan, opaque, ranges=ranges)
+        self.recurrence = recurrence_of(scan, opaque, ranges=ranges)
         self.arrays = algorithm.arrays
         self.goals: list[Equation] = []
         self.chunked: dict[str, str] = {}
@@ -211,7 +211,7 @@ class _Statement:
             for name in self.recurrence.logs:
                 if self.recurrence.log_axes(name) == tile.dims:
                     return name
-        if tile.dims == (self.scan.key, self.scan.value) and tile.start == 0:
+        if tile.dims == self.scan.axes and tile.start == 0:
             return MEMORY if forward else ADJOINT
         raise Unreadable(f"nothing says what the carried tile {tile.name} is")
 
@@ -385,7 +385,7 @@ class _Statement:
             self.goal(body, f"{kernel.name}.{array.name}", array.axes, left, right, token=True)
             self.done[array.name] = None
             return
-        if array.per is not Per.CHUNK or array.axes != (self.scan.key, self.scan.value):
+        if array.per is not Per.CHUNK or array.axes != self.scan.axes:
             raise Unreadable(f"nothing says what {array.name} is")
         held = MEMORY if kernel.direction == 1 else ADJOINT
         walk = body.reader.walk
@@ -405,7 +405,7 @@ class _Statement:
         if self.ends.get(scan.state) != role or self.starts.get(scan.initial) != role:
             raise Unreadable(f"{scan.name} combines {scan.state} from {scan.initial}")
         own = recurrence.memory_from_zero() if forward else recurrence.adjoint_from_zero()
-        given = formula.at("before" if forward else "after", "a", "b")
+        given = recurrence.given("before" if forward else "after")
         factors = []
         for name in scan.decay:
             part = self.ends.get(name)
@@ -414,8 +414,8 @@ class _Statement:
             letters = [recurrence.letter(axis) for axis in recurrence.log_axes(part)]
             factors.append(formula.at(f"{recurrence.decayed(part)}.one", HIGH, *letters))
         far = HIGH if forward else LOW
-        left = formula.add(formula.mul(*factors, given), formula.at(own, far, "a", "b"))
-        right = formula.at(role, far, "a", "b")
+        left = formula.add(formula.mul(*factors, given), formula.at(own, far, *recurrence.indices))
+        right = formula.at(role, far, *recurrence.indices)
         parameters = tuple((recurrence.letter(axis), axis) for axis in scan.axes)
         self.goals.append(Equation(scan.name, parameters, left, right))
         self.starts[scan.state] = role

@@ -13,14 +13,15 @@ from typing import Any
 
 from eosc.lowering.scan import Scan
 from eosc.prove import formula
-from eosc.prove.algorithms.recurrence import HIGH, LOW, MIDDLE, Recurrence
+from eosc.prove.algorithms.decaying import Decaying
+from eosc.prove.algorithms.recurrence import HIGH, LOW, MIDDLE
 from eosc.prove.formula import ONE, ZERO, Definition, Equation, Formula, Problem, Symbol
 
 
 def prove_summary(scan: Scan) -> tuple[Problem, list[dict[str, Any]]]:
     """The statements that summaries combine and that their combination is associative, proved."""
-    whole = Recurrence(scan, opaque=True, initial=ZERO)
-    late = Recurrence(scan, opaque=True, initial=ZERO, low=MIDDLE)
+    whole = Decaying(scan, opaque=True, initial=ZERO)
+    late = Decaying(scan, opaque=True, initial=ZERO, low=MIDDLE)
     second = _from_middle(late.definitions["m"])
     goals = [_joined(whole)]
     goals += [_decays(whole, name) for name in whole.logs]
@@ -49,7 +50,7 @@ def _renamed(value: Formula) -> Formula:
     return tuple(_renamed(each) if isinstance(each, tuple) else each for each in value)
 
 
-def _joined(whole: Recurrence) -> Equation:
+def _joined(whole: Decaying) -> Equation:
     """What both segments add: the second's decay times what the first adds, and its own."""
     first = formula.mul(whole.whole(MIDDLE, HIGH), formula.at("m", MIDDLE, "a", "b"))
     both = formula.add(first, formula.at("late", HIGH, "a", "b"))
@@ -57,7 +58,7 @@ def _joined(whole: Recurrence) -> Equation:
     return Equation("joined", parameters, both, formula.at("m", HIGH, "a", "b"))
 
 
-def _decays(whole: Recurrence, name: str) -> Equation:
+def _decays(whole: Decaying, name: str) -> Equation:
     """The decay of both segments is the product of theirs, for one part of the log."""
     parts = formula.mul(whole.over(name, MIDDLE, HIGH), whole.over(name, LOW, MIDDLE))
     parameters = tuple((whole.letter(axis), axis) for axis in whole.log_axes(name))
@@ -92,7 +93,7 @@ def _associative(parameters: tuple[tuple[str, str], ...]) -> list[Equation]:
     ]
 
 
-def _steps(whole: Recurrence, problem: Problem) -> list[dict[str, Any]]:
+def _steps(whole: Decaying, problem: Problem) -> list[dict[str, Any]]:
     """Closed forms of both memories; the rest is equality."""
     t, w = {"t": 1}, {"w": 1}
     claims = []
