@@ -22,6 +22,12 @@ LAYERS = [
     ("rwkv6", {"D": 12, "H": 2, "K": 5, "V": 3}, True),
     ("mamba2", {"D": 12, "H": 2, "K": 5, "V": 3}, True),
     ("linear_attention", {"D": 12, "H": 2, "K": 5, "V": 3}, False),
+    ("gated_deltanet", {"D": 12, "H": 2, "K": 5, "V": 3}, True),
+    ("kda", {"D": 12, "H": 2, "K": 5, "V": 3}, True),
+    ("gdn2", {"D": 12, "H": 2, "K": 5, "V": 3}, True),
+    ("comba", {"D": 12, "H": 2, "K": 5, "V": 3}, True),
+    ("rwkv7", {"D": 12, "H": 2, "K": 5, "V": 3}, True),
+    ("deltaproduct", {"D": 12, "H": 2, "K": 5, "V": 3}, False),
     ("tnl", {"D": 12, "H": 2, "K": 5, "V": 3}, False),
 ]
 
@@ -55,7 +61,8 @@ def test_inside_equals_outside(
             x.grad = None
             y, state = module(x, return_state=True)
             ((y * pull).sum() + state[-1].sum()).backward()
-            slopes = [p.grad.clone() for p in module.parameters() if p.grad is not None]
+            named = sorted(dict(module.named_parameters()).items())
+            slopes = [p.grad.clone() for _, p in named if p.grad is not None]
             found.append([y.detach(), state[-1].detach(), x.grad.clone(), *slopes])
         assert len(found[0]) == len(found[1]) > 3
         for ours, theirs in zip(*found, strict=True):

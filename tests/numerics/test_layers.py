@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 
+from eosc.backends.importing import imported
 from eosc.backends.torch.layers import class_name
+from eosc.pipeline import PIPELINE
 from eosc.testing.zoo import mixer, mixers
-from tests.unit.backends.generated import imported
 
 D, T = 24, 9
 WHOLE = ("hgrn", "rwkv4", "lcsm", "mamba", "s4d")  # one head as wide as the layer
 LAYERS = tuple(name for name in mixers() if mixer(name).layer is not None and name != "tnn")
 
 
+def built(name: str, folder: Path) -> ModuleType:
+    """The package that `eosc build` writes."""
+    return imported(PIPELINE.files(name, PIPELINE.program(mixer(name))), name, folder)
+
+
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_layer_runs_whole_in_parts_and_token_by_token(name: str, tmp_path: Path) -> None:
     spec = mixer(name)
     assert spec.layer is not None
-    module = getattr(imported(spec, name, tmp_path), class_name(name))
+    module = getattr(built(name, tmp_path), class_name(name))
     settings = {"H": 1, "V": D} if name in WHOLE else {"H": 2, "V": 6}
     settings |= {"K": 8, "rank": 4}
     formals = {each.name for each in spec.layer.formals}
@@ -49,7 +56,7 @@ def test_a_layer_runs_whole_in_parts_and_token_by_token(name: str, tmp_path: Pat
 
 
 def test_maps_of_the_input_are_one_product(tmp_path: Path) -> None:
-    layer = imported(mixer("gla"), "gla", tmp_path).Gla(D, H=2, K=8, V=6, rank=4)
+    layer = built("gla", tmp_path).Gla(D, H=2, K=8, V=6, rank=4)
     assert {name: tuple(p.shape) for name, p in layer.named_parameters()} == {
         "in_proj.weight": (2 * (8 + 8 + 6 + 6), D),
         "a_proj_down.weight": (4, D),
@@ -61,4 +68,4 @@ def test_maps_of_the_input_are_one_product(tmp_path: Path) -> None:
 
 def test_sizes_that_do_not_divide_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="K is 3.125: a size must be a positive whole number"):
-        imported(mixer("gla"), "gla", tmp_path).Gla(25, H=4)
+        built("gla", tmp_path).Gla(25, H=4)

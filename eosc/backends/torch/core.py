@@ -132,6 +132,11 @@ class Core(ABC):
         text = self.call("_after", val.text, self.past(name), before, "T")
         return self.name(Val(text, val.axes), "x", 0)
 
+    def use(self, terms: Iterable[Term]) -> None:
+        """Count one more place for each of the terms, besides those in the mixer's declarations."""
+        for term in terms:
+            self._uses[id(term)] = self._uses.get(id(term), 0) + 1
+
     def shared(self, term: Term) -> bool:
         """Whether a term stands in several places, which its value may serve."""
         return self._uses.get(id(term), 0) > 1
@@ -150,8 +155,7 @@ class Core(ABC):
                 raise NotPrintableError(f"a mixer has no {type(term).__name__} terms")
             known = rule(self, term, depth)
             hoisted = depth < here
-            shared = self._uses.get(id(term), 0) > 1
-            if shared or hoisted or len(known.text) > _LONG:
+            if self.shared(term) or hoisted or len(known.text) > _LONG:
                 known = self.name(known, "x", depth, term)
                 scope.known[id(term)] = known
         return self.windowed(known, depth, here)

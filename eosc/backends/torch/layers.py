@@ -273,6 +273,8 @@ class _Printer:
         self.projections = self._projections()
         self.fused, self.fusion = self._fusion()
         self.seq = _LayerSequences(self.pseudo, self.names, self.fused)
+        behind = _reached(self.pseudo)
+        self.seq.use(each for each in self.projections.values() if id(each) in behind)
 
     def _projections(self) -> dict[str, Term]:
         """The operands of the operator that the layer does not name: raw projections, by name."""
@@ -525,6 +527,23 @@ def class_name(name: str) -> str:
 
 def _is_input(term: Term) -> bool:
     return isinstance(term, ir.Read) and term.name == _INPUT and term.at == NOW
+
+
+def _reached(layer: Mixer) -> frozenset[int]:
+    """The terms that the output reads itself or through names, by identity.
+
+    A weight among them that is also a projection of the operator is one weight in two places.
+    """
+    found: set[int] = set()
+    names, entered = [layer.output.name], {layer.output.name}
+    while names:
+        value = layer.by_name[names.pop()].value
+        for term in () if value is None else ir.walk(value):
+            found.add(id(term))
+            if isinstance(term, ir.Read) and term.name in layer.by_name:
+                names += [term.name] if term.name not in entered else []
+                entered.add(term.name)
+    return frozenset(found)
 
 
 def _as_mixer(mixer: Mixer, layer: Layer) -> Mixer:

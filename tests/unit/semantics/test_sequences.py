@@ -86,4 +86,4 @@ def test_mistakes(old, new, code) -> None:
 
 
 def test_a_mixer_without_a_layer_is_no_function_of_a_sequence() -> None:
-    assert "E052" in codes("from zoo import kda\n\nblock b(D):\n    output y = x + kda(x)\n")
+    assert "E052" in codes("from zoo import dplr\n\nblock b(D):\n    output y = x + dplr(x)\n")
