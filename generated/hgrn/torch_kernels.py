@@ -256,8 +256,10 @@ def _m_backward(
     del decay, write, h
     before = states_2[:, :, :, :-1]  # the memory before each token
     del states_2
-    d_f_raw = x + (torch.sigmoid(-f_raw_tile) * (a * before * l))  # gradient of f_raw
-    del a, x, before
+    dg = a * before * l  # gradient of the log-decay
+    del a, before
+    d_f_raw = x + (torch.sigmoid(-f_raw_tile) * dg)  # gradient of f_raw
+    del x, dg
     x_2 = torch.sigmoid(i_raw_tile) * (1.0 + i_raw_tile * torch.sigmoid(-i_raw_tile))
     del i_raw_tile
     d_i_raw = x_2 * ((torch.sigmoid(-f_raw_tile)) * l)  # gradient of i_raw

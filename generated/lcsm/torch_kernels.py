@@ -298,19 +298,21 @@ def _m_backward(
     m = states_2[:, :, :, 1:]  # the memory that each token read
     part_3 = dy_tile[:, :, :, :, None] * m
     del dy_tile, m
-    d_s_raw = part_3.sum(5)  # gradient of s_raw
+    ds = part_3.sum(5)  # gradient of the shrink
     del part_3
     before = states_2[:, :, :, :-1]  # the memory before each token
     del states_2
-    part_4 = 0.0625 * torch.sigmoid(-o_tile[:, :, :, None]) * (a[:, :, :, None] * before * l)
-    del o_tile, a, l, before
+    dg = a[:, :, :, None] * before * l  # gradient of the log-decay
+    del a, l, before
+    part_4 = 0.0625 * torch.sigmoid(-o_tile[:, :, :, None]) * dg
+    del o_tile, dg
     write_3 = _valid(part_4, T).sum(3).expand(chunks, B, H, K, V)
     del part_4
     d_o_final = write_3.sum(0)  # of later tokens
     return (
         _tokens(d_e_raw.expand(chunks, B, H, 32, K), e_raw.shape[2], e_raw.dtype),
         _tokens(d_i_raw.expand(chunks, B, H, 32, V), i_raw.shape[2], i_raw.dtype),
-        _tokens(d_s_raw.expand(chunks, B, H, 32, K), s_raw.shape[2], s_raw.dtype),
+        _tokens(ds.expand(chunks, B, H, 32, K), s_raw.shape[2], s_raw.dtype),
         _per_head(d_o_final, o.shape[0], o.dtype),
         L_all[0].clone(),
     )

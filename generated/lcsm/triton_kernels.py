@@ -641,23 +641,23 @@ def _m_element_backward_kernel(
         before, after = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_V]
         l = u + before  # adjoint of the memory [C, BLOCK_K, BLOCK_V]
         before_2, after_2 = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_V]
-        map_2 = load_2.to(tl.float32)[:, None, :] * l  # [C, BLOCK_K, BLOCK_V]
-        d_e_raw_new = tl.sum(map_2, 2)  # gradient of e_raw [C, BLOCK_K]
+        map_2 = dy_2.to(tl.float32)[:, None, :] * after_2  # [C, BLOCK_K, BLOCK_V]
+        ds = tl.sum(map_2, 2)  # gradient of the shrink [C, BLOCK_K]
+        dg = a[None, :, :] * before_2 * l  # gradient of the log-decay [C, BLOCK_K, BLOCK_V]
+        map_3 = load_2.to(tl.float32)[:, None, :] * l  # [C, BLOCK_K, BLOCK_V]
+        d_e_raw_new = tl.sum(map_3, 2)  # gradient of e_raw [C, BLOCK_K]
         d_e_raw_ptr_c = d_e_raw_ptr + start * d_e_raw_ptr_t  # first token of the chunk
         tl.store(d_e_raw_ptr_c + (token * d_e_raw_ptr_t)[:, None] + at_K[None, :], d_e_raw_new.to(d_e_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-        map_3 = load.to(tl.float32)[:, :, None] * l  # [C, BLOCK_K, BLOCK_V]
-        d_i_raw_new = tl.sum(map_3, 1)  # gradient of i_raw [C, BLOCK_V]
+        map_4 = load.to(tl.float32)[:, :, None] * l  # [C, BLOCK_K, BLOCK_V]
+        d_i_raw_new = tl.sum(map_4, 1)  # gradient of i_raw [C, BLOCK_V]
         d_i_raw_ptr_c = d_i_raw_ptr + start * d_i_raw_ptr_t  # first token of the chunk
         tl.store(d_i_raw_ptr_c + (token * d_i_raw_ptr_t)[:, None] + at_V[None, :], d_i_raw_new.to(d_i_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        map_4 = dy_2.to(tl.float32)[:, None, :] * after_2  # [C, BLOCK_K, BLOCK_V]
-        d_s_raw_new = tl.sum(map_4, 2)  # gradient of s_raw [C, BLOCK_K]
         d_s_raw_ptr_c = d_s_raw_ptr + start * d_s_raw_ptr_t  # first token of the chunk
-        tl.store(d_s_raw_ptr_c + (token * d_s_raw_ptr_t)[:, None] + at_K[None, :], d_s_raw_new.to(d_s_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-        map_5 = a[None, :, :] * before_2 * l  # [C, BLOCK_K, BLOCK_V]
+        tl.store(d_s_raw_ptr_c + (token * d_s_raw_ptr_t)[:, None] + at_K[None, :], ds.to(d_s_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
         part_10_0 = tl.exp(-tl.abs(load_3.to(tl.float32)[None, :, :]))
         part_10_1 = tl.where(-load_3.to(tl.float32)[None, :, :] >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0)
-        map_6 = 0.0625 * part_10_1 * map_5  # [C, BLOCK_K, BLOCK_V]
-        inner = tl.where(valid[:, None, None], map_6, 0.0)  # [C, BLOCK_K, BLOCK_V]
+        map_5 = 0.0625 * part_10_1 * dg  # [C, BLOCK_K, BLOCK_V]
+        inner = tl.where(valid[:, None, None], map_5, 0.0)  # [C, BLOCK_K, BLOCK_V]
         sum_2 = tl.sum(inner, 0)  # [BLOCK_K, BLOCK_V]
         d_o_next = d_o_2 + sum_2  # gradient of o [BLOCK_K, BLOCK_V]
         d_o_2 = d_o_next

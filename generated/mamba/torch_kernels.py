@@ -312,7 +312,9 @@ def _m_backward(
     states_2 = _recur(h, decay, write, T, False)
     del decay, write, h
     before = states_2[:, :, :, :-1]  # the memory before each token
-    part_3 = -(torch.exp(A_log_tile))[:, :, :, None] * (a * before * l)
+    dg = a * before * l  # gradient of the log-decay
+    del a, l, before
+    part_3 = -(torch.exp(A_log_tile))[:, :, :, None] * dg
     d_d = (u_tile * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * part_2.sum(4)) + (torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * part_3.sum(4))  # gradient of d
     x_4 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     d_u = x_4 * part_2.sum(4)  # gradient of u
@@ -321,7 +323,7 @@ def _m_backward(
     del states_2
     part_4 = dy_tile[:, :, :, :, None] * m
     del dy_tile, m
-    d_c = part_4.sum(5)  # gradient of c
+    ds = part_4.sum(5)  # gradient of the shrink
     del part_4
     part_5 = u_tile * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * part_2.sum(4)
     del u_tile, part_2
@@ -333,8 +335,8 @@ def _m_backward(
     del write_3
     x_5 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     del d_tile, d_bias_tile
-    part_7 = -x_5[:, :, :, :, None] * (a * before * l)
-    del a, l, before, x_5
+    part_7 = -x_5[:, :, :, :, None] * dg
+    del dg, x_5
     write_4 = (torch.exp(A_log_tile) * _valid(part_7, T).sum(3)).expand(chunks, B, H, K, V)
     del A_log_tile, part_7
     d_A_log_final = write_4.sum(0)  # of later tokens
@@ -343,7 +345,7 @@ def _m_backward(
         _tokens(d_d, d.shape[2], d.dtype),
         _per_head(d_d_bias_final, d_bias.shape[0], d_bias.dtype),
         _tokens(d_u, u.shape[2], u.dtype),
-        _tokens(d_c.expand(chunks, B, H, 32, K), c.shape[2], c.dtype),
+        _tokens(ds.expand(chunks, B, H, 32, K), c.shape[2], c.dtype),
         _per_head(d_A_log_final, A_log.shape[0], A_log.dtype),
         L_all[0].clone(),
     )
@@ -553,7 +555,9 @@ def _m_layer_backward(
     states_2 = _recur(h, decay, write, T, False)
     del decay, write, h
     before = states_2[:, :, :, :-1]  # the memory before each token
-    part_3 = -(torch.exp(A_log_tile))[:, :, :, None] * (a * before * l)
+    dg = a * before * l  # gradient of the log-decay
+    del a, l, before
+    part_3 = -(torch.exp(A_log_tile))[:, :, :, None] * dg
     d_d = (x_4 * part_2.sum(4)) + (torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * part_3.sum(4))  # gradient of d
     del x_4
     x_5 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
@@ -564,7 +568,7 @@ def _m_layer_backward(
     del states_2
     part_4 = dy_tile[:, :, :, :, None] * m
     del dy_tile, m
-    d_c = part_4.sum(5)  # gradient of c
+    ds = part_4.sum(5)  # gradient of the shrink
     del part_4
     x_7 = torch.nn.functional.silu(u_raw_tile) * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None])
     del u_raw_tile
@@ -578,8 +582,8 @@ def _m_layer_backward(
     del write_3
     x_8 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     del d_tile, d_bias_tile
-    part_7 = -x_8[:, :, :, :, None] * (a * before * l)
-    del a, l, before, x_8
+    part_7 = -x_8[:, :, :, :, None] * dg
+    del dg, x_8
     write_4 = (torch.exp(A_log_tile) * _valid(part_7, T).sum(3)).expand(chunks, B, H, K, V)
     del A_log_tile, part_7
     d_A_log_final = write_4.sum(0)  # of later tokens
@@ -588,7 +592,7 @@ def _m_layer_backward(
         _tokens(d_d, d.shape[2], d.dtype),
         _per_head(d_d_bias_final, d_bias.shape[0], d_bias.dtype),
         _tokens(d_u_raw, u_raw.shape[2], u_raw.dtype),
-        _tokens(d_c.expand(chunks, B, H, 32, K), c.shape[2], c.dtype),
+        _tokens(ds.expand(chunks, B, H, 32, K), c.shape[2], c.dtype),
         _per_head(d_A_log_final, A_log.shape[0], A_log.dtype),
         L_all[0].clone(),
     )

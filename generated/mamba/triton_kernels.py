@@ -723,48 +723,48 @@ def _m_element_backward_kernel(
         before, after = _states(a, r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_V]
         l = u_2 + before  # adjoint of the memory [C, BLOCK_K, BLOCK_V]
         before_2, after_2 = _states(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_V]
-        map_5 = map_2[:, None, :] * l  # [C, BLOCK_K, BLOCK_V]
-        d_b_new = tl.sum(map_5, 2)  # gradient of b [C, BLOCK_K]
+        map_5 = dy_2.to(tl.float32)[:, None, :] * after_2  # [C, BLOCK_K, BLOCK_V]
+        ds = tl.sum(map_5, 2)  # gradient of the shrink [C, BLOCK_K]
+        dg = a * before_2 * l  # gradient of the log-decay [C, BLOCK_K, BLOCK_V]
+        map_6 = map_2[:, None, :] * l  # [C, BLOCK_K, BLOCK_V]
+        d_b_new = tl.sum(map_6, 2)  # gradient of b [C, BLOCK_K]
         d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
         tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], d_b_new.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-        map_6 = load.to(tl.float32)[:, :, None] * l  # [C, BLOCK_K, BLOCK_V]
-        sum_2 = tl.sum(map_6, 1)  # [C, BLOCK_V]
-        part_10_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_10_1 = tl.exp(-tl.abs(part_10_0))
-        part_10_2 = load_2.to(tl.float32) * (tl.where(part_10_0 >= 0.0, 1.0, part_10_1) / (1.0 + part_10_1))
-        map_7 = part_10_2 * sum_2  # [C, BLOCK_V]
-        map_8 = a * before_2 * l  # [C, BLOCK_K, BLOCK_V]
-        map_9 = -map_3[None, :, :] * map_8  # [C, BLOCK_K, BLOCK_V]
+        map_7 = load.to(tl.float32)[:, :, None] * l  # [C, BLOCK_K, BLOCK_V]
+        sum_2 = tl.sum(map_7, 1)  # [C, BLOCK_V]
+        part_12_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
+        part_12_1 = tl.exp(-tl.abs(part_12_0))
+        part_12_2 = load_2.to(tl.float32) * (tl.where(part_12_0 >= 0.0, 1.0, part_12_1) / (1.0 + part_12_1))
+        map_8 = part_12_2 * sum_2  # [C, BLOCK_V]
+        map_9 = -map_3[None, :, :] * dg  # [C, BLOCK_K, BLOCK_V]
         sum_3 = tl.sum(map_9, 1)  # [C, BLOCK_V]
-        part_13_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_13_1 = tl.exp(-tl.abs(part_13_0))
-        map_10 = tl.where(part_13_0 >= 0.0, 1.0, part_13_1) / (1.0 + part_13_1) * sum_3  # [C, BLOCK_V]
-        d_d_new = map_7 + map_10  # gradient of d [C, BLOCK_V]
+        part_14_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
+        part_14_1 = tl.exp(-tl.abs(part_14_0))
+        map_10 = tl.where(part_14_0 >= 0.0, 1.0, part_14_1) / (1.0 + part_14_1) * sum_3  # [C, BLOCK_V]
+        d_d_new = map_8 + map_10  # gradient of d [C, BLOCK_V]
         d_d_ptr_c = d_d_ptr + start * d_d_ptr_t  # first token of the chunk
         tl.store(d_d_ptr_c + (token * d_d_ptr_t)[:, None] + at_V[None, :], d_d_new.to(d_d_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        sum_4 = tl.sum(map_7, 0)  # [BLOCK_V]
+        sum_4 = tl.sum(map_8, 0)  # [BLOCK_V]
         inner_2 = tl.where(valid[:, None], map_10, 0.0)  # [C, BLOCK_V]
         sum_5 = tl.sum(inner_2, 0)  # [BLOCK_V]
         map_11 = sum_4 + sum_5  # [BLOCK_V]
         d_d_bias_next = d_d_bias_2 + map_11  # gradient of d_bias [BLOCK_V]
         d_d_bias_2 = d_d_bias_next
-        part_17_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_17_1 = tl.exp(-tl.abs(part_17_0))
-        part_17_2 = 1.0 + part_17_1
-        part_17_3 = part_17_2 == 1.0
-        part_17_4 = tl.log(part_17_2) * (part_17_1 / tl.where(part_17_3, 1.0, part_17_2 - 1.0))
-        d_u_new = (tl.maximum(part_17_0, 0.0) + tl.where(part_17_3, part_17_1, part_17_4)) * sum_2  # gradient of u [C, BLOCK_V]
+        part_18_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
+        part_18_1 = tl.exp(-tl.abs(part_18_0))
+        part_18_2 = 1.0 + part_18_1
+        part_18_3 = part_18_2 == 1.0
+        part_18_4 = tl.log(part_18_2) * (part_18_1 / tl.where(part_18_3, 1.0, part_18_2 - 1.0))
+        d_u_new = (tl.maximum(part_18_0, 0.0) + tl.where(part_18_3, part_18_1, part_18_4)) * sum_2  # gradient of u [C, BLOCK_V]
         d_u_ptr_c = d_u_ptr + start * d_u_ptr_t  # first token of the chunk
         tl.store(d_u_ptr_c + (token * d_u_ptr_t)[:, None] + at_V[None, :], d_u_new.to(d_u_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        map_12 = dy_2.to(tl.float32)[:, None, :] * after_2  # [C, BLOCK_K, BLOCK_V]
-        d_c_new = tl.sum(map_12, 2)  # gradient of c [C, BLOCK_K]
         d_c_ptr_c = d_c_ptr + start * d_c_ptr_t  # first token of the chunk
-        tl.store(d_c_ptr_c + (token * d_c_ptr_t)[:, None] + at_K[None, :], d_c_new.to(d_c_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-        map_13 = -map_4[:, None, :] * map_8  # [C, BLOCK_K, BLOCK_V]
-        inner_3 = tl.where(valid[:, None, None], map_13, 0.0)  # [C, BLOCK_K, BLOCK_V]
+        tl.store(d_c_ptr_c + (token * d_c_ptr_t)[:, None] + at_K[None, :], ds.to(d_c_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+        map_12 = -map_4[:, None, :] * dg  # [C, BLOCK_K, BLOCK_V]
+        inner_3 = tl.where(valid[:, None, None], map_12, 0.0)  # [C, BLOCK_K, BLOCK_V]
         sum_6 = tl.sum(inner_3, 0)  # [BLOCK_K, BLOCK_V]
-        map_14 = tl.exp(load_5.to(tl.float32)) * sum_6  # [BLOCK_K, BLOCK_V]
-        d_A_log_next = d_A_log_2 + map_14  # gradient of A_log [BLOCK_K, BLOCK_V]
+        map_13 = tl.exp(load_5.to(tl.float32)) * sum_6  # [BLOCK_K, BLOCK_V]
+        d_A_log_next = d_A_log_2 + map_13  # gradient of A_log [BLOCK_K, BLOCK_V]
         d_A_log_2 = d_A_log_next
         L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
         L = L_next
@@ -1255,55 +1255,55 @@ def _m_layer_element_backward_kernel(
         before, after = _states(a, r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_V]
         l = u + before  # adjoint of the memory [C, BLOCK_K, BLOCK_V]
         before_2, after_2 = _states(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_V]
-        map_5 = map_2[:, None, :] * l  # [C, BLOCK_K, BLOCK_V]
-        d_b_new = tl.sum(map_5, 2)  # gradient of b [C, BLOCK_K]
+        map_5 = dy_2.to(tl.float32)[:, None, :] * after_2  # [C, BLOCK_K, BLOCK_V]
+        ds = tl.sum(map_5, 2)  # gradient of the shrink [C, BLOCK_K]
+        dg = a * before_2 * l  # gradient of the log-decay [C, BLOCK_K, BLOCK_V]
+        map_6 = map_2[:, None, :] * l  # [C, BLOCK_K, BLOCK_V]
+        d_b_new = tl.sum(map_6, 2)  # gradient of b [C, BLOCK_K]
         d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
         tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], d_b_new.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-        map_6 = load.to(tl.float32)[:, :, None] * l  # [C, BLOCK_K, BLOCK_V]
-        sum_2 = tl.sum(map_6, 1)  # [C, BLOCK_V]
-        part_10_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_10_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0)
-        part_10_2 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_10_3 = tl.exp(-tl.abs(part_10_2))
-        part_10_4 = load_2.to(tl.float32) * part_10_1 * (tl.where(part_10_2 >= 0.0, 1.0, part_10_3) / (1.0 + part_10_3))
-        map_7 = part_10_4 * sum_2  # [C, BLOCK_V]
-        map_8 = a * before_2 * l  # [C, BLOCK_K, BLOCK_V]
-        map_9 = -map_3[None, :, :] * map_8  # [C, BLOCK_K, BLOCK_V]
+        map_7 = load.to(tl.float32)[:, :, None] * l  # [C, BLOCK_K, BLOCK_V]
+        sum_2 = tl.sum(map_7, 1)  # [C, BLOCK_V]
+        part_12_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_12_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_12_0) / (1.0 + part_12_0)
+        part_12_2 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
+        part_12_3 = tl.exp(-tl.abs(part_12_2))
+        part_12_4 = load_2.to(tl.float32) * part_12_1 * (tl.where(part_12_2 >= 0.0, 1.0, part_12_3) / (1.0 + part_12_3))
+        map_8 = part_12_4 * sum_2  # [C, BLOCK_V]
+        map_9 = -map_3[None, :, :] * dg  # [C, BLOCK_K, BLOCK_V]
         sum_3 = tl.sum(map_9, 1)  # [C, BLOCK_V]
-        part_13_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_13_1 = tl.exp(-tl.abs(part_13_0))
-        map_10 = tl.where(part_13_0 >= 0.0, 1.0, part_13_1) / (1.0 + part_13_1) * sum_3  # [C, BLOCK_V]
-        d_d_new = map_7 + map_10  # gradient of d [C, BLOCK_V]
+        part_14_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
+        part_14_1 = tl.exp(-tl.abs(part_14_0))
+        map_10 = tl.where(part_14_0 >= 0.0, 1.0, part_14_1) / (1.0 + part_14_1) * sum_3  # [C, BLOCK_V]
+        d_d_new = map_8 + map_10  # gradient of d [C, BLOCK_V]
         d_d_ptr_c = d_d_ptr + start * d_d_ptr_t  # first token of the chunk
         tl.store(d_d_ptr_c + (token * d_d_ptr_t)[:, None] + at_V[None, :], d_d_new.to(d_d_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        sum_4 = tl.sum(map_7, 0)  # [BLOCK_V]
+        sum_4 = tl.sum(map_8, 0)  # [BLOCK_V]
         inner_2 = tl.where(valid[:, None], map_10, 0.0)  # [C, BLOCK_V]
         sum_5 = tl.sum(inner_2, 0)  # [BLOCK_V]
         map_11 = sum_4 + sum_5  # [BLOCK_V]
         d_d_bias_next = d_d_bias_2 + map_11  # gradient of d_bias [BLOCK_V]
         d_d_bias_2 = d_d_bias_next
-        part_17_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_17_1 = tl.exp(-tl.abs(part_17_0))
-        part_17_2 = 1.0 + part_17_1
-        part_17_3 = part_17_2 == 1.0
-        part_17_4 = tl.log(part_17_2) * (part_17_1 / tl.where(part_17_3, 1.0, part_17_2 - 1.0))
-        part_17_5 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_17_6 = 1.0 + part_17_5
-        part_17_7 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_17_5) / part_17_6)
-        part_17_8 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_17_5) / part_17_6 * (1.0 + part_17_7)
-        part_17_9 = (tl.maximum(part_17_0, 0.0) + tl.where(part_17_3, part_17_1, part_17_4)) * part_17_8
-        d_u_raw_new = part_17_9 * sum_2  # gradient of u_raw [C, BLOCK_V]
+        part_18_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
+        part_18_1 = tl.exp(-tl.abs(part_18_0))
+        part_18_2 = 1.0 + part_18_1
+        part_18_3 = part_18_2 == 1.0
+        part_18_4 = tl.log(part_18_2) * (part_18_1 / tl.where(part_18_3, 1.0, part_18_2 - 1.0))
+        part_18_5 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_18_6 = 1.0 + part_18_5
+        part_18_7 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_18_5) / part_18_6)
+        part_18_8 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_18_5) / part_18_6 * (1.0 + part_18_7)
+        part_18_9 = (tl.maximum(part_18_0, 0.0) + tl.where(part_18_3, part_18_1, part_18_4)) * part_18_8
+        d_u_raw_new = part_18_9 * sum_2  # gradient of u_raw [C, BLOCK_V]
         d_u_raw_ptr_c = d_u_raw_ptr + start * d_u_raw_ptr_t  # first token of the chunk
         tl.store(d_u_raw_ptr_c + (token * d_u_raw_ptr_t)[:, None] + at_V[None, :], d_u_raw_new.to(d_u_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        map_12 = dy_2.to(tl.float32)[:, None, :] * after_2  # [C, BLOCK_K, BLOCK_V]
-        d_c_new = tl.sum(map_12, 2)  # gradient of c [C, BLOCK_K]
         d_c_ptr_c = d_c_ptr + start * d_c_ptr_t  # first token of the chunk
-        tl.store(d_c_ptr_c + (token * d_c_ptr_t)[:, None] + at_K[None, :], d_c_new.to(d_c_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-        map_13 = -map_4[:, None, :] * map_8  # [C, BLOCK_K, BLOCK_V]
-        inner_3 = tl.where(valid[:, None, None], map_13, 0.0)  # [C, BLOCK_K, BLOCK_V]
+        tl.store(d_c_ptr_c + (token * d_c_ptr_t)[:, None] + at_K[None, :], ds.to(d_c_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+        map_12 = -map_4[:, None, :] * dg  # [C, BLOCK_K, BLOCK_V]
+        inner_3 = tl.where(valid[:, None, None], map_12, 0.0)  # [C, BLOCK_K, BLOCK_V]
         sum_6 = tl.sum(inner_3, 0)  # [BLOCK_K, BLOCK_V]
-        map_14 = tl.exp(load_5.to(tl.float32)) * sum_6  # [BLOCK_K, BLOCK_V]
-        d_A_log_next = d_A_log_2 + map_14  # gradient of A_log [BLOCK_K, BLOCK_V]
+        map_13 = tl.exp(load_5.to(tl.float32)) * sum_6  # [BLOCK_K, BLOCK_V]
+        d_A_log_next = d_A_log_2 + map_13  # gradient of A_log [BLOCK_K, BLOCK_V]
         d_A_log_2 = d_A_log_next
         L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
         L = L_next

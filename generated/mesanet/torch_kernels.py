@@ -380,12 +380,12 @@ def _g_backward(
     del states_2
     part_5 = a[:, :, :, :, None, None] * before * l
     del a, l, before
-    d_log_a = part_5.sum((4, 5))  # gradient of log_a
+    dg = part_5.sum((4, 5))  # gradient of the log-decay
     return (
         _tokens(d_beta.expand(chunks, B, H, 32), beta.shape[2], beta.dtype),
         _tokens(d_k, k.shape[2], k.dtype),
         _tokens(d_part, part.shape[2], part.dtype),
-        _tokens(d_log_a.expand(chunks, B, H, 32), log_a.shape[2], log_a.dtype),
+        _tokens(dg.expand(chunks, B, H, 32), log_a.shape[2], log_a.dtype),
         L_all[0].clone(),
     )
 

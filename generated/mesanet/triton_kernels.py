@@ -675,23 +675,23 @@ def _g_element_backward_kernel(
         before, after = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_s_Kp]
         l = dy_2.to(tl.float32) + before  # adjoint of the memory [C, BLOCK_K, BLOCK_s_Kp]
         before_2, after_2 = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
-        map_3 = load_3.to(tl.float32)[:, None, :] * l  # [C, BLOCK_K, BLOCK_s_Kp]
-        sum_2 = tl.sum(map_3, 2)  # [C, BLOCK_K]
-        map_4 = load_2.to(tl.float32) * sum_2  # [C, BLOCK_K]
-        d_beta_new = tl.sum(map_4, 1)  # gradient of beta [C]
+        map_3 = a[:, None, None] * before_2 * l  # [C, BLOCK_K, BLOCK_s_Kp]
+        dg = tl.sum(tl.sum(map_3, 2), 1)  # gradient of the log-decay [C]
+        map_4 = load_3.to(tl.float32)[:, None, :] * l  # [C, BLOCK_K, BLOCK_s_Kp]
+        sum_2 = tl.sum(map_4, 2)  # [C, BLOCK_K]
+        map_5 = load_2.to(tl.float32) * sum_2  # [C, BLOCK_K]
+        d_beta_new = tl.sum(map_5, 1)  # gradient of beta [C]
         d_beta_ptr_c = d_beta_ptr + start * d_beta_ptr_t  # first token of the chunk
         tl.store(d_beta_ptr_c + (token * d_beta_ptr_t), d_beta_new.to(d_beta_ptr.dtype.element_ty), mask=valid)
         d_k_new = load.to(tl.float32)[:, None] * sum_2  # gradient of k [C, BLOCK_K]
         d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
         tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], d_k_new.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-        map_5 = map_2[:, :, None] * l  # [C, BLOCK_K, BLOCK_s_Kp]
-        d_part_new = tl.sum(map_5, 1)  # gradient of part [C, BLOCK_s_Kp]
+        map_6 = map_2[:, :, None] * l  # [C, BLOCK_K, BLOCK_s_Kp]
+        d_part_new = tl.sum(map_6, 1)  # gradient of part [C, BLOCK_s_Kp]
         d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
         tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_s_Kp[None, :], d_part_new.to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_s_Kp[None, :])
-        map_6 = a[:, None, None] * before_2 * l  # [C, BLOCK_K, BLOCK_s_Kp]
-        d_log_a_new = tl.sum(tl.sum(map_6, 2), 1)  # gradient of log_a [C]
         d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
-        tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t), d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid)
+        tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t), dg.to(d_log_a_ptr.dtype.element_ty), mask=valid)
         L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_s_Kp]
         L = L_next
     if d_initial_state_ptr is not None:

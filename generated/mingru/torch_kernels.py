@@ -262,8 +262,10 @@ def _m_backward(
     del decay, write, h
     before = states_2[:, :, :, :-1]  # the memory before each token
     del states_2
-    d_z_raw = x_3 + (-torch.sigmoid(z_raw_tile) * (a * before * l))  # gradient of z_raw
-    del a, x_3, before
+    dg = a * before * l  # gradient of the log-decay
+    del a, before
+    d_z_raw = x_3 + (-torch.sigmoid(z_raw_tile) * dg)  # gradient of z_raw
+    del x_3, dg
     x_4 = h_raw_tile >= 0.0
     x_5 = torch.where(x_4, 0.0, torch.sigmoid(h_raw_tile) * torch.sigmoid(-h_raw_tile))
     x_6 = x_5 + torch.where(x_4, torch.full_like(h_raw_tile, 1.0), 0.0)

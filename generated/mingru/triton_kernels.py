@@ -589,24 +589,24 @@ def _m_element_backward_kernel(
         l = dy_2.to(tl.float32) + before  # adjoint of the memory [C, BLOCK_V]
         inner = tl.where(valid[:, None], w, 0.0)  # [C, BLOCK_V]
         before_2, after_2 = _states(tl.where(valid[:, None], a, 1.0), inner, M[None, :], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
+        dg = a * before_2 * l  # gradient of the log-decay [C, BLOCK_V]
         map_4 = map_3 * l  # [C, BLOCK_V]
-        part_8_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        part_8_1 = 1.0 + part_8_0
-        part_8_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_8_0) / part_8_1 * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_8_0) / part_8_1)
-        map_5 = part_8_2 * map_4  # [C, BLOCK_V]
-        map_6 = a * before_2 * l  # [C, BLOCK_V]
+        part_9_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_9_1 = 1.0 + part_9_0
+        part_9_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_9_0) / part_9_1 * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_9_0) / part_9_1)
+        map_5 = part_9_2 * map_4  # [C, BLOCK_V]
         part_10_0 = tl.exp(-tl.abs(load.to(tl.float32)))
         part_10_1 = -(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0))
-        map_7 = part_10_1 * map_6  # [C, BLOCK_V]
-        d_z_raw_new = map_5 + map_7  # gradient of z_raw [C, BLOCK_V]
+        map_6 = part_10_1 * dg  # [C, BLOCK_V]
+        d_z_raw_new = map_5 + map_6  # gradient of z_raw [C, BLOCK_V]
         d_z_raw_ptr_c = d_z_raw_ptr + start * d_z_raw_ptr_t  # first token of the chunk
         tl.store(d_z_raw_ptr_c + (token * d_z_raw_ptr_t)[:, None] + at_V[None, :], d_z_raw_new.to(d_z_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        map_8 = map_2 * l  # [C, BLOCK_V]
+        map_7 = map_2 * l  # [C, BLOCK_V]
         part_13_0 = load_2.to(tl.float32) >= 0.0
         part_13_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_13_2 = 1.0 + part_13_1
         part_13_3 = tl.where(part_13_0, 1.0, part_13_1) / part_13_2 * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_13_1) / part_13_2)
-        d_h_raw_new = (tl.where(part_13_0, 0.0, part_13_3) + tl.where(part_13_0, 1.0, 0.0)) * map_8  # gradient of h_raw [C, BLOCK_V]
+        d_h_raw_new = (tl.where(part_13_0, 0.0, part_13_3) + tl.where(part_13_0, 1.0, 0.0)) * map_7  # gradient of h_raw [C, BLOCK_V]
         d_h_raw_ptr_c = d_h_raw_ptr + start * d_h_raw_ptr_t  # first token of the chunk
         tl.store(d_h_raw_ptr_c + (token * d_h_raw_ptr_t)[:, None] + at_V[None, :], d_h_raw_new.to(d_h_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]

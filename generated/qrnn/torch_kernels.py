@@ -267,15 +267,19 @@ def _m_backward(
     states_2 = _recur(h, decay, write, T, False)
     del decay, write, h
     before = states_2[:, :, :, :-1]  # the memory before each token
-    d_f_raw = x + (torch.sigmoid(-f_raw_tile) * (a * before * l))  # gradient of f_raw
-    del a, x, before
+    dg = a * before * l  # gradient of the log-decay
+    del a, before
+    d_f_raw = x + (torch.sigmoid(-f_raw_tile) * dg)  # gradient of f_raw
+    del x, dg
     x_2 = torch.tanh(z_raw_tile)
     del z_raw_tile
     d_z_raw = (1.0 - x_2 * x_2) * ((torch.sigmoid(-f_raw_tile)) * l)  # gradient of z_raw
     del f_raw_tile, l, x_2
     m = states_2[:, :, :, 1:]  # the memory that each token read
     del states_2
-    x_3 = torch.sigmoid(o_raw_tile) * torch.sigmoid(-o_raw_tile) * (dy_tile * m)
+    ds = dy_tile * m  # gradient of the shrink
+    del dy_tile, m
+    x_3 = torch.sigmoid(o_raw_tile) * torch.sigmoid(-o_raw_tile) * ds
     return (
         _tokens(d_f_raw, f_raw.shape[2], f_raw.dtype),
         _tokens(d_z_raw, z_raw.shape[2], z_raw.dtype),

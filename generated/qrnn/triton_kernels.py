@@ -631,37 +631,37 @@ def _m_element_backward_kernel(
         l = u + before  # adjoint of the memory [C, BLOCK_V]
         inner = tl.where(valid[:, None], w, 0.0)  # [C, BLOCK_V]
         before_2, after_2 = _states(tl.where(valid[:, None], a, 1.0), inner, M[None, :], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
+        ds = dy_2.to(tl.float32) * after_2  # gradient of the shrink [C, BLOCK_V]
         inner_2 = tl.where(valid[:, None], w, 0.0)  # [C, BLOCK_V]
         before_3, after_3 = _states(tl.where(valid[:, None], a, 1.0), inner_2, M[None, :], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
+        dg = a * before_3 * l  # gradient of the log-decay [C, BLOCK_V]
         map_4 = map_3 * l  # [C, BLOCK_V]
-        part_10_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_10_1 = 1.0 + part_10_0
-        part_10_2 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_10_0) / part_10_1 * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_10_0) / part_10_1)
-        map_5 = -part_10_2 * map_4  # [C, BLOCK_V]
-        map_6 = a * before_3 * l  # [C, BLOCK_V]
         part_12_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_12_1 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_12_0) / (1.0 + part_12_0)
-        map_7 = part_12_1 * map_6  # [C, BLOCK_V]
-        d_f_raw_new = map_5 + map_7  # gradient of f_raw [C, BLOCK_V]
+        part_12_1 = 1.0 + part_12_0
+        part_12_2 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_12_0) / part_12_1 * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_12_0) / part_12_1)
+        map_5 = -part_12_2 * map_4  # [C, BLOCK_V]
+        part_13_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_13_1 = tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_13_0) / (1.0 + part_13_0)
+        map_6 = part_13_1 * dg  # [C, BLOCK_V]
+        d_f_raw_new = map_5 + map_6  # gradient of f_raw [C, BLOCK_V]
         d_f_raw_ptr_c = d_f_raw_ptr + start * d_f_raw_ptr_t  # first token of the chunk
         tl.store(d_f_raw_ptr_c + (token * d_f_raw_ptr_t)[:, None] + at_V[None, :], d_f_raw_new.to(d_f_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        map_8 = map_2 * l  # [C, BLOCK_V]
-        part_15_0 = -2.0 * tl.abs(load_3.to(tl.float32))
-        part_15_1 = tl.minimum(tl.maximum(part_15_0, -1.0), 1.0)
-        part_15_2 = tl.exp(part_15_1)
-        part_15_3 = part_15_2 == 1.0
-        part_15_4 = (part_15_2 - 1.0) * (part_15_1 / tl.log(tl.where(part_15_3, 2.0, part_15_2)))
-        part_15_5 = tl.where(tl.abs(part_15_0) < 1.0, tl.where(part_15_3, part_15_0, part_15_4), tl.exp(part_15_0) - 1.0)
-        part_15_6 = -part_15_5 / (2.0 + part_15_5)
-        part_15_7 = tl.where(load_3.to(tl.float32) < 0.0, -part_15_6, part_15_6)
-        d_z_raw_new = (1.0 - part_15_7 * part_15_7) * map_8  # gradient of z_raw [C, BLOCK_V]
+        map_7 = map_2 * l  # [C, BLOCK_V]
+        part_16_0 = -2.0 * tl.abs(load_3.to(tl.float32))
+        part_16_1 = tl.minimum(tl.maximum(part_16_0, -1.0), 1.0)
+        part_16_2 = tl.exp(part_16_1)
+        part_16_3 = part_16_2 == 1.0
+        part_16_4 = (part_16_2 - 1.0) * (part_16_1 / tl.log(tl.where(part_16_3, 2.0, part_16_2)))
+        part_16_5 = tl.where(tl.abs(part_16_0) < 1.0, tl.where(part_16_3, part_16_0, part_16_4), tl.exp(part_16_0) - 1.0)
+        part_16_6 = -part_16_5 / (2.0 + part_16_5)
+        part_16_7 = tl.where(load_3.to(tl.float32) < 0.0, -part_16_6, part_16_6)
+        d_z_raw_new = (1.0 - part_16_7 * part_16_7) * map_7  # gradient of z_raw [C, BLOCK_V]
         d_z_raw_ptr_c = d_z_raw_ptr + start * d_z_raw_ptr_t  # first token of the chunk
         tl.store(d_z_raw_ptr_c + (token * d_z_raw_ptr_t)[:, None] + at_V[None, :], d_z_raw_new.to(d_z_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        map_9 = dy_2.to(tl.float32) * after_2  # [C, BLOCK_V]
         part_17_0 = tl.exp(-tl.abs(load.to(tl.float32)))
         part_17_1 = 1.0 + part_17_0
         part_17_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_17_0) / part_17_1 * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_17_0) / part_17_1)
-        d_o_raw_new = part_17_2 * map_9  # gradient of o_raw [C, BLOCK_V]
+        d_o_raw_new = part_17_2 * ds  # gradient of o_raw [C, BLOCK_V]
         d_o_raw_ptr_c = d_o_raw_ptr + start * d_o_raw_ptr_t  # first token of the chunk
         tl.store(d_o_raw_ptr_c + (token * d_o_raw_ptr_t)[:, None] + at_V[None, :], d_o_raw_new.to(d_o_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]

@@ -291,8 +291,10 @@ def _m_backward(
     del decay, write, h
     before = states_2[:, :, :, :-1]  # the memory before each token
     del states_2
+    dg = a * before * l  # gradient of the log-decay
+    del a, before
     x_6 = (torch.nn.functional.logsigmoid(decay_raw_tile))[:, :, :, None] * 8.0 * (torch.sigmoid(r_raw_tile) * torch.sigmoid(-r_raw_tile))
-    d_r_raw = (x_5 * ((u_tile * torch.sigmoid(i_raw_tile)) * l)) + (x_6 * (a * before * l))  # gradient of r_raw
+    d_r_raw = (x_5 * ((u_tile * torch.sigmoid(i_raw_tile)) * l)) + (x_6 * dg)  # gradient of r_raw
     del x_5, x_6
     x_7 = torch.sqrt(-torch.expm1(2.0 * ((torch.nn.functional.logsigmoid(decay_raw_tile))[:, :, :, None] * (8.0 * torch.sigmoid(r_raw_tile)))))
     x_8 = u_tile * (torch.sigmoid(i_raw_tile) * torch.sigmoid(-i_raw_tile))
@@ -306,9 +308,9 @@ def _m_backward(
     x_12 = -(0.5 / torch.sqrt(-torch.expm1(x_11))) * torch.exp(x_11)
     del x_11
     part_2 = x_12 * 2.0 * x_10 * ((u_tile * torch.sigmoid(i_raw_tile)) * l)
-    del i_raw_tile, u_tile, x_10, x_12
-    part_3 = 8.0 * torch.sigmoid(r_raw_tile) * (a * before * l)
-    del r_raw_tile, a, l, before
+    del i_raw_tile, u_tile, l, x_10, x_12
+    part_3 = 8.0 * torch.sigmoid(r_raw_tile) * dg
+    del r_raw_tile, dg
     write_3 = ((torch.sigmoid(-decay_raw_tile) * _valid(part_2, T).sum(3)) + (torch.sigmoid(-decay_raw_tile) * _valid(part_3, T).sum(3))).expand(chunks, B, H, V)
     del decay_raw_tile, part_2, part_3
     d_decay_raw_final = write_3.sum(0)  # of later tokens

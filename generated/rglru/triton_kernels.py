@@ -674,26 +674,26 @@ def _m_element_backward_kernel(
         before, after = _states(tl.where(valid[:, None], a, 1.0), r, L[None, :], (token == C - 1)[:, None], True)  # each token [C, BLOCK_V]
         l = dy_2.to(tl.float32) + before  # adjoint of the memory [C, BLOCK_V]
         before_2, after_2 = _states(tl.where(valid[:, None], a, 1.0), w, M[None, :], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
+        dg = a * before_2 * l  # gradient of the log-decay [C, BLOCK_V]
         map_5 = map_4 * l  # [C, BLOCK_V]
-        part_9_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_9_1 = 1.0 + part_9_0
-        part_9_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_9_0) / part_9_1
-        part_9_3 = 2.0 * (map_2[None, :] * (8.0 * part_9_2))
-        part_9_4 = tl.minimum(tl.maximum(part_9_3, -1.0), 1.0)
-        part_9_5 = tl.exp(part_9_4)
-        part_9_6 = part_9_5 == 1.0
-        part_9_7 = (part_9_5 - 1.0) * (part_9_4 / tl.log(tl.where(part_9_6, 2.0, part_9_5)))
-        part_9_8 = tl.exp(part_9_3)
-        part_9_9 = tl.where(tl.abs(part_9_3) < 1.0, tl.where(part_9_6, part_9_3, part_9_7), part_9_8 - 1.0)
-        part_9_10 = part_9_2 * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_9_0) / part_9_1)
-        part_9_11 = -(0.5 / tl.sqrt(-part_9_9)) * part_9_8 * 2.0 * map_2[None, :] * 8.0 * part_9_10
-        map_6 = part_9_11 * map_5  # [C, BLOCK_V]
-        map_7 = a * before_2 * l  # [C, BLOCK_V]
+        part_10_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_10_1 = 1.0 + part_10_0
+        part_10_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_10_0) / part_10_1
+        part_10_3 = 2.0 * (map_2[None, :] * (8.0 * part_10_2))
+        part_10_4 = tl.minimum(tl.maximum(part_10_3, -1.0), 1.0)
+        part_10_5 = tl.exp(part_10_4)
+        part_10_6 = part_10_5 == 1.0
+        part_10_7 = (part_10_5 - 1.0) * (part_10_4 / tl.log(tl.where(part_10_6, 2.0, part_10_5)))
+        part_10_8 = tl.exp(part_10_3)
+        part_10_9 = tl.where(tl.abs(part_10_3) < 1.0, tl.where(part_10_6, part_10_3, part_10_7), part_10_8 - 1.0)
+        part_10_10 = part_10_2 * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_10_0) / part_10_1)
+        part_10_11 = -(0.5 / tl.sqrt(-part_10_9)) * part_10_8 * 2.0 * map_2[None, :] * 8.0 * part_10_10
+        map_6 = part_10_11 * map_5  # [C, BLOCK_V]
         part_11_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_11_1 = 1.0 + part_11_0
         part_11_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_11_0) / part_11_1 * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_11_0) / part_11_1)
-        map_8 = map_2[None, :] * 8.0 * part_11_2 * map_7  # [C, BLOCK_V]
-        d_r_raw_new = map_6 + map_8  # gradient of r_raw [C, BLOCK_V]
+        map_7 = map_2[None, :] * 8.0 * part_11_2 * dg  # [C, BLOCK_V]
+        d_r_raw_new = map_6 + map_7  # gradient of r_raw [C, BLOCK_V]
         d_r_raw_ptr_c = d_r_raw_ptr + start * d_r_raw_ptr_t  # first token of the chunk
         tl.store(d_r_raw_ptr_c + (token * d_r_raw_ptr_t)[:, None] + at_V[None, :], d_r_raw_new.to(d_r_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         part_13_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -706,32 +706,32 @@ def _m_element_backward_kernel(
         part_13_7 = (part_13_5 - 1.0) * (part_13_4 / tl.log(tl.where(part_13_6, 2.0, part_13_5)))
         part_13_8 = tl.exp(part_13_3)
         part_13_9 = tl.where(tl.abs(part_13_3) < 1.0, tl.where(part_13_6, part_13_3, part_13_7), part_13_8 - 1.0)
-        map_9 = -(0.5 / tl.sqrt(-part_13_9)) * part_13_8 * 2.0 * part_13_2 * map_5  # [C, BLOCK_V]
-        sum_2 = tl.sum(map_9, 0)  # [BLOCK_V]
+        map_8 = -(0.5 / tl.sqrt(-part_13_9)) * part_13_8 * 2.0 * part_13_2 * map_5  # [C, BLOCK_V]
+        sum_2 = tl.sum(map_8, 0)  # [BLOCK_V]
         part_14_0 = tl.exp(-tl.abs(load.to(tl.float32)))
         part_14_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_14_0) / (1.0 + part_14_0)
-        map_10 = part_14_1 * sum_2  # [BLOCK_V]
+        map_9 = part_14_1 * sum_2  # [BLOCK_V]
         part_15_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_15_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_15_0) / (1.0 + part_15_0)
-        map_11 = 8.0 * part_15_1 * map_7  # [C, BLOCK_V]
-        inner = tl.where(valid[:, None], map_11, 0.0)  # [C, BLOCK_V]
+        map_10 = 8.0 * part_15_1 * dg  # [C, BLOCK_V]
+        inner = tl.where(valid[:, None], map_10, 0.0)  # [C, BLOCK_V]
         sum_3 = tl.sum(inner, 0)  # [BLOCK_V]
         part_16_0 = tl.exp(-tl.abs(load.to(tl.float32)))
         part_16_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_16_0) / (1.0 + part_16_0)
-        map_12 = part_16_1 * sum_3  # [BLOCK_V]
-        map_13 = map_10 + map_12  # [BLOCK_V]
-        d_decay_raw_next = d_decay_raw_2 + map_13  # gradient of decay_raw [BLOCK_V]
+        map_11 = part_16_1 * sum_3  # [BLOCK_V]
+        map_12 = map_9 + map_11  # [BLOCK_V]
+        d_decay_raw_next = d_decay_raw_2 + map_12  # gradient of decay_raw [BLOCK_V]
         d_decay_raw_2 = d_decay_raw_next
-        map_14 = map_3 * l  # [C, BLOCK_V]
+        map_13 = map_3 * l  # [C, BLOCK_V]
         part_20_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
         part_20_1 = 1.0 + part_20_0
         part_20_2 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_20_0) / part_20_1 * (tl.where(-load_4.to(tl.float32) >= 0.0, 1.0, part_20_0) / part_20_1)
-        d_i_raw_new = load_3.to(tl.float32) * part_20_2 * map_14  # gradient of i_raw [C, BLOCK_V]
+        d_i_raw_new = load_3.to(tl.float32) * part_20_2 * map_13  # gradient of i_raw [C, BLOCK_V]
         d_i_raw_ptr_c = d_i_raw_ptr + start * d_i_raw_ptr_t  # first token of the chunk
         tl.store(d_i_raw_ptr_c + (token * d_i_raw_ptr_t)[:, None] + at_V[None, :], d_i_raw_new.to(d_i_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         part_21_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
         part_21_1 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_21_0) / (1.0 + part_21_0)
-        d_u_new = part_21_1 * map_14  # gradient of u [C, BLOCK_V]
+        d_u_new = part_21_1 * map_13  # gradient of u [C, BLOCK_V]
         d_u_ptr_c = d_u_ptr + start * d_u_ptr_t  # first token of the chunk
         tl.store(d_u_ptr_c + (token * d_u_ptr_t)[:, None] + at_V[None, :], d_u_new.to(d_u_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]

@@ -279,8 +279,10 @@ def _num_backward(
     del decay, write, h
     before = states_2[:, :, :, :-1]  # the memory before each token
     del states_2
-    part = -torch.exp(w_tile[:, :, :, None]) * (a[:, :, :, None] * before * l)
-    del w_tile, a, l, before
+    dg = a[:, :, :, None] * before * l  # gradient of the log-decay
+    del a, l, before
+    part = -torch.exp(w_tile[:, :, :, None]) * dg
+    del w_tile, dg
     write_3 = _valid(part, T).sum(3).expand(chunks, B, H, V)
     del part
     d_w_final = write_3.sum(0)  # of later tokens
@@ -437,8 +439,10 @@ def _den_backward(
     del decay, write, h
     before = states_2[:, :, :, :-1]  # the memory before each token
     del states_2
-    part = -torch.exp(w_tile[:, :, :, None]) * (a[:, :, :, None] * before * l)
-    del w_tile, a, l, before
+    dg = a[:, :, :, None] * before * l  # gradient of the log-decay
+    del a, l, before
+    part = -torch.exp(w_tile[:, :, :, None]) * dg
+    del w_tile, dg
     write_3 = _valid(part, T).sum(3).expand(chunks, B, H, V)
     del part
     d_w_final = write_3.sum(0)  # of later tokens

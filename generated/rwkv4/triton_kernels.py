@@ -572,6 +572,7 @@ def _num_element_backward_kernel(
         M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (V) + at_V, mask=in_V, other=0.0)  # memory before the chunk: load h [BLOCK_V]
         before, after = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), dy_2, L[None, :], (token == C - 1)[:, None], True)  # each token [C, BLOCK_V]
         before_2, after_2 = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), w_2, M[None, :], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
+        dg = a[None, :] * before_2 * before  # gradient of the log-decay [C, BLOCK_V]
         map_3 = load_2.to(tl.float32) * before  # [C, BLOCK_V]
         d_k_new = tl.exp(load.to(tl.float32)) * map_3  # gradient of k [C, BLOCK_V]
         d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
@@ -579,9 +580,8 @@ def _num_element_backward_kernel(
         d_v_new = map_2 * before  # gradient of v [C, BLOCK_V]
         d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        map_4 = a[None, :] * before_2 * before  # [C, BLOCK_V]
-        map_5 = -tl.exp(load_3.to(tl.float32)[None, :]) * map_4  # [C, BLOCK_V]
-        inner = tl.where(valid[:, None], map_5, 0.0)  # [C, BLOCK_V]
+        map_4 = -tl.exp(load_3.to(tl.float32)[None, :]) * dg  # [C, BLOCK_V]
+        inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
         sum_2 = tl.sum(inner, 0)  # [BLOCK_V]
         d_w_next = d_w_2 + sum_2  # gradient of w [BLOCK_V]
         d_w_2 = d_w_next
@@ -895,13 +895,13 @@ def _den_element_backward_kernel(
         before, after = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), dy_2, L[None, :], (token == C - 1)[:, None], True)  # each token [C, BLOCK_V]
         inner = tl.where(valid[:, None], w_2, 0.0)  # [C, BLOCK_V]
         before_2, after_2 = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner, M[None, :], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
+        dg = a[None, :] * before_2 * before  # gradient of the log-decay [C, BLOCK_V]
         map_3 = 1.0 * before  # [C, BLOCK_V]
         d_k_new = tl.exp(load.to(tl.float32)) * map_3  # gradient of k [C, BLOCK_V]
         d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
         tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_V[None, :], d_k_new.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        map_4 = a[None, :] * before_2 * before  # [C, BLOCK_V]
-        map_5 = -tl.exp(load_2.to(tl.float32)[None, :]) * map_4  # [C, BLOCK_V]
-        inner_2 = tl.where(valid[:, None], map_5, 0.0)  # [C, BLOCK_V]
+        map_4 = -tl.exp(load_2.to(tl.float32)[None, :]) * dg  # [C, BLOCK_V]
+        inner_2 = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
         sum_2 = tl.sum(inner_2, 0)  # [BLOCK_V]
         d_w_next = d_w_2 + sum_2  # gradient of w [BLOCK_V]
         d_w_2 = d_w_next

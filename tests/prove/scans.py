@@ -6,6 +6,7 @@ import json
 
 from eosc.algebra.scalar import Arg, fn
 from eosc.ir.nodes import Algorithm, Array, Load, Map, Per, Value
+from eosc.lowering.family import AnyScan
 from eosc.lowering.scan import Scan
 from eosc.prove.algorithms.proof import prove_algorithm
 from eosc.prove.checker import Checked, check
@@ -54,7 +55,7 @@ def scan_of(decays: str, inclusive: bool = True) -> Scan:
     )
 
 
-def proved(scan: Scan, algorithm: Algorithm) -> Checked:
+def proved(scan: AnyScan, algorithm: Algorithm) -> Checked:
     """What the kernel says of an algorithm, through JSON as a certificate holds it."""
     problem, proof = prove_algorithm(scan, algorithm)
     return check(json.loads(json.dumps(as_json(problem))), json.loads(json.dumps(proof)))

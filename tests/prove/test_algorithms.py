@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from eosc.algebra.scalar import Fn, fn
+from eosc.algebra.scalar import Const, Fn, fn
 from eosc.ir.nodes import (
     END,
     START,
@@ -24,6 +24,7 @@ from eosc.ir.nodes import (
     Mask,
     Per,
     Point,
+    Recur,
     Running,
     SegmentScan,
     Store,
@@ -31,6 +32,7 @@ from eosc.ir.nodes import (
     Value,
 )
 from eosc.lowering import adjoint, chunk, token
+from eosc.lowering.family import AnyScan
 from eosc.lowering.parts import Form
 from eosc.lowering.scan import Scan
 from eosc.prove.algorithms.proof import prove_algorithm
@@ -218,7 +220,7 @@ def test_symbols_are_used_for_every_length() -> None:
 def mutants(value: Value) -> Iterator[tuple[str, Value]]:
     """The value with one node changed, in every way there is."""
     yield from changed(value)
-    for field in ("arg", "left", "right", "log"):
+    for field in ("arg", "left", "right", "log", "decay", "write", "start"):
         below = getattr(value, field, None)
         if isinstance(below, Value):
             for label, other in mutants(below):
@@ -250,6 +252,16 @@ def changed(value: Value) -> Iterator[tuple[str, Value]]:
             yield "running: other way", replace(value, suffix=not suffix)
         case LogDecay(arg=arg):
             yield "no guard", arg
+        case Recur(decay=decay, write=write, direction=direction, read=read):
+            one, nothing = (Map(Const(Fraction(n)), (), dims=()) for n in (1, 0))
+            yield "walk: other way", replace(value, direction=-direction)
+            yield "walk: no decay", replace(value, decay=one)
+            yield "walk: no write", replace(value, write=nothing)
+            yield "walk: from nothing", replace(value, start=nothing)
+            yield "walk: decays what is written", replace(value, write=decay, decay=write)
+            if read != "end":
+                late = "after" if read == "before" else "before"
+                yield f"walk: {late}", replace(value, read=late)
         case Map(fn=Fn("add" | "sub" as name, (left, right))):
             yield "missing term", replace(value, fn=left)
             yield (
@@ -310,7 +322,7 @@ def mutated_launch(launch: Kernel | SegmentScan) -> Iterator[tuple[str, Kernel |
         yield f"{tile.name}: other start", replace(launch, carried=carried)
 
 
-def refusal(scan: Scan, algorithm: Algorithm) -> str | None:
+def refusal(scan: AnyScan, algorithm: Algorithm) -> str | None:
     """Why an algorithm is not proved; None where it is."""
     try:
         proved(scan, algorithm)

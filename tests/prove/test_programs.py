@@ -33,7 +33,7 @@ COMPOSED = (
     "lrpe_feature", "rebased", "retnet", "rope_la_complex",
 )  # fmt: skip
 """Several memories, several scans, complex memories as pairs."""
-ELEMENTS = ("hgrn", "lcsm", "mamba", "qrnn", "rglru", "rwkv4")
+ELEMENTS = ("hgrn", "lcsm", "mamba", "mingru", "qrnn", "rglru", "rwkv4")
 """Memories that are walked element by element."""
 
 

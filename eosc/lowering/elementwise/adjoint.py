@@ -22,7 +22,6 @@ from eosc.ir.nodes import (
     Per,
     SegmentScan,
     State,
-    Statement,
     Update,
     Use,
     Value,
@@ -48,15 +47,14 @@ def backward(scan: ElementScan, form: Form, stored: bool = False) -> Algorithm:
     ends, scratch = segment_ends(scan, form)
     recompute, h = states(scan, form)
     carried = Carried("L", axes, "end_state", "d_initial_state", invariant="adjoint of it")
-    cotangents: dict[str, Value] = {}
-    body = [*_opening(parts), *_cotangents(parts, cotangents)]
-    stores, gathered, outputs = gradients(scan, cotangents)
+    found = _gradients(parts)
+    stores, gathered, outputs = gradients(scan, parts.cotangents(found))
     walk = Kernel(
         "element_backward",
         form.chunk,
         -1,
         (carried, *gathered),
-        (*body, *stores, _retreat(parts)),
+        (*_opening(parts), *found, *stores, _retreat(parts)),
         blocked=blockable(scan),
         doc="every gradient, in reverse time",
     )
@@ -100,26 +98,27 @@ def _retreat(parts: Parts) -> Update:
     return Update("L", behind, "the adjoint before the chunk")
 
 
-def _cotangents(parts: Parts, found: dict[str, Value]) -> tuple[Statement, ...]:
-    """The cotangents of the prologues for one chunk, by name."""
+def _gradients(parts: Parts) -> tuple[Let, ...]:
+    """The gradients of the prologues for one chunk, each in a let of its own: dw, ds, dg."""
     scan, dims = parts.scan, parts.dims
     start: Value = Use("M", dims=parts.axes)
     later: Value = parts.recur(Use("r", dims=dims), State("L", dims=parts.axes), "before", -1)
     adjoint = total((Use("u", dims=dims), later)) if scan.inclusive else later
-    body: list[Statement] = [
+    lam = Use("l", dims=dims)
+    body = [
         Let("M", Load("h", dims=parts.axes), "memory before the chunk"),
         Let("l", adjoint, "adjoint of the memory"),
+        parts.gradient("w", lam),
     ]
-    lam = Use("l", dims=dims)
-    found["w"] = lam
     if scan.shrink is not None:
         read = parts.memory(start, "after" if scan.inclusive else "before")
         body.append(Let("m", read, "the memory that each token read"))
         dy = Use("dy", dims=("i", *scan.reads))
-        found["s"] = product(dy, Use("m", dims=dims), dims=dims)
+        body.append(parts.gradient("s", product(dy, Use("m", dims=dims), dims=dims)))
     if scan.log is not None and scan.learns(scan.log):
         body.append(Let("before", parts.memory(start, "before"), "the memory before each token"))
-        found["g"] = product(parts.decay, Use("before", dims=dims), lam, dims=dims)
+        flow = product(parts.decay, Use("before", dims=dims), lam, dims=dims)
+        body.append(parts.gradient("g", flow))
     return tuple(body)
 
 

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from eosc.algebra.scalar import ONE, fn
 from eosc.algebra.simplify import simplify
 from eosc.ir.build import exponential, product, summed
-from eosc.ir.nodes import Array, Dims, Let, Map, Per, Precision, Recur, Sum, Use, Value, walk
+from eosc.ir.nodes import (
+    Array,
+    Dims,
+    Let,
+    Map,
+    Per,
+    Precision,
+    Recur,
+    Statement,
+    Sum,
+    Use,
+    Value,
+    walk,
+)
 from eosc.lowering.elementwise.scan import ElementScan
 
 NOTES = {"s": "shrink", "w": "write", "g": "log-decay"}
@@ -58,6 +71,18 @@ class Parts:
         if self.scan.shrink is None:
             return memory
         return summed(product(self.named["s"], memory, dims=memory.dims), *self.scan.over)
+
+    def gradient(self, name: str, value: Value) -> Let:
+        """Name the gradient of a prologue at each token, summed over the axes that it has not."""
+        own = dict(self.scan.prologues())[name].dims
+        found = summed(value, *(axis for axis in self.axes if axis not in own))
+        return Let(f"d{name}", found, f"gradient of the {NOTES[name]}")
+
+    def cotangents(self, body: Iterable[Statement]) -> dict[str, Value]:
+        """What `gradient` has named in a body, by the prologue."""
+        dims = {each.name: each.value.dims for each in body if isinstance(each, Let)}
+        names = {name: f"d{name}" for name, _ in self.scan.prologues()}
+        return {name: Use(let, dims=dims[let]) for name, let in names.items() if let in dims}
 
 
 def decay_of(log: Value) -> Value:

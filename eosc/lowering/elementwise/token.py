@@ -78,13 +78,13 @@ def backward(scan: ElementScan) -> Algorithm:
         Let("l", total((late, Use("u", dims=axes))) if scan.inclusive else late, "adjoint of m[t]"),
     ]
     lam = Use("l", dims=axes)
-    cotangents: dict[str, Value] = {"w": lam}
+    body.append(parts.gradient("w", lam))
     if scan.shrink is not None:
         read = _advanced(parts, before) if scan.inclusive else before
-        cotangents["s"] = product(dy, read, dims=axes)
+        body.append(parts.gradient("s", product(dy, read, dims=axes)))
     if scan.log is not None and scan.learns(scan.log):
-        cotangents["g"] = product(parts.decay, before, lam, dims=axes)
-    stores, gathered, outputs = gradients(one, cotangents)
+        body.append(parts.gradient("g", product(parts.decay, before, lam, dims=axes)))
+    stores, gathered, outputs = gradients(one, parts.cotangents(body))
     back = parts.decayed(lam)
     if not scan.inclusive:
         back = total((back, Use("u", dims=axes)))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eosc.ir.nodes import Value
 from eosc.lowering.scan import Scan
 from eosc.prove import formula
 from eosc.prove.algorithms.recurrence import Recurrence
@@ -27,17 +26,9 @@ class Decaying(Recurrence):
 
     def decay(self, time: Time) -> Formula:
         """The decay of a token, at a and b."""
-        if not self.logs:
-            return ONE
-        parts = (self.prologue(each, time) for each in self.logs)
-        if not self.opaque:
-            # Written out, so that the log of a decay stands in the exponent and may be of 0.
-            parts = (self._written(value, time) for _, value in self.scan.logs())
-        return formula.call("exp", formula.total(parts))
-
-    def _written(self, value: Value, time: Time) -> Formula:
-        letters = tuple(self.letter(axis) for axis in value.dims if axis != "i")
-        return self.value(value, time, letters)
+        if not self.opaque or not self.logs:
+            return self.decay_by_log(time)
+        return formula.call("exp", formula.total(self.prologue(each, time) for each in self.logs))
 
     def part(self, name: str, time: Time) -> Formula:
         """What one part of the log-decay multiplies the memory by at a token."""

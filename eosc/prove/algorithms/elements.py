@@ -14,7 +14,7 @@ from eosc.ir.nodes import Dims, Value
 from eosc.lowering.elementwise.scan import ElementScan
 from eosc.prove import formula
 from eosc.prove.algorithms.recurrence import Recurrence
-from eosc.prove.formula import ONE, TIME, Formula, Symbol, Time
+from eosc.prove.formula import TIME, Formula, Symbol, Time
 
 DECAY = "a"
 """The decay of an entry, as a prologue."""
@@ -38,20 +38,10 @@ class Elements(Recurrence):
     def decay(self, time: Time) -> Formula:
         """The decay of a token, at the memory's indices."""
         log = self.scan.log
-        if log is None:
-            return ONE
+        if log is None or not self.opaque:
+            return self.decay_by_log(time)
         letters = tuple(self.letters[axis] for axis in log.dims if axis != "i")
-        if self.opaque:
-            return formula.at(f"scan.{DECAY}", *((time,) if "i" in log.dims else ()), *letters)
-        # Written out, so that the log of a decay stands in the exponent and may be of 0.
-        return self.decay_by_log(time)
-
-    def decay_by_log(self, time: Time) -> Formula:
-        """The decay of a token over the raw operands, as the scan has it."""
-        log = self.scan.log
-        assert log is not None
-        letters = tuple(self.letters[axis] for axis in log.dims if axis != "i")
-        return formula.call("exp", self.value(log, time, letters))
+        return formula.at(f"scan.{DECAY}", *((time,) if "i" in log.dims else ()), *letters)
 
     def part(self, name: str, time: Time) -> Formula:
         """The log-decay has one part."""

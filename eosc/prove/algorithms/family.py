@@ -13,10 +13,9 @@ from typing import Any
 
 from eosc.ir.nodes import Algorithm
 from eosc.lowering.family import AnyScan
-from eosc.lowering.scan import Scan
 from eosc.prove.algorithms.proof import prove_algorithm
 from eosc.prove.algorithms.recurrence import Bounds
-from eosc.prove.algorithms.scalars import UNREAD, Unreadable
+from eosc.prove.algorithms.scalars import Unreadable
 from eosc.prove.formula import TIME, Definition, Equation, Problem, Symbol, as_json, reached
 
 Step = dict[str, Any]
@@ -58,8 +57,6 @@ def prove_family(
     Raises:
         Unreadable: an algorithm has no statement.
     """
-    if not isinstance(scan, Scan):
-        raise Unreadable(UNREAD)
     makers: dict[str, _Maker] = {}
     goals: dict[str, tuple[tuple[str, str], ...]] = {}
     for label, algorithm in algorithms.items():
@@ -74,11 +71,13 @@ def prove_family(
 
 
 def _part(goal: Equation, problem: Problem) -> str:
-    """What a goal is about: the scan with any prologues, the operands, or the tokens' gradient."""
+    """What a goal is about: the scan with any prologues, what is made of the operands, or both."""
+    if any(each.name.startswith("scan.") for each in problem.definitions):
+        return "token"
     if goal.name == "operands":
         return "operands"
-    opaque = not any(each.name.startswith("scan.") for each in problem.definitions)
-    return "scan" if opaque else "token"
+    needed = reached(goal.sides, {each.name: each for each in problem.definitions})
+    return "scan" if any(each.startswith("scan.") for each in needed) else "decay"
 
 
 class _Maker:

@@ -17,7 +17,7 @@ from eosc.prove.algorithms.convolutions import prove_convolutions
 from eosc.prove.algorithms.families import recurrence_of
 from eosc.prove.algorithms.reading import Meaning
 from eosc.prove.algorithms.recurrence import Bounds
-from eosc.prove.algorithms.scalars import Unreadable
+from eosc.prove.algorithms.scalars import Unreadable, indicated
 from eosc.prove.engine import Verdict
 from eosc.prove.formula import TIME, ZERO, Definition, Equation, Formula, Problem, Time
 from eosc.prove.statements.draft import Draft
@@ -176,7 +176,7 @@ class _Program:
         for number, (step, scan) in enumerate(self.scans):
             self._scan(number, step, scan)
         goals = tuple(self.goals())
-        return self.draft.problem(goals), [*self.steps(goals)]
+        return _indicated(self.draft.problem(goals)), [*self.steps(goals)]
 
     # Scans
 
@@ -336,6 +336,23 @@ class _Program:
         env = Environment(names, {"t": 1}, places=dict(places))
         phase = self.around.phase(turn.phase, {"t": 1}, env)
         return formula.mul(formula.call("exp", formula.mul(formula.IMAGINARY, phase)), whole)
+
+
+def _indicated(problem: Problem) -> Problem:
+    """The statement with the choices of the spec written as those of the scans are."""
+
+    def equation(each: Equation) -> Equation:
+        return replace(each, left=indicated(each.left), right=indicated(each.right))
+
+    return replace(
+        problem,
+        definitions=tuple(
+            replace(each, body=indicated(each.body), base=indicated(each.base))
+            for each in problem.definitions
+        ),
+        goals=tuple(equation(each) for each in problem.goals),
+        hypotheses=tuple(equation(each) for each in problem.hypotheses),
+    )
 
 
 @dataclass(frozen=True, slots=True)

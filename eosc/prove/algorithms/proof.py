@@ -12,10 +12,11 @@ from eosc.ir.nodes import Algorithm, Kernel, Let, Running, walk
 from eosc.lowering.family import AnyScan
 from eosc.prove import formula
 from eosc.prove.algorithms.closed_forms import closed_form
+from eosc.prove.algorithms.elements import DECAY
 from eosc.prove.algorithms.families import recurrence_of
-from eosc.prove.algorithms.recurrence import HIGH, Bounds
+from eosc.prove.algorithms.recurrence import HIGH, LOW, Bounds
 from eosc.prove.algorithms.statement import state_algorithm
-from eosc.prove.formula import Formula, Problem
+from eosc.prove.formula import TIME, ZERO, Formula, Problem, shifted
 
 Step = dict[str, Any]
 
@@ -35,15 +36,12 @@ def prove_algorithm(
 
 
 def _cuts(scan: AnyScan, algorithm: Algorithm) -> dict[str, str]:
-    """The lets that hold the gradients of the prologues, in a walk of whole chunks."""
+    """The lets that hold the gradients of the prologues, and the one that holds a decay."""
     lets = {
-        each.name
-        for kernel in algorithm.kernels
-        if kernel.chunk > 1
-        for each in kernel.body
-        if isinstance(each, Let)
+        each.name for kernel in algorithm.kernels for each in kernel.body if isinstance(each, Let)
     }
-    return {name: f"d{name}" for name, _ in scan.prologues() if f"d{name}" in lets}
+    found = {name: f"d{name}" for name, _ in scan.prologues() if f"d{name}" in lets}
+    return {**found, DECAY: DECAY} if DECAY in lets else found
 
 
 class _Proof:
@@ -63,12 +61,28 @@ class _Proof:
             if closed is not None:
                 claims = [{"definition": each.name, "closed": closed}]
                 yield {"rule": "induction", "claims": claims}
-        running = set(_running(self.algorithm))
+        running, unfolding = set(_running(self.algorithm)), set(self.unfolding())
         for name in goals:
             if name in running:
                 yield {"rule": "ladder", "goal": name, "parameter": "t", "from": HIGH, "step": -1}
+            elif name in unfolding:
+                climb = {"parameter": "t", "from": shifted(LOW, 1), "times": ZERO}
+                yield {"rule": "ladder", "goal": name, **climb}
             elif name != "gradient":
                 yield {"rule": "equal", "goal": name}
+
+    def unfolding(self) -> Iterator[str]:
+        """The goals about one token whose memory has no closed form.
+
+        What a memory is made of is read one token ahead, so these are climbed token by token.
+        """
+        memory = next(each for each in self.problem.definitions if each.name == "m")
+        if closed_form(self.recurrence, memory) is not None:
+            return
+        tokens = tuple(f"{each.name}." for each in self.algorithm.kernels if each.chunk == 1)
+        for goal in self.problem.goals:
+            if tokens and goal.name.startswith(tokens) and ("t", TIME) in goal.parameters:
+                yield goal.name
 
     def potential(self) -> Formula:
         """The adjoint memory times the tangent of the memory."""

@@ -24,6 +24,7 @@ from eosc.ir.nodes import (
     Mask,
     Per,
     Point,
+    Recur,
     Relation,
     Rename,
     Round,
@@ -37,6 +38,7 @@ from eosc.ir.nodes import (
 from eosc.prove import formula
 from eosc.prove.algorithms.places import Here, Place, Walk
 from eosc.prove.algorithms.scalars import Unreadable, apply, scalar
+from eosc.prove.algorithms.walks import Walks
 from eosc.prove.formula import ZERO, Formula, Time, shifted
 
 Meaning = Callable[[Time, tuple[str, ...]], Formula]
@@ -70,9 +72,15 @@ class Reader:
     blockwise: values that must be shown not to depend on how the chunk is cut into blocks.
     """
 
-    def __init__(self, arrays: Mapping[str, Array], walk: Walk, timed: bool) -> None:
-        """A reader of a chunk; `timed` where its tiles have a time dimension."""
+    def __init__(
+        self, arrays: Mapping[str, Array], walk: Walk, timed: bool, walks: Walks | None = None
+    ) -> None:
+        """A reader of a chunk; `timed` where its tiles have a time dimension.
+
+        walks: where recurrences over the chunk's tokens are defined, if there may be any.
+        """
         self.arrays, self.walk, self.timed = arrays, walk, timed
+        self.walks = walks
         self.blockwise: list[Blockwise] = []
         self._fresh = 0
 
@@ -123,6 +131,8 @@ class Reader:
                 return self.read(arg, here.renamed(arg.dims, value.dims), scope)
             case Running():
                 return self._running(value, here, scope)
+            case Recur():
+                return self._recur(value, here, scope)
         raise Unreadable(f"no reading of {type(value).__name__} here")
 
     def part(self, value: Value, here: Here, scope: Scope, want: Relation | None) -> Formula:
@@ -273,6 +283,22 @@ class Reader:
             self._note(value.arg, scope)
         self.walk.free = before
         return formula.over(bound, low, high, body)
+
+    def _recur(self, value: Recur, here: Here, scope: Scope) -> Formula:
+        """A state of a walk over the tokens of the chunk, which becomes a definition."""
+        if self.walks is None or not self.timed:
+            raise Unreadable("a walk over tokens where there are none")
+
+        def part(of: Value, at: Here) -> Formula:
+            kept, self._fresh = self._fresh, 0
+            free, self.walk.free = self.walk.free, False
+            found = self.read(of, at, scope)
+            if self.walk.free:
+                raise Unreadable("blocks inside a walk over tokens")
+            self._fresh, self.walk.free = kept, free
+            return found
+
+        return self.walks.read(value, here, self.walk, part)
 
     def _point(self, point: Point, here: Here) -> Time:
         if point.kind == "start":

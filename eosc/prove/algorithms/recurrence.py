@@ -125,6 +125,10 @@ class Recurrence(ABC):
         here = Here({"i": Place(time)}, dict(zip(features, indices, strict=True)))
         return reader.read(value, here, Scope(loads=self.raw))
 
+    def names(self, name: str) -> bool:
+        """Whether a prologue is a value of its own here."""
+        return f"scan.{name}" in self.symbols or f"scan.{name}" in self.definitions
+
     def prologue(self, name: str, time: Time) -> Formula:
         """A named prologue at a token; the log-decay parts that are not there are 0."""
         value = dict(self.scan.prologues()).get(name)
@@ -147,6 +151,17 @@ class Recurrence(ABC):
     @abstractmethod
     def decay(self, time: Time) -> Formula:
         """The decay of a token, at the memory's indices."""
+
+    def decay_by_log(self, time: Time) -> Formula:
+        """The decay of a token over the raw operands, written out.
+
+        So the log of a decay stands in the exponent and may be of 0.
+        """
+        parts = []
+        for _, value in self.scan.logs():
+            letters = tuple(self.letter(axis) for axis in value.dims if axis != "i")
+            parts.append(self.value(value, time, letters))
+        return formula.call("exp", formula.total(parts)) if parts else ONE
 
     @abstractmethod
     def part(self, name: str, time: Time) -> Formula:

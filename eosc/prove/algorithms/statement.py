@@ -32,6 +32,7 @@ from eosc.ir.nodes import (
 )
 from eosc.lowering.family import AnyScan
 from eosc.prove import formula
+from eosc.prove.algorithms.elements import DECAY
 from eosc.prove.algorithms.families import recurrence_of
 from eosc.prove.algorithms.gradient import TOKEN, Gradient
 from eosc.prove.algorithms.places import Chain, Here, Place, Walk
@@ -46,6 +47,7 @@ from eosc.prove.algorithms.recurrence import (
 )
 from eosc.prove.algorithms.scalars import Unreadable
 from eosc.prove.algorithms.structure import bare, check_kernel, lengths, needed
+from eosc.prove.algorithms.walks import Walks
 from eosc.prove.formula import TIME, Equation, Formula, Problem, Symbol, Time, shifted
 
 INITIAL, FINAL = "initial_state", "final_state"
@@ -67,7 +69,8 @@ def state_algorithm(
         algorithm: how.
         cuts: per prologue of the scan, the let of the algorithm that holds its gradient: the
             statement then has a goal for each, and the gradients of the operands are stated for
-            arbitrary gradients of the prologues. Any choice states the same of the algorithm.
+            arbitrary gradients of the prologues. Of a decay that is a value beside its log, the
+            let that holds it. Any choice states the same of the algorithm.
         ranges: of operands, assumed.
 
     Raises:
@@ -106,7 +109,7 @@ class _Statement:
     ) -> None:
         self.scan, self.algorithm, self.cuts = scan, algorithm, cuts
         self.backward = any(each.name == D_OUTPUT for each in algorithm.inputs)
-        opaque = not self.backward or bool(cuts)
+        opaque = not self.backward or any(each != DECAY for each in cuts)
         self.recurrence = recurrence_of(scan, opaque, ranges=ranges)
         self.arrays = algorithm.arrays
         self.goals: list[Equation] = []
@@ -162,12 +165,12 @@ class _Statement:
                     raise Unreadable(f"two kernels store the gradient of {name}")
                 found[name] = value
         token = all(each.chunk == 1 for each in self.algorithm.kernels)
-        return Gradient(self.recurrence, found, token, bool(self.cuts))
+        return Gradient(self.recurrence, found, token, self.recurrence.opaque)
 
     # Kernels
 
     def kernel(self, kernel: Kernel) -> None:
-        check_kernel(kernel)
+        check_kernel(kernel, self.arrays)
         body = self.body(kernel)
         for statement in kernel.body:
             match statement:
@@ -190,7 +193,8 @@ class _Statement:
         token = kernel.chunk == 1
         low, high = (shifted(TOKEN, -1), TOKEN) if token else (LOW, HIGH)
         walk = Walk(low, high, kernel.chunk, low if token else MIDDLE)
-        reader = Reader(self.arrays, walk, timed=not token)
+        walks = Walks(f"{kernel.name}.", self.recurrence.definitions)
+        reader = Reader(self.arrays, walk, timed=not token, walks=walks)
         loads: dict[str, Meaning] = {}
         for each in self.algorithm.inputs:
             if each.per in (Per.TOKEN, Per.HEAD, Per.CALL):
@@ -258,9 +262,12 @@ class _Statement:
             cuts[let.name] = array_meaning(f"scan.{name}", Per.TOKEN if timed else Per.HEAD)
         elif let.name in self.cuts.values() and let.name in needed(body.kernel):
             prologue = next(each for each, cut in self.cuts.items() if cut == let.name)
-            self.cut(body, let, prologue)
-            cuts[let.name] = array_meaning(f"grad.{prologue}", Per.TOKEN)
-            self.bars[let.name] = array_meaning(f"bar.{prologue}", Per.TOKEN)
+            if prologue != DECAY:
+                self.cut(body, let, prologue)
+                cuts[let.name] = array_meaning(f"grad.{prologue}", Per.TOKEN)
+                self.bars[let.name] = array_meaning(f"bar.{prologue}", Per.TOKEN)
+            elif self.recurrence.opaque:
+                cuts[let.name] = self.decay(body, let)
         lets = {**scope.lets, let.name: (value, scope)}
         body.scope = replace(scope, lets=lets, cuts=cuts)
 
@@ -269,7 +276,7 @@ class _Statement:
         found = [
             name
             for name, prologue in self.scan.prologues()
-            if value == (prologue if timed else bare(prologue))
+            if value == (prologue if timed else bare(prologue)) and self.recurrence.names(name)
         ]
         return called if called in found else next(iter(found), None)
 
@@ -303,12 +310,32 @@ class _Statement:
 
     def cut(self, body: _Body, let: Let, prologue: str) -> None:
         """The goal that a let is the gradient of a prologue."""
-        axes = tuple(each for each in let.value.dims if each != "i")
+        axes = self.laid_out(let, self.recurrence.axes_of(prologue))
         self.fresh_chain(body)
         left = body.reader.whole(let.value, self.at(body, axes), body.scope)
         self.recurrence.symbols[f"bar.{prologue}"] = Symbol(f"bar.{prologue}", (TIME, *axes))
         right = self.recurrence.gradient(prologue, TOKEN)
         self.goal(body, f"{body.kernel.name}.{let.name}", axes, left, right, token=True)
+
+    def decay(self, body: _Body, let: Let) -> Meaning:
+        """The goal that a let is the decay that the scan has the log of; what it then is."""
+        symbol = self.recurrence.symbols[f"scan.{DECAY}"]
+        timed = symbol.sorts[:1] == (TIME,)
+        axes = self.laid_out(let, symbol.sorts[timed:])
+        left = body.reader.whole(let.value, self.at(body, axes), body.scope)
+        right = self.recurrence.decay_by_log(TOKEN)
+        self.goal(body, f"{body.kernel.name}.{let.name}", axes, left, right, token=True)
+        return array_meaning(symbol.name, Per.TOKEN if timed else Per.HEAD)
+
+    def laid_out(self, let: Let, axes: Dims) -> Dims:
+        """The feature axes of a let, which are to be these in this order.
+
+        Raises:
+            Unreadable: they are others.
+        """
+        if tuple(each for each in let.value.dims if each != "i") != axes:
+            raise Unreadable(f"{let.name} is not laid out over {axes}")
+        return axes
 
     def independent(self, body: _Body, blockwise: Blockwise, number: int) -> None:
         """The goal that a value at a token does not depend on how the chunk is cut into blocks."""
