@@ -43,7 +43,10 @@ def sizes_of(mixer: Any, case: Case) -> dict[str, int]:
     """Sizes of the axes that a caller chooses; small keys where the features are their products."""
     primed = any(axis.endswith("'") for each in mixer.declarations for axis in each.type.axes)
     few = 8 if case.dtype == "fp32" else 16
-    largest = {"K": min(case.K, few) if primed else case.K, "V": case.V, "C": case.K // 2}
+    # In fp32 the table goes to 128, and several memories lie side by side along an axis.
+    wide = 48 if case.dtype == "fp32" else case.K
+    keys = min(case.K, few if primed else wide)
+    largest = {"K": keys, "V": min(case.V, wide), "C": wide // 2}
     free = [axis.name for axis in mixer.axes if axis.size is None]
     return {name: largest.get(name, min(case.K, 64)) for name in free}
 

@@ -48,7 +48,6 @@ def forward(scan: Scan, form: Form, stored: bool = False) -> Algorithm:
     Ensures: stores `y` [B, T, H, V] and `final_state` [N, H, K, V]; reads `start_state`.
     """
     parts = Parts(scan, form)
-    y = Array("y", (parts.V,), Per.TOKEN)
     final = Array("final_state", (parts.K, parts.V), Per.SEQUENCE, Precision.ACCUMULATOR)
     ends, scratch = segment_ends(scan, form)
     launches: tuple[Kernel | SegmentScan, ...]
@@ -61,7 +60,7 @@ def forward(scan: Scan, form: Form, stored: bool = False) -> Algorithm:
         "forward",
         launches,
         (*scan.operands, initial_state(scan)),
-        (y, final),
+        (scan.readout, final),
         scratch,
         doc="memory before each chunk, then the outputs" if stored else "one pass over the chunks",
     )

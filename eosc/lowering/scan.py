@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from eosc.ir.nodes import Array, Dims, Load, Value, walk
+from eosc.ir.nodes import Array, Dims, Load, Per, Precision, Value, walk
 
 
 class Operated:
@@ -22,6 +22,36 @@ class Operated:
     operands: tuple[Array, ...]
     trainable: tuple[str, ...]
     lines: tuple[tuple[str, tuple[int, ...]], ...]
+    wide: bool
+
+    @property
+    def reads(self) -> Dims:
+        """The axes of the output."""
+        raise NotImplementedError
+
+    @property
+    def readout(self) -> Array:
+        """The output y, in the accumulator's precision where later steps compute with it."""
+        kept = Precision.ACCUMULATOR if self.wide else Precision.OPERAND
+        return Array("y", self.reads, Per.TOKEN, kept)
+
+    @property
+    def typed(self) -> tuple[str, ...]:
+        """The operands whose dtype products take: along axes, and of more than the decay."""
+        logs = dict(self.logs())
+        parts = [part for name, part in self.prologues() if name not in logs]
+        loaded = {each.array for part in parts for each in walk(part) if isinstance(each, Load)}
+        tokens = [each for each in self.operands if each.per is Per.TOKEN and not each.log]
+        wide = [each.name for each in tokens if each.axes and each.name in loaded]
+        return tuple(wide or [each.name for each in tokens])
+
+    def prologues(self) -> Iterator[tuple[str, Value]]:
+        """The named prologues in the order in which a kernel makes them."""
+        raise NotImplementedError
+
+    def logs(self) -> Iterator[tuple[str, Value]]:
+        """Those of them that are parts of the log-decay."""
+        raise NotImplementedError
 
     def lines_of(self, name: str) -> tuple[int, ...]:
         """The lines of the spec that a prologue comes from."""
@@ -48,6 +78,7 @@ class Scan(Operated):
         time dimension or constant in time; None where that part is 1.
     scale: a factor of the output without dimensions. inclusive: reads m[t], else m[t-1].
     lines: the lines of the spec that a prologue comes from, by its name (s, e, x, g0, gK, gV).
+    wide: later steps compute with the output, so that it is not rounded to the operands' dtype.
     """
 
     name: str
@@ -64,6 +95,7 @@ class Scan(Operated):
     scale: Value | None = None
     inclusive: bool = True
     lines: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    wide: bool = False
 
     @property
     def vector(self) -> bool:

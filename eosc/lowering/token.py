@@ -49,7 +49,7 @@ def forward(scan: Scan) -> Algorithm:
         "token_forward",
         (kernel,),
         (*scan.operands, initial_state(scan)),
-        (Array("y", (V,), Per.TOKEN), final),
+        (scan.readout, final),
         doc="the recurrence as it is written",
     )
 

@@ -14,7 +14,7 @@ from eosc.schedule.program import Compute, Packed, Program, ScanStep, Step, rena
 from eosc.schedule.prologue import SCALE, NotFusableError
 from eosc.schedule.rooms import convolution, packed, planned
 from eosc.schedule.rooms.room import Later, Planned
-from eosc.semantics.terms import NOW, Apply, Dependence, Read, Type
+from eosc.semantics.terms import NOW, Apply, Dependence, Read, Term, Type
 
 
 def plan(system: System, numbers: tuple[str, ...] = ()) -> Program:
@@ -69,9 +69,17 @@ def _planned(system: System, numbers: tuple[str, ...]) -> Program:
         steps += _distinct(found, steps)
         notes += [each for each in found.notes if each not in notes]
         left = replace(left, output=found.output)
-    return Program(
-        system.mixer, system, tuple(steps), left.output, notes=tuple(notes), turns=system.turns
-    )
+    done = tuple(_widened(each, left.output) for each in steps)
+    return Program(system.mixer, system, done, left.output, notes=tuple(notes), turns=system.turns)
+
+
+def _widened(step: Step, output: Term) -> Step:
+    """The step; a scan whose readouts are computed with keeps them in full precision."""
+    if not isinstance(step, ScanStep):
+        return step
+    results = step.layout.results if step.layout else (step.result,)
+    last = isinstance(output, Read) and results == (output.name,)
+    return step if last else replace(step, scan=replace(step.scan, wide=True))
 
 
 def _part(system: System, part: Grid | Readout, numbers: tuple[str, ...]) -> Planned:

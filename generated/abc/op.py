@@ -259,18 +259,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_abc_151e75d3'
+NAMESPACE = 'eosc_abc_4b59a448'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -300,15 +302,15 @@ def _register(
 
 def _mk_forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels(k, k.shape[3], s_raw.shape[3]).mk_forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens)
+        return _kernels((k, s_raw, z, q,), k.shape[3], s_raw.shape[3]).mk_forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens)
 
 
 def _mk_forward_fake(k, s_raw, z, q, z_before, initial_state, cu_seqlens):
     heads = _heads('ttttt', (k, s_raw, z, q, z_before,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
-    y = k.new_empty((B, T, heads, s_raw.shape[3]))
     dtype = _accumulator(k, s_raw, z, q, z_before)
+    y = k.new_empty((B, T, heads, s_raw.shape[3]), dtype=dtype)
     return y, k.new_empty((N, heads, k.shape[3], s_raw.shape[3]), dtype=dtype)
 
 
@@ -318,7 +320,7 @@ def _mk_forward_vmap(info, in_dims, *args):
 
 
 def _mk_backward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(k, k.shape[3], s_raw.shape[3])
+    kernels = _kernels((k, s_raw, z, q,), k.shape[3], s_raw.shape[3])
     with torch.autocast(k.device.type, enabled=False):
         return kernels.mk_backward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -339,12 +341,13 @@ def _mk_backward_vmap(info, in_dims, *args):
 
 def _mk_step(k, s_raw, z, q, z_before, state, state_indices):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels(k, state.shape[2], state.shape[3]).mk_step(k, s_raw, z, q, z_before, state, state_indices)
+        return _kernels((k, s_raw, z, q,), state.shape[2], state.shape[3]).mk_step(k, s_raw, z, q, z_before, state, state_indices)
 
 
 def _mk_step_fake(k, s_raw, z, q, z_before, state, state_indices):
     N, heads = k.shape[0], state.shape[1]
-    return k.new_empty((N, heads, state.shape[3]))
+    dtype = _accumulator(k, s_raw, z, q, z_before)
+    return k.new_empty((N, heads, state.shape[3]), dtype=dtype)
 
 
 def _mk_saved(ctx, inputs, output):
@@ -420,15 +423,15 @@ _register(
 
 def _mv_forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens):
     with torch.autocast(s_raw.device.type, enabled=False):
-        return _kernels(s_raw, s_raw.shape[3], v.shape[3]).mv_forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens)
+        return _kernels((s_raw, z, v, part,), s_raw.shape[3], v.shape[3]).mv_forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens)
 
 
 def _mv_forward_fake(s_raw, z, v, part, z_before, initial_state, cu_seqlens):
     heads = _heads('ttttt', (s_raw, z, v, part, z_before,))
     B, T = s_raw.shape[:2]
     N = _sequences(s_raw, cu_seqlens)
-    y = s_raw.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(s_raw, z, v, part, z_before)
+    y = s_raw.new_empty((B, T, heads, v.shape[3]))
     return y, s_raw.new_empty((N, heads, s_raw.shape[3], v.shape[3]), dtype=dtype)
 
 
@@ -438,7 +441,7 @@ def _mv_forward_vmap(info, in_dims, *args):
 
 
 def _mv_backward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(s_raw, s_raw.shape[3], v.shape[3])
+    kernels = _kernels((s_raw, z, v, part,), s_raw.shape[3], v.shape[3])
     with torch.autocast(s_raw.device.type, enabled=False):
         return kernels.mv_backward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -459,7 +462,7 @@ def _mv_backward_vmap(info, in_dims, *args):
 
 def _mv_step(s_raw, z, v, part, z_before, state, state_indices):
     with torch.autocast(s_raw.device.type, enabled=False):
-        return _kernels(s_raw, state.shape[2], state.shape[3]).mv_step(s_raw, z, v, part, z_before, state, state_indices)
+        return _kernels((s_raw, z, v, part,), state.shape[2], state.shape[3]).mv_step(s_raw, z, v, part, z_before, state, state_indices)
 
 
 def _mv_step_fake(s_raw, z, v, part, z_before, state, state_indices):
@@ -560,10 +563,10 @@ def _abc_sequence(
     s_raw_2 = _shared(_worked(s_raw, dtype), H, 2)
     running = _logcumsumexp(_grown_to(s_raw_2, (B, T, H, S)), torch.full((1, 1, 1), -float("inf"), dtype=dtype, device=device)[:, :, :, None].expand(-1, -1, -1, S) if z_past is None else z_past)  # line 9
     first = torch.full((1, 1, 1), -float("inf"), dtype=dtype, device=device)[:, :, :, None].expand(-1, -1, -1, S)
-    s_computedu20z_before_2 = _delayed(running, z_past, first, 1)
-    y, mk_final = _Scan_mk.apply(k, s_raw, _grown_to(running, (B, T, -1, S)), q, _grown_to(s_computedu20z_before_2, (B, T, -1, S)), mk_before, None)
-    s_computedu20part_2 = _softmax(scale * y, (3,))
-    y_2, mv_final = _Scan_mv.apply(s_raw, _grown_to(running, (B, T, -1, S)), v, _grown_to(s_computedu20part_2, (B, T, -1, S)), _grown_to(s_computedu20z_before_2, (B, T, -1, S)), mv_before, None)
+    z_before_2 = _delayed(running, z_past, first, 1)
+    y, mk_final = _Scan_mk.apply(k, s_raw, _grown_to(running, (B, T, -1, S)), q, _grown_to(z_before_2, (B, T, -1, S)), mk_before, None)
+    part = _softmax(scale * y, (3,))
+    y_2, mv_final = _Scan_mv.apply(s_raw, _grown_to(running, (B, T, -1, S)), v, _grown_to(part.to(q.dtype), (B, T, -1, S)), _grown_to(z_before_2, (B, T, -1, S)), mv_before, None)
     return y_2.to(q.dtype), (_last(running, z_past, float("-inf"), 1).squeeze(1), mk_final, mv_final)
 
 

@@ -306,7 +306,7 @@ def _mk_forward(
     del prefix1_gV, A_half1, part_10
     _half(total, 1, 1).add_(y_half1)
     return (
-        _tokens(total, H, k.dtype),
+        _tokens(total, H, dtype),
         M_all[-1].clone(),
     )
 
@@ -557,7 +557,7 @@ def _mk_token(
     del q_tile
     y = part.sum(3)  # read
     return (
-        _tokens(y.expand(chunks, B, H, S).unsqueeze(3), H, k.dtype),
+        _tokens(y.expand(chunks, B, H, S).unsqueeze(3), H, dtype),
         M_all[-1].clone(),
     )
 

@@ -4269,14 +4269,14 @@ def mk_forward(
     H = max(k.shape[2], s_raw.shape[2], z.shape[2], q.shape[2], z_before.shape[2])
     K = k.shape[3]
     S = s_raw.shape[3]
-    dtype = _operand_type(k, s_raw, z, q, z_before)
+    dtype = _operand_type(k, s_raw, z, q)
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("outputs", k.device, dtype.itemsize, K, S)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, S)
     run = _Layout(k, H, cu_seqlens, -(-S // min(block, _power(S))))
     least = _least(1.2924697071141057e-26, dtype)
-    y = torch.empty((*k.shape[:2], H, S), dtype=dtype, device=k.device)
+    y = torch.empty((*k.shape[:2], H, S), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k.device)
     first_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k.device)
@@ -4363,7 +4363,7 @@ def mk_backward(
     H = max(k.shape[2], s_raw.shape[2], z.shape[2], q.shape[2], z_before.shape[2])
     K = k.shape[3]
     S = s_raw.shape[3]
-    dtype = _operand_type(k, s_raw, z, q, z_before)
+    dtype = _operand_type(k, s_raw, z, q)
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("gradients", k.device, dtype.itemsize, K, S)
     chunk, block, warps, stages, precision = config
@@ -4520,9 +4520,9 @@ def mk_step(
     H = max(k.shape[1], s_raw.shape[1], z.shape[1], q.shape[1], z_before.shape[1])
     K = k.shape[2]
     S = s_raw.shape[2]
-    dtype = _operand_type(k, s_raw, z, q, z_before)
+    dtype = _operand_type(k, s_raw, z, q)
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, S)
-    y = torch.empty((k.shape[0], H, S), dtype=dtype, device=k.device)
+    y = torch.empty((k.shape[0], H, S), dtype=torch.float32, device=k.device)
     held = state.contiguous()
     _mk_step_kernel[(k.shape[0] * H * -(-S // min(block, _power(S))),)](
         q, k, s_raw, z, z_before, held, y, held, state_indices, H, q.stride(0), q.stride(1),
@@ -4557,14 +4557,14 @@ def mv_forward(
     H = max(s_raw.shape[2], z.shape[2], v.shape[2], part.shape[2], z_before.shape[2])
     S = s_raw.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(s_raw, z, v, part, z_before)
+    dtype = _operand_type(s_raw, z, v, part)
     DT, FT, EXACT = _types(dtype, s_raw.device)
     config = _config("outputs", s_raw.device, dtype.itemsize, S, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", s_raw.device, dtype.itemsize, S, V)
     run = _Layout(s_raw, H, cu_seqlens, -(-S // min(block, _power(S))))
     least = _least(1.2924697071141057e-26, dtype)
-    y = torch.empty((*s_raw.shape[:2], H, V), dtype=dtype, device=s_raw.device)
+    y = torch.empty((*s_raw.shape[:2], H, V), dtype=s_raw.dtype, device=s_raw.device)
     final_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=s_raw.device)
     h_2 = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=s_raw.device)
     first_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=s_raw.device)
@@ -4653,7 +4653,7 @@ def mv_backward(
     H = max(s_raw.shape[2], z.shape[2], v.shape[2], part.shape[2], z_before.shape[2])
     S = s_raw.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(s_raw, z, v, part, z_before)
+    dtype = _operand_type(s_raw, z, v, part)
     DT, FT, EXACT = _types(dtype, s_raw.device)
     config = _config("gradients", s_raw.device, dtype.itemsize, S, V)
     chunk, block, warps, stages, precision = config
@@ -4812,9 +4812,9 @@ def mv_step(
     H = max(s_raw.shape[1], z.shape[1], v.shape[1], part.shape[1], z_before.shape[1])
     S = s_raw.shape[2]
     V = v.shape[2]
-    dtype = _operand_type(s_raw, z, v, part, z_before)
+    dtype = _operand_type(s_raw, z, v, part)
     _, block, warps, stages, _ = _config("step", s_raw.device, dtype.itemsize, S, V)
-    y = torch.empty((s_raw.shape[0], H, V), dtype=dtype, device=s_raw.device)
+    y = torch.empty((s_raw.shape[0], H, V), dtype=s_raw.dtype, device=s_raw.device)
     held = state.contiguous()
     _mv_step_kernel[(s_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
         part, s_raw, z, v, z_before, held, y, held, state_indices, H, part.stride(0),

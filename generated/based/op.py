@@ -235,18 +235,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_based_695f8e6e'
+NAMESPACE = 'eosc_based_25db2a76'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -276,15 +278,15 @@ def _register(
 
 def _m2_n2_forward(shrink, expand, s_input, initial_state, cu_seqlens):
     with torch.autocast(shrink.device.type, enabled=False):
-        return _kernels(shrink, shrink.shape[3], s_input.shape[3]).m2_n2_forward(shrink, expand, s_input, initial_state, cu_seqlens)
+        return _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3]).m2_n2_forward(shrink, expand, s_input, initial_state, cu_seqlens)
 
 
 def _m2_n2_forward_fake(shrink, expand, s_input, initial_state, cu_seqlens):
     heads = _heads('ttt', (shrink, expand, s_input,))
     B, T = shrink.shape[:2]
     N = _sequences(shrink, cu_seqlens)
-    y = shrink.new_empty((B, T, heads, s_input.shape[3]))
     dtype = _accumulator(shrink, expand, s_input)
+    y = shrink.new_empty((B, T, heads, s_input.shape[3]), dtype=dtype)
     return y, shrink.new_empty((N, heads, shrink.shape[3], s_input.shape[3]), dtype=dtype)
 
 
@@ -294,7 +296,7 @@ def _m2_n2_forward_vmap(info, in_dims, *args):
 
 
 def _m2_n2_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(shrink, shrink.shape[3], s_input.shape[3])
+    kernels = _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3])
     with torch.autocast(shrink.device.type, enabled=False):
         return kernels.m2_n2_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -315,12 +317,13 @@ def _m2_n2_backward_vmap(info, in_dims, *args):
 
 def _m2_n2_step(shrink, expand, s_input, state, state_indices):
     with torch.autocast(shrink.device.type, enabled=False):
-        return _kernels(shrink, state.shape[2], state.shape[3]).m2_n2_step(shrink, expand, s_input, state, state_indices)
+        return _kernels((shrink, expand, s_input,), state.shape[2], state.shape[3]).m2_n2_step(shrink, expand, s_input, state, state_indices)
 
 
 def _m2_n2_step_fake(shrink, expand, s_input, state, state_indices):
     N, heads = shrink.shape[0], state.shape[1]
-    return shrink.new_empty((N, heads, state.shape[3]))
+    dtype = _accumulator(shrink, expand, s_input)
+    return shrink.new_empty((N, heads, state.shape[3]), dtype=dtype)
 
 
 def _m2_n2_saved(ctx, inputs, output):
@@ -396,15 +399,15 @@ _register(
 
 def _m0_n0_m1_n1_forward(shrink, expand, s_input, initial_state, cu_seqlens):
     with torch.autocast(shrink.device.type, enabled=False):
-        return _kernels(shrink, shrink.shape[3], s_input.shape[3]).m0_n0_m1_n1_forward(shrink, expand, s_input, initial_state, cu_seqlens)
+        return _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3]).m0_n0_m1_n1_forward(shrink, expand, s_input, initial_state, cu_seqlens)
 
 
 def _m0_n0_m1_n1_forward_fake(shrink, expand, s_input, initial_state, cu_seqlens):
     heads = _heads('ttt', (shrink, expand, s_input,))
     B, T = shrink.shape[:2]
     N = _sequences(shrink, cu_seqlens)
-    y = shrink.new_empty((B, T, heads, s_input.shape[3]))
     dtype = _accumulator(shrink, expand, s_input)
+    y = shrink.new_empty((B, T, heads, s_input.shape[3]), dtype=dtype)
     return y, shrink.new_empty((N, heads, shrink.shape[3], s_input.shape[3]), dtype=dtype)
 
 
@@ -414,7 +417,7 @@ def _m0_n0_m1_n1_forward_vmap(info, in_dims, *args):
 
 
 def _m0_n0_m1_n1_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(shrink, shrink.shape[3], s_input.shape[3])
+    kernels = _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3])
     with torch.autocast(shrink.device.type, enabled=False):
         return kernels.m0_n0_m1_n1_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -435,12 +438,13 @@ def _m0_n0_m1_n1_backward_vmap(info, in_dims, *args):
 
 def _m0_n0_m1_n1_step(shrink, expand, s_input, state, state_indices):
     with torch.autocast(shrink.device.type, enabled=False):
-        return _kernels(shrink, state.shape[2], state.shape[3]).m0_n0_m1_n1_step(shrink, expand, s_input, state, state_indices)
+        return _kernels((shrink, expand, s_input,), state.shape[2], state.shape[3]).m0_n0_m1_n1_step(shrink, expand, s_input, state, state_indices)
 
 
 def _m0_n0_m1_n1_step_fake(shrink, expand, s_input, state, state_indices):
     N, heads = shrink.shape[0], state.shape[1]
-    return shrink.new_empty((N, heads, state.shape[3]))
+    dtype = _accumulator(shrink, expand, s_input)
+    return shrink.new_empty((N, heads, state.shape[3]), dtype=dtype)
 
 
 def _m0_n0_m1_n1_saved(ctx, inputs, output):
@@ -536,17 +540,17 @@ def _based_sequence(
     scale = (K ** (-0.5)) if scale is None else scale
     q_raw_2 = _shared(_worked(q_raw, dtype), H, 2)
     q = scale * q_raw_2  # line 8
-    shrink = _side_by_side(q[:, :, :, :, None] * q[:, :, :, None]).to(q_raw.dtype)
+    shrink = _side_by_side(q[:, :, :, :, None] * q[:, :, :, None])
     k_2 = _shared(_worked(k, dtype), H, 2)
-    expand = _side_by_side(k_2[:, :, :, :, None] * k_2[:, :, :, None]).to(q_raw.dtype)
+    expand = _side_by_side(k_2[:, :, :, :, None] * k_2[:, :, :, None])
     v_2 = _shared(_worked(v, dtype), H, 2)
-    s_input = _side_by_side(v_2, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device)).to(q_raw.dtype)
-    y, m2_n2_final = _Scan_m2_n2.apply(_grown_to(shrink, (B, T, -1, -1)), _grown_to(expand, (B, T, -1, -1)), _grown_to(s_input, (B, T, -1, -1)), _gridded(((m2_before, n2_before,),), ((K, K,),), ((V,), (),)), cu_seqlens)
+    s_input = _side_by_side(v_2, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device))
+    y, m2_n2_final = _Scan_m2_n2.apply(_grown_to(shrink.to(q_raw.dtype), (B, T, -1, -1)), _grown_to(expand.to(q_raw.dtype), (B, T, -1, -1)), _grown_to(s_input.to(q_raw.dtype), (B, T, -1, -1)), _gridded(((m2_before, n2_before,),), ((K, K,),), ((V,), (),)), cu_seqlens)
     columns = _columns(y, ((V,), (),))
     cells = _cells(m2_n2_final, ((K, K,),), ((V,), (),))
-    shrink_2 = _side_by_side(torch.full((1, 1, 1), 1.0, dtype=dtype, device=device), q).to(q_raw.dtype)
-    expand_2 = _side_by_side(torch.full((1, 1, 1), 1.0, dtype=dtype, device=device), k_2).to(q_raw.dtype)
-    y_2, m0_n0_m1_n1_final = _Scan_m0_n0_m1_n1.apply(_grown_to(shrink_2, (B, T, -1, -1)), _grown_to(expand_2, (B, T, -1, -1)), _grown_to(s_input, (B, T, -1, -1)), _gridded(((m0_before, n0_before,), (m1_before, n1_before,),), ((), (K,),), ((V,), (),)), cu_seqlens)
+    shrink_2 = _side_by_side(torch.full((1, 1, 1), 1.0, dtype=dtype, device=device), q)
+    expand_2 = _side_by_side(torch.full((1, 1, 1), 1.0, dtype=dtype, device=device), k_2)
+    y_2, m0_n0_m1_n1_final = _Scan_m0_n0_m1_n1.apply(_grown_to(shrink_2.to(q_raw.dtype), (B, T, -1, -1)), _grown_to(expand_2.to(q_raw.dtype), (B, T, -1, -1)), _grown_to(s_input.to(q_raw.dtype), (B, T, -1, -1)), _gridded(((m0_before, n0_before,), (m1_before, n1_before,),), ((), (K,),), ((V,), (),)), cu_seqlens)
     columns_2 = _columns(y_2, ((V,), (),))
     cells_2 = _cells(m0_n0_m1_n1_final, ((), (K,),), ((V,), (),))
     x = (columns_2[0] + (0.5 * columns[0])) / ((columns_2[1] + (0.5 * columns[1])) + (1e-06))[:, :, :, None]  # line 24

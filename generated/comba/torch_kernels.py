@@ -331,7 +331,7 @@ def _m_forward(
     del q_tile, e, pairs32_g0_2
     y = _add_product(part @ h, part_2, n)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, H, beta.dtype),
+        _tokens(y, H, k.dtype),
         M_all[-1].clone(),
     )
 
@@ -552,7 +552,7 @@ def _m_token(
     del q_tile
     y = part.sum(3) * scale  # read
     return (
-        _tokens(y.unsqueeze(3), H, beta.dtype),
+        _tokens(y.unsqueeze(3), H, k.dtype),
         M_all[-1].clone(),
     )
 
@@ -688,7 +688,7 @@ def _m_layer_forward(
     del e, s, pairs32_g0_2
     y = _add_product(part_5 @ h, part_6, n)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, H, beta_raw.dtype),
+        _tokens(y, H, k_raw.dtype),
         M_all[-1].clone(),
     )
 
@@ -1166,7 +1166,7 @@ def _m_layer_token(
     del s
     y = part_5.sum(3) * scale  # read
     return (
-        _tokens(y.unsqueeze(3), H, beta_raw.dtype),
+        _tokens(y.unsqueeze(3), H, k_raw.dtype),
         M_all[-1].clone(),
     )
 

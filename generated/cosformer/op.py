@@ -281,18 +281,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_cosformer_cd886418'
+NAMESPACE = 'eosc_cosformer_43af686e'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -322,15 +324,15 @@ def _register(
 
 def _m_n_forward(shrink, expand, s_input, initial_state, cu_seqlens):
     with torch.autocast(shrink.device.type, enabled=False):
-        return _kernels(shrink, shrink.shape[3], s_input.shape[3]).m_n_forward(shrink, expand, s_input, initial_state, cu_seqlens)
+        return _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3]).m_n_forward(shrink, expand, s_input, initial_state, cu_seqlens)
 
 
 def _m_n_forward_fake(shrink, expand, s_input, initial_state, cu_seqlens):
     heads = _heads('ttt', (shrink, expand, s_input,))
     B, T = shrink.shape[:2]
     N = _sequences(shrink, cu_seqlens)
-    y = shrink.new_empty((B, T, heads, s_input.shape[3]))
     dtype = _accumulator(shrink, expand, s_input)
+    y = shrink.new_empty((B, T, heads, s_input.shape[3]), dtype=dtype)
     return y, shrink.new_empty((N, heads, shrink.shape[3], s_input.shape[3]), dtype=dtype)
 
 
@@ -340,7 +342,7 @@ def _m_n_forward_vmap(info, in_dims, *args):
 
 
 def _m_n_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(shrink, shrink.shape[3], s_input.shape[3])
+    kernels = _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3])
     with torch.autocast(shrink.device.type, enabled=False):
         return kernels.m_n_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -361,12 +363,13 @@ def _m_n_backward_vmap(info, in_dims, *args):
 
 def _m_n_step(shrink, expand, s_input, state, state_indices):
     with torch.autocast(shrink.device.type, enabled=False):
-        return _kernels(shrink, state.shape[2], state.shape[3]).m_n_step(shrink, expand, s_input, state, state_indices)
+        return _kernels((shrink, expand, s_input,), state.shape[2], state.shape[3]).m_n_step(shrink, expand, s_input, state, state_indices)
 
 
 def _m_n_step_fake(shrink, expand, s_input, state, state_indices):
     N, heads = shrink.shape[0], state.shape[1]
-    return shrink.new_empty((N, heads, state.shape[3]))
+    dtype = _accumulator(shrink, expand, s_input)
+    return shrink.new_empty((N, heads, state.shape[3]), dtype=dtype)
 
 
 def _m_n_saved(ctx, inputs, output):
@@ -455,17 +458,17 @@ def _cosformer_sequence(
     K = q_raw.shape[3]
     V = v.shape[3]
     phase = _phase(torch.full((1, 1, 1), (3.141592653589793 / (2.0 * 2048.0)), dtype=dtype, device=device), T, cu_seqlens)
-    s_computedu20phase_cos_2 = torch.cos(phase)
-    s_computedu20phase_sin_2 = torch.sin(phase)
+    phase_cos = torch.cos(phase)
+    phase_sin = torch.sin(phase)
     q_raw_2 = _shared(_worked(q_raw, dtype), H, 2)
     q = torch.relu(q_raw_2)  # line 7
-    shrink = _side_by_side(q * s_computedu20phase_cos_2[:, :, :, None], -(q * s_computedu20phase_sin_2[:, :, :, None])).to(q_raw.dtype)
+    shrink = _side_by_side(q * phase_cos[:, :, :, None], -(q * phase_sin[:, :, :, None]))
     k_raw_2 = _shared(_worked(k_raw, dtype), H, 2)
     k = torch.relu(k_raw_2)  # line 8
-    expand = _side_by_side(k * s_computedu20phase_cos_2[:, :, :, None], k * (-s_computedu20phase_sin_2)[:, :, :, None]).to(q_raw.dtype)
+    expand = _side_by_side(k * phase_cos[:, :, :, None], k * (-phase_sin)[:, :, :, None])
     v_2 = _shared(_worked(v, dtype), H, 2)
-    s_input = _side_by_side(v_2, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device)).to(q_raw.dtype)
-    y, m_n_final = _Scan_m_n.apply(_grown_to(shrink, (B, T, -1, -1)), _grown_to(expand, (B, T, -1, -1)), _grown_to(s_input, (B, T, -1, -1)), _gridded(((None if m_before is None else m_before.real, None if n_before is None else n_before.real,), (None if m_before is None else m_before.imag, None if n_before is None else n_before.imag,),), ((K,), (K,),), ((V,), (),)), cu_seqlens)
+    s_input = _side_by_side(v_2, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device))
+    y, m_n_final = _Scan_m_n.apply(_grown_to(shrink.to(q_raw.dtype), (B, T, -1, -1)), _grown_to(expand.to(q_raw.dtype), (B, T, -1, -1)), _grown_to(s_input.to(q_raw.dtype), (B, T, -1, -1)), _gridded(((None if m_before is None else m_before.real, None if n_before is None else n_before.real,), (None if m_before is None else m_before.imag, None if n_before is None else n_before.imag,),), ((K,), (K,),), ((V,), (),)), cu_seqlens)
     columns = _columns(y, ((V,), (),))
     cells = _cells(m_n_final, ((K,), (K,),), ((V,), (),))
     return (columns[0] / (columns[1] + (1e-06))[:, :, :, None]).expand(B, T, H, V).to(q_raw.dtype), (_turned(cells[0][0], cells[1][0], phase[:, :, :, None, None], cu_seqlens), _turned(cells[0][1], cells[1][1], phase[:, :, :, None], cu_seqlens))

@@ -190,7 +190,7 @@ def _m_n_forward(
     del expand_tile
     y = _add_product(shrink_tile @ M_all[:-1], part, s_input_tile)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, H, shrink.dtype),
+        _tokens(y, H, dtype),
         M_all[-1].clone(),
     )
 
@@ -288,7 +288,7 @@ def _m_n_token(
     del shrink_tile
     y = part.sum(3)  # read
     return (
-        _tokens(y.expand(chunks, B, H, values).unsqueeze(3), H, shrink.dtype),
+        _tokens(y.expand(chunks, B, H, values).unsqueeze(3), H, dtype),
         M_all[-1].clone(),
     )
 

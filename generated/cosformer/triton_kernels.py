@@ -651,7 +651,7 @@ def m_n_forward(
     config = _config("forward", shrink.device, dtype.itemsize, keys, values)
     chunk, block, warps, stages, precision = config
     run = _Layout(shrink, H, cu_seqlens, -(-values // min(block, _power(values))))
-    y = torch.empty((*shrink.shape[:2], H, values), dtype=dtype, device=shrink.device)
+    y = torch.empty((*shrink.shape[:2], H, values), dtype=torch.float32, device=shrink.device)
     final_state = torch.empty((run.N, H, keys, values), dtype=torch.float32, device=shrink.device)
     start_state = initial_state
     if run.split:
@@ -803,7 +803,7 @@ def m_n_step(
     values = s_input.shape[2]
     dtype = _operand_type(shrink, expand, s_input)
     _, block, warps, stages, _ = _config("step", shrink.device, dtype.itemsize, keys, values)
-    y = torch.empty((shrink.shape[0], H, values), dtype=dtype, device=shrink.device)
+    y = torch.empty((shrink.shape[0], H, values), dtype=torch.float32, device=shrink.device)
     held = state.contiguous()
     _m_n_step_kernel[(shrink.shape[0] * H * -(-values // min(block, _power(values))),)](
         shrink, expand, s_input, held, y, held, state_indices, H, shrink.stride(0),

@@ -172,18 +172,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_deltaproduct_3e20eefb'
+NAMESPACE = 'eosc_deltaproduct_6df20a88'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -213,15 +215,15 @@ def _register(
 
 def _m_forward(beta, k, v, q, log_a, initial_state, cu_seqlens):
     with torch.autocast(beta.device.type, enabled=False):
-        return _kernels(beta, k.shape[3], v.shape[3]).m_forward(beta, k, v, q, log_a, initial_state, cu_seqlens)
+        return _kernels((k, v, q,), k.shape[3], v.shape[3]).m_forward(beta, k, v, q, log_a, initial_state, cu_seqlens)
 
 
 def _m_forward_fake(beta, k, v, q, log_a, initial_state, cu_seqlens):
     heads = _heads('ttttt', (beta, k, v, q, log_a,))
     B, T = beta.shape[:2]
     N = _sequences(beta, cu_seqlens)
-    y = beta.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(beta, k, v, q, log_a)
+    y = k.new_empty((B, T, heads, v.shape[3]))
     return y, beta.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
 
 
@@ -231,7 +233,7 @@ def _m_forward_vmap(info, in_dims, *args):
 
 
 def _m_backward(beta, k, v, q, log_a, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(beta, k.shape[3], v.shape[3])
+    kernels = _kernels((k, v, q,), k.shape[3], v.shape[3])
     with torch.autocast(beta.device.type, enabled=False):
         return kernels.m_backward(beta, k, v, q, log_a, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -252,12 +254,12 @@ def _m_backward_vmap(info, in_dims, *args):
 
 def _m_step(beta, k, v, q, log_a, state, state_indices):
     with torch.autocast(beta.device.type, enabled=False):
-        return _kernels(beta, state.shape[2], state.shape[3]).m_step(beta, k, v, q, log_a, state, state_indices)
+        return _kernels((k, v, q,), state.shape[2], state.shape[3]).m_step(beta, k, v, q, log_a, state, state_indices)
 
 
 def _m_step_fake(beta, k, v, q, log_a, state, state_indices):
     N, heads = beta.shape[0], state.shape[1]
-    return beta.new_empty((N, heads, state.shape[3]))
+    return k.new_empty((N, heads, state.shape[3]))
 
 
 def _m_saved(ctx, inputs, output):

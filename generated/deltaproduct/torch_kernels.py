@@ -312,7 +312,7 @@ def _m_forward(
     del q_tile, e, pairs32_g0_2
     y = _add_product(part @ h, part_2, n)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, H, beta.dtype),
+        _tokens(y, H, k.dtype),
         M_all[-1].clone(),
     )
 
@@ -519,7 +519,7 @@ def _m_token(
     del q_tile
     y = part.sum(3)  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, beta.dtype),
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, k.dtype),
         M_all[-1].clone(),
     )
 

@@ -990,13 +990,13 @@ def m_forward(
     H = max(beta.shape[2], k.shape[2], v.shape[2], q.shape[2], log_a.shape[2])
     K = k.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(beta, k, v, q)
+    dtype = _operand_type(k, v, q)
     DT, FT, EXACT = _types(dtype, beta.device)
     config = _config("outputs", beta.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", beta.device, dtype.itemsize, K, V)
     run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
-    y = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
+    y = torch.empty((*beta.shape[:2], H, V), dtype=k.dtype, device=beta.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta.device)
     P = torch.empty((*beta.shape[:2], H, K), dtype=dtype, device=beta.device)
     Q = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
@@ -1061,7 +1061,7 @@ def m_backward(
     H = max(beta.shape[2], k.shape[2], v.shape[2], q.shape[2], log_a.shape[2])
     K = k.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(beta, k, v, q)
+    dtype = _operand_type(k, v, q)
     DT, FT, EXACT = _types(dtype, beta.device)
     config = _config("gradients", beta.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
@@ -1166,9 +1166,9 @@ def m_step(
     H = max(beta.shape[1], k.shape[1], v.shape[1], q.shape[1], log_a.shape[1])
     K = k.shape[2]
     V = v.shape[2]
-    dtype = _operand_type(beta, k, v, q)
+    dtype = _operand_type(k, v, q)
     _, block, warps, stages, _ = _config("step", beta.device, dtype.itemsize, K, V)
-    y = torch.empty((beta.shape[0], H, V), dtype=dtype, device=beta.device)
+    y = torch.empty((beta.shape[0], H, V), dtype=k.dtype, device=beta.device)
     held = state.contiguous()
     _m_step_kernel[(beta.shape[0] * H * -(-V // min(block, _power(V))),)](
         q, k, log_a, beta, v, held, y, held, state_indices, H, q.stride(0), q.stride(1),

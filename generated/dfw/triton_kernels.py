@@ -3066,14 +3066,14 @@ def m_forward(
     H = max(k.shape[2], v.shape[2], q.shape[2], zk.shape[2], zv.shape[2])
     K = k.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(k, v, q, zk, zv)
+    dtype = _operand_type(k, v, q)
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("outputs", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))))
     least = _least(1.2924697071141057e-26, dtype)
-    y = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((*k.shape[:2], H, V), dtype=k.dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
@@ -3162,7 +3162,7 @@ def m_backward(
     H = max(k.shape[2], v.shape[2], q.shape[2], zk.shape[2], zv.shape[2])
     K = k.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(k, v, q, zk, zv)
+    dtype = _operand_type(k, v, q)
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("gradients", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
@@ -3319,9 +3319,9 @@ def m_step(
     H = max(k.shape[1], v.shape[1], q.shape[1], zk.shape[1], zv.shape[1])
     K = k.shape[2]
     V = v.shape[2]
-    dtype = _operand_type(k, v, q, zk, zv)
+    dtype = _operand_type(k, v, q)
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
-    y = torch.empty((k.shape[0], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((k.shape[0], H, V), dtype=k.dtype, device=k.device)
     held = state.contiguous()
     _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _power(V))),)](
         q, k, v, zk, zv, held, y, held, state_indices, H, q.stride(0), q.stride(1),

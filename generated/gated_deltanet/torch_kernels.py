@@ -328,7 +328,7 @@ def _m_forward(
     del q_tile, e, pairs32_g0_2
     y = _add_product(part @ h, part_2, n)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, H, beta.dtype),
+        _tokens(y, H, k.dtype),
         M_all[-1].clone(),
     )
 
@@ -539,7 +539,7 @@ def _m_token(
     del q_tile
     y = part.sum(3) * scale  # read
     return (
-        _tokens(y.unsqueeze(3), H, beta.dtype),
+        _tokens(y.unsqueeze(3), H, k.dtype),
         M_all[-1].clone(),
     )
 
@@ -663,7 +663,7 @@ def _m_layer_forward(
     del e, s, pairs32_g0_2
     y = _add_product(part_4 @ h, part_5, n)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, H, beta_raw.dtype),
+        _tokens(y, H, k_raw.dtype),
         M_all[-1].clone(),
     )
 
@@ -1061,7 +1061,7 @@ def _m_layer_token(
     del x_2
     y = part_4.sum(3) * scale  # read
     return (
-        _tokens(y.unsqueeze(3), H, beta_raw.dtype),
+        _tokens(y.unsqueeze(3), H, k_raw.dtype),
         M_all[-1].clone(),
     )
 

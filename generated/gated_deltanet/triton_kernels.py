@@ -2131,13 +2131,13 @@ def m_forward(
     H = max(beta.shape[2], k.shape[2], v.shape[2], q.shape[2], log_a.shape[2])
     K = k.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(beta, k, v, q)
+    dtype = _operand_type(k, v, q)
     DT, FT, EXACT = _types(dtype, beta.device)
     config = _config("outputs", beta.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", beta.device, dtype.itemsize, K, V)
     run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
-    y = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
+    y = torch.empty((*beta.shape[:2], H, V), dtype=k.dtype, device=beta.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta.device)
     P = torch.empty((*beta.shape[:2], H, K), dtype=dtype, device=beta.device)
     Q = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
@@ -2203,7 +2203,7 @@ def m_backward(
     H = max(beta.shape[2], k.shape[2], v.shape[2], q.shape[2], log_a.shape[2])
     K = k.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(beta, k, v, q)
+    dtype = _operand_type(k, v, q)
     DT, FT, EXACT = _types(dtype, beta.device)
     config = _config("gradients", beta.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
@@ -2309,9 +2309,9 @@ def m_step(
     H = max(beta.shape[1], k.shape[1], v.shape[1], q.shape[1], log_a.shape[1])
     K = k.shape[2]
     V = v.shape[2]
-    dtype = _operand_type(beta, k, v, q)
+    dtype = _operand_type(k, v, q)
     _, block, warps, stages, _ = _config("step", beta.device, dtype.itemsize, K, V)
-    y = torch.empty((beta.shape[0], H, V), dtype=dtype, device=beta.device)
+    y = torch.empty((beta.shape[0], H, V), dtype=k.dtype, device=beta.device)
     held = state.contiguous()
     _m_step_kernel[(beta.shape[0] * H * -(-V // min(block, _power(V))),)](
         q, k, log_a, beta, v, scale, held, y, held, state_indices, H, q.stride(0), q.stride(1),
@@ -2349,13 +2349,13 @@ def m_layer_forward(
     H = max(beta_raw.shape[2], k_raw.shape[2], v_raw.shape[2], q_raw.shape[2], a_raw.shape[2], A_log.shape[0], d_bias.shape[0])
     K = k_raw.shape[3]
     V = v_raw.shape[3]
-    dtype = _operand_type(beta_raw, k_raw, v_raw, q_raw, a_raw)
+    dtype = _operand_type(k_raw, v_raw, q_raw)
     DT, FT, EXACT = _types(dtype, beta_raw.device)
     config = _config("outputs", beta_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", beta_raw.device, dtype.itemsize, K, V)
     run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
-    y = torch.empty((*beta_raw.shape[:2], H, V), dtype=dtype, device=beta_raw.device)
+    y = torch.empty((*beta_raw.shape[:2], H, V), dtype=k_raw.dtype, device=beta_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta_raw.device)
     P = torch.empty((*beta_raw.shape[:2], H, K), dtype=dtype, device=beta_raw.device)
     Q = torch.empty((*beta_raw.shape[:2], H, V), dtype=dtype, device=beta_raw.device)
@@ -2431,7 +2431,7 @@ def m_layer_backward(
     H = max(beta_raw.shape[2], k_raw.shape[2], v_raw.shape[2], q_raw.shape[2], a_raw.shape[2], A_log.shape[0], d_bias.shape[0])
     K = k_raw.shape[3]
     V = v_raw.shape[3]
-    dtype = _operand_type(beta_raw, k_raw, v_raw, q_raw, a_raw)
+    dtype = _operand_type(k_raw, v_raw, q_raw)
     DT, FT, EXACT = _types(dtype, beta_raw.device)
     config = _config("gradients", beta_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
@@ -2556,9 +2556,9 @@ def m_layer_step(
     H = max(beta_raw.shape[1], k_raw.shape[1], v_raw.shape[1], q_raw.shape[1], a_raw.shape[1], A_log.shape[0], d_bias.shape[0])
     K = k_raw.shape[2]
     V = v_raw.shape[2]
-    dtype = _operand_type(beta_raw, k_raw, v_raw, q_raw, a_raw)
+    dtype = _operand_type(k_raw, v_raw, q_raw)
     _, block, warps, stages, _ = _config("step", beta_raw.device, dtype.itemsize, K, V)
-    y = torch.empty((beta_raw.shape[0], H, V), dtype=dtype, device=beta_raw.device)
+    y = torch.empty((beta_raw.shape[0], H, V), dtype=k_raw.dtype, device=beta_raw.device)
     held = state.contiguous()
     _m_layer_step_kernel[(beta_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
         q_raw, k_raw, A_log, a_raw, d_bias, beta_raw, v_raw, scale, held, y, held,

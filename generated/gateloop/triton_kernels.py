@@ -2139,14 +2139,14 @@ def m_forward(
     H = max(shrink.shape[2], expand.shape[2], v.shape[2], log_keys.shape[2])
     keys = shrink.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(shrink, expand, v, log_keys)
+    dtype = _operand_type(shrink, expand, v)
     DT, FT, EXACT = _types(dtype, shrink.device)
     config = _config("outputs", shrink.device, dtype.itemsize, keys, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", shrink.device, dtype.itemsize, keys, V)
     run = _Layout(shrink, H, cu_seqlens, -(-keys // min(block, _power(keys))))
     least = _least(1.2924697071141057e-26, dtype)
-    y = torch.empty((*shrink.shape[:2], H, V), dtype=dtype, device=shrink.device)
+    y = torch.empty((*shrink.shape[:2], H, V), dtype=shrink.dtype, device=shrink.device)
     final_state = torch.empty((run.N, H, keys, V), dtype=torch.float32, device=shrink.device)
     h_2 = torch.empty((run.chunks(chunk), H, keys, V), dtype=dtype, device=shrink.device)
     first_K = torch.empty((run.chunks(chunk), H, keys), dtype=torch.float32, device=shrink.device)
@@ -2230,7 +2230,7 @@ def m_backward(
     H = max(shrink.shape[2], expand.shape[2], v.shape[2], log_keys.shape[2])
     keys = shrink.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(shrink, expand, v, log_keys)
+    dtype = _operand_type(shrink, expand, v)
     DT, FT, EXACT = _types(dtype, shrink.device)
     config = _config("gradients", shrink.device, dtype.itemsize, keys, V)
     chunk, block, warps, stages, precision = config
@@ -2379,9 +2379,9 @@ def m_step(
     H = max(shrink.shape[1], expand.shape[1], v.shape[1], log_keys.shape[1])
     keys = shrink.shape[2]
     V = v.shape[2]
-    dtype = _operand_type(shrink, expand, v, log_keys)
+    dtype = _operand_type(shrink, expand, v)
     _, block, warps, stages, _ = _config("step", shrink.device, dtype.itemsize, keys, V)
-    y = torch.empty((shrink.shape[0], H, V), dtype=dtype, device=shrink.device)
+    y = torch.empty((shrink.shape[0], H, V), dtype=shrink.dtype, device=shrink.device)
     held = state.contiguous()
     _m_step_kernel[(shrink.shape[0] * H * -(-V // min(block, _power(V))),)](
         shrink, expand, v, log_keys, held, y, held, state_indices, H, shrink.stride(0),

@@ -156,18 +156,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_gdn2_1f421afb'
+NAMESPACE = 'eosc_gdn2_81a48470'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -197,15 +199,15 @@ def _register(
 
 def _m_forward(scale, k, w, v, q, log_a, b, initial_state, cu_seqlens):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels(k, k.shape[3], w.shape[3]).m_forward(scale, k, w, v, q, log_a, b, initial_state, cu_seqlens)
+        return _kernels((k, w, v, q, b,), k.shape[3], w.shape[3]).m_forward(scale, k, w, v, q, log_a, b, initial_state, cu_seqlens)
 
 
 def _m_forward_fake(scale, k, w, v, q, log_a, b, initial_state, cu_seqlens):
     heads = _heads('tttttt', (k, w, v, q, log_a, b,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
-    y = k.new_empty((B, T, heads, w.shape[3]))
     dtype = _accumulator(k, w, v, q, log_a, b)
+    y = k.new_empty((B, T, heads, w.shape[3]))
     return y, k.new_empty((N, heads, k.shape[3], w.shape[3]), dtype=dtype)
 
 
@@ -215,7 +217,7 @@ def _m_forward_vmap(info, in_dims, *args):
 
 
 def _m_backward(scale, k, w, v, q, log_a, b, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(k, k.shape[3], w.shape[3])
+    kernels = _kernels((k, w, v, q, b,), k.shape[3], w.shape[3])
     with torch.autocast(k.device.type, enabled=False):
         return kernels.m_backward(scale, k, w, v, q, log_a, b, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -236,7 +238,7 @@ def _m_backward_vmap(info, in_dims, *args):
 
 def _m_step(scale, k, w, v, q, log_a, b, state, state_indices):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels(k, state.shape[2], state.shape[3]).m_step(scale, k, w, v, q, log_a, b, state, state_indices)
+        return _kernels((k, w, v, q, b,), state.shape[2], state.shape[3]).m_step(scale, k, w, v, q, log_a, b, state, state_indices)
 
 
 def _m_step_fake(scale, k, w, v, q, log_a, b, state, state_indices):
@@ -318,15 +320,15 @@ _register(
 
 def _m_layer_forward(scale, k_raw, w_raw, v_raw, q_raw, A_log, a_raw, d_bias, b_raw, initial_state, cu_seqlens):
     with torch.autocast(k_raw.device.type, enabled=False):
-        return _kernels(k_raw, k_raw.shape[3], w_raw.shape[3]).m_layer_forward(scale, k_raw, w_raw, v_raw, q_raw, A_log, a_raw, d_bias, b_raw, initial_state, cu_seqlens)
+        return _kernels((k_raw, w_raw, v_raw, q_raw, a_raw, b_raw,), k_raw.shape[3], w_raw.shape[3]).m_layer_forward(scale, k_raw, w_raw, v_raw, q_raw, A_log, a_raw, d_bias, b_raw, initial_state, cu_seqlens)
 
 
 def _m_layer_forward_fake(scale, k_raw, w_raw, v_raw, q_raw, A_log, a_raw, d_bias, b_raw, initial_state, cu_seqlens):
     heads = _heads('tttththt', (k_raw, w_raw, v_raw, q_raw, A_log, a_raw, d_bias, b_raw,))
     B, T = k_raw.shape[:2]
     N = _sequences(k_raw, cu_seqlens)
-    y = k_raw.new_empty((B, T, heads, w_raw.shape[3]))
     dtype = _accumulator(k_raw, w_raw, v_raw, q_raw, a_raw, b_raw)
+    y = k_raw.new_empty((B, T, heads, w_raw.shape[3]))
     return y, k_raw.new_empty((N, heads, k_raw.shape[3], w_raw.shape[3]), dtype=dtype)
 
 
@@ -336,7 +338,7 @@ def _m_layer_forward_vmap(info, in_dims, *args):
 
 
 def _m_layer_backward(scale, k_raw, w_raw, v_raw, q_raw, A_log, a_raw, d_bias, b_raw, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(k_raw, k_raw.shape[3], w_raw.shape[3])
+    kernels = _kernels((k_raw, w_raw, v_raw, q_raw, a_raw, b_raw,), k_raw.shape[3], w_raw.shape[3])
     with torch.autocast(k_raw.device.type, enabled=False):
         return kernels.m_layer_backward(scale, k_raw, w_raw, v_raw, q_raw, A_log, a_raw, d_bias, b_raw, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -357,7 +359,7 @@ def _m_layer_backward_vmap(info, in_dims, *args):
 
 def _m_layer_step(scale, k_raw, w_raw, v_raw, q_raw, A_log, a_raw, d_bias, b_raw, state, state_indices):
     with torch.autocast(k_raw.device.type, enabled=False):
-        return _kernels(k_raw, state.shape[2], state.shape[3]).m_layer_step(scale, k_raw, w_raw, v_raw, q_raw, A_log, a_raw, d_bias, b_raw, state, state_indices)
+        return _kernels((k_raw, w_raw, v_raw, q_raw, a_raw, b_raw,), state.shape[2], state.shape[3]).m_layer_step(scale, k_raw, w_raw, v_raw, q_raw, A_log, a_raw, d_bias, b_raw, state, state_indices)
 
 
 def _m_layer_step_fake(scale, k_raw, w_raw, v_raw, q_raw, A_log, a_raw, d_bias, b_raw, state, state_indices):

@@ -7117,7 +7117,7 @@ def m_forward(
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
     least = _least(1.2924697071141057e-26, dtype)
-    y = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((*k.shape[:2], H, V), dtype=k.dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
     P = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device)
     Q = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
@@ -7396,7 +7396,7 @@ def m_step(
     V = w.shape[2]
     dtype = _operand_type(k, w, v, q, b)
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
-    y = torch.empty((k.shape[0], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((k.shape[0], H, V), dtype=k.dtype, device=k.device)
     held = state.contiguous()
     _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _power(V))),)](
         q, k, b, log_a, v, w, scale, held, y, held, state_indices, H, q.stride(0), q.stride(1),
@@ -7445,7 +7445,7 @@ def m_layer_forward(
     _, block, *_ = _config("states", k_raw.device, dtype.itemsize, K, V)
     run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
     least = _least(1.2924697071141057e-26, dtype)
-    y = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
+    y = torch.empty((*k_raw.shape[:2], H, V), dtype=k_raw.dtype, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
     P = torch.empty((*k_raw.shape[:2], H, K), dtype=dtype, device=k_raw.device)
     Q = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
@@ -7784,7 +7784,7 @@ def m_layer_step(
     V = w_raw.shape[2]
     dtype = _operand_type(k_raw, w_raw, v_raw, q_raw, a_raw, b_raw)
     _, block, warps, stages, _ = _config("step", k_raw.device, dtype.itemsize, K, V)
-    y = torch.empty((k_raw.shape[0], H, V), dtype=dtype, device=k_raw.device)
+    y = torch.empty((k_raw.shape[0], H, V), dtype=k_raw.dtype, device=k_raw.device)
     held = state.contiguous()
     _m_layer_step_kernel[(k_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
         q_raw, k_raw, b_raw, A_log, a_raw, d_bias, w_raw, v_raw, scale, held, y, held,

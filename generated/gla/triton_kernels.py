@@ -4096,7 +4096,7 @@ def m_forward(
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-K // min(block, _power(K))))
     least = _least(1.2924697071141057e-26, dtype)
-    y = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((*k.shape[:2], H, V), dtype=k.dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
@@ -4323,7 +4323,7 @@ def m_step(
     V = v.shape[2]
     dtype = _operand_type(k, v, q)
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
-    y = torch.empty((k.shape[0], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((k.shape[0], H, V), dtype=k.dtype, device=k.device)
     held = state.contiguous()
     _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _power(V))),)](
         q, k, v, log_a, scale, held, y, held, state_indices, H, q.stride(0), q.stride(1),
@@ -4357,14 +4357,14 @@ def m_layer_forward(
     H = max(k.shape[2], v.shape[2], q.shape[2], a_raw.shape[2])
     K = k.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(k, v, q, a_raw)
+    dtype = _operand_type(k, v, q)
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("outputs", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-K // min(block, _power(K))))
     least = _least(1.2924697071141057e-26, dtype)
-    y = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((*k.shape[:2], H, V), dtype=k.dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
@@ -4448,7 +4448,7 @@ def m_layer_backward(
     H = max(k.shape[2], v.shape[2], q.shape[2], a_raw.shape[2])
     K = k.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(k, v, q, a_raw)
+    dtype = _operand_type(k, v, q)
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("gradients", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
@@ -4594,9 +4594,9 @@ def m_layer_step(
     H = max(k.shape[1], v.shape[1], q.shape[1], a_raw.shape[1])
     K = k.shape[2]
     V = v.shape[2]
-    dtype = _operand_type(k, v, q, a_raw)
+    dtype = _operand_type(k, v, q)
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
-    y = torch.empty((k.shape[0], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((k.shape[0], H, V), dtype=k.dtype, device=k.device)
     held = state.contiguous()
     _m_layer_step_kernel[(k.shape[0] * H * -(-V // min(block, _power(V))),)](
         q, k, v, a_raw, tau, scale, held, y, held, state_indices, H, q.stride(0), q.stride(1),

@@ -175,18 +175,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_gsa_482693a0'
+NAMESPACE = 'eosc_gsa_2cc6c3eb'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -216,15 +218,15 @@ def _register(
 
 def _mk_forward(k, e, q, log_a, initial_state, cu_seqlens):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels(k, k.shape[3], e.shape[3]).mk_forward(k, e, q, log_a, initial_state, cu_seqlens)
+        return _kernels((k, e, q,), k.shape[3], e.shape[3]).mk_forward(k, e, q, log_a, initial_state, cu_seqlens)
 
 
 def _mk_forward_fake(k, e, q, log_a, initial_state, cu_seqlens):
     heads = _heads('tttt', (k, e, q, log_a,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
-    y = k.new_empty((B, T, heads, e.shape[3]))
     dtype = _accumulator(k, e, q, log_a)
+    y = k.new_empty((B, T, heads, e.shape[3]), dtype=dtype)
     return y, k.new_empty((N, heads, k.shape[3], e.shape[3]), dtype=dtype)
 
 
@@ -234,7 +236,7 @@ def _mk_forward_vmap(info, in_dims, *args):
 
 
 def _mk_backward(k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(k, k.shape[3], e.shape[3])
+    kernels = _kernels((k, e, q,), k.shape[3], e.shape[3])
     with torch.autocast(k.device.type, enabled=False):
         return kernels.mk_backward(k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -255,12 +257,13 @@ def _mk_backward_vmap(info, in_dims, *args):
 
 def _mk_step(k, e, q, log_a, state, state_indices):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels(k, state.shape[2], state.shape[3]).mk_step(k, e, q, log_a, state, state_indices)
+        return _kernels((k, e, q,), state.shape[2], state.shape[3]).mk_step(k, e, q, log_a, state, state_indices)
 
 
 def _mk_step_fake(k, e, q, log_a, state, state_indices):
     N, heads = k.shape[0], state.shape[1]
-    return k.new_empty((N, heads, state.shape[3]))
+    dtype = _accumulator(k, e, q, log_a)
+    return k.new_empty((N, heads, state.shape[3]), dtype=dtype)
 
 
 def _mk_saved(ctx, inputs, output):
@@ -336,15 +339,15 @@ _register(
 
 def _mv_forward(e, v, part, log_a, initial_state, cu_seqlens):
     with torch.autocast(e.device.type, enabled=False):
-        return _kernels(e, e.shape[3], v.shape[3]).mv_forward(e, v, part, log_a, initial_state, cu_seqlens)
+        return _kernels((e, v, part,), e.shape[3], v.shape[3]).mv_forward(e, v, part, log_a, initial_state, cu_seqlens)
 
 
 def _mv_forward_fake(e, v, part, log_a, initial_state, cu_seqlens):
     heads = _heads('tttt', (e, v, part, log_a,))
     B, T = e.shape[:2]
     N = _sequences(e, cu_seqlens)
-    y = e.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(e, v, part, log_a)
+    y = e.new_empty((B, T, heads, v.shape[3]))
     return y, e.new_empty((N, heads, e.shape[3], v.shape[3]), dtype=dtype)
 
 
@@ -354,7 +357,7 @@ def _mv_forward_vmap(info, in_dims, *args):
 
 
 def _mv_backward(e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(e, e.shape[3], v.shape[3])
+    kernels = _kernels((e, v, part,), e.shape[3], v.shape[3])
     with torch.autocast(e.device.type, enabled=False):
         return kernels.mv_backward(e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -375,7 +378,7 @@ def _mv_backward_vmap(info, in_dims, *args):
 
 def _mv_step(e, v, part, log_a, state, state_indices):
     with torch.autocast(e.device.type, enabled=False):
-        return _kernels(e, state.shape[2], state.shape[3]).mv_step(e, v, part, log_a, state, state_indices)
+        return _kernels((e, v, part,), state.shape[2], state.shape[3]).mv_step(e, v, part, log_a, state, state_indices)
 
 
 def _mv_step_fake(e, v, part, log_a, state, state_indices):
@@ -456,15 +459,15 @@ _register(
 
 def _mk_layer_forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens):
     with torch.autocast(k_raw.device.type, enabled=False):
-        return _kernels(k_raw, k_raw.shape[3], a_raw.shape[3]).mk_layer_forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens)
+        return _kernels((k_raw, a_raw, q_raw,), k_raw.shape[3], a_raw.shape[3]).mk_layer_forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens)
 
 
 def _mk_layer_forward_fake(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens):
     heads = _heads('ttt', (k_raw, a_raw, q_raw,))
     B, T = k_raw.shape[:2]
     N = _sequences(k_raw, cu_seqlens)
-    y = k_raw.new_empty((B, T, heads, a_raw.shape[3]))
     dtype = _accumulator(k_raw, a_raw, q_raw)
+    y = k_raw.new_empty((B, T, heads, a_raw.shape[3]), dtype=dtype)
     return y, k_raw.new_empty((N, heads, k_raw.shape[3], a_raw.shape[3]), dtype=dtype)
 
 
@@ -474,7 +477,7 @@ def _mk_layer_forward_vmap(info, in_dims, *args):
 
 
 def _mk_layer_backward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(k_raw, k_raw.shape[3], a_raw.shape[3])
+    kernels = _kernels((k_raw, a_raw, q_raw,), k_raw.shape[3], a_raw.shape[3])
     with torch.autocast(k_raw.device.type, enabled=False):
         return kernels.mk_layer_backward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -495,12 +498,13 @@ def _mk_layer_backward_vmap(info, in_dims, *args):
 
 def _mk_layer_step(k_raw, a_raw, tau, q_raw, state, state_indices):
     with torch.autocast(k_raw.device.type, enabled=False):
-        return _kernels(k_raw, state.shape[2], state.shape[3]).mk_layer_step(k_raw, a_raw, tau, q_raw, state, state_indices)
+        return _kernels((k_raw, a_raw, q_raw,), state.shape[2], state.shape[3]).mk_layer_step(k_raw, a_raw, tau, q_raw, state, state_indices)
 
 
 def _mk_layer_step_fake(k_raw, a_raw, tau, q_raw, state, state_indices):
     N, heads = k_raw.shape[0], state.shape[1]
-    return k_raw.new_empty((N, heads, state.shape[3]))
+    dtype = _accumulator(k_raw, a_raw, q_raw)
+    return k_raw.new_empty((N, heads, state.shape[3]), dtype=dtype)
 
 
 def _mk_layer_saved(ctx, inputs, output):
@@ -577,15 +581,15 @@ _register(
 
 def _mv_layer_forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens):
     with torch.autocast(a_raw.device.type, enabled=False):
-        return _kernels(a_raw, a_raw.shape[3], v_raw.shape[3]).mv_layer_forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens)
+        return _kernels((a_raw, v_raw, part,), a_raw.shape[3], v_raw.shape[3]).mv_layer_forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens)
 
 
 def _mv_layer_forward_fake(a_raw, tau, v_raw, part, initial_state, cu_seqlens):
     heads = _heads('ttt', (a_raw, v_raw, part,))
     B, T = a_raw.shape[:2]
     N = _sequences(a_raw, cu_seqlens)
-    y = a_raw.new_empty((B, T, heads, v_raw.shape[3]))
     dtype = _accumulator(a_raw, v_raw, part)
+    y = a_raw.new_empty((B, T, heads, v_raw.shape[3]))
     return y, a_raw.new_empty((N, heads, a_raw.shape[3], v_raw.shape[3]), dtype=dtype)
 
 
@@ -595,7 +599,7 @@ def _mv_layer_forward_vmap(info, in_dims, *args):
 
 
 def _mv_layer_backward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(a_raw, a_raw.shape[3], v_raw.shape[3])
+    kernels = _kernels((a_raw, v_raw, part,), a_raw.shape[3], v_raw.shape[3])
     with torch.autocast(a_raw.device.type, enabled=False):
         return kernels.mv_layer_backward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -616,7 +620,7 @@ def _mv_layer_backward_vmap(info, in_dims, *args):
 
 def _mv_layer_step(a_raw, tau, v_raw, part, state, state_indices):
     with torch.autocast(a_raw.device.type, enabled=False):
-        return _kernels(a_raw, state.shape[2], state.shape[3]).mv_layer_step(a_raw, tau, v_raw, part, state, state_indices)
+        return _kernels((a_raw, v_raw, part,), state.shape[2], state.shape[3]).mv_layer_step(a_raw, tau, v_raw, part, state, state_indices)
 
 
 def _mv_layer_step_fake(a_raw, tau, v_raw, part, state, state_indices):
@@ -716,8 +720,8 @@ def _gsa_sequence(
     S = e.shape[3]
     scale = (K ** (-0.5)) if scale is None else scale
     y, mk_final = _Scan_mk.apply(k, e, q, log_a, mk_before, cu_seqlens)
-    s_computedu20part_2 = _softmax(scale * y, (3,))
-    y_2, mv_final = _Scan_mv.apply(e, v, _grown_to(s_computedu20part_2, (B, T, -1, S)), log_a, mv_before, cu_seqlens)
+    part = _softmax(scale * y, (3,))
+    y_2, mv_final = _Scan_mv.apply(e, v, _grown_to(part.to(q.dtype), (B, T, -1, S)), log_a, mv_before, cu_seqlens)
     return y_2.to(q.dtype), (mk_final, mv_final)
 
 
@@ -806,8 +810,8 @@ def _gsa_layer_sequence(
     scale = (K ** (-0.5)) if scale is None else scale
     tau = 8.0 if tau is None else tau
     y, mk_final = _Scan_mk_layer.apply(k_raw, a_raw, tau, q_raw, mk_before, cu_seqlens)
-    s_computedu20part_2 = _softmax(scale * y, (3,))
-    y_2, mv_final = _Scan_mv_layer.apply(a_raw, tau, v_raw, _grown_to(s_computedu20part_2, (B, T, -1, S)), mv_before, cu_seqlens)
+    part = _softmax(scale * y, (3,))
+    y_2, mv_final = _Scan_mv_layer.apply(a_raw, tau, v_raw, _grown_to(part.to(q_raw.dtype), (B, T, -1, S)), mv_before, cu_seqlens)
     return y_2.to(q_raw.dtype), (mk_final, mv_final)
 
 

@@ -302,7 +302,7 @@ def _mk_forward(
     del prefix1_gV, A_half1, part_10
     _half(total, 1, 1).add_(y_half1)
     return (
-        _tokens(total, H, k.dtype),
+        _tokens(total, H, dtype),
         M_all[-1].clone(),
     )
 
@@ -539,7 +539,7 @@ def _mk_token(
     del q_tile
     y = part.sum(3)  # read
     return (
-        _tokens(y.expand(chunks, B, H, S).unsqueeze(3), H, k.dtype),
+        _tokens(y.expand(chunks, B, H, S).unsqueeze(3), H, dtype),
         M_all[-1].clone(),
     )
 
@@ -985,7 +985,7 @@ def _mk_layer_forward(
     del prefix1_gV, A_half1, part_10
     _half(total, 1, 1).add_(y_half1)
     return (
-        _tokens(total, H, k_raw.dtype),
+        _tokens(total, H, dtype),
         M_all[-1].clone(),
     )
 
@@ -1241,7 +1241,7 @@ def _mk_layer_token(
     del s
     y = part.sum(3)  # read
     return (
-        _tokens(y.expand(chunks, B, H, S).unsqueeze(3), H, k_raw.dtype),
+        _tokens(y.expand(chunks, B, H, S).unsqueeze(3), H, dtype),
         M_all[-1].clone(),
     )
 

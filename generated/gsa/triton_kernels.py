@@ -8049,7 +8049,7 @@ def mk_forward(
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, S)
     run = _Layout(k, H, cu_seqlens, -(-S // min(block, _power(S))))
     least = _least(1.2924697071141057e-26, dtype)
-    y = torch.empty((*k.shape[:2], H, S), dtype=dtype, device=k.device)
+    y = torch.empty((*k.shape[:2], H, S), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k.device)
     first_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k.device)
@@ -8276,7 +8276,7 @@ def mk_step(
     S = e.shape[2]
     dtype = _operand_type(k, e, q)
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, S)
-    y = torch.empty((k.shape[0], H, S), dtype=dtype, device=k.device)
+    y = torch.empty((k.shape[0], H, S), dtype=torch.float32, device=k.device)
     held = state.contiguous()
     _mk_step_kernel[(k.shape[0] * H * -(-S // min(block, _power(S))),)](
         q, k, e, log_a, held, y, held, state_indices, H, q.stride(0), q.stride(1),
@@ -8315,7 +8315,7 @@ def mv_forward(
     _, block, *_ = _config("states", e.device, dtype.itemsize, S, V)
     run = _Layout(e, H, cu_seqlens, -(-S // min(block, _power(S))))
     least = _least(1.2924697071141057e-26, dtype)
-    y = torch.empty((*e.shape[:2], H, V), dtype=dtype, device=e.device)
+    y = torch.empty((*e.shape[:2], H, V), dtype=e.dtype, device=e.device)
     final_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=e.device)
     h_2 = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=e.device)
     first_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=e.device)
@@ -8544,7 +8544,7 @@ def mv_step(
     V = v.shape[2]
     dtype = _operand_type(e, v, part)
     _, block, warps, stages, _ = _config("step", e.device, dtype.itemsize, S, V)
-    y = torch.empty((e.shape[0], H, V), dtype=dtype, device=e.device)
+    y = torch.empty((e.shape[0], H, V), dtype=e.dtype, device=e.device)
     held = state.contiguous()
     _mv_step_kernel[(e.shape[0] * H * -(-V // min(block, _power(V))),)](
         part, e, v, log_a, held, y, held, state_indices, H, part.stride(0), part.stride(1),
@@ -8582,7 +8582,7 @@ def mk_layer_forward(
     _, block, *_ = _config("states", k_raw.device, dtype.itemsize, K, S)
     run = _Layout(k_raw, H, cu_seqlens, -(-S // min(block, _power(S))))
     least = _least(1.2924697071141057e-26, dtype)
-    y = torch.empty((*k_raw.shape[:2], H, S), dtype=dtype, device=k_raw.device)
+    y = torch.empty((*k_raw.shape[:2], H, S), dtype=torch.float32, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k_raw.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k_raw.device)
     first_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k_raw.device)
@@ -8804,7 +8804,7 @@ def mk_layer_step(
     S = a_raw.shape[2]
     dtype = _operand_type(k_raw, a_raw, q_raw)
     _, block, warps, stages, _ = _config("step", k_raw.device, dtype.itemsize, K, S)
-    y = torch.empty((k_raw.shape[0], H, S), dtype=dtype, device=k_raw.device)
+    y = torch.empty((k_raw.shape[0], H, S), dtype=torch.float32, device=k_raw.device)
     held = state.contiguous()
     _mk_layer_step_kernel[(k_raw.shape[0] * H * -(-S // min(block, _power(S))),)](
         q_raw, k_raw, a_raw, tau, held, y, held, state_indices, H, q_raw.stride(0),
@@ -8842,7 +8842,7 @@ def mv_layer_forward(
     _, block, *_ = _config("states", a_raw.device, dtype.itemsize, S, V)
     run = _Layout(a_raw, H, cu_seqlens, -(-S // min(block, _power(S))))
     least = _least(1.2924697071141057e-26, dtype)
-    y = torch.empty((*a_raw.shape[:2], H, V), dtype=dtype, device=a_raw.device)
+    y = torch.empty((*a_raw.shape[:2], H, V), dtype=a_raw.dtype, device=a_raw.device)
     final_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=a_raw.device)
     h_2 = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=a_raw.device)
     first_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=a_raw.device)
@@ -9064,7 +9064,7 @@ def mv_layer_step(
     V = v_raw.shape[2]
     dtype = _operand_type(a_raw, v_raw, part)
     _, block, warps, stages, _ = _config("step", a_raw.device, dtype.itemsize, S, V)
-    y = torch.empty((a_raw.shape[0], H, V), dtype=dtype, device=a_raw.device)
+    y = torch.empty((a_raw.shape[0], H, V), dtype=a_raw.dtype, device=a_raw.device)
     held = state.contiguous()
     _mv_layer_step_kernel[(a_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
         part, a_raw, tau, v_raw, held, y, held, state_indices, H, part.stride(0),

@@ -156,18 +156,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_hgrn_3d36ccd7'
+NAMESPACE = 'eosc_hgrn_7639e006'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -197,15 +199,15 @@ def _register(
 
 def _m_forward(f_raw, i_raw, initial_state, cu_seqlens):
     with torch.autocast(f_raw.device.type, enabled=False):
-        return _kernels(f_raw, 1, f_raw.shape[3]).m_forward(f_raw, i_raw, initial_state, cu_seqlens)
+        return _kernels((f_raw, i_raw,), 1, f_raw.shape[3]).m_forward(f_raw, i_raw, initial_state, cu_seqlens)
 
 
 def _m_forward_fake(f_raw, i_raw, initial_state, cu_seqlens):
     heads = _heads('tt', (f_raw, i_raw,))
     B, T = f_raw.shape[:2]
     N = _sequences(f_raw, cu_seqlens)
-    y = f_raw.new_empty((B, T, heads, f_raw.shape[3]))
     dtype = _accumulator(f_raw, i_raw)
+    y = f_raw.new_empty((B, T, heads, f_raw.shape[3]))
     return y, f_raw.new_empty((N, heads, f_raw.shape[3]), dtype=dtype)
 
 
@@ -215,7 +217,7 @@ def _m_forward_vmap(info, in_dims, *args):
 
 
 def _m_backward(f_raw, i_raw, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(f_raw, 1, f_raw.shape[3])
+    kernels = _kernels((f_raw, i_raw,), 1, f_raw.shape[3])
     with torch.autocast(f_raw.device.type, enabled=False):
         return kernels.m_backward(f_raw, i_raw, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -236,7 +238,7 @@ def _m_backward_vmap(info, in_dims, *args):
 
 def _m_step(f_raw, i_raw, state, state_indices):
     with torch.autocast(f_raw.device.type, enabled=False):
-        return _kernels(f_raw, 1, state.shape[2]).m_step(f_raw, i_raw, state, state_indices)
+        return _kernels((f_raw, i_raw,), 1, state.shape[2]).m_step(f_raw, i_raw, state, state_indices)
 
 
 def _m_step_fake(f_raw, i_raw, state, state_indices):

@@ -156,18 +156,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_hgrn2_5b79a177'
+NAMESPACE = 'eosc_hgrn2_b8440f58'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -197,15 +199,15 @@ def _register(
 
 def _m_forward(scale, log_a, v, q, initial_state, cu_seqlens):
     with torch.autocast(log_a.device.type, enabled=False):
-        return _kernels(log_a, log_a.shape[3], v.shape[3]).m_forward(scale, log_a, v, q, initial_state, cu_seqlens)
+        return _kernels((v, q,), log_a.shape[3], v.shape[3]).m_forward(scale, log_a, v, q, initial_state, cu_seqlens)
 
 
 def _m_forward_fake(scale, log_a, v, q, initial_state, cu_seqlens):
     heads = _heads('ttt', (log_a, v, q,))
     B, T = log_a.shape[:2]
     N = _sequences(log_a, cu_seqlens)
-    y = v.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(log_a, v, q)
+    y = v.new_empty((B, T, heads, v.shape[3]))
     return y, log_a.new_empty((N, heads, log_a.shape[3], v.shape[3]), dtype=dtype)
 
 
@@ -215,7 +217,7 @@ def _m_forward_vmap(info, in_dims, *args):
 
 
 def _m_backward(scale, log_a, v, q, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(log_a, log_a.shape[3], v.shape[3])
+    kernels = _kernels((v, q,), log_a.shape[3], v.shape[3])
     with torch.autocast(log_a.device.type, enabled=False):
         return kernels.m_backward(scale, log_a, v, q, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -236,7 +238,7 @@ def _m_backward_vmap(info, in_dims, *args):
 
 def _m_step(scale, log_a, v, q, state, state_indices):
     with torch.autocast(log_a.device.type, enabled=False):
-        return _kernels(log_a, state.shape[2], state.shape[3]).m_step(scale, log_a, v, q, state, state_indices)
+        return _kernels((v, q,), state.shape[2], state.shape[3]).m_step(scale, log_a, v, q, state, state_indices)
 
 
 def _m_step_fake(scale, log_a, v, q, state, state_indices):
@@ -318,15 +320,15 @@ _register(
 
 def _m_layer_forward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens):
     with torch.autocast(a_raw.device.type, enabled=False):
-        return _kernels(a_raw, a_raw.shape[3], v.shape[3]).m_layer_forward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens)
+        return _kernels((a_raw, v, q_raw,), a_raw.shape[3], v.shape[3]).m_layer_forward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens)
 
 
 def _m_layer_forward_fake(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens):
     heads = _heads('ttt', (a_raw, v, q_raw,))
     B, T = a_raw.shape[:2]
     N = _sequences(a_raw, cu_seqlens)
-    y = a_raw.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(a_raw, v, q_raw)
+    y = a_raw.new_empty((B, T, heads, v.shape[3]))
     return y, a_raw.new_empty((N, heads, a_raw.shape[3], v.shape[3]), dtype=dtype)
 
 
@@ -336,7 +338,7 @@ def _m_layer_forward_vmap(info, in_dims, *args):
 
 
 def _m_layer_backward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(a_raw, a_raw.shape[3], v.shape[3])
+    kernels = _kernels((a_raw, v, q_raw,), a_raw.shape[3], v.shape[3])
     with torch.autocast(a_raw.device.type, enabled=False):
         return kernels.m_layer_backward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -357,7 +359,7 @@ def _m_layer_backward_vmap(info, in_dims, *args):
 
 def _m_layer_step(scale, lower, a_raw, v, q_raw, state, state_indices):
     with torch.autocast(a_raw.device.type, enabled=False):
-        return _kernels(a_raw, state.shape[2], state.shape[3]).m_layer_step(scale, lower, a_raw, v, q_raw, state, state_indices)
+        return _kernels((a_raw, v, q_raw,), state.shape[2], state.shape[3]).m_layer_step(scale, lower, a_raw, v, q_raw, state, state_indices)
 
 
 def _m_layer_step_fake(scale, lower, a_raw, v, q_raw, state, state_indices):

@@ -4219,7 +4219,7 @@ def m_forward(
     _, block, *_ = _config("states", log_a.device, dtype.itemsize, K, V)
     run = _Layout(log_a, H, cu_seqlens, -(-K // min(block, _power(K))))
     least = _least(1.2924697071141057e-26, dtype)
-    y = torch.empty((*log_a.shape[:2], H, V), dtype=dtype, device=log_a.device)
+    y = torch.empty((*log_a.shape[:2], H, V), dtype=v.dtype, device=log_a.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=log_a.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=log_a.device)
     first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=log_a.device)
@@ -4432,7 +4432,7 @@ def m_step(
     V = v.shape[2]
     dtype = _operand_type(v, q)
     _, block, warps, stages, _ = _config("step", log_a.device, dtype.itemsize, K, V)
-    y = torch.empty((log_a.shape[0], H, V), dtype=dtype, device=log_a.device)
+    y = torch.empty((log_a.shape[0], H, V), dtype=v.dtype, device=log_a.device)
     held = state.contiguous()
     _m_step_kernel[(log_a.shape[0] * H * -(-V // min(block, _power(V))),)](
         q, log_a, v, scale, held, y, held, state_indices, H, q.stride(0), q.stride(1),
@@ -4471,7 +4471,7 @@ def m_layer_forward(
     _, block, *_ = _config("states", a_raw.device, dtype.itemsize, K, V)
     run = _Layout(a_raw, H, cu_seqlens, -(-K // min(block, _power(K))))
     least = _least(1.2924697071141057e-26, dtype)
-    y = torch.empty((*a_raw.shape[:2], H, V), dtype=dtype, device=a_raw.device)
+    y = torch.empty((*a_raw.shape[:2], H, V), dtype=a_raw.dtype, device=a_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=a_raw.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=a_raw.device)
     first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=a_raw.device)
@@ -4693,7 +4693,7 @@ def m_layer_step(
     V = v.shape[2]
     dtype = _operand_type(a_raw, v, q_raw)
     _, block, warps, stages, _ = _config("step", a_raw.device, dtype.itemsize, K, V)
-    y = torch.empty((a_raw.shape[0], H, V), dtype=dtype, device=a_raw.device)
+    y = torch.empty((a_raw.shape[0], H, V), dtype=a_raw.dtype, device=a_raw.device)
     held = state.contiguous()
     _m_layer_step_kernel[(a_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
         q_raw, lower, a_raw, v, scale, held, y, held, state_indices, H, q_raw.stride(0),

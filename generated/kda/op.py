@@ -156,18 +156,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_kda_ec45e666'
+NAMESPACE = 'eosc_kda_ebc77964'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -197,15 +199,15 @@ def _register(
 
 def _m_forward(scale, beta, k, v, q, log_a, initial_state, cu_seqlens):
     with torch.autocast(beta.device.type, enabled=False):
-        return _kernels(beta, k.shape[3], v.shape[3]).m_forward(scale, beta, k, v, q, log_a, initial_state, cu_seqlens)
+        return _kernels((k, v, q,), k.shape[3], v.shape[3]).m_forward(scale, beta, k, v, q, log_a, initial_state, cu_seqlens)
 
 
 def _m_forward_fake(scale, beta, k, v, q, log_a, initial_state, cu_seqlens):
     heads = _heads('ttttt', (beta, k, v, q, log_a,))
     B, T = beta.shape[:2]
     N = _sequences(beta, cu_seqlens)
-    y = beta.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(beta, k, v, q, log_a)
+    y = k.new_empty((B, T, heads, v.shape[3]))
     return y, beta.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
 
 
@@ -215,7 +217,7 @@ def _m_forward_vmap(info, in_dims, *args):
 
 
 def _m_backward(scale, beta, k, v, q, log_a, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(beta, k.shape[3], v.shape[3])
+    kernels = _kernels((k, v, q,), k.shape[3], v.shape[3])
     with torch.autocast(beta.device.type, enabled=False):
         return kernels.m_backward(scale, beta, k, v, q, log_a, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -236,12 +238,12 @@ def _m_backward_vmap(info, in_dims, *args):
 
 def _m_step(scale, beta, k, v, q, log_a, state, state_indices):
     with torch.autocast(beta.device.type, enabled=False):
-        return _kernels(beta, state.shape[2], state.shape[3]).m_step(scale, beta, k, v, q, log_a, state, state_indices)
+        return _kernels((k, v, q,), state.shape[2], state.shape[3]).m_step(scale, beta, k, v, q, log_a, state, state_indices)
 
 
 def _m_step_fake(scale, beta, k, v, q, log_a, state, state_indices):
     N, heads = beta.shape[0], state.shape[1]
-    return beta.new_empty((N, heads, state.shape[3]))
+    return k.new_empty((N, heads, state.shape[3]))
 
 
 def _m_saved(ctx, inputs, output):
@@ -318,15 +320,15 @@ _register(
 
 def _m_layer_forward(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, cu_seqlens):
     with torch.autocast(beta_raw.device.type, enabled=False):
-        return _kernels(beta_raw, k_raw.shape[3], v_raw.shape[3]).m_layer_forward(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, cu_seqlens)
+        return _kernels((k_raw, v_raw, q_raw, a_raw,), k_raw.shape[3], v_raw.shape[3]).m_layer_forward(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, cu_seqlens)
 
 
 def _m_layer_forward_fake(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, cu_seqlens):
     heads = _heads('tttthth', (beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias,))
     B, T = beta_raw.shape[:2]
     N = _sequences(beta_raw, cu_seqlens)
-    y = beta_raw.new_empty((B, T, heads, v_raw.shape[3]))
     dtype = _accumulator(beta_raw, k_raw, v_raw, q_raw, a_raw)
+    y = k_raw.new_empty((B, T, heads, v_raw.shape[3]))
     return y, beta_raw.new_empty((N, heads, k_raw.shape[3], v_raw.shape[3]), dtype=dtype)
 
 
@@ -336,7 +338,7 @@ def _m_layer_forward_vmap(info, in_dims, *args):
 
 
 def _m_layer_backward(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(beta_raw, k_raw.shape[3], v_raw.shape[3])
+    kernels = _kernels((k_raw, v_raw, q_raw, a_raw,), k_raw.shape[3], v_raw.shape[3])
     with torch.autocast(beta_raw.device.type, enabled=False):
         return kernels.m_layer_backward(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -357,12 +359,12 @@ def _m_layer_backward_vmap(info, in_dims, *args):
 
 def _m_layer_step(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, state, state_indices):
     with torch.autocast(beta_raw.device.type, enabled=False):
-        return _kernels(beta_raw, state.shape[2], state.shape[3]).m_layer_step(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, state, state_indices)
+        return _kernels((k_raw, v_raw, q_raw, a_raw,), state.shape[2], state.shape[3]).m_layer_step(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, state, state_indices)
 
 
 def _m_layer_step_fake(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, state, state_indices):
     N, heads = beta_raw.shape[0], state.shape[1]
-    return beta_raw.new_empty((N, heads, state.shape[3]))
+    return k_raw.new_empty((N, heads, state.shape[3]))
 
 
 def _m_layer_saved(ctx, inputs, output):

@@ -373,7 +373,7 @@ def _m_forward(
     del Se_half1
     y = _add_product(part @ h, total_2, n)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, H, beta.dtype),
+        _tokens(y, H, k.dtype),
         M_all[-1].clone(),
     )
 
@@ -744,7 +744,7 @@ def _m_token(
     del q_tile
     y = part.sum(3) * scale  # read
     return (
-        _tokens(y.unsqueeze(3), H, beta.dtype),
+        _tokens(y.unsqueeze(3), H, k.dtype),
         M_all[-1].clone(),
     )
 
@@ -923,7 +923,7 @@ def _m_layer_forward(
     del Se_half1
     y = _add_product(part_4 @ h, total_2, n)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, H, beta_raw.dtype),
+        _tokens(y, H, k_raw.dtype),
         M_all[-1].clone(),
     )
 
@@ -1481,7 +1481,7 @@ def _m_layer_token(
     del x_2
     y = part_4.sum(3) * scale  # read
     return (
-        _tokens(y.unsqueeze(3), H, beta_raw.dtype),
+        _tokens(y.unsqueeze(3), H, k_raw.dtype),
         M_all[-1].clone(),
     )
 

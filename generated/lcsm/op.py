@@ -169,18 +169,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_lcsm_1c33701a'
+NAMESPACE = 'eosc_lcsm_615b8868'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -210,15 +212,15 @@ def _register(
 
 def _m_forward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens):
     with torch.autocast(e_raw.device.type, enabled=False):
-        return _kernels(e_raw, e_raw.shape[3], i_raw.shape[3]).m_forward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens)
+        return _kernels((e_raw, i_raw, s_raw,), e_raw.shape[3], i_raw.shape[3]).m_forward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens)
 
 
 def _m_forward_fake(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens):
     heads = _heads('ttth', (e_raw, i_raw, s_raw, o,))
     B, T = e_raw.shape[:2]
     N = _sequences(e_raw, cu_seqlens)
-    y = e_raw.new_empty((B, T, heads, i_raw.shape[3]))
     dtype = _accumulator(e_raw, i_raw, s_raw)
+    y = e_raw.new_empty((B, T, heads, i_raw.shape[3]), dtype=dtype)
     return y, e_raw.new_empty((N, heads, e_raw.shape[3], i_raw.shape[3]), dtype=dtype)
 
 
@@ -228,7 +230,7 @@ def _m_forward_vmap(info, in_dims, *args):
 
 
 def _m_backward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(e_raw, e_raw.shape[3], i_raw.shape[3])
+    kernels = _kernels((e_raw, i_raw, s_raw,), e_raw.shape[3], i_raw.shape[3])
     with torch.autocast(e_raw.device.type, enabled=False):
         return kernels.m_backward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -249,12 +251,13 @@ def _m_backward_vmap(info, in_dims, *args):
 
 def _m_step(e_raw, i_raw, s_raw, o, state, state_indices):
     with torch.autocast(e_raw.device.type, enabled=False):
-        return _kernels(e_raw, state.shape[2], state.shape[3]).m_step(e_raw, i_raw, s_raw, o, state, state_indices)
+        return _kernels((e_raw, i_raw, s_raw,), state.shape[2], state.shape[3]).m_step(e_raw, i_raw, s_raw, o, state, state_indices)
 
 
 def _m_step_fake(e_raw, i_raw, s_raw, o, state, state_indices):
     N, heads = e_raw.shape[0], state.shape[1]
-    return e_raw.new_empty((N, heads, state.shape[3]))
+    dtype = _accumulator(e_raw, i_raw, s_raw)
+    return e_raw.new_empty((N, heads, state.shape[3]), dtype=dtype)
 
 
 def _m_saved(ctx, inputs, output):

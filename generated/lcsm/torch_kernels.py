@@ -226,7 +226,7 @@ def _m_forward(
     del s_raw_tile, m
     y = part.sum(4)  # read
     return (
-        _tokens(y.expand(chunks, B, H, 32, V), H, e_raw.dtype),
+        _tokens(y.expand(chunks, B, H, 32, V), H, dtype),
         M_all[-1].clone(),
     )
 
@@ -365,7 +365,7 @@ def _m_token(
     del s_raw_tile
     y = part.sum(3)  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, e_raw.dtype),
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, dtype),
         M_all[-1].clone(),
     )
 

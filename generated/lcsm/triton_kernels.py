@@ -740,7 +740,7 @@ def m_forward(
     config = _config("element_forward", e_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     run = _Layout(e_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
-    y = torch.empty((*e_raw.shape[:2], H, V), dtype=dtype, device=e_raw.device)
+    y = torch.empty((*e_raw.shape[:2], H, V), dtype=torch.float32, device=e_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=e_raw.device)
     start_state = initial_state
     if run.split:
@@ -889,7 +889,7 @@ def m_step(
     V = i_raw.shape[2]
     dtype = _operand_type(e_raw, i_raw, s_raw)
     _, block, warps, stages, _ = _config("element_step", e_raw.device, dtype.itemsize, K, V)
-    y = torch.empty((e_raw.shape[0], H, V), dtype=dtype, device=e_raw.device)
+    y = torch.empty((e_raw.shape[0], H, V), dtype=torch.float32, device=e_raw.device)
     held = state.contiguous()
     _m_step_kernel[(e_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
         s_raw, e_raw, i_raw, o, held, y, held, state_indices, H, s_raw.stride(0),

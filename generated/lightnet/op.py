@@ -254,18 +254,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_lightnet_1352b0f6'
+NAMESPACE = 'eosc_lightnet_bb16f2a2'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -295,15 +297,15 @@ def _register(
 
 def _m_forward(k_raw, z, v, q, z_before, initial_state, cu_seqlens):
     with torch.autocast(k_raw.device.type, enabled=False):
-        return _kernels(k_raw, k_raw.shape[3], v.shape[3]).m_forward(k_raw, z, v, q, z_before, initial_state, cu_seqlens)
+        return _kernels((k_raw, z, v, q,), k_raw.shape[3], v.shape[3]).m_forward(k_raw, z, v, q, z_before, initial_state, cu_seqlens)
 
 
 def _m_forward_fake(k_raw, z, v, q, z_before, initial_state, cu_seqlens):
     heads = _heads('ttttt', (k_raw, z, v, q, z_before,))
     B, T = k_raw.shape[:2]
     N = _sequences(k_raw, cu_seqlens)
-    y = k_raw.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(k_raw, z, v, q, z_before)
+    y = k_raw.new_empty((B, T, heads, v.shape[3]))
     return y, k_raw.new_empty((N, heads, k_raw.shape[3], v.shape[3]), dtype=dtype)
 
 
@@ -313,7 +315,7 @@ def _m_forward_vmap(info, in_dims, *args):
 
 
 def _m_backward(k_raw, z, v, q, z_before, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(k_raw, k_raw.shape[3], v.shape[3])
+    kernels = _kernels((k_raw, z, v, q,), k_raw.shape[3], v.shape[3])
     with torch.autocast(k_raw.device.type, enabled=False):
         return kernels.m_backward(k_raw, z, v, q, z_before, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -334,7 +336,7 @@ def _m_backward_vmap(info, in_dims, *args):
 
 def _m_step(k_raw, z, v, q, z_before, state, state_indices):
     with torch.autocast(k_raw.device.type, enabled=False):
-        return _kernels(k_raw, state.shape[2], state.shape[3]).m_step(k_raw, z, v, q, z_before, state, state_indices)
+        return _kernels((k_raw, z, v, q,), state.shape[2], state.shape[3]).m_step(k_raw, z, v, q, z_before, state, state_indices)
 
 
 def _m_step_fake(k_raw, z, v, q, z_before, state, state_indices):
@@ -430,8 +432,8 @@ def _lightnet_sequence(
     k_raw_2 = _shared(_worked(k_raw, dtype), H, 2)
     running = _logcumsumexp(_grown_to(k_raw_2, (B, T, H, K)), torch.full((1, 1, 1), -float("inf"), dtype=dtype, device=device)[:, :, :, None].expand(-1, -1, -1, K) if z_past is None else z_past)  # line 7
     first = torch.full((1, 1, 1), -float("inf"), dtype=dtype, device=device)[:, :, :, None].expand(-1, -1, -1, K)
-    s_computedu20z_before_2 = _delayed(running, z_past, first, 1)
-    y, m_final = _Scan_m.apply(k_raw, _grown_to(running, (B, T, -1, K)), v, q, _grown_to(s_computedu20z_before_2, (B, T, -1, K)), m_before, None)
+    z_before_2 = _delayed(running, z_past, first, 1)
+    y, m_final = _Scan_m.apply(k_raw, _grown_to(running, (B, T, -1, K)), v, q, _grown_to(z_before_2, (B, T, -1, K)), m_before, None)
     return y.to(q.dtype), (_last(running, z_past, float("-inf"), 1).squeeze(1), m_final)
 
 

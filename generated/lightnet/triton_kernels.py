@@ -2285,14 +2285,14 @@ def m_forward(
     H = max(k_raw.shape[2], z.shape[2], v.shape[2], q.shape[2], z_before.shape[2])
     K = k_raw.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(k_raw, z, v, q, z_before)
+    dtype = _operand_type(k_raw, z, v, q)
     DT, FT, EXACT = _types(dtype, k_raw.device)
     config = _config("outputs", k_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k_raw.device, dtype.itemsize, K, V)
     run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, _power(K))))
     least = _least(1.2924697071141057e-26, dtype)
-    y = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
+    y = torch.empty((*k_raw.shape[:2], H, V), dtype=k_raw.dtype, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k_raw.device)
     first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k_raw.device)
@@ -2380,7 +2380,7 @@ def m_backward(
     H = max(k_raw.shape[2], z.shape[2], v.shape[2], q.shape[2], z_before.shape[2])
     K = k_raw.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(k_raw, z, v, q, z_before)
+    dtype = _operand_type(k_raw, z, v, q)
     DT, FT, EXACT = _types(dtype, k_raw.device)
     config = _config("gradients", k_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
@@ -2537,9 +2537,9 @@ def m_step(
     H = max(k_raw.shape[1], z.shape[1], v.shape[1], q.shape[1], z_before.shape[1])
     K = k_raw.shape[2]
     V = v.shape[2]
-    dtype = _operand_type(k_raw, z, v, q, z_before)
+    dtype = _operand_type(k_raw, z, v, q)
     _, block, warps, stages, _ = _config("step", k_raw.device, dtype.itemsize, K, V)
-    y = torch.empty((k_raw.shape[0], H, V), dtype=dtype, device=k_raw.device)
+    y = torch.empty((k_raw.shape[0], H, V), dtype=k_raw.dtype, device=k_raw.device)
     held = state.contiguous()
     _m_step_kernel[(k_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
         q, k_raw, z, v, z_before, held, y, held, state_indices, H, q.stride(0), q.stride(1),

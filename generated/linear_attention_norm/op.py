@@ -231,18 +231,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_linear_attention_norm_fa0b1213'
+NAMESPACE = 'eosc_linear_attention_norm_3b19228d'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -272,15 +274,15 @@ def _register(
 
 def _m_n_forward(q_raw, k_raw, s_input, initial_state, cu_seqlens):
     with torch.autocast(q_raw.device.type, enabled=False):
-        return _kernels(q_raw, q_raw.shape[3], s_input.shape[3]).m_n_forward(q_raw, k_raw, s_input, initial_state, cu_seqlens)
+        return _kernels((q_raw, k_raw, s_input,), q_raw.shape[3], s_input.shape[3]).m_n_forward(q_raw, k_raw, s_input, initial_state, cu_seqlens)
 
 
 def _m_n_forward_fake(q_raw, k_raw, s_input, initial_state, cu_seqlens):
     heads = _heads('ttt', (q_raw, k_raw, s_input,))
     B, T = q_raw.shape[:2]
     N = _sequences(q_raw, cu_seqlens)
-    y = q_raw.new_empty((B, T, heads, s_input.shape[3]))
     dtype = _accumulator(q_raw, k_raw, s_input)
+    y = q_raw.new_empty((B, T, heads, s_input.shape[3]), dtype=dtype)
     return y, q_raw.new_empty((N, heads, q_raw.shape[3], s_input.shape[3]), dtype=dtype)
 
 
@@ -290,7 +292,7 @@ def _m_n_forward_vmap(info, in_dims, *args):
 
 
 def _m_n_backward(q_raw, k_raw, s_input, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(q_raw, q_raw.shape[3], s_input.shape[3])
+    kernels = _kernels((q_raw, k_raw, s_input,), q_raw.shape[3], s_input.shape[3])
     with torch.autocast(q_raw.device.type, enabled=False):
         return kernels.m_n_backward(q_raw, k_raw, s_input, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -311,12 +313,13 @@ def _m_n_backward_vmap(info, in_dims, *args):
 
 def _m_n_step(q_raw, k_raw, s_input, state, state_indices):
     with torch.autocast(q_raw.device.type, enabled=False):
-        return _kernels(q_raw, state.shape[2], state.shape[3]).m_n_step(q_raw, k_raw, s_input, state, state_indices)
+        return _kernels((q_raw, k_raw, s_input,), state.shape[2], state.shape[3]).m_n_step(q_raw, k_raw, s_input, state, state_indices)
 
 
 def _m_n_step_fake(q_raw, k_raw, s_input, state, state_indices):
     N, heads = q_raw.shape[0], state.shape[1]
-    return q_raw.new_empty((N, heads, state.shape[3]))
+    dtype = _accumulator(q_raw, k_raw, s_input)
+    return q_raw.new_empty((N, heads, state.shape[3]), dtype=dtype)
 
 
 def _m_n_saved(ctx, inputs, output):
@@ -405,8 +408,8 @@ def _linear_attention_norm_sequence(
     K = q_raw.shape[3]
     V = v.shape[3]
     v_2 = _shared(_worked(v, dtype), H, 2)
-    s_input = _side_by_side(v_2, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device)).to(q_raw.dtype)
-    y, m_n_final = _Scan_m_n.apply(q_raw, k_raw, _grown_to(s_input, (B, T, -1, -1)), _gridded(((m_before, n_before,),), ((K,),), ((V,), (),)), cu_seqlens)
+    s_input = _side_by_side(v_2, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device))
+    y, m_n_final = _Scan_m_n.apply(q_raw, k_raw, _grown_to(s_input.to(q_raw.dtype), (B, T, -1, -1)), _gridded(((m_before, n_before,),), ((K,),), ((V,), (),)), cu_seqlens)
     columns = _columns(y, ((V,), (),))
     cells = _cells(m_n_final, ((K,),), ((V,), (),))
     return (columns[0] / (columns[1] + (1e-10))[:, :, :, None]).expand(B, T, H, V).to(q_raw.dtype), (cells[0][0], cells[0][1])

@@ -203,7 +203,7 @@ def _m_n_forward(
     del e
     y = _add_product(s @ M_all[:-1], part, s_input_tile)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, H, q_raw.dtype),
+        _tokens(y, H, dtype),
         M_all[-1].clone(),
     )
 
@@ -308,7 +308,7 @@ def _m_n_token(
     del s
     y = part.sum(3)  # read
     return (
-        _tokens(y.expand(chunks, B, H, values).unsqueeze(3), H, q_raw.dtype),
+        _tokens(y.expand(chunks, B, H, values).unsqueeze(3), H, dtype),
         M_all[-1].clone(),
     )
 

@@ -726,7 +726,7 @@ def m_n_forward(
     config = _config("forward", q_raw.device, dtype.itemsize, K, values)
     chunk, block, warps, stages, precision = config
     run = _Layout(q_raw, H, cu_seqlens, -(-values // min(block, _power(values))))
-    y = torch.empty((*q_raw.shape[:2], H, values), dtype=dtype, device=q_raw.device)
+    y = torch.empty((*q_raw.shape[:2], H, values), dtype=torch.float32, device=q_raw.device)
     final_state = torch.empty((run.N, H, K, values), dtype=torch.float32, device=q_raw.device)
     start_state = initial_state
     if run.split:
@@ -875,7 +875,7 @@ def m_n_step(
     values = s_input.shape[2]
     dtype = _operand_type(q_raw, k_raw, s_input)
     _, block, warps, stages, _ = _config("step", q_raw.device, dtype.itemsize, K, values)
-    y = torch.empty((q_raw.shape[0], H, values), dtype=dtype, device=q_raw.device)
+    y = torch.empty((q_raw.shape[0], H, values), dtype=torch.float32, device=q_raw.device)
     held = state.contiguous()
     _m_n_step_kernel[(q_raw.shape[0] * H * -(-values // min(block, _power(values))),)](
         q_raw, k_raw, s_input, held, y, held, state_indices, H, q_raw.stride(0),

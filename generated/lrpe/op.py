@@ -280,18 +280,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_lrpe_f27785d1'
+NAMESPACE = 'eosc_lrpe_efb7bdbe'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -321,15 +323,15 @@ def _register(
 
 def _m_forward(shrink, expand, v, initial_state, cu_seqlens):
     with torch.autocast(shrink.device.type, enabled=False):
-        return _kernels(shrink, shrink.shape[3], v.shape[3]).m_forward(shrink, expand, v, initial_state, cu_seqlens)
+        return _kernels((shrink, expand, v,), shrink.shape[3], v.shape[3]).m_forward(shrink, expand, v, initial_state, cu_seqlens)
 
 
 def _m_forward_fake(shrink, expand, v, initial_state, cu_seqlens):
     heads = _heads('ttt', (shrink, expand, v,))
     B, T = shrink.shape[:2]
     N = _sequences(shrink, cu_seqlens)
-    y = shrink.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(shrink, expand, v)
+    y = shrink.new_empty((B, T, heads, v.shape[3]))
     return y, shrink.new_empty((N, heads, shrink.shape[3], v.shape[3]), dtype=dtype)
 
 
@@ -339,7 +341,7 @@ def _m_forward_vmap(info, in_dims, *args):
 
 
 def _m_backward(shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(shrink, shrink.shape[3], v.shape[3])
+    kernels = _kernels((shrink, expand, v,), shrink.shape[3], v.shape[3])
     with torch.autocast(shrink.device.type, enabled=False):
         return kernels.m_backward(shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -360,7 +362,7 @@ def _m_backward_vmap(info, in_dims, *args):
 
 def _m_step(shrink, expand, v, state, state_indices):
     with torch.autocast(shrink.device.type, enabled=False):
-        return _kernels(shrink, state.shape[2], state.shape[3]).m_step(shrink, expand, v, state, state_indices)
+        return _kernels((shrink, expand, v,), state.shape[2], state.shape[3]).m_step(shrink, expand, v, state, state_indices)
 
 
 def _m_step_fake(shrink, expand, v, state, state_indices):
@@ -455,13 +457,13 @@ def _lrpe_sequence(
     V = v.shape[3]
     theta_2 = _shared(_worked(theta, dtype)[None, None], H, 2)
     phase = _phase(theta_2, T, cu_seqlens)
-    s_computedu20phase_cos_2 = torch.cos(phase)
-    s_computedu20phase_sin_2 = torch.sin(phase)
+    phase_cos = torch.cos(phase)
+    phase_sin = torch.sin(phase)
     q_2 = _shared(_worked(q, dtype), H, 2)
-    shrink = _side_by_side(q_2 * s_computedu20phase_cos_2, -(q_2 * s_computedu20phase_sin_2)).to(q.dtype)
+    shrink = _side_by_side(q_2 * phase_cos, -(q_2 * phase_sin))
     k_2 = _shared(_worked(k, dtype), H, 2)
-    expand = _side_by_side(k_2 * s_computedu20phase_cos_2, k_2 * (-s_computedu20phase_sin_2)).to(q.dtype)
-    y, m_final = _Scan_m.apply(_grown_to(shrink, (B, T, -1, -1)), _grown_to(expand, (B, T, -1, -1)), v, _gridded(((None if m_before is None else m_before.real,), (None if m_before is None else m_before.imag,),), ((K,), (K,),), ((V,),)), cu_seqlens)
+    expand = _side_by_side(k_2 * phase_cos, k_2 * (-phase_sin))
+    y, m_final = _Scan_m.apply(_grown_to(shrink.to(q.dtype), (B, T, -1, -1)), _grown_to(expand.to(q.dtype), (B, T, -1, -1)), v, _gridded(((None if m_before is None else m_before.real,), (None if m_before is None else m_before.imag,),), ((K,), (K,),), ((V,),)), cu_seqlens)
     columns = _columns(y, ((V,),))
     cells = _cells(m_final, ((K,), (K,),), ((V,),))
     return columns[0].to(q.dtype), (_turned(cells[0][0], cells[1][0], phase[:, :, :, :, None], cu_seqlens),)

@@ -646,7 +646,7 @@ def m_forward(
     config = _config("forward", shrink.device, dtype.itemsize, keys, V)
     chunk, block, warps, stages, precision = config
     run = _Layout(shrink, H, cu_seqlens, -(-V // min(block, _power(V))))
-    y = torch.empty((*shrink.shape[:2], H, V), dtype=dtype, device=shrink.device)
+    y = torch.empty((*shrink.shape[:2], H, V), dtype=shrink.dtype, device=shrink.device)
     final_state = torch.empty((run.N, H, keys, V), dtype=torch.float32, device=shrink.device)
     start_state = initial_state
     if run.split:
@@ -795,7 +795,7 @@ def m_step(
     V = v.shape[2]
     dtype = _operand_type(shrink, expand, v)
     _, block, warps, stages, _ = _config("step", shrink.device, dtype.itemsize, keys, V)
-    y = torch.empty((shrink.shape[0], H, V), dtype=dtype, device=shrink.device)
+    y = torch.empty((shrink.shape[0], H, V), dtype=shrink.dtype, device=shrink.device)
     held = state.contiguous()
     _m_step_kernel[(shrink.shape[0] * H * -(-V // min(block, _power(V))),)](
         shrink, expand, v, held, y, held, state_indices, H, shrink.stride(0), shrink.stride(1),

@@ -264,18 +264,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_lrpe_feature_1900f1ad'
+NAMESPACE = 'eosc_lrpe_feature_055562c1'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -305,15 +307,15 @@ def _register(
 
 def _mc_ms_forward(shrink, expand, v, initial_state, cu_seqlens):
     with torch.autocast(shrink.device.type, enabled=False):
-        return _kernels(shrink, shrink.shape[3], v.shape[3]).mc_ms_forward(shrink, expand, v, initial_state, cu_seqlens)
+        return _kernels((shrink, expand, v,), shrink.shape[3], v.shape[3]).mc_ms_forward(shrink, expand, v, initial_state, cu_seqlens)
 
 
 def _mc_ms_forward_fake(shrink, expand, v, initial_state, cu_seqlens):
     heads = _heads('ttt', (shrink, expand, v,))
     B, T = shrink.shape[:2]
     N = _sequences(shrink, cu_seqlens)
-    y = shrink.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(shrink, expand, v)
+    y = shrink.new_empty((B, T, heads, v.shape[3]))
     return y, shrink.new_empty((N, heads, shrink.shape[3], v.shape[3]), dtype=dtype)
 
 
@@ -323,7 +325,7 @@ def _mc_ms_forward_vmap(info, in_dims, *args):
 
 
 def _mc_ms_backward(shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(shrink, shrink.shape[3], v.shape[3])
+    kernels = _kernels((shrink, expand, v,), shrink.shape[3], v.shape[3])
     with torch.autocast(shrink.device.type, enabled=False):
         return kernels.mc_ms_backward(shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -344,7 +346,7 @@ def _mc_ms_backward_vmap(info, in_dims, *args):
 
 def _mc_ms_step(shrink, expand, v, state, state_indices):
     with torch.autocast(shrink.device.type, enabled=False):
-        return _kernels(shrink, state.shape[2], state.shape[3]).mc_ms_step(shrink, expand, v, state, state_indices)
+        return _kernels((shrink, expand, v,), state.shape[2], state.shape[3]).mc_ms_step(shrink, expand, v, state, state_indices)
 
 
 def _mc_ms_step_fake(shrink, expand, v, state, state_indices):
@@ -446,12 +448,12 @@ def _lrpe_feature_sequence(
     theta_2 = _shared(_worked(theta, dtype)[None, None], H, 2)
     qc = q_2 * torch.cos(theta_2 * position[:, :, :, None])  # line 7
     qs = q_2 * torch.sin(theta_2 * position[:, :, :, None])  # line 8
-    shrink = _side_by_side(qc, qs).to(q.dtype)
+    shrink = _side_by_side(qc, qs)
     k_2 = _shared(_worked(k, dtype), H, 2)
     kc = k_2 * torch.cos(theta_2 * position[:, :, :, None])  # line 9
     ks = k_2 * torch.sin(theta_2 * position[:, :, :, None])  # line 10
-    expand = _side_by_side(kc, ks).to(q.dtype)
-    y, mc_ms_final = _Scan_mc_ms.apply(_grown_to(shrink, (B, T, -1, -1)), _grown_to(expand, (B, T, -1, -1)), v, _gridded(((mc_before,), (ms_before,),), ((K,), (K,),), ((V,),)), None)
+    expand = _side_by_side(kc, ks)
+    y, mc_ms_final = _Scan_mc_ms.apply(_grown_to(shrink.to(q.dtype), (B, T, -1, -1)), _grown_to(expand.to(q.dtype), (B, T, -1, -1)), v, _gridded(((mc_before,), (ms_before,),), ((K,), (K,),), ((V,),)), None)
     columns = _columns(y, ((V,),))
     cells = _cells(mc_ms_final, ((K,), (K,),), ((V,),))
     return columns[0].to(q.dtype), (cells[0][0], cells[1][0], (torch.zeros(B, dtype=torch.int64, device=device) if position_before is None else position_before) + T)

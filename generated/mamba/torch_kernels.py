@@ -233,7 +233,7 @@ def _m_forward(
     del c_tile, m
     y = part.sum(4)  # read
     return (
-        _tokens(y.expand(chunks, B, H, 32, V), H, b.dtype),
+        _tokens(y.expand(chunks, B, H, 32, V), H, dtype),
         M_all[-1].clone(),
     )
 
@@ -407,7 +407,7 @@ def _m_token(
     del c_tile
     y = part.sum(3)  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, b.dtype),
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, dtype),
         M_all[-1].clone(),
     )
 
@@ -475,7 +475,7 @@ def _m_layer_forward(
     del c_tile, m
     y = part.sum(4)  # read
     return (
-        _tokens(y.expand(chunks, B, H, 32, V), H, b.dtype),
+        _tokens(y.expand(chunks, B, H, 32, V), H, dtype),
         M_all[-1].clone(),
     )
 
@@ -654,7 +654,7 @@ def _m_layer_token(
     del c_tile
     y = part.sum(3)  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, b.dtype),
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, dtype),
         M_all[-1].clone(),
     )
 

@@ -1405,7 +1405,7 @@ def m_forward(
     config = _config("element_forward", b.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
-    y = torch.empty((*b.shape[:2], H, V), dtype=dtype, device=b.device)
+    y = torch.empty((*b.shape[:2], H, V), dtype=torch.float32, device=b.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b.device)
     start_state = initial_state
     if run.split:
@@ -1569,7 +1569,7 @@ def m_step(
     V = d.shape[2]
     dtype = _operand_type(b, d, u, c_2)
     _, block, warps, stages, _ = _config("element_step", b.device, dtype.itemsize, K, V)
-    y = torch.empty((b.shape[0], H, V), dtype=dtype, device=b.device)
+    y = torch.empty((b.shape[0], H, V), dtype=torch.float32, device=b.device)
     held = state.contiguous()
     _m_step_kernel[(b.shape[0] * H * -(-V // min(block, _power(V))),)](
         c_2, b, u, d, d_bias, A_log, held, y, held, state_indices, H, c_2.stride(0),
@@ -1611,7 +1611,7 @@ def m_layer_forward(
     config = _config("element_forward", b.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
-    y = torch.empty((*b.shape[:2], H, V), dtype=dtype, device=b.device)
+    y = torch.empty((*b.shape[:2], H, V), dtype=torch.float32, device=b.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b.device)
     start_state = initial_state
     if run.split:
@@ -1778,7 +1778,7 @@ def m_layer_step(
     V = d.shape[2]
     dtype = _operand_type(b, d, u_raw, c_2)
     _, block, warps, stages, _ = _config("element_step", b.device, dtype.itemsize, K, V)
-    y = torch.empty((b.shape[0], H, V), dtype=dtype, device=b.device)
+    y = torch.empty((b.shape[0], H, V), dtype=torch.float32, device=b.device)
     held = state.contiguous()
     _m_layer_step_kernel[(b.shape[0] * H * -(-V // min(block, _power(V))),)](
         c_2, b, u_raw, d, d_bias, A_log, held, y, held, state_indices, H, c_2.stride(0),

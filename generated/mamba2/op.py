@@ -181,18 +181,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_mamba2_178de877'
+NAMESPACE = 'eosc_mamba2_430287ce'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -222,15 +224,15 @@ def _register(
 
 def _m_forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens):
     with torch.autocast(b.device.type, enabled=False):
-        return _kernels(b, b.shape[3], u.shape[3]).m_forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens)
+        return _kernels((b, u, c,), b.shape[3], u.shape[3]).m_forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens)
 
 
 def _m_forward_fake(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens):
     heads = _heads('tthtth', (b, d, d_bias, u, c, A_log,))
     B, T = b.shape[:2]
     N = _sequences(b, cu_seqlens)
-    y = b.new_empty((B, T, heads, u.shape[3]))
     dtype = _accumulator(b, d, u, c)
+    y = b.new_empty((B, T, heads, u.shape[3]), dtype=dtype)
     return y, b.new_empty((N, heads, b.shape[3], u.shape[3]), dtype=dtype)
 
 
@@ -240,7 +242,7 @@ def _m_forward_vmap(info, in_dims, *args):
 
 
 def _m_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(b, b.shape[3], u.shape[3])
+    kernels = _kernels((b, u, c,), b.shape[3], u.shape[3])
     with torch.autocast(b.device.type, enabled=False):
         return kernels.m_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -261,12 +263,13 @@ def _m_backward_vmap(info, in_dims, *args):
 
 def _m_step(b, d, d_bias, u, c, A_log, state, state_indices):
     with torch.autocast(b.device.type, enabled=False):
-        return _kernels(b, state.shape[2], state.shape[3]).m_step(b, d, d_bias, u, c, A_log, state, state_indices)
+        return _kernels((b, u, c,), state.shape[2], state.shape[3]).m_step(b, d, d_bias, u, c, A_log, state, state_indices)
 
 
 def _m_step_fake(b, d, d_bias, u, c, A_log, state, state_indices):
     N, heads = b.shape[0], state.shape[1]
-    return b.new_empty((N, heads, state.shape[3]))
+    dtype = _accumulator(b, d, u, c)
+    return b.new_empty((N, heads, state.shape[3]), dtype=dtype)
 
 
 def _m_saved(ctx, inputs, output):
@@ -342,15 +345,15 @@ _register(
 
 def _m_layer_forward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens):
     with torch.autocast(b_raw.device.type, enabled=False):
-        return _kernels(b_raw, b_raw.shape[3], u_raw.shape[3]).m_layer_forward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens)
+        return _kernels((b_raw, u_raw, c_raw,), b_raw.shape[3], u_raw.shape[3]).m_layer_forward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens)
 
 
 def _m_layer_forward_fake(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens):
     heads = _heads('tthtth', (b_raw, d, d_bias, u_raw, c_raw, A_log,))
     B, T = b_raw.shape[:2]
     N = _sequences(b_raw, cu_seqlens)
-    y = b_raw.new_empty((B, T, heads, u_raw.shape[3]))
     dtype = _accumulator(b_raw, d, u_raw, c_raw)
+    y = b_raw.new_empty((B, T, heads, u_raw.shape[3]), dtype=dtype)
     return y, b_raw.new_empty((N, heads, b_raw.shape[3], u_raw.shape[3]), dtype=dtype)
 
 
@@ -360,7 +363,7 @@ def _m_layer_forward_vmap(info, in_dims, *args):
 
 
 def _m_layer_backward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(b_raw, b_raw.shape[3], u_raw.shape[3])
+    kernels = _kernels((b_raw, u_raw, c_raw,), b_raw.shape[3], u_raw.shape[3])
     with torch.autocast(b_raw.device.type, enabled=False):
         return kernels.m_layer_backward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -381,12 +384,13 @@ def _m_layer_backward_vmap(info, in_dims, *args):
 
 def _m_layer_step(b_raw, d, d_bias, u_raw, c_raw, A_log, state, state_indices):
     with torch.autocast(b_raw.device.type, enabled=False):
-        return _kernels(b_raw, state.shape[2], state.shape[3]).m_layer_step(b_raw, d, d_bias, u_raw, c_raw, A_log, state, state_indices)
+        return _kernels((b_raw, u_raw, c_raw,), state.shape[2], state.shape[3]).m_layer_step(b_raw, d, d_bias, u_raw, c_raw, A_log, state, state_indices)
 
 
 def _m_layer_step_fake(b_raw, d, d_bias, u_raw, c_raw, A_log, state, state_indices):
     N, heads = b_raw.shape[0], state.shape[1]
-    return b_raw.new_empty((N, heads, state.shape[3]))
+    dtype = _accumulator(b_raw, d, u_raw, c_raw)
+    return b_raw.new_empty((N, heads, state.shape[3]), dtype=dtype)
 
 
 def _m_layer_saved(ctx, inputs, output):

@@ -312,7 +312,7 @@ def _m_forward(
     del b_tile, pairs32_g0
     y = _add_product((c_tile @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]), part_2, x_3)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, H, b.dtype),
+        _tokens(y, H, dtype),
         M_all[-1].clone(),
     )
 
@@ -511,7 +511,7 @@ def _m_token(
     del c_tile
     y = part.sum(3)  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, b.dtype),
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, dtype),
         M_all[-1].clone(),
     )
 
@@ -599,7 +599,7 @@ def _m_layer_forward(
     del e, pairs32_g0
     y = _add_product((s @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]), part_2, x_3)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, H, b_raw.dtype),
+        _tokens(y, H, dtype),
         M_all[-1].clone(),
     )
 
@@ -814,7 +814,7 @@ def _m_layer_token(
     del s
     y = part.sum(3)  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, b_raw.dtype),
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, dtype),
         M_all[-1].clone(),
     )
 

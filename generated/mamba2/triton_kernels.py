@@ -1649,12 +1649,12 @@ def m_forward(
     H = max(b.shape[2], d.shape[2], u.shape[2], c_2.shape[2], d_bias.shape[0], A_log.shape[0])
     K = b.shape[3]
     V = u.shape[3]
-    dtype = _operand_type(b, d, u, c_2)
+    dtype = _operand_type(b, u, c_2)
     DT, FT, EXACT = _types(dtype, b.device)
     config = _config("forward", b.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     run = _Layout(b, H, cu_seqlens, -(-V // min(block, _power(V))))
-    y = torch.empty((*b.shape[:2], H, V), dtype=dtype, device=b.device)
+    y = torch.empty((*b.shape[:2], H, V), dtype=torch.float32, device=b.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b.device)
     start_state = initial_state
     if run.split:
@@ -1714,7 +1714,7 @@ def m_backward(
     H = max(b.shape[2], d.shape[2], u.shape[2], c_2.shape[2], d_bias.shape[0], A_log.shape[0])
     K = b.shape[3]
     V = u.shape[3]
-    dtype = _operand_type(b, d, u, c_2)
+    dtype = _operand_type(b, u, c_2)
     DT, FT, EXACT = _types(dtype, b.device)
     config = _config("gradients", b.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
@@ -1824,9 +1824,9 @@ def m_step(
     H = max(b.shape[1], d.shape[1], u.shape[1], c_2.shape[1], d_bias.shape[0], A_log.shape[0])
     K = b.shape[2]
     V = u.shape[2]
-    dtype = _operand_type(b, d, u, c_2)
+    dtype = _operand_type(b, u, c_2)
     _, block, warps, stages, _ = _config("step", b.device, dtype.itemsize, K, V)
-    y = torch.empty((b.shape[0], H, V), dtype=dtype, device=b.device)
+    y = torch.empty((b.shape[0], H, V), dtype=torch.float32, device=b.device)
     held = state.contiguous()
     _m_step_kernel[(b.shape[0] * H * -(-V // min(block, _power(V))),)](
         c_2, b, u, d, d_bias, A_log, held, y, held, state_indices, H, c_2.stride(0),
@@ -1862,12 +1862,12 @@ def m_layer_forward(
     H = max(b_raw.shape[2], d.shape[2], u_raw.shape[2], c_raw.shape[2], d_bias.shape[0], A_log.shape[0])
     K = b_raw.shape[3]
     V = u_raw.shape[3]
-    dtype = _operand_type(b_raw, d, u_raw, c_raw)
+    dtype = _operand_type(b_raw, u_raw, c_raw)
     DT, FT, EXACT = _types(dtype, b_raw.device)
     config = _config("forward", b_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     run = _Layout(b_raw, H, cu_seqlens, -(-V // min(block, _power(V))))
-    y = torch.empty((*b_raw.shape[:2], H, V), dtype=dtype, device=b_raw.device)
+    y = torch.empty((*b_raw.shape[:2], H, V), dtype=torch.float32, device=b_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b_raw.device)
     start_state = initial_state
     if run.split:
@@ -1929,7 +1929,7 @@ def m_layer_backward(
     H = max(b_raw.shape[2], d.shape[2], u_raw.shape[2], c_raw.shape[2], d_bias.shape[0], A_log.shape[0])
     K = b_raw.shape[3]
     V = u_raw.shape[3]
-    dtype = _operand_type(b_raw, d, u_raw, c_raw)
+    dtype = _operand_type(b_raw, u_raw, c_raw)
     DT, FT, EXACT = _types(dtype, b_raw.device)
     config = _config("gradients", b_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
@@ -2043,9 +2043,9 @@ def m_layer_step(
     H = max(b_raw.shape[1], d.shape[1], u_raw.shape[1], c_raw.shape[1], d_bias.shape[0], A_log.shape[0])
     K = b_raw.shape[2]
     V = u_raw.shape[2]
-    dtype = _operand_type(b_raw, d, u_raw, c_raw)
+    dtype = _operand_type(b_raw, u_raw, c_raw)
     _, block, warps, stages, _ = _config("step", b_raw.device, dtype.itemsize, K, V)
-    y = torch.empty((b_raw.shape[0], H, V), dtype=dtype, device=b_raw.device)
+    y = torch.empty((b_raw.shape[0], H, V), dtype=torch.float32, device=b_raw.device)
     held = state.contiguous()
     _m_layer_step_kernel[(b_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
         c_raw, b_raw, u_raw, d, d_bias, A_log, held, y, held, state_indices, H, c_raw.stride(0),

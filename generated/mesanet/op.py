@@ -193,18 +193,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_mesanet_3da0d3a2'
+NAMESPACE = 'eosc_mesanet_33d9500c'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -234,15 +236,15 @@ def _register(
 
 def _g_forward(beta, k, part, log_a, initial_state, cu_seqlens):
     with torch.autocast(beta.device.type, enabled=False):
-        return _kernels(beta, k.shape[3], part.shape[3]).g_forward(beta, k, part, log_a, initial_state, cu_seqlens)
+        return _kernels((k, part,), k.shape[3], part.shape[3]).g_forward(beta, k, part, log_a, initial_state, cu_seqlens)
 
 
 def _g_forward_fake(beta, k, part, log_a, initial_state, cu_seqlens):
     heads = _heads('tttt', (beta, k, part, log_a,))
     B, T = beta.shape[:2]
     N = _sequences(beta, cu_seqlens)
-    y = beta.new_empty((B, T, heads, k.shape[3], part.shape[3]))
     dtype = _accumulator(beta, k, part, log_a)
+    y = k.new_empty((B, T, heads, k.shape[3], part.shape[3]), dtype=dtype)
     return y, beta.new_empty((N, heads, k.shape[3], part.shape[3]), dtype=dtype)
 
 
@@ -252,7 +254,7 @@ def _g_forward_vmap(info, in_dims, *args):
 
 
 def _g_backward(beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(beta, k.shape[3], part.shape[3])
+    kernels = _kernels((k, part,), k.shape[3], part.shape[3])
     with torch.autocast(beta.device.type, enabled=False):
         return kernels.g_backward(beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -273,12 +275,13 @@ def _g_backward_vmap(info, in_dims, *args):
 
 def _g_step(beta, k, part, log_a, state, state_indices):
     with torch.autocast(beta.device.type, enabled=False):
-        return _kernels(beta, state.shape[2], state.shape[3]).g_step(beta, k, part, log_a, state, state_indices)
+        return _kernels((k, part,), state.shape[2], state.shape[3]).g_step(beta, k, part, log_a, state, state_indices)
 
 
 def _g_step_fake(beta, k, part, log_a, state, state_indices):
     N, heads = beta.shape[0], state.shape[1]
-    return beta.new_empty((N, heads, state.shape[2], state.shape[3]))
+    dtype = _accumulator(beta, k, part, log_a)
+    return k.new_empty((N, heads, state.shape[2], state.shape[3]), dtype=dtype)
 
 
 def _g_saved(ctx, inputs, output):
@@ -354,15 +357,15 @@ _register(
 
 def _m_forward(beta, k, v, part, log_a, initial_state, cu_seqlens):
     with torch.autocast(beta.device.type, enabled=False):
-        return _kernels(beta, k.shape[3], v.shape[3]).m_forward(beta, k, v, part, log_a, initial_state, cu_seqlens)
+        return _kernels((k, v, part,), k.shape[3], v.shape[3]).m_forward(beta, k, v, part, log_a, initial_state, cu_seqlens)
 
 
 def _m_forward_fake(beta, k, v, part, log_a, initial_state, cu_seqlens):
     heads = _heads('ttttt', (beta, k, v, part, log_a,))
     B, T = beta.shape[:2]
     N = _sequences(beta, cu_seqlens)
-    y = beta.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(beta, k, v, part, log_a)
+    y = k.new_empty((B, T, heads, v.shape[3]))
     return y, beta.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
 
 
@@ -372,7 +375,7 @@ def _m_forward_vmap(info, in_dims, *args):
 
 
 def _m_backward(beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(beta, k.shape[3], v.shape[3])
+    kernels = _kernels((k, v, part,), k.shape[3], v.shape[3])
     with torch.autocast(beta.device.type, enabled=False):
         return kernels.m_backward(beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -393,12 +396,12 @@ def _m_backward_vmap(info, in_dims, *args):
 
 def _m_step(beta, k, v, part, log_a, state, state_indices):
     with torch.autocast(beta.device.type, enabled=False):
-        return _kernels(beta, state.shape[2], state.shape[3]).m_step(beta, k, v, part, log_a, state, state_indices)
+        return _kernels((k, v, part,), state.shape[2], state.shape[3]).m_step(beta, k, v, part, log_a, state, state_indices)
 
 
 def _m_step_fake(beta, k, v, part, log_a, state, state_indices):
     N, heads = beta.shape[0], state.shape[1]
-    return beta.new_empty((N, heads, state.shape[3]))
+    return k.new_empty((N, heads, state.shape[3]))
 
 
 def _m_saved(ctx, inputs, output):
@@ -490,12 +493,12 @@ def _mesanet_sequence(
     K = q.shape[3]
     V = v.shape[3]
     k_2 = _shared(_worked(k, dtype), H, 2)
-    y, g_final = _Scan_g.apply(beta, k, _grown_to(k_2, (B, T, -1, -1)), log_a, g_before, cu_seqlens)
+    y, g_final = _Scan_g.apply(beta, k, _grown_to(k_2.to(q.dtype), (B, T, -1, -1)), log_a, g_before, cu_seqlens)
     lam_2 = _shared(_worked(lam, dtype)[None, None], H, 2)
     x = torch.eye(K, dtype=dtype, device=device)[None, None, None]  # line 15
     q_2 = _shared(_worked(q, dtype), H, 2)
-    s_computedu20part_2_2 = _solved(y + (lam_2[:, :, :, :, None] * x), q_2)
-    y_2, m_final = _Scan_m.apply(beta, k, v, _grown_to(s_computedu20part_2_2, (B, T, -1, K)), log_a, m_before, cu_seqlens)
+    part_2 = _solved(y + (lam_2[:, :, :, :, None] * x), q_2)
+    y_2, m_final = _Scan_m.apply(beta, k, v, _grown_to(part_2.to(q.dtype), (B, T, -1, K)), log_a, m_before, cu_seqlens)
     return y_2.to(q.dtype), (g_final, m_final)
 
 

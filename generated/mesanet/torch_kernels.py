@@ -305,7 +305,7 @@ def _g_forward(
     del decay, write
     m = states[:, :, :, 1:]  # the memory that each token reads
     return (
-        _tokens(m.expand(chunks, B, H, 32, K, s_Kp), H, beta.dtype),
+        _tokens(m.expand(chunks, B, H, 32, K, s_Kp), H, dtype),
         M_all[-1].clone(),
     )
 
@@ -437,7 +437,7 @@ def _g_token(
     del advance, write
     y = M_all[1:]  # read
     return (
-        _tokens(y.expand(chunks, B, H, K, s_Kp).unsqueeze(3), H, beta.dtype),
+        _tokens(y.expand(chunks, B, H, K, s_Kp).unsqueeze(3), H, dtype),
         M_all[-1].clone(),
     )
 
@@ -514,7 +514,7 @@ def _m_forward(
     del e, pairs32_g0
     y = _add_product((part_tile @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]), part_3, v_tile)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, H, beta.dtype),
+        _tokens(y, H, k.dtype),
         M_all[-1].clone(),
     )
 
@@ -685,7 +685,7 @@ def _m_token(
     del part_tile
     y = part_2.sum(3)  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, beta.dtype),
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, k.dtype),
         M_all[-1].clone(),
     )
 

@@ -1284,12 +1284,12 @@ def g_forward(
     H = max(beta.shape[2], k.shape[2], part.shape[2], log_a.shape[2])
     K = k.shape[3]
     s_Kp = part.shape[3]
-    dtype = _operand_type(beta, k, part)
+    dtype = _operand_type(k, part)
     DT, FT, EXACT = _types(dtype, beta.device)
     config = _config("element_forward", beta.device, dtype.itemsize, K, s_Kp)
     chunk, block, warps, stages, precision = config
     run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 8 // warps))
-    y = torch.empty((*beta.shape[:2], H, K, s_Kp), dtype=dtype, device=beta.device)
+    y = torch.empty((*beta.shape[:2], H, K, s_Kp), dtype=torch.float32, device=beta.device)
     final_state = torch.empty((run.N, H, K, s_Kp), dtype=torch.float32, device=beta.device)
     start_state = initial_state
     if run.split:
@@ -1344,7 +1344,7 @@ def g_backward(
     H = max(beta.shape[2], k.shape[2], part.shape[2], log_a.shape[2])
     K = k.shape[3]
     s_Kp = part.shape[3]
-    dtype = _operand_type(beta, k, part)
+    dtype = _operand_type(k, part)
     DT, FT, EXACT = _types(dtype, beta.device)
     config = _config("element_backward", beta.device, dtype.itemsize, K, s_Kp)
     chunk, block, warps, stages, precision = config
@@ -1435,9 +1435,9 @@ def g_step(
     H = max(beta.shape[1], k.shape[1], part.shape[1], log_a.shape[1])
     K = k.shape[2]
     s_Kp = part.shape[2]
-    dtype = _operand_type(beta, k, part)
+    dtype = _operand_type(k, part)
     _, block, warps, stages, _ = _config("element_step", beta.device, dtype.itemsize, K, s_Kp)
-    y = torch.empty((beta.shape[0], H, K, s_Kp), dtype=dtype, device=beta.device)
+    y = torch.empty((beta.shape[0], H, K, s_Kp), dtype=torch.float32, device=beta.device)
     held = state.contiguous()
     _g_step_kernel[(beta.shape[0] * H * -(-s_Kp // min(block, _power(s_Kp))),)](
         beta, k, part, log_a, held, y, held, state_indices, H, beta.stride(0), beta.stride(1),
@@ -1470,12 +1470,12 @@ def m_forward(
     H = max(beta.shape[2], k.shape[2], v.shape[2], part.shape[2], log_a.shape[2])
     K = k.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(beta, k, v, part)
+    dtype = _operand_type(k, v, part)
     DT, FT, EXACT = _types(dtype, beta.device)
     config = _config("forward", beta.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _power(V))))
-    y = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
+    y = torch.empty((*beta.shape[:2], H, V), dtype=k.dtype, device=beta.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta.device)
     start_state = initial_state
     if run.split:
@@ -1532,7 +1532,7 @@ def m_backward(
     H = max(beta.shape[2], k.shape[2], v.shape[2], part.shape[2], log_a.shape[2])
     K = k.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(beta, k, v, part)
+    dtype = _operand_type(k, v, part)
     DT, FT, EXACT = _types(dtype, beta.device)
     config = _config("gradients", beta.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
@@ -1639,9 +1639,9 @@ def m_step(
     H = max(beta.shape[1], k.shape[1], v.shape[1], part.shape[1], log_a.shape[1])
     K = k.shape[2]
     V = v.shape[2]
-    dtype = _operand_type(beta, k, v, part)
+    dtype = _operand_type(k, v, part)
     _, block, warps, stages, _ = _config("step", beta.device, dtype.itemsize, K, V)
-    y = torch.empty((beta.shape[0], H, V), dtype=dtype, device=beta.device)
+    y = torch.empty((beta.shape[0], H, V), dtype=k.dtype, device=beta.device)
     held = state.contiguous()
     _m_step_kernel[(beta.shape[0] * H * -(-V // min(block, _power(V))),)](
         part, beta, k, v, log_a, held, y, held, state_indices, H, part.stride(0),

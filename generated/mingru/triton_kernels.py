@@ -675,7 +675,7 @@ def m_forward(
     config = _config("element_forward", z_raw.device, dtype.itemsize, 1, V)
     chunk, block, warps, stages, precision = config
     run = _Layout(z_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
-    y = torch.empty((*z_raw.shape[:2], H, V), dtype=dtype, device=z_raw.device)
+    y = torch.empty((*z_raw.shape[:2], H, V), dtype=z_raw.dtype, device=z_raw.device)
     final_state = torch.empty((run.N, H, V), dtype=torch.float32, device=z_raw.device)
     start_state = initial_state
     if run.split:
@@ -804,7 +804,7 @@ def m_step(
     V = z_raw.shape[2]
     dtype = _operand_type(z_raw, h_raw)
     _, block, warps, stages, _ = _config("element_step", z_raw.device, dtype.itemsize, 1, V)
-    y = torch.empty((z_raw.shape[0], H, V), dtype=dtype, device=z_raw.device)
+    y = torch.empty((z_raw.shape[0], H, V), dtype=z_raw.dtype, device=z_raw.device)
     held = state.contiguous()
     _m_step_kernel[(z_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
         z_raw, h_raw, held, y, held, state_indices, H, z_raw.stride(0), z_raw.stride(1),

@@ -281,18 +281,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_mlstm_d5b289be'
+NAMESPACE = 'eosc_mlstm_b55e57eb'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -322,15 +324,15 @@ def _register(
 
 def _m_n_forward(scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens):
     with torch.autocast(q_raw.device.type, enabled=False):
-        return _kernels(q_raw, q_raw.shape[3], s_input.shape[3]).m_n_forward(scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens)
+        return _kernels((q_raw, k, s_input,), q_raw.shape[3], s_input.shape[3]).m_n_forward(scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens)
 
 
 def _m_n_forward_fake(scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens):
     heads = _heads('ttttt', (q_raw, height_rise, k, s_input, height_decay,))
     B, T = q_raw.shape[:2]
     N = _sequences(q_raw, cu_seqlens)
-    y = q_raw.new_empty((B, T, heads, s_input.shape[3]))
     dtype = _accumulator(q_raw, height_rise, k, s_input, height_decay)
+    y = q_raw.new_empty((B, T, heads, s_input.shape[3]), dtype=dtype)
     return y, q_raw.new_empty((N, heads, q_raw.shape[3], s_input.shape[3]), dtype=dtype)
 
 
@@ -340,7 +342,7 @@ def _m_n_forward_vmap(info, in_dims, *args):
 
 
 def _m_n_backward(scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(q_raw, q_raw.shape[3], s_input.shape[3])
+    kernels = _kernels((q_raw, k, s_input,), q_raw.shape[3], s_input.shape[3])
     with torch.autocast(q_raw.device.type, enabled=False):
         return kernels.m_n_backward(scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -361,12 +363,13 @@ def _m_n_backward_vmap(info, in_dims, *args):
 
 def _m_n_step(scale, q_raw, height_rise, k, s_input, height_decay, state, state_indices):
     with torch.autocast(q_raw.device.type, enabled=False):
-        return _kernels(q_raw, state.shape[2], state.shape[3]).m_n_step(scale, q_raw, height_rise, k, s_input, height_decay, state, state_indices)
+        return _kernels((q_raw, k, s_input,), state.shape[2], state.shape[3]).m_n_step(scale, q_raw, height_rise, k, s_input, height_decay, state, state_indices)
 
 
 def _m_n_step_fake(scale, q_raw, height_rise, k, s_input, height_decay, state, state_indices):
     N, heads = q_raw.shape[0], state.shape[1]
-    return q_raw.new_empty((N, heads, state.shape[3]))
+    dtype = _accumulator(q_raw, height_rise, k, s_input, height_decay)
+    return q_raw.new_empty((N, heads, state.shape[3]), dtype=dtype)
 
 
 def _m_n_saved(ctx, inputs, output):
@@ -463,8 +466,8 @@ def _mlstm_sequence(
     i_raw_2 = _shared(_worked(i_raw, dtype), H, 2)
     height, height_decay, height_rise = _peak(torch.nn.functional.logsigmoid(f_raw_2), i_raw_2, T, cu_seqlens)
     v_2 = _shared(_worked(v, dtype), H, 2)
-    s_input = _side_by_side(v_2, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device)).to(q_raw.dtype)
-    y, m_n_final = _Scan_m_n.apply(scale, q_raw, _grown_to(height_rise, (B, T, -1)), k, _grown_to(s_input, (B, T, -1, -1)), _grown_to(height_decay, (B, T, -1)), _gridded(((m_before, n_before,),), ((K,),), ((V,), (),)), cu_seqlens)
+    s_input = _side_by_side(v_2, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device))
+    y, m_n_final = _Scan_m_n.apply(scale, q_raw, _grown_to(height_rise, (B, T, -1)), k, _grown_to(s_input.to(q_raw.dtype), (B, T, -1, -1)), _grown_to(height_decay, (B, T, -1)), _gridded(((m_before, n_before,),), ((K,),), ((V,), (),)), cu_seqlens)
     columns = _columns(y, ((V,), (),))
     cells = _cells(m_n_final, ((K,),), ((V,), (),))
     x = columns[0] / torch.maximum(torch.abs(columns[1]), torch.exp(-height))[:, :, :, None]  # line 20

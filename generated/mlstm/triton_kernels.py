@@ -838,12 +838,12 @@ def m_n_forward(
     H = max(q_raw.shape[2], height_rise.shape[2], k.shape[2], s_input.shape[2], height_decay.shape[2])
     K = q_raw.shape[3]
     values = s_input.shape[3]
-    dtype = _operand_type(q_raw, height_rise, k, s_input, height_decay)
+    dtype = _operand_type(q_raw, k, s_input)
     DT, FT, EXACT = _types(dtype, q_raw.device)
     config = _config("forward", q_raw.device, dtype.itemsize, K, values)
     chunk, block, warps, stages, precision = config
     run = _Layout(q_raw, H, cu_seqlens, -(-values // min(block, _power(values))))
-    y = torch.empty((*q_raw.shape[:2], H, values), dtype=dtype, device=q_raw.device)
+    y = torch.empty((*q_raw.shape[:2], H, values), dtype=torch.float32, device=q_raw.device)
     final_state = torch.empty((run.N, H, K, values), dtype=torch.float32, device=q_raw.device)
     start_state = initial_state
     if run.split:
@@ -905,7 +905,7 @@ def m_n_backward(
     H = max(q_raw.shape[2], height_rise.shape[2], k.shape[2], s_input.shape[2], height_decay.shape[2])
     K = q_raw.shape[3]
     values = s_input.shape[3]
-    dtype = _operand_type(q_raw, height_rise, k, s_input, height_decay)
+    dtype = _operand_type(q_raw, k, s_input)
     DT, FT, EXACT = _types(dtype, q_raw.device)
     config = _config("gradients", q_raw.device, dtype.itemsize, K, values)
     chunk, block, warps, stages, precision = config
@@ -1019,9 +1019,9 @@ def m_n_step(
     H = max(q_raw.shape[1], height_rise.shape[1], k.shape[1], s_input.shape[1], height_decay.shape[1])
     K = q_raw.shape[2]
     values = s_input.shape[2]
-    dtype = _operand_type(q_raw, height_rise, k, s_input, height_decay)
+    dtype = _operand_type(q_raw, k, s_input)
     _, block, warps, stages, _ = _config("step", q_raw.device, dtype.itemsize, K, values)
-    y = torch.empty((q_raw.shape[0], H, values), dtype=dtype, device=q_raw.device)
+    y = torch.empty((q_raw.shape[0], H, values), dtype=torch.float32, device=q_raw.device)
     held = state.contiguous()
     _m_n_step_kernel[(q_raw.shape[0] * H * -(-values // min(block, _power(values))),)](
         q_raw, scale, k, height_rise, s_input, height_decay, held, y, held, state_indices, H,

@@ -742,7 +742,7 @@ def m_forward(
     config = _config("element_forward", f_raw.device, dtype.itemsize, 1, V)
     chunk, block, warps, stages, precision = config
     run = _Layout(f_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
-    y = torch.empty((*f_raw.shape[:2], H, V), dtype=dtype, device=f_raw.device)
+    y = torch.empty((*f_raw.shape[:2], H, V), dtype=f_raw.dtype, device=f_raw.device)
     final_state = torch.empty((run.N, H, V), dtype=torch.float32, device=f_raw.device)
     start_state = initial_state
     if run.split:
@@ -880,7 +880,7 @@ def m_step(
     V = f_raw.shape[2]
     dtype = _operand_type(f_raw, z_raw, o_raw)
     _, block, warps, stages, _ = _config("element_step", f_raw.device, dtype.itemsize, 1, V)
-    y = torch.empty((f_raw.shape[0], H, V), dtype=dtype, device=f_raw.device)
+    y = torch.empty((f_raw.shape[0], H, V), dtype=f_raw.dtype, device=f_raw.device)
     held = state.contiguous()
     _m_step_kernel[(f_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
         o_raw, f_raw, z_raw, held, y, held, state_indices, H, o_raw.stride(0), o_raw.stride(1),

@@ -298,18 +298,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_retnet_6a633137'
+NAMESPACE = 'eosc_retnet_57ad9939'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -339,15 +341,15 @@ def _register(
 
 def _m_forward(shrink, expand, v, log_gamma, initial_state, cu_seqlens):
     with torch.autocast(shrink.device.type, enabled=False):
-        return _kernels(shrink, shrink.shape[3], v.shape[3]).m_forward(shrink, expand, v, log_gamma, initial_state, cu_seqlens)
+        return _kernels((shrink, expand, v,), shrink.shape[3], v.shape[3]).m_forward(shrink, expand, v, log_gamma, initial_state, cu_seqlens)
 
 
 def _m_forward_fake(shrink, expand, v, log_gamma, initial_state, cu_seqlens):
     heads = _heads('ttth', (shrink, expand, v, log_gamma,))
     B, T = shrink.shape[:2]
     N = _sequences(shrink, cu_seqlens)
-    y = shrink.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(shrink, expand, v)
+    y = shrink.new_empty((B, T, heads, v.shape[3]), dtype=dtype)
     return y, shrink.new_empty((N, heads, shrink.shape[3], v.shape[3]), dtype=dtype)
 
 
@@ -357,7 +359,7 @@ def _m_forward_vmap(info, in_dims, *args):
 
 
 def _m_backward(shrink, expand, v, log_gamma, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(shrink, shrink.shape[3], v.shape[3])
+    kernels = _kernels((shrink, expand, v,), shrink.shape[3], v.shape[3])
     with torch.autocast(shrink.device.type, enabled=False):
         return kernels.m_backward(shrink, expand, v, log_gamma, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -378,12 +380,13 @@ def _m_backward_vmap(info, in_dims, *args):
 
 def _m_step(shrink, expand, v, log_gamma, state, state_indices):
     with torch.autocast(shrink.device.type, enabled=False):
-        return _kernels(shrink, state.shape[2], state.shape[3]).m_step(shrink, expand, v, log_gamma, state, state_indices)
+        return _kernels((shrink, expand, v,), state.shape[2], state.shape[3]).m_step(shrink, expand, v, log_gamma, state, state_indices)
 
 
 def _m_step_fake(shrink, expand, v, log_gamma, state, state_indices):
     N, heads = shrink.shape[0], state.shape[1]
-    return shrink.new_empty((N, heads, state.shape[3]))
+    dtype = _accumulator(shrink, expand, v)
+    return shrink.new_empty((N, heads, state.shape[3]), dtype=dtype)
 
 
 def _m_saved(ctx, inputs, output):
@@ -476,23 +479,19 @@ def _retnet_sequence(
     x = torch.arange(C, dtype=dtype, device=device).view(1, 1, 1, -1)  # line 8
     x_2 = torch.pow(torch.full((1, 1, 1), 10000.0, dtype=dtype, device=device)[:, :, :, None], (-x) / C)  # line 8
     phase = _phase(x_2, T, cu_seqlens)
-    s_computedu20phase_cos_2 = torch.cos(phase)
-    s_computedu20phase_sin_2 = torch.sin(phase)
+    phase_cos = torch.cos(phase)
+    phase_sin = torch.sin(phase)
     x_3 = torch.arange(H, dtype=dtype, device=device).view(1, 1, -1)  # line 9
     x_4 = torch.pow(torch.full((1, 1, 1), 2.0, dtype=dtype, device=device), (-5.0) - x_3)  # line 9
     gamma = 1.0 - x_4  # line 9
-    s_computedu20log_gamma_2 = torch.log(gamma)
+    log_gamma = torch.log(gamma)
     q_2 = _shared(_worked(q, dtype), H, 2)
     s = _as_complex(_pairs_of(q_2, 3))  # line 14
-    x_5 = (_real(s) * s_computedu20phase_cos_2) - (_imag(s) * s_computedu20phase_sin_2)
-    x_6 = (_real(s) * s_computedu20phase_sin_2) + (_imag(s) * s_computedu20phase_cos_2)
-    shrink = _side_by_side(x_5, -x_6).to(q.dtype)
+    shrink = _side_by_side((_real(s) * phase_cos) - (_imag(s) * phase_sin), -((_real(s) * phase_sin) + (_imag(s) * phase_cos)))
     k_2 = _shared(_worked(k, dtype), H, 2)
     e = _as_complex(torch.conj_physical(_pairs_of(k_2, 3)))  # line 13
-    x_7 = (_real(e) * s_computedu20phase_cos_2) - (_imag(e) * (-s_computedu20phase_sin_2))
-    x_8 = (_real(e) * (-s_computedu20phase_sin_2)) + (_imag(e) * s_computedu20phase_cos_2)
-    expand = _side_by_side(x_7, x_8).to(q.dtype)
-    y, m_final = _Scan_m.apply(_grown_to(shrink, (B, T, -1, -1)), _grown_to(expand, (B, T, -1, -1)), v, s_computedu20log_gamma_2[0, 0], _gridded(((None if m_before is None else m_before.real,), (None if m_before is None else m_before.imag,),), ((C,), (C,),), ((V,),)), cu_seqlens)
+    expand = _side_by_side((_real(e) * phase_cos) - (_imag(e) * (-phase_sin)), (_real(e) * (-phase_sin)) + (_imag(e) * phase_cos))
+    y, m_final = _Scan_m.apply(_grown_to(shrink.to(q.dtype), (B, T, -1, -1)), _grown_to(expand.to(q.dtype), (B, T, -1, -1)), v, log_gamma[0, 0], _gridded(((None if m_before is None else m_before.real,), (None if m_before is None else m_before.imag,),), ((C,), (C,),), ((V,),)), cu_seqlens)
     columns = _columns(y, ((V,),))
     cells = _cells(m_final, ((C,), (C,),), ((V,),))
     return (scale * columns[0]).expand(B, T, H, V).to(q.dtype), (_turned(cells[0][0], cells[1][0], phase[:, :, :, :, None], cu_seqlens),)

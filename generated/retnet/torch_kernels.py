@@ -295,7 +295,7 @@ def _m_forward(
     del expand_tile, pairs32_g0_timed
     y = _add_product((shrink_tile @ M_all[:-1]).mul_(prefix32_g0_timed[:, :, :, :, None]), part_2, v_tile)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, H, shrink.dtype),
+        _tokens(y, H, dtype),
         M_all[-1].clone(),
     )
 
@@ -438,7 +438,7 @@ def _m_token(
     del shrink_tile
     y = part.sum(3)  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, shrink.dtype),
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, dtype),
         M_all[-1].clone(),
     )
 

@@ -165,18 +165,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_retnet_norot_0dfc0f9a'
+NAMESPACE = 'eosc_retnet_norot_2a8aab13'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -206,15 +208,15 @@ def _register(
 
 def _m_forward(scale, k, v, q, log_gamma, initial_state, cu_seqlens):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels(k, k.shape[3], v.shape[3]).m_forward(scale, k, v, q, log_gamma, initial_state, cu_seqlens)
+        return _kernels((k, v, q,), k.shape[3], v.shape[3]).m_forward(scale, k, v, q, log_gamma, initial_state, cu_seqlens)
 
 
 def _m_forward_fake(scale, k, v, q, log_gamma, initial_state, cu_seqlens):
     heads = _heads('ttth', (k, v, q, log_gamma,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
-    y = k.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(k, v, q)
+    y = k.new_empty((B, T, heads, v.shape[3]))
     return y, k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
 
 
@@ -224,7 +226,7 @@ def _m_forward_vmap(info, in_dims, *args):
 
 
 def _m_backward(scale, k, v, q, log_gamma, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(k, k.shape[3], v.shape[3])
+    kernels = _kernels((k, v, q,), k.shape[3], v.shape[3])
     with torch.autocast(k.device.type, enabled=False):
         return kernels.m_backward(scale, k, v, q, log_gamma, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -245,7 +247,7 @@ def _m_backward_vmap(info, in_dims, *args):
 
 def _m_step(scale, k, v, q, log_gamma, state, state_indices):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels(k, state.shape[2], state.shape[3]).m_step(scale, k, v, q, log_gamma, state, state_indices)
+        return _kernels((k, v, q,), state.shape[2], state.shape[3]).m_step(scale, k, v, q, log_gamma, state, state_indices)
 
 
 def _m_step_fake(scale, k, v, q, log_gamma, state, state_indices):
@@ -343,8 +345,8 @@ def _retnet_norot_sequence(
     x = torch.arange(H, dtype=dtype, device=device).view(1, 1, -1)  # line 8
     x_2 = torch.pow(torch.full((1, 1, 1), 2.0, dtype=dtype, device=device), (-5.0) - x)  # line 8
     gamma = 1.0 - x_2  # line 8
-    s_computedu20log_gamma_2 = torch.log(gamma)
-    y, m_final = _Scan_m.apply(scale, k, v, q, s_computedu20log_gamma_2[0, 0], m_before, cu_seqlens)
+    log_gamma = torch.log(gamma)
+    y, m_final = _Scan_m.apply(scale, k, v, q, log_gamma[0, 0], m_before, cu_seqlens)
     return y.to(q.dtype), (m_final,)
 
 

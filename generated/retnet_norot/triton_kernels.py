@@ -720,7 +720,7 @@ def m_forward(
     config = _config("forward", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))))
-    y = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((*k.shape[:2], H, V), dtype=k.dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
     start_state = initial_state
     if run.split:
@@ -877,7 +877,7 @@ def m_step(
     V = v.shape[2]
     dtype = _operand_type(k, v, q)
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
-    y = torch.empty((k.shape[0], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((k.shape[0], H, V), dtype=k.dtype, device=k.device)
     held = state.contiguous()
     _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _power(V))),)](
         q, k, v, log_gamma, scale, held, y, held, state_indices, H, q.stride(0), q.stride(1),

@@ -720,7 +720,7 @@ def m_forward(
     config = _config("forward", e.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     run = _Layout(e, H, cu_seqlens, -(-V // min(block, _power(V))))
-    y = torch.empty((*e.shape[:2], H, V), dtype=dtype, device=e.device)
+    y = torch.empty((*e.shape[:2], H, V), dtype=e.dtype, device=e.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=e.device)
     start_state = initial_state
     if run.split:
@@ -877,7 +877,7 @@ def m_step(
     V = v.shape[2]
     dtype = _operand_type(e, v, s)
     _, block, warps, stages, _ = _config("step", e.device, dtype.itemsize, K, V)
-    y = torch.empty((e.shape[0], H, V), dtype=dtype, device=e.device)
+    y = torch.empty((e.shape[0], H, V), dtype=e.dtype, device=e.device)
     held = state.contiguous()
     _m_step_kernel[(e.shape[0] * H * -(-V // min(block, _power(V))),)](
         s, e, v, log_gamma, scale, held, y, held, state_indices, H, s.stride(0), s.stride(1),

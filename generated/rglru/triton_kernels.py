@@ -822,7 +822,7 @@ def m_forward(
     config = _config("element_forward", r_raw.device, dtype.itemsize, 1, V)
     chunk, block, warps, stages, precision = config
     run = _Layout(r_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
-    y = torch.empty((*r_raw.shape[:2], H, V), dtype=dtype, device=r_raw.device)
+    y = torch.empty((*r_raw.shape[:2], H, V), dtype=r_raw.dtype, device=r_raw.device)
     final_state = torch.empty((run.N, H, V), dtype=torch.float32, device=r_raw.device)
     start_state = initial_state
     if run.split:
@@ -969,7 +969,7 @@ def m_step(
     V = r_raw.shape[2]
     dtype = _operand_type(r_raw, i_raw, u)
     _, block, warps, stages, _ = _config("element_step", r_raw.device, dtype.itemsize, 1, V)
-    y = torch.empty((r_raw.shape[0], H, V), dtype=dtype, device=r_raw.device)
+    y = torch.empty((r_raw.shape[0], H, V), dtype=r_raw.dtype, device=r_raw.device)
     held = state.contiguous()
     _m_step_kernel[(r_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
         decay_raw, r_raw, u, i_raw, held, y, held, state_indices, H, decay_raw.stride(0),

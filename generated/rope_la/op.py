@@ -232,18 +232,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_rope_la_2b16a2f0'
+NAMESPACE = 'eosc_rope_la_da9952bb'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -273,15 +275,15 @@ def _register(
 
 def _m_forward(e, v, s, initial_state, cu_seqlens):
     with torch.autocast(e.device.type, enabled=False):
-        return _kernels(e, e.shape[3], v.shape[3]).m_forward(e, v, s, initial_state, cu_seqlens)
+        return _kernels((e, v, s,), e.shape[3], v.shape[3]).m_forward(e, v, s, initial_state, cu_seqlens)
 
 
 def _m_forward_fake(e, v, s, initial_state, cu_seqlens):
     heads = _heads('ttt', (e, v, s,))
     B, T = e.shape[:2]
     N = _sequences(e, cu_seqlens)
-    y = e.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(e, v, s)
+    y = e.new_empty((B, T, heads, v.shape[3]))
     return y, e.new_empty((N, heads, e.shape[3], v.shape[3]), dtype=dtype)
 
 
@@ -291,7 +293,7 @@ def _m_forward_vmap(info, in_dims, *args):
 
 
 def _m_backward(e, v, s, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(e, e.shape[3], v.shape[3])
+    kernels = _kernels((e, v, s,), e.shape[3], v.shape[3])
     with torch.autocast(e.device.type, enabled=False):
         return kernels.m_backward(e, v, s, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -312,7 +314,7 @@ def _m_backward_vmap(info, in_dims, *args):
 
 def _m_step(e, v, s, state, state_indices):
     with torch.autocast(e.device.type, enabled=False):
-        return _kernels(e, state.shape[2], state.shape[3]).m_step(e, v, s, state, state_indices)
+        return _kernels((e, v, s,), state.shape[2], state.shape[3]).m_step(e, v, s, state, state_indices)
 
 
 def _m_step_fake(e, v, s, state, state_indices):
@@ -412,7 +414,7 @@ def _rope_la_sequence(
     e = _rope(k_2, position[:, :, :, None], 3)  # line 7
     q_2 = _shared(_worked(q, dtype), H, 2)
     s = _rope(q_2, position[:, :, :, None], 3)  # line 6
-    y, m_final = _Scan_m.apply(_grown_to(e, (B, T, -1, K)), v, _grown_to(s, (B, T, -1, K)), m_before, None)
+    y, m_final = _Scan_m.apply(_grown_to(e.to(q.dtype), (B, T, -1, K)), v, _grown_to(s.to(q.dtype), (B, T, -1, K)), m_before, None)
     return y.to(q.dtype), (m_final, (torch.zeros(B, dtype=torch.int64, device=device) if position_before is None else position_before) + T)
 
 

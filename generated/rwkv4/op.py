@@ -182,18 +182,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_rwkv4_4f9e9286'
+NAMESPACE = 'eosc_rwkv4_3f5b76d1'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -223,15 +225,15 @@ def _register(
 
 def _num_forward(k, v, w, initial_state, cu_seqlens):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels(k, 1, k.shape[3]).num_forward(k, v, w, initial_state, cu_seqlens)
+        return _kernels((k, v,), 1, k.shape[3]).num_forward(k, v, w, initial_state, cu_seqlens)
 
 
 def _num_forward_fake(k, v, w, initial_state, cu_seqlens):
     heads = _heads('tth', (k, v, w,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
-    y = k.new_empty((B, T, heads, k.shape[3]))
     dtype = _accumulator(k, v)
+    y = k.new_empty((B, T, heads, k.shape[3]), dtype=dtype)
     return y, k.new_empty((N, heads, k.shape[3]), dtype=dtype)
 
 
@@ -241,7 +243,7 @@ def _num_forward_vmap(info, in_dims, *args):
 
 
 def _num_backward(k, v, w, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(k, 1, k.shape[3])
+    kernels = _kernels((k, v,), 1, k.shape[3])
     with torch.autocast(k.device.type, enabled=False):
         return kernels.num_backward(k, v, w, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -262,12 +264,13 @@ def _num_backward_vmap(info, in_dims, *args):
 
 def _num_step(k, v, w, state, state_indices):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels(k, 1, state.shape[2]).num_step(k, v, w, state, state_indices)
+        return _kernels((k, v,), 1, state.shape[2]).num_step(k, v, w, state, state_indices)
 
 
 def _num_step_fake(k, v, w, state, state_indices):
     N, heads = k.shape[0], state.shape[1]
-    return k.new_empty((N, heads, state.shape[2]))
+    dtype = _accumulator(k, v)
+    return k.new_empty((N, heads, state.shape[2]), dtype=dtype)
 
 
 def _num_saved(ctx, inputs, output):
@@ -343,15 +346,15 @@ _register(
 
 def _den_forward(k, w, initial_state, cu_seqlens):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels(k, 1, k.shape[3]).den_forward(k, w, initial_state, cu_seqlens)
+        return _kernels((k,), 1, k.shape[3]).den_forward(k, w, initial_state, cu_seqlens)
 
 
 def _den_forward_fake(k, w, initial_state, cu_seqlens):
     heads = _heads('th', (k, w,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
-    y = k.new_empty((B, T, heads, k.shape[3]))
     dtype = _accumulator(k)
+    y = k.new_empty((B, T, heads, k.shape[3]), dtype=dtype)
     return y, k.new_empty((N, heads, k.shape[3]), dtype=dtype)
 
 
@@ -361,7 +364,7 @@ def _den_forward_vmap(info, in_dims, *args):
 
 
 def _den_backward(k, w, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(k, 1, k.shape[3])
+    kernels = _kernels((k,), 1, k.shape[3])
     with torch.autocast(k.device.type, enabled=False):
         return kernels.den_backward(k, w, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -382,12 +385,13 @@ def _den_backward_vmap(info, in_dims, *args):
 
 def _den_step(k, w, state, state_indices):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels(k, 1, state.shape[2]).den_step(k, w, state, state_indices)
+        return _kernels((k,), 1, state.shape[2]).den_step(k, w, state, state_indices)
 
 
 def _den_step_fake(k, w, state, state_indices):
     N, heads = k.shape[0], state.shape[1]
-    return k.new_empty((N, heads, state.shape[2]))
+    dtype = _accumulator(k)
+    return k.new_empty((N, heads, state.shape[2]), dtype=dtype)
 
 
 def _den_saved(ctx, inputs, output):

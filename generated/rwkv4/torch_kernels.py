@@ -219,7 +219,7 @@ def _num_forward(
     del decay, write
     m = states[:, :, :, :-1]  # the memory that each token reads
     return (
-        _tokens(m.expand(chunks, B, H, 32, V), H, k.dtype),
+        _tokens(m.expand(chunks, B, H, 32, V), H, dtype),
         M_all[-1].clone(),
     )
 
@@ -335,7 +335,7 @@ def _num_token(
     del a, write
     y = M_all[:-1]  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, k.dtype),
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, dtype),
         M_all[-1].clone(),
     )
 
@@ -384,7 +384,7 @@ def _den_forward(
     del decay, write
     m = states[:, :, :, :-1]  # the memory that each token reads
     return (
-        _tokens(m.expand(chunks, B, H, 32, V), H, k.dtype),
+        _tokens(m.expand(chunks, B, H, 32, V), H, dtype),
         M_all[-1].clone(),
     )
 
@@ -491,7 +491,7 @@ def _den_token(
     del a, write
     y = M_all[:-1]  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, k.dtype),
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, dtype),
         M_all[-1].clone(),
     )
 

@@ -968,7 +968,7 @@ def num_forward(
     config = _config("element_forward", k.device, dtype.itemsize, 1, V)
     chunk, block, warps, stages, precision = config
     run = _Layout(k, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
-    y = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((*k.shape[:2], H, V), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, V), dtype=torch.float32, device=k.device)
     start_state = initial_state
     if run.split:
@@ -1102,7 +1102,7 @@ def num_step(
     V = k.shape[2]
     dtype = _operand_type(k, v)
     _, block, warps, stages, _ = _config("element_step", k.device, dtype.itemsize, 1, V)
-    y = torch.empty((k.shape[0], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((k.shape[0], H, V), dtype=torch.float32, device=k.device)
     held = state.contiguous()
     _num_step_kernel[(k.shape[0] * H * -(-V // min(block, _power(V))),)](
         k, v, w, held, y, held, state_indices, H, k.stride(0), k.stride(1), H // k.shape[1],
@@ -1133,7 +1133,7 @@ def den_forward(
     config = _config("element_forward", k.device, dtype.itemsize, 1, V)
     chunk, block, warps, stages, precision = config
     run = _Layout(k, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
-    y = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((*k.shape[:2], H, V), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, V), dtype=torch.float32, device=k.device)
     start_state = initial_state
     if run.split:
@@ -1256,7 +1256,7 @@ def den_step(
     V = k.shape[2]
     dtype = _operand_type(k)
     _, block, warps, stages, _ = _config("element_step", k.device, dtype.itemsize, 1, V)
-    y = torch.empty((k.shape[0], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((k.shape[0], H, V), dtype=torch.float32, device=k.device)
     held = state.contiguous()
     _den_step_kernel[(k.shape[0] * H * -(-V // min(block, _power(V))),)](
         k, w, held, y, held, state_indices, H, k.stride(0), k.stride(1), H // k.shape[1],

@@ -181,18 +181,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_rwkv6_107fbd44'
+NAMESPACE = 'eosc_rwkv6_302c2e26'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -222,15 +224,15 @@ def _register(
 
 def _m_forward(k, v, r, w, initial_state, cu_seqlens):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels(k, k.shape[3], v.shape[3]).m_forward(k, v, r, w, initial_state, cu_seqlens)
+        return _kernels((k, v, r,), k.shape[3], v.shape[3]).m_forward(k, v, r, w, initial_state, cu_seqlens)
 
 
 def _m_forward_fake(k, v, r, w, initial_state, cu_seqlens):
     heads = _heads('tttt', (k, v, r, w,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
-    y = k.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(k, v, r, w)
+    y = k.new_empty((B, T, heads, v.shape[3]), dtype=dtype)
     return y, k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
 
 
@@ -240,7 +242,7 @@ def _m_forward_vmap(info, in_dims, *args):
 
 
 def _m_backward(k, v, r, w, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(k, k.shape[3], v.shape[3])
+    kernels = _kernels((k, v, r,), k.shape[3], v.shape[3])
     with torch.autocast(k.device.type, enabled=False):
         return kernels.m_backward(k, v, r, w, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -261,12 +263,13 @@ def _m_backward_vmap(info, in_dims, *args):
 
 def _m_step(k, v, r, w, state, state_indices):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels(k, state.shape[2], state.shape[3]).m_step(k, v, r, w, state, state_indices)
+        return _kernels((k, v, r,), state.shape[2], state.shape[3]).m_step(k, v, r, w, state, state_indices)
 
 
 def _m_step_fake(k, v, r, w, state, state_indices):
     N, heads = k.shape[0], state.shape[1]
-    return k.new_empty((N, heads, state.shape[3]))
+    dtype = _accumulator(k, v, r, w)
+    return k.new_empty((N, heads, state.shape[3]), dtype=dtype)
 
 
 def _m_saved(ctx, inputs, output):
@@ -342,15 +345,15 @@ _register(
 
 def _m_layer_forward(k, v, r, w0, w_raw, initial_state, cu_seqlens):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels(k, k.shape[3], v.shape[3]).m_layer_forward(k, v, r, w0, w_raw, initial_state, cu_seqlens)
+        return _kernels((k, v, r,), k.shape[3], v.shape[3]).m_layer_forward(k, v, r, w0, w_raw, initial_state, cu_seqlens)
 
 
 def _m_layer_forward_fake(k, v, r, w0, w_raw, initial_state, cu_seqlens):
     heads = _heads('tttht', (k, v, r, w0, w_raw,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
-    y = k.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(k, v, r, w_raw)
+    y = k.new_empty((B, T, heads, v.shape[3]), dtype=dtype)
     return y, k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
 
 
@@ -360,7 +363,7 @@ def _m_layer_forward_vmap(info, in_dims, *args):
 
 
 def _m_layer_backward(k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(k, k.shape[3], v.shape[3])
+    kernels = _kernels((k, v, r,), k.shape[3], v.shape[3])
     with torch.autocast(k.device.type, enabled=False):
         return kernels.m_layer_backward(k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -381,12 +384,13 @@ def _m_layer_backward_vmap(info, in_dims, *args):
 
 def _m_layer_step(k, v, r, w0, w_raw, state, state_indices):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels(k, state.shape[2], state.shape[3]).m_layer_step(k, v, r, w0, w_raw, state, state_indices)
+        return _kernels((k, v, r,), state.shape[2], state.shape[3]).m_layer_step(k, v, r, w0, w_raw, state, state_indices)
 
 
 def _m_layer_step_fake(k, v, r, w0, w_raw, state, state_indices):
     N, heads = k.shape[0], state.shape[1]
-    return k.new_empty((N, heads, state.shape[3]))
+    dtype = _accumulator(k, v, r, w_raw)
+    return k.new_empty((N, heads, state.shape[3]), dtype=dtype)
 
 
 def _m_layer_saved(ctx, inputs, output):

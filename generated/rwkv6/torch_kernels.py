@@ -330,7 +330,7 @@ def _m_forward(
     del A_half1
     y = _add_product(part @ M_all[:-1], total, v_tile)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, H, k.dtype),
+        _tokens(y, H, dtype),
         M_all[-1].clone(),
     )
 
@@ -566,7 +566,7 @@ def _m_token(
     del r_tile
     y = part.sum(3)  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, k.dtype),
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, dtype),
         M_all[-1].clone(),
     )
 
@@ -679,7 +679,7 @@ def _m_layer_forward(
     del A_half1
     y = _add_product(part @ M_all[:-1], total, v_tile)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, H, k.dtype),
+        _tokens(y, H, dtype),
         M_all[-1].clone(),
     )
 
@@ -927,7 +927,7 @@ def _m_layer_token(
     del r_tile
     y = part.sum(3)  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, k.dtype),
+        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, dtype),
         M_all[-1].clone(),
     )
 

@@ -4011,14 +4011,14 @@ def m_forward(
     H = max(k.shape[2], v.shape[2], r.shape[2], w.shape[2])
     K = k.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(k, v, r, w)
+    dtype = _operand_type(k, v, r)
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("outputs", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-K // min(block, _power(K))))
     least = _least(1.2924697071141057e-26, dtype)
-    y = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((*k.shape[:2], H, V), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
@@ -4098,7 +4098,7 @@ def m_backward(
     H = max(k.shape[2], v.shape[2], r.shape[2], w.shape[2])
     K = k.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(k, v, r, w)
+    dtype = _operand_type(k, v, r)
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("gradients", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
@@ -4237,9 +4237,9 @@ def m_step(
     H = max(k.shape[1], v.shape[1], r.shape[1], w.shape[1])
     K = k.shape[2]
     V = v.shape[2]
-    dtype = _operand_type(k, v, r, w)
+    dtype = _operand_type(k, v, r)
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
-    y = torch.empty((k.shape[0], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((k.shape[0], H, V), dtype=torch.float32, device=k.device)
     held = state.contiguous()
     _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _power(V))),)](
         r, k, v, w, held, y, held, state_indices, H, r.stride(0), r.stride(1), H // r.shape[1],
@@ -4273,14 +4273,14 @@ def m_layer_forward(
     H = max(k.shape[2], v.shape[2], r.shape[2], w_raw.shape[2], w0.shape[0])
     K = k.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(k, v, r, w_raw)
+    dtype = _operand_type(k, v, r)
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("outputs", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-K // min(block, _power(K))))
     least = _least(1.2924697071141057e-26, dtype)
-    y = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((*k.shape[:2], H, V), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
@@ -4365,7 +4365,7 @@ def m_layer_backward(
     H = max(k.shape[2], v.shape[2], r.shape[2], w_raw.shape[2], w0.shape[0])
     K = k.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(k, v, r, w_raw)
+    dtype = _operand_type(k, v, r)
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("gradients", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
@@ -4515,9 +4515,9 @@ def m_layer_step(
     H = max(k.shape[1], v.shape[1], r.shape[1], w_raw.shape[1], w0.shape[0])
     K = k.shape[2]
     V = v.shape[2]
-    dtype = _operand_type(k, v, r, w_raw)
+    dtype = _operand_type(k, v, r)
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
-    y = torch.empty((k.shape[0], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((k.shape[0], H, V), dtype=torch.float32, device=k.device)
     held = state.contiguous()
     _m_layer_step_kernel[(k.shape[0] * H * -(-V // min(block, _power(V))),)](
         r, k, v, w0, w_raw, held, y, held, state_indices, H, r.stride(0), r.stride(1),

@@ -156,18 +156,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_rwkv7_0dc9c94a'
+NAMESPACE = 'eosc_rwkv7_5113f999'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -197,15 +199,15 @@ def _register(
 
 def _m_forward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels(k, k.shape[3], v.shape[3]).m_forward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens)
+        return _kernels((k, v, r, kappa, eta,), k.shape[3], v.shape[3]).m_forward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens)
 
 
 def _m_forward_fake(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens):
     heads = _heads('tttttt', (k, v, r, w_raw, kappa, eta,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
-    y = k.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(k, v, r, w_raw, kappa, eta)
+    y = k.new_empty((B, T, heads, v.shape[3]))
     return y, k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
 
 
@@ -215,7 +217,7 @@ def _m_forward_vmap(info, in_dims, *args):
 
 
 def _m_backward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(k, k.shape[3], v.shape[3])
+    kernels = _kernels((k, v, r, kappa, eta,), k.shape[3], v.shape[3])
     with torch.autocast(k.device.type, enabled=False):
         return kernels.m_backward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -236,7 +238,7 @@ def _m_backward_vmap(info, in_dims, *args):
 
 def _m_step(k, v, r, w_raw, kappa, eta, state, state_indices):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels(k, state.shape[2], state.shape[3]).m_step(k, v, r, w_raw, kappa, eta, state, state_indices)
+        return _kernels((k, v, r, kappa, eta,), state.shape[2], state.shape[3]).m_step(k, v, r, w_raw, kappa, eta, state, state_indices)
 
 
 def _m_step_fake(k, v, r, w_raw, kappa, eta, state, state_indices):
@@ -317,15 +319,15 @@ _register(
 
 def _m_layer_forward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens):
     with torch.autocast(k_raw.device.type, enabled=False):
-        return _kernels(k_raw, k_raw.shape[3], v.shape[3]).m_layer_forward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens)
+        return _kernels((k_raw, eta_raw, v, r,), k_raw.shape[3], v.shape[3]).m_layer_forward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens)
 
 
 def _m_layer_forward_fake(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens):
     heads = _heads('ththtthth', (k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k,))
     B, T = k_raw.shape[:2]
     N = _sequences(k_raw, cu_seqlens)
-    y = k_raw.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(k_raw, eta_raw, v, r, w_raw_raw)
+    y = k_raw.new_empty((B, T, heads, v.shape[3]))
     return y, k_raw.new_empty((N, heads, k_raw.shape[3], v.shape[3]), dtype=dtype)
 
 
@@ -335,7 +337,7 @@ def _m_layer_forward_vmap(info, in_dims, *args):
 
 
 def _m_layer_backward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(k_raw, k_raw.shape[3], v.shape[3])
+    kernels = _kernels((k_raw, eta_raw, v, r,), k_raw.shape[3], v.shape[3])
     with torch.autocast(k_raw.device.type, enabled=False):
         return kernels.m_layer_backward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -356,7 +358,7 @@ def _m_layer_backward_vmap(info, in_dims, *args):
 
 def _m_layer_step(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, state, state_indices):
     with torch.autocast(k_raw.device.type, enabled=False):
-        return _kernels(k_raw, state.shape[2], state.shape[3]).m_layer_step(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, state, state_indices)
+        return _kernels((k_raw, eta_raw, v, r,), state.shape[2], state.shape[3]).m_layer_step(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, state, state_indices)
 
 
 def _m_layer_step_fake(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, state, state_indices):

@@ -5909,14 +5909,14 @@ def m_forward(
     H = max(k.shape[2], v.shape[2], r.shape[2], w_raw.shape[2], kappa.shape[2], eta.shape[2])
     K = k.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(k, v, r, w_raw, kappa, eta)
+    dtype = _operand_type(k, v, r, kappa, eta)
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("outputs", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
     least = _least(1.2924697071141057e-26, dtype)
-    y = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((*k.shape[:2], H, V), dtype=k.dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
     P = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device)
     Q = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
@@ -6029,7 +6029,7 @@ def m_backward(
     H = max(k.shape[2], v.shape[2], r.shape[2], w_raw.shape[2], kappa.shape[2], eta.shape[2])
     K = k.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(k, v, r, w_raw, kappa, eta)
+    dtype = _operand_type(k, v, r, kappa, eta)
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("gradients_value", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
@@ -6229,9 +6229,9 @@ def m_step(
     H = max(k.shape[1], v.shape[1], r.shape[1], w_raw.shape[1], kappa.shape[1], eta.shape[1])
     K = k.shape[2]
     V = v.shape[2]
-    dtype = _operand_type(k, v, r, w_raw, kappa, eta)
+    dtype = _operand_type(k, v, r, kappa, eta)
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
-    y = torch.empty((k.shape[0], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((k.shape[0], H, V), dtype=k.dtype, device=k.device)
     held = state.contiguous()
     _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _power(V))),)](
         r, kappa, eta, k, v, w_raw, held, y, held, state_indices, H, r.stride(0), r.stride(1),
@@ -6274,13 +6274,13 @@ def m_layer_forward(
     H = max(k_raw.shape[2], eta_raw.shape[2], v.shape[2], r.shape[2], w_raw_raw.shape[2], a0.shape[0], k_a.shape[0], w0.shape[0], k_k.shape[0])
     K = k_raw.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(k_raw, eta_raw, v, r, w_raw_raw)
+    dtype = _operand_type(k_raw, eta_raw, v, r)
     DT, FT, EXACT = _types(dtype, k_raw.device)
     config = _config("outputs", k_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k_raw.device, dtype.itemsize, K, V)
     run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
-    y = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
+    y = torch.empty((*k_raw.shape[:2], H, V), dtype=k_raw.dtype, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
     P = torch.empty((*k_raw.shape[:2], H, K), dtype=dtype, device=k_raw.device)
     Q = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
@@ -6364,7 +6364,7 @@ def m_layer_backward(
     H = max(k_raw.shape[2], eta_raw.shape[2], v.shape[2], r.shape[2], w_raw_raw.shape[2], a0.shape[0], k_a.shape[0], w0.shape[0], k_k.shape[0])
     K = k_raw.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(k_raw, eta_raw, v, r, w_raw_raw)
+    dtype = _operand_type(k_raw, eta_raw, v, r)
     DT, FT, EXACT = _types(dtype, k_raw.device)
     config = _config("gradients_value", k_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
@@ -6512,9 +6512,9 @@ def m_layer_step(
     H = max(k_raw.shape[1], eta_raw.shape[1], v.shape[1], r.shape[1], w_raw_raw.shape[1], a0.shape[0], k_a.shape[0], w0.shape[0], k_k.shape[0])
     K = k_raw.shape[2]
     V = v.shape[2]
-    dtype = _operand_type(k_raw, eta_raw, v, r, w_raw_raw)
+    dtype = _operand_type(k_raw, eta_raw, v, r)
     _, block, warps, stages, _ = _config("step", k_raw.device, dtype.itemsize, K, V)
-    y = torch.empty((k_raw.shape[0], H, V), dtype=dtype, device=k_raw.device)
+    y = torch.empty((k_raw.shape[0], H, V), dtype=k_raw.dtype, device=k_raw.device)
     held = state.contiguous()
     _m_layer_step_kernel[(k_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
         r, k_k, k_raw, a0, eta_raw, k_a, v, w0, w_raw_raw, held, y, held, state_indices, H,

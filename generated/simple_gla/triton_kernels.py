@@ -1348,7 +1348,7 @@ def m_forward(
     config = _config("forward", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))))
-    y = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((*k.shape[:2], H, V), dtype=k.dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
     start_state = initial_state
     if run.split:
@@ -1507,7 +1507,7 @@ def m_step(
     V = v.shape[2]
     dtype = _operand_type(k, v, q)
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
-    y = torch.empty((k.shape[0], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((k.shape[0], H, V), dtype=k.dtype, device=k.device)
     held = state.contiguous()
     _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _power(V))),)](
         q, k, v, log_a, scale, held, y, held, state_indices, H, q.stride(0), q.stride(1),
@@ -1539,12 +1539,12 @@ def m_layer_forward(
     H = max(k.shape[2], v.shape[2], q.shape[2], a_raw.shape[2])
     K = k.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(k, v, q, a_raw)
+    dtype = _operand_type(k, v, q)
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("forward", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))))
-    y = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((*k.shape[:2], H, V), dtype=k.dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
     start_state = initial_state
     if run.split:
@@ -1600,7 +1600,7 @@ def m_layer_backward(
     H = max(k.shape[2], v.shape[2], q.shape[2], a_raw.shape[2])
     K = k.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(k, v, q, a_raw)
+    dtype = _operand_type(k, v, q)
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("gradients", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
@@ -1701,9 +1701,9 @@ def m_layer_step(
     H = max(k.shape[1], v.shape[1], q.shape[1], a_raw.shape[1])
     K = k.shape[2]
     V = v.shape[2]
-    dtype = _operand_type(k, v, q, a_raw)
+    dtype = _operand_type(k, v, q)
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
-    y = torch.empty((k.shape[0], H, V), dtype=dtype, device=k.device)
+    y = torch.empty((k.shape[0], H, V), dtype=k.dtype, device=k.device)
     held = state.contiguous()
     _m_layer_step_kernel[(k.shape[0] * H * -(-V // min(block, _power(V))),)](
         q, k, v, a_raw, scale, held, y, held, state_indices, H, q.stride(0), q.stride(1),

@@ -173,18 +173,20 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_tnl_be207e7d'
+NAMESPACE = 'eosc_tnl_a52d73b5'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
-def _kernels(x: Tensor, K: int, V: int) -> ModuleType:
-    """The kernels for a tensor: Triton on CUDA where they have a configuration, else torch."""
+def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
+    """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
-    if wanted == "triton" or (x.is_cuda and wanted != "torch"):
+    lead = operands[0]
+    if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
         from . import triton_kernels
 
-        if wanted == "triton" or triton_kernels.supports(x.dtype, x.device, K, V):
+        widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
+        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
             return triton_kernels
     return torch_kernels
 
@@ -214,15 +216,15 @@ def _register(
 
 def _m_forward(k_raw, v, q_raw, log_a, initial_state, cu_seqlens):
     with torch.autocast(k_raw.device.type, enabled=False):
-        return _kernels(k_raw, k_raw.shape[3], v.shape[3]).m_forward(k_raw, v, q_raw, log_a, initial_state, cu_seqlens)
+        return _kernels((k_raw, v, q_raw,), k_raw.shape[3], v.shape[3]).m_forward(k_raw, v, q_raw, log_a, initial_state, cu_seqlens)
 
 
 def _m_forward_fake(k_raw, v, q_raw, log_a, initial_state, cu_seqlens):
     heads = _heads('ttth', (k_raw, v, q_raw, log_a,))
     B, T = k_raw.shape[:2]
     N = _sequences(k_raw, cu_seqlens)
-    y = k_raw.new_empty((B, T, heads, v.shape[3]))
     dtype = _accumulator(k_raw, v, q_raw)
+    y = k_raw.new_empty((B, T, heads, v.shape[3]))
     return y, k_raw.new_empty((N, heads, k_raw.shape[3], v.shape[3]), dtype=dtype)
 
 
@@ -232,7 +234,7 @@ def _m_forward_vmap(info, in_dims, *args):
 
 
 def _m_backward(k_raw, v, q_raw, log_a, initial_state, cu_seqlens, dy, d_final_state):
-    kernels = _kernels(k_raw, k_raw.shape[3], v.shape[3])
+    kernels = _kernels((k_raw, v, q_raw,), k_raw.shape[3], v.shape[3])
     with torch.autocast(k_raw.device.type, enabled=False):
         return kernels.m_backward(k_raw, v, q_raw, log_a, initial_state, cu_seqlens, dy, d_final_state)
 
@@ -253,7 +255,7 @@ def _m_backward_vmap(info, in_dims, *args):
 
 def _m_step(k_raw, v, q_raw, log_a, state, state_indices):
     with torch.autocast(k_raw.device.type, enabled=False):
-        return _kernels(k_raw, state.shape[2], state.shape[3]).m_step(k_raw, v, q_raw, log_a, state, state_indices)
+        return _kernels((k_raw, v, q_raw,), state.shape[2], state.shape[3]).m_step(k_raw, v, q_raw, log_a, state, state_indices)
 
 
 def _m_step_fake(k_raw, v, q_raw, log_a, state, state_indices):
@@ -348,8 +350,8 @@ def _tnl_sequence(
     x = torch.arange(H, dtype=dtype, device=device).view(1, 1, -1)  # line 4
     x_2 = _alibi_slope(x, torch.full((1, 1, 1), H, dtype=dtype, device=device))  # line 4
     a = torch.exp(-x_2)  # line 9
-    s_computedu20log_a_2 = torch.log(a)
-    y, m_final = _Scan_m.apply(k_raw, v, q_raw, s_computedu20log_a_2[0, 0], m_before, cu_seqlens)
+    log_a = torch.log(a)
+    y, m_final = _Scan_m.apply(k_raw, v, q_raw, log_a[0, 0], m_before, cu_seqlens)
     return y.to(q_raw.dtype), (m_final,)
 
 

@@ -748,7 +748,7 @@ def m_forward(
     config = _config("forward", k_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _power(V))))
-    y = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
+    y = torch.empty((*k_raw.shape[:2], H, V), dtype=k_raw.dtype, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
     start_state = initial_state
     if run.split:
@@ -905,7 +905,7 @@ def m_step(
     V = v.shape[2]
     dtype = _operand_type(k_raw, v, q_raw)
     _, block, warps, stages, _ = _config("step", k_raw.device, dtype.itemsize, K, V)
-    y = torch.empty((k_raw.shape[0], H, V), dtype=dtype, device=k_raw.device)
+    y = torch.empty((k_raw.shape[0], H, V), dtype=k_raw.dtype, device=k_raw.device)
     held = state.contiguous()
     _m_step_kernel[(k_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
         q_raw, k_raw, v, log_a, held, y, held, state_indices, H, q_raw.stride(0),

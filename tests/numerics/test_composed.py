@@ -22,7 +22,7 @@ from eosc.reference import evaluate
 from eosc.schedule.plan import plan
 from eosc.semantics.model import Mixer
 from eosc.testing import rms_relative, sample
-from eosc.testing.zoo import mixer, mixer_from
+from eosc.testing.zoo import mixer, mixer_from, sizes
 from tests.numerics.test_zoo_matrix import compare_operator, small
 from tests.unit.backends.generated import imported
 
@@ -234,3 +234,34 @@ def test_triton(part: list[str]) -> None:
         assert {"y", "step"} < {*errors}
         worst = max(errors, key=lambda key: errors[key])
         assert errors[worst] <= 1e-4, (name, worst, errors[worst])
+
+
+@pytest.mark.parametrize("name", ["gsa", "mlstm", "linear_attention_norm", "retnet"])
+def test_in_16_bits_what_is_computed_with_is_not_rounded(name: str, tmp_path: Path) -> None:
+    """Only operands and the output have the operands' dtype: the error stays that of one rounding.
+
+    Inputs are what bf16 holds, so that all of the error is of what runs between.
+    """
+    spec, called = mixer(name), sizes(mixer(name))
+    package = imported(spec, name, tmp_path)
+    generator = torch.Generator().manual_seed(3)
+    given = sample(spec, B, 65, H, called, generator, logs=True)
+    half = {
+        key: x.bfloat16() if x.dim() > 3 and not key.startswith("log_") else x.float()
+        for key, x in given.items()
+    }
+    want = evaluate(spec, {k: x.double() for k, x in half.items()}, sizes=called, logs=True).output
+    got = getattr(package, name)(*half.values()).y
+    assert got.dtype == torch.bfloat16
+    assert rms_relative(got.double(), want) < 5e-3
+
+
+def test_the_dtype_of_products_is_that_of_what_is_multiplied() -> None:
+    """Gates without axes, and what only the decay is made of, may be wider."""
+    (gated,) = plan(extract(mixer("gated_deltanet"))).scans
+    assert set(gated.scan.typed) == {"q", "k", "v"}
+    (stabilised,) = plan(extract(mixer("mlstm"))).scans
+    assert not [name for name in stabilised.scan.typed if "height" in name]
+    assert stabilised.scan.wide
+    first, second = plan(extract(mixer("gsa"))).scans
+    assert (first.scan.wide, second.scan.wide) == (True, False)

@@ -101,8 +101,8 @@ def test_the_printed_text_is_what_the_ir_means(decays: str) -> None:
 def test_token_form_has_the_same_backward(decays: str) -> None:
     scan = scan_of(decays)
     functions = (
-        *print_algorithm(token.forward(scan), "m_forward"),
-        *print_algorithm(token.backward(scan), "m_backward"),
+        *print_algorithm(token.forward(scan), "m_forward", scan.typed),
+        *print_algorithm(token.backward(scan), "m_backward", scan.typed),
     )
     printed = module_of(render_kernels(functions, ("generated",)))
     for T in (1, 17):

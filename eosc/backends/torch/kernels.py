@@ -36,6 +36,7 @@ from eosc.ir.nodes import (
     Map,
     Mask,
     Per,
+    Precision,
     Recur,
     Rename,
     Round,
@@ -69,8 +70,12 @@ class Function:
     used: tuple[str, ...]
 
 
-def print_algorithm(algorithm: Algorithm, name: str) -> tuple[Function, ...]:
+def print_algorithm(
+    algorithm: Algorithm, name: str, typed: tuple[str, ...]
+) -> tuple[Function, ...]:
     """The public function of an algorithm and the function of equal sequences behind it.
+
+    typed: the operands whose dtype products take; y has that of the first.
 
     Requires: launches of the chunk or token lowerings. Ensures: parameters are the inputs in
     order (tokens, heads, calls, then sequence arrays), `cu_seqlens` behind the first state.
@@ -78,14 +83,14 @@ def print_algorithm(algorithm: Algorithm, name: str) -> tuple[Function, ...]:
     Raises:
         NotPrintableError: an update is not affine in its own state, or a value has no torch form.
     """
-    return _Printer(algorithm, name).functions()
+    return _Printer(algorithm, name, typed).functions()
 
 
 class _Printer:
     """One algorithm."""
 
-    def __init__(self, algorithm: Algorithm, name: str) -> None:
-        self.algorithm, self.name = algorithm, name
+    def __init__(self, algorithm: Algorithm, name: str, typed: tuple[str, ...]) -> None:
+        self.algorithm, self.name, self.lead = algorithm, name, typed[0]
         self.names = Names(LOCALS)
         self.writer = Writer()
         self.shared = Shared(*_sizes(algorithm))
@@ -236,7 +241,8 @@ class _Printer:
         like = self.parameters.get(source) if array.name.startswith("d_") else None
         match array.per:
             case Per.TOKEN:
-                target = f"{like}.dtype" if like else f"{self._first()}.dtype"
+                wide = like is None and array.precision is Precision.ACCUMULATOR
+                target = "dtype" if wide else f"{like or self.parameters[self.lead]}.dtype"
                 heads = f"{like}.shape[2]" if like else "H"
                 return call("_tokens", held, heads, target)
             case Per.SEGMENT | Per.CHUNK:
@@ -244,12 +250,6 @@ class _Printer:
                 return call("_per_head", held, f"{like}.shape[0]", f"{like}.dtype")
         # A result of its own: a view would keep every chunk's state alive.
         return f"{held}.clone()"
-
-    def _first(self) -> str:
-        """The operand whose dtype the output takes: the first that is no log."""
-        tokens = [each for each in self.algorithm.inputs if each.per is Per.TOKEN]
-        plain = [each for each in tokens if not each.log] or tokens
-        return self.parameters[plain[0].name]
 
 
 class _Body:

@@ -299,7 +299,7 @@ def _scan_context(step: ScanStep) -> dict[str, Any]:
     tensors = [(text, each) for text, each in given if each.per is not Per.CALL]
     tokens = [text for text, each in tensors if each.per is Per.TOKEN]
     trained = [text for text, each in given if each.name in scan.trainable]
-    plain = [t for t, each in tensors if each.per is Per.TOKEN and not each.log] or tokens
+    products = [text for text, each in given if each.name in scan.typed]
     typed = [f"{'float' if each.per is Per.CALL else 'Tensor'} {text}" for text, each in given]
     kinds = "".join(_KINDS[each.per] for _, each in given)
     trained_kinds = "".join(_KINDS[e.per] for _, e in given if e.name in scan.trainable)
@@ -319,7 +319,8 @@ def _scan_context(step: ScanStep) -> dict[str, Any]:
         "arguments": arguments,
         "passed": arguments,
         "first": tokens[0],
-        "like": plain[0],
+        "like": products[0],
+        "typed": f"({', '.join(products)},)",
         "kinds": repr("".join(_KINDS[each.per] for _, each in tensors)),
         "tensors": ", ".join(text for text, _ in tensors),
         "tokens": ", ".join(tokens),
@@ -328,6 +329,7 @@ def _scan_context(step: ScanStep) -> dict[str, Any]:
         "state_sizes": _config_sizes(held),
         "state_shape": ", ".join(shown),
         "y_shape": ", ".join(_size(scan, axis, tensors) for axis in scan.reads),
+        "y_dtype": ", dtype=dtype" if scan.wide else "",
         "step_shape": ", ".join(held[scan.axes.index(axis)] for axis in scan.reads),
         "forward_kinds": repr(f"{kinds}sc"),
         "backward_kinds": repr(f"{kinds}scts"),

@@ -118,7 +118,8 @@ class _Printer:
         self.seq = Sequences(self.mixer, self.names, numbers=self.numbers)
         self.operands = operands(self.mixer)
         self.spread: dict[str, str] = {}
-        # What a scan takes beside operands is rounded as they are; log-decays are not.
+        # What a scan takes beside operands is rounded as they are; log-decays are not, nor
+        # scalars, which cost little.
         self.rounded = {
             bound
             for step in program.scans
@@ -251,7 +252,7 @@ class _Printer:
         val = self.seq.value(step.term, 0)
         if val.axes is not None:
             val = self.seq.spread(val, step.term.type.axes)
-        self.given[step.name] = self.seq.name(val, self.names(f"computed {step.name}"), 0)
+        self.given[step.name] = self.seq.name(val, identifier(step.name), 0)
         if step.name not in self.mixer.by_name:
             self.seq.given[step.name] = self.given[step.name]
 
@@ -267,8 +268,6 @@ class _Printer:
             for term, axes in zip(step.parts, step.axes, strict=True)
         ]
         text = seq.call("_side_by_side", *texts)
-        if step.name in self.rounded:
-            text = f"{text}.to({self._operand_dtype()})"
         val = Val(text, (step.axis,))
         self.given[step.name] = seq.name(val, identifier(step.name), 0)
 
@@ -333,8 +332,11 @@ class _Printer:
             known = {each.name for each in self.mixer.axes}
             # A packed axis has a size of its own, which the value shows.
             sizes = ", ".join(seq.size(axis) if axis in known else "-1" for axis in axes)
-            shape = f"(B, T, -1, {sizes})" if sizes else "(B, T, -1)"
-            return seq.call("_grown_to", full.text, shape)
+            if not sizes:
+                return seq.call("_grown_to", full.text, "(B, T, -1)")
+            narrow = f".to({self._operand_dtype()})" if name in self.rounded else ""
+            text = f"{full.operand}{narrow}" if narrow else full.text
+            return seq.call("_grown_to", text, f"(B, T, -1, {sizes})")
         assert crossed is not None, f"{name} is an operand or computed"
         return self.names(name)
 

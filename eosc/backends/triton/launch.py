@@ -53,20 +53,28 @@ def _same(one: Printed, other: Printed) -> bool:
     return one.lines == other.lines and one.parameters == other.parameters
 
 
-def print_chunked(forms: Mapping[int, Algorithm], name: str, kernels: Kernels) -> Launcher:
+def print_chunked(
+    forms: Mapping[int, Algorithm], name: str, kernels: Kernels, typed: tuple[str, ...]
+) -> Launcher:
     """The function of an algorithm that exists for several chunk lengths.
 
     forms: by chunk length, the same algorithm in the form of that length.
     name: the name of the function. kernels: where its kernels go.
     """
-    return _Launch(forms, name, kernels).launcher()
+    return _Launch(forms, name, kernels, typed).launcher()
 
 
 class _Launch:
     """One function."""
 
-    def __init__(self, forms: Mapping[int, Algorithm], name: str, kernels: Kernels) -> None:
-        self.forms, self.name, self.kernels = forms, name, kernels
+    def __init__(
+        self,
+        forms: Mapping[int, Algorithm],
+        name: str,
+        kernels: Kernels,
+        typed: tuple[str, ...],
+    ) -> None:
+        self.forms, self.name, self.kernels, self.typed = forms, name, kernels, typed
         self.algorithm = next(iter(forms.values()))
         self.namer = Namer(self.algorithm)
         self.host = self.namer.host
@@ -105,7 +113,7 @@ class _Launch:
         )
 
     def _open(self) -> None:
-        lead = open_operands(self.line, self.algorithm, self.namer)
+        lead = open_operands(self.line, self.algorithm, self.namer, self.typed)
         width = "dtype.itemsize"
         main = self.main
         assert isinstance(main, Kernel)
@@ -165,7 +173,8 @@ class _Launch:
                 self.line(f"{host} = _gradient({self.host[operand]}, H)")
             elif each.per is Per.TOKEN:
                 shape = self._shape(f"*{self.lead}.shape[:2], H", each)
-                self.line(f"{host} = torch.empty({shape}, dtype=dtype, {device})")
+                like = self.host[self.typed[0]]
+                self.line(f"{host} = torch.empty({shape}, dtype={stored_in(each, like)}, {device})")
             else:
                 lead = {
                     Per.SEQUENCE: "run.N, H",
@@ -176,11 +185,11 @@ class _Launch:
                 self.line(f"{host} = torch.empty({shape}, dtype=torch.float32, {device})")
         for each in self.algorithm.scratch:
             if each.per in (Per.CHUNK, Per.TOKEN):
-                dtype = "dtype" if each.precision is Precision.OPERAND else "torch.float32"
                 tokens = f"*{self.lead}.shape[:2], H"
                 first = tokens if each.per is Per.TOKEN else "run.chunks(chunk), H"
                 shape = self._shape(first, each)
-                self.line(f"{self.host[each.name]} = torch.empty({shape}, dtype={dtype}, {device})")
+                text = f"torch.empty({shape}, dtype={stored_in(each)}, {device})"
+                self.line(f"{self.host[each.name]} = {text}")
         for scan in self.scans:
             self.line(f"{self.host[scan.state]} = {self.host[scan.initial]}")
         segments = [each for each in self.algorithm.scratch if each.per is Per.SEGMENT]
@@ -281,8 +290,20 @@ def parameters(algorithm: Algorithm, host: Mapping[str, str]) -> tuple[str, ...]
     return tuple(found)
 
 
-def open_operands(line: object, algorithm: Algorithm, namer: Namer, step: bool = False) -> str:
-    """Bring the operands into the strides that kernels take; their sizes; the lead operand."""
+def stored_in(array: Array, like: str = "") -> str:
+    """The dtype of an output, that of an operand where it is not wide, or of a scratch array."""
+    if array.precision is Precision.ACCUMULATOR:
+        return "torch.float32"
+    return f"{like}.dtype" if like else "dtype"
+
+
+def open_operands(
+    line: object, algorithm: Algorithm, namer: Namer, typed: tuple[str, ...], step: bool = False
+) -> str:
+    """Bring the operands into the strides that kernels take; their sizes; the lead operand.
+
+    typed: the operands whose dtype products take.
+    """
     assert callable(line)
     host = namer.host
     inputs = algorithm.inputs
@@ -310,7 +331,5 @@ def open_operands(line: object, algorithm: Algorithm, namer: Namer, step: bool =
     missing = [name for name in namer.size if name not in seen]
     if missing:
         raise NotPrintableError(f"no operand has the axis {missing[0]}")
-    operands = [each for each in tokens if not each.log and each.name != "dy"]
-    listed = ", ".join(host[each.name] for each in operands or tokens)
-    line(f"dtype = _operand_type({listed})")
+    line(f"dtype = _operand_type({', '.join(host[name] for name in typed)})")
     return host[tokens[0].name]

@@ -66,10 +66,11 @@ def scan_functions(
     kernels = Kernels(name)
     printed = algorithms(scan, forms, rows)
     found = [
-        print_chunked(by_length, f"{name}_{use}", kernels) for use, by_length in printed.items()
+        print_chunked(by_length, f"{name}_{use}", kernels, scan.typed)
+        for use, by_length in printed.items()
     ]
     token = family(scan).token(scan)
-    found.append(print_step(token, f"{name}_step", kernels, family(scan).step))
+    found.append(print_step(token, f"{name}_step", kernels, scan.typed, family(scan).step))
     return Functions(tuple(kernels.printed.values()), tuple(found))
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from eosc.backends.triton.frame import Line
 from eosc.backends.triton.kernel import KernelPrinter, Namer, folded
-from eosc.backends.triton.launch import Kernels, Launcher, open_operands
+from eosc.backends.triton.launch import Kernels, Launcher, open_operands, stored_in
 from eosc.ir.nodes import Algorithm, Kernel, Per
 
 
-def print_step(algorithm: Algorithm, name: str, kernels: Kernels, row: str = "step") -> Launcher:
+def print_step(
+    algorithm: Algorithm, name: str, kernels: Kernels, typed: tuple[str, ...], row: str = "step"
+) -> Launcher:
     """The function of a token recurrence for one token: operands [N, H, …], state [N, H, …].
 
     row: what the table calls its kernel.
@@ -24,13 +26,14 @@ def print_step(algorithm: Algorithm, name: str, kernels: Kernels, row: str = "st
     def line(text: str, indent: int = 1) -> None:
         lines.append((indent, text, None))
 
-    lead = open_operands(line, algorithm, namer, step=True)
+    lead = open_operands(line, algorithm, namer, typed, step=True)
     sizes = ", ".join(["1", *(namer.size[axis] for axis in state.dims)][-2:])
     config = f'_config("{row}", {lead}.device, dtype.itemsize, {sizes})'
     line(f"_, block, warps, stages, _ = {config}")
     y = namer.host["y"]
     axes = ", ".join(namer.size[axis] for axis in namer.arrays["y"].axes)
-    line(f"{y} = torch.empty(({lead}.shape[0], H, {axes}), dtype=dtype, device={lead}.device)")
+    place = f"dtype={stored_in(namer.arrays['y'], namer.host[typed[0]])}, device={lead}.device"
+    line(f"{y} = torch.empty(({lead}.shape[0], H, {axes}), {place})")
     line("held = state.contiguous()")
     blocks = ""
     if printed.blocked:

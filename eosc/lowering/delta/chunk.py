@@ -53,14 +53,13 @@ def forward(scan: DeltaScan, form: Form, stored: bool = True) -> Algorithm:
     Ensures: stores `y` [B, T, H, V] and `final_state` [N, H, K, V].
     """
     parts = DeltaParts(scan, form)
-    y = Array("y", (parts.V,), Per.TOKEN)
     final = Array("final_state", (parts.K, parts.V), Per.SEQUENCE, Precision.ACCUMULATOR)
     walk_states, scratch = states(parts, final.name)
     return Algorithm(
         "forward",
         (solve(parts), walk_states, _outputs(parts)),
         (*scan.operands, initial_state(scan)),
-        (y, final),
+        (scan.readout, final),
         scratch,
         doc="a triangular solve in each chunk, memory before each chunk, then the outputs",
     )

@@ -63,7 +63,7 @@ def forward(scan: ElementScan, form: Form, stored: bool = False) -> Algorithm:
         "forward",
         (*ends, walk),
         (*scan.operands, initial_state(scan)),
-        (Array("y", scan.reads, Per.TOKEN), final),
+        (scan.readout, final),
         scratch,
         doc="one pass over the chunks, a scan over the tokens of each",
     )

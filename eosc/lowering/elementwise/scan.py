@@ -26,6 +26,7 @@ class ElementScan(Operated):
     some of the axes, or None: the memory is read as it is. log: the log-decay over some of time
     and the axes; None where the decay is 1. inclusive: reads m[t], else m[t-1].
     lines: the lines of the spec that a prologue comes from, by its name (s, w, g).
+    wide: later steps compute with the output, so that it is not rounded to the operands' dtype.
     """
 
     name: str
@@ -38,6 +39,7 @@ class ElementScan(Operated):
     shrink: Value | None = None
     inclusive: bool = True
     lines: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    wide: bool = False
 
     @property
     def reads(self) -> Dims:

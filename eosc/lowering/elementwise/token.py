@@ -45,7 +45,7 @@ def forward(scan: ElementScan) -> Algorithm:
         "token_forward",
         (Kernel("element_step", 1, 1, (carried,), body, blockable(scan), doc="one step a token"),),
         (*scan.operands, initial_state(scan)),
-        (Array("y", scan.reads, Per.TOKEN), state("final_state", axes, Per.SEQUENCE)),
+        (scan.readout, state("final_state", axes, Per.SEQUENCE)),
         doc="the recurrence as it is written",
     )
 
