@@ -13,14 +13,16 @@ from eosc.backends.proofs import certify
 from eosc.ir.nodes import Load, Map, Value
 from eosc.lowering.elementwise.scan import ElementScan
 from eosc.pipeline import PIPELINE
+from eosc.prove import formula
+from eosc.prove.algorithms.choices import written
 from eosc.prove.algorithms.program import prove_program
 from eosc.prove.algorithms.scalars import Unreadable
 from eosc.prove.algorithms.summary import prove_summary
 from eosc.prove.checker import Checked, Rejected, check
 from eosc.prove.formula import as_json
-from eosc.recurrence.model import Phase
+from eosc.recurrence.model import Peak, Phase
 from eosc.schedule.program import Compute, Packed, Program, ScanStep, Step
-from eosc.semantics.terms import Apply, Term
+from eosc.semantics.terms import Apply, Solve, Term
 from eosc.testing import zoo
 from tests.prove.scans import scan_of
 
@@ -30,7 +32,7 @@ PROVED = (
 )  # fmt: skip
 COMPOSED = (
     "abc", "based", "cosformer", "gateloop", "gsa", "linear_attention_norm", "lrpe",
-    "lrpe_feature", "rebased", "retnet", "rope_la_complex",
+    "lrpe_feature", "mlstm", "rebased", "retnet", "rope_la_complex",
 )  # fmt: skip
 """Several memories, several scans, complex memories as pairs."""
 ELEMENTS = ("hgrn", "lcsm", "mamba", "mingru", "qrnn", "rglru", "rwkv4")
@@ -67,8 +69,20 @@ def test_a_program_is_its_spec(name: str) -> None:
 
 
 def test_what_is_not_proved_says_why() -> None:
-    with pytest.raises(Unreadable, match="a height that cancels"):
-        proved(PIPELINE.program(zoo.mixer("mlstm")))
+    mixer = zoo.mixer_from(
+        """
+mixer m:
+    axes K, V
+    shrink q[t]: K
+    expand k[t]: K
+    input v[t]: V
+    memory m: K, V
+    m[t] = m[t-1] + k[t] * v[t]
+    output y[t]: V = sum[K](q[t] * m[t]) / max[K](exp(q[t]))
+"""
+    )
+    with pytest.raises(Unreadable, match="a maximum over K, whose size is any"):
+        proved(PIPELINE.program(mixer))
 
 
 def test_a_wrong_plan_is_refused() -> None:
@@ -140,6 +154,100 @@ def test_a_wrong_composition_is_refused(name: str) -> None:
     for each in wrong:
         with pytest.raises(Rejected):
             proved(each)
+
+
+def _wrong_heights(program: Program) -> Iterator[Program]:
+    """Programs whose height does not come out of what it went into."""
+    for place, step in enumerate(program.steps):
+        if isinstance(step, Peak):
+            yield _with_step(program, place, replace(step, log_decay=_negated(step.log_decay)))
+            yield _with_step(program, place, replace(step, level=_negated(step.level)))
+            yield _with_step(program, place, replace(step, decay=step.rise, rise=step.decay))
+    assert isinstance(program.output, Apply)
+    top, bottom = program.output.args
+    yield replace(program, turns=program.turns[1:])
+    yield replace(program, output=replace(program.output, args=(top, _negated(bottom))))
+    assert isinstance(bottom, Apply) and bottom.op == "maximum"
+    raised = replace(bottom, args=(bottom.args[0], _negated(bottom.args[1])))
+    yield replace(program, output=replace(program.output, args=(top, raised)))
+    lowered = replace(bottom, op="minimum")
+    yield replace(program, output=replace(program.output, args=(top, lowered)))
+
+
+def test_a_wrong_height_is_refused() -> None:
+    program = PIPELINE.program(zoo.mixer("mlstm"))
+    wrong = list(_wrong_heights(program))
+    assert len(wrong) == 7
+    for each in wrong:
+        with pytest.raises(Rejected):
+            proved(each)
+
+
+def test_choices_are_written_alike() -> None:
+    """Each way of writing a choice keeps its value; a turn is not moved out of a maximum."""
+    x, y, e = (formula.at(name) for name in "xye")
+    grown = formula.mul(formula.call("exp", e), y)
+    lower = formula.call("exp", formula.negative(e))
+    for name in ("maximum", "minimum"):
+        found = written(formula.call(name, formula.call("abs", x), grown))
+        inner = formula.call(name, formula.call("abs", formula.mul(lower, x)), y)
+        assert found == formula.mul(formula.call("exp", e), inner)
+        turn = formula.call("exp", formula.mul(formula.IMAGINARY, e))
+        assert written(formula.call(name, x, turn)) == formula.call(name, x, turn)
+        assert written(formula.call(name, x, grown), frozenset("e")) == formula.call(name, x, grown)
+    chosen = written(formula.call("select", x, y, e))
+    indicator = formula.call("select", x, formula.ONE, formula.ZERO)
+    assert chosen == formula.add(e, formula.mul(indicator, formula.minus(y, e)))
+    assert written(chosen) == chosen
+
+
+# Equations of any number.
+
+
+def test_a_solution_is_that_of_the_same_equations() -> None:
+    program = PIPELINE.program(zoo.mixer("mesanet"))
+    assert set(proved(program).goals) == {
+        "output", "solution, matrix", "solution, right side"
+    }  # fmt: skip
+
+
+def _wrong_equations(program: Program) -> Iterator[Program]:
+    """Programs that solve others than the spec's, or that have walked another matrix."""
+    for place, step in enumerate(program.steps):
+        if isinstance(step, Compute) and isinstance(step.term, Solve):
+            solve = step.term
+            for other in (
+                replace(solve, right=_negated(solve.right)),
+                replace(solve, matrix=_negated(solve.matrix)),
+                replace(solve, matrix=solve.matrix.args[0]),  # type: ignore[attr-defined]
+                replace(solve, matrix=replace(solve.matrix, op="sub")),  # type: ignore[call-arg]
+            ):
+                yield _with_step(program, place, replace(step, term=other))
+        if isinstance(step, ScanStep) and isinstance(step.scan, ElementScan):
+            log = step.scan.log
+            assert log is not None
+            for scan in (
+                replace(step.scan, log=times(log, log)),
+                replace(step.scan, inclusive=False),
+            ):
+                yield _with_step(program, place, replace(step, scan=scan))
+
+
+def test_other_equations_are_refused() -> None:
+    program = PIPELINE.program(zoo.mixer("mesanet"))
+    wrong = list(_wrong_equations(program))
+    assert len(wrong) == 6
+    for each in wrong:
+        with pytest.raises(Rejected):
+            proved(each)
+    steps = tuple(
+        replace(each, term=each.term.right)
+        if isinstance(each, Compute) and isinstance(each.term, Solve)
+        else each
+        for each in program.steps
+    )
+    with pytest.raises(Unreadable, match="other equations"):
+        proved(replace(program, steps=steps))
 
 
 @pytest.mark.parametrize("decays", ["", "0", "K", "0KV", "c"])

@@ -13,13 +13,15 @@ from typing import Any
 from eosc.ir.nodes import Array, Per
 from eosc.lowering.family import AnyScan
 from eosc.prove import formula
+from eosc.prove.algorithms.choices import with_choices
 from eosc.prove.algorithms.convolutions import prove_convolutions
 from eosc.prove.algorithms.families import recurrence_of
 from eosc.prove.algorithms.reading import Meaning
 from eosc.prove.algorithms.recurrence import Bounds
-from eosc.prove.algorithms.scalars import Unreadable, indicated
+from eosc.prove.algorithms.scalars import Unreadable
+from eosc.prove.algorithms.solutions import opened
 from eosc.prove.engine import Verdict
-from eosc.prove.formula import TIME, ZERO, Definition, Equation, Formula, Problem, Time
+from eosc.prove.formula import TIME, ZERO, Definition, Equation, Formula, Problem, Time, shifted
 from eosc.prove.statements.draft import Draft
 from eosc.prove.statements.environment import Environment, Names, Place, Unstated, suffix
 from eosc.prove.statements.layouts import base, layouts
@@ -45,8 +47,6 @@ def prove_program(program: Program) -> tuple[Problem, list[dict[str, Any]]]:
     """
     if not program.scans:
         return _convolved(program)
-    if any(isinstance(each, Peak) for each in program.steps):
-        raise Unreadable("a height that cancels from a maximum is not proved yet")
     try:
         return _Program(program, tuple((step, step.scan) for step in program.scans)).proved()
     except Unstated as reason:
@@ -88,13 +88,14 @@ class _Around:
     """What the program's terms read: results of scans, computed values, and names of the spec.
 
     results: of each readout, its axes. values: of each computed value that the spec has not, its
-    term. angles: of each phase, its angle.
+    term. angles: of each phase, its angle. peaks: the running heights.
     """
 
     side: Side
     results: dict[str, tuple[str, ...]]
     values: dict[str, ir.Term]
     angles: dict[str, ir.Term]
+    peaks: tuple[Peak, ...] = ()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.side, name)
@@ -107,6 +108,9 @@ class _Around:
             return formula.at(f"scan.{term.name}{suffix(places)}", time, *indices)
         if term.name in self.angles:
             return self.phase(term.name, time, env)
+        for peak in self.peaks:
+            if term.name in (peak.name, peak.decay, peak.rise):
+                return self.height(peak, term.name, time, env)
         if term.name in self.values:
             return evaluate(self.values[term.name], env.moved(time), self)
         return self.side.read(term, time, env)
@@ -120,6 +124,27 @@ class _Around:
         inside = env.summing(variable, time).moved({variable: 1})
         return formula.over(variable, {}, time, evaluate(angle, inside, self))
 
+    def height(self, peak: Peak, name: str, time: Time, env: Environment) -> Formula:
+        """A running height, or what it leaves of the log-decay or of the level, at a time."""
+        here = formula.at(peak.name, time)
+        if name == peak.name:
+            return here
+        if name == peak.rise:
+            return formula.minus(evaluate(peak.level, env.moved(time), self), here)
+        last = formula.at(peak.name, shifted(time, -1))
+        grown = formula.add(evaluate(peak.log_decay, env.moved(time), self), last)
+        return formula.minus(grown, here)
+
+    def climb(self, peak: Peak) -> Definition:
+        """A running height as a recurrence from 0."""
+        now, names = {"t": 1}, Names()
+        names.fresh("t")
+        env = Environment(names, now)
+        last = formula.at(peak.name, shifted(now, -1))
+        grown = formula.add(evaluate(peak.log_decay, env, self), last)
+        body = formula.call("maximum", grown, evaluate(peak.level, env, self))
+        return Definition(peak.name, ("t",), (TIME,), body, start={}, base=ZERO, step=1)
+
 
 @dataclass(frozen=True, slots=True)
 class _Side:
@@ -128,6 +153,12 @@ class _Side:
     places: dict[str, Place]
     letters: tuple[str, ...]
     sorts: tuple[str, ...]
+
+    def along(self, axis: str, draft: Draft) -> _Side:
+        """Of one of the axes."""
+        place, sort = self.places[axis], draft.layouts[base(axis)].sort
+        letters = (place.index,) if isinstance(place.index, str) else ()
+        return _Side({axis: place}, letters, () if sort is None else (sort,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +185,7 @@ class _Program:
     """
 
     def __init__(self, program: Program, scans: tuple[tuple[ScanStep, AnyScan], ...]) -> None:
+        program, self.solutions = opened(program)
         self.program, self.scans, self.mixer = program, scans, program.mixer
         mixer = self.mixer
         self.draft = Draft(layouts(mixer.axes, list(terms_of(mixer))))
@@ -168,15 +200,18 @@ class _Program:
             {},
             {name: term for name, term in self.computed.items() if name not in known},
             {each.name: each.angle for each in program.steps if isinstance(each, Phase)},
+            tuple(each for each in program.steps if isinstance(each, Peak)),
         )
         self.cells: dict[str, list[_Cell]] = {}
 
     def proved(self) -> tuple[Problem, list[dict[str, Any]]]:
         self.side.enter()
+        for peak in self.around.peaks:
+            self.draft.define(self.around.climb(peak))
         for number, (step, scan) in enumerate(self.scans):
             self._scan(number, step, scan)
         goals = tuple(self.goals())
-        return _indicated(self.draft.problem(goals)), [*self.steps(goals)]
+        return with_choices(self.draft.problem(goals)), [*self.steps(goals)]
 
     # Scans
 
@@ -190,7 +225,8 @@ class _Program:
                 for n, keys in enumerate(layout.keys):
                     mark = f"@{number}" if len(self.scans) > 1 else ""
                     mark += f"/{n}/{k}" if step.layout is not None else ""
-                    cell = _Cell(number, (*keys, *values), mark)
+                    axes = (*keys, *values) if step.layout is not None else scan.axes
+                    cell = _Cell(number, axes, mark)
                     found = self.cells.setdefault(layout.memories[n][k], [])
                     if cell not in found:
                         found.append(cell)
@@ -235,9 +271,11 @@ class _Program:
             for kept in (False, True)
         )
         sides = {**dict.fromkeys(keys, row), **dict.fromkeys(values, column)}
+        if step.layout is None:
+            sides = {axis: (0, side.along(axis, self.draft)) for axis, (_, side) in sides.items()}
+        elif len(keys) > 1 or len(values) > 1:
+            raise Unreadable("packed axes of a readout that keeps, or sums over, two")
         meanings = {each.name: self._array(step, each, sides) for each in scan.operands}
-        if len(keys) > 1 or len(values) > 1:
-            raise Unreadable("a readout that keeps, or sums over, two axes")
         recurrence = recurrence_of(scan, False, low={}, initial=ZERO, raw=meanings)
         places = {**row[1].places, **column[1].places}
         tail = cell.mark + suffix(tuple(places[axis] for axis in cell.axes))
@@ -301,7 +339,8 @@ class _Program:
                 lambda env: read(self.side, output, env),
                 lambda env: evaluate(self.program.output, env, self.around),
                 "output",
-            )
+            ),
+            *(goal for each in self.solutions for goal in each.goals(self.side, self.around)),
         ]
 
     def steps(self, goals: tuple[Equation, ...]) -> list[dict[str, Any]]:
@@ -327,6 +366,9 @@ class _Program:
 
     def _turned(self, turn: Turn, parts: list[Formula], places: Mapping[str, Place]) -> Formula:
         """A memory of the spec from its parts, at time t."""
+        if turn.peak:
+            height = formula.call("exp", formula.at(turn.peak, {"t": 1}))
+            return formula.mul(height, parts[0])
         whole = formula.add(parts[0], formula.mul(formula.IMAGINARY, parts[1]))
         if not turn.phase:
             return whole
@@ -336,23 +378,6 @@ class _Program:
         env = Environment(names, {"t": 1}, places=dict(places))
         phase = self.around.phase(turn.phase, {"t": 1}, env)
         return formula.mul(formula.call("exp", formula.mul(formula.IMAGINARY, phase)), whole)
-
-
-def _indicated(problem: Problem) -> Problem:
-    """The statement with the choices of the spec written as those of the scans are."""
-
-    def equation(each: Equation) -> Equation:
-        return replace(each, left=indicated(each.left), right=indicated(each.right))
-
-    return replace(
-        problem,
-        definitions=tuple(
-            replace(each, body=indicated(each.body), base=indicated(each.base))
-            for each in problem.definitions
-        ),
-        goals=tuple(equation(each) for each in problem.goals),
-        hypotheses=tuple(equation(each) for each in problem.hypotheses),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,7 +407,7 @@ class _Own:
                 return ("at", name + self.tail, *self.indices(tuple(rest)))
             case ("contract", variable, axis, body) if axis in self.sides:
                 side, inner = self.sides[axis], self(body)
-                letters = side.letters if variable in ("a", "b") else (variable,)
+                letters = self.letters.get(variable, (variable,))
                 if len(letters) != len(side.sorts):
                     raise Unreadable(f"a sum over the axes behind {axis}")
                 for letter, sort in zip(reversed(letters), reversed(side.sorts), strict=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from eosc.algebra.scalar import Arg, Const, Fn, Inf, S, Select, children, postorder
 from eosc.ir.nodes import Map, Sum, Value, walk
@@ -130,16 +129,6 @@ def selected(condition: Formula, then: Formula, other: Formula) -> Formula:
         return then
     indicator = formula.call("select", condition, ONE, ZERO)
     return formula.add(other, formula.mul(indicator, formula.minus(then, other)))
-
-
-def indicated(value: Any) -> Any:
-    """A formula in which each choice between two values stands as `selected` writes it."""
-    if not isinstance(value, tuple):
-        return value
-    inside = tuple(indicated(each) for each in value)
-    if inside[:2] == ("call", "select") and inside[3:] != (ONE, ZERO):
-        return selected(*inside[2:])
-    return inside
 
 
 def scalar(fn: S, env: Mapping[str, Formula]) -> Formula:
