@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 
 from eosc.algebra.scalar import Arg, fn
 from eosc.ir.nodes import Algorithm, Array, Load, Map, Per, Value
+from eosc.lowering.delta.scan import DeltaScan
 from eosc.lowering.family import AnyScan
 from eosc.lowering.scan import Scan
 from eosc.prove.algorithms.proof import prove_algorithm
@@ -53,6 +55,23 @@ def scan_of(decays: str, inclusive: bool = True) -> Scan:
         scale=Load("scale", dims=()),
         inclusive=inclusive,
     )
+
+
+def erasing_of(decays: str, tied: bool, inclusive: bool = True) -> DeltaScan:
+    """The same scan with erasures: w reads behind the decay of its token, and u (or -e) writes."""
+    base = scan_of(decays, inclusive)
+    vectors = ("w",) if tied else ("w", "u")
+    arrays = tuple(Array(name, ("K",), Per.TOKEN) for name in vectors)
+    logs = tuple((name, log) for name, log in base.logs())
+    decayed = Arg("w")
+    for name, _ in logs:
+        decayed = decayed * fn("exp", Arg(name))
+    functional = Map(decayed, (("w", load("w", "K")), *logs), dims=("i", "K"))
+    held = {each.name: getattr(base, each.name) for each in fields(base)}
+    held["operands"] = (*base.operands, *arrays)
+    held["trainable"] = (*base.trainable, *vectors)
+    back = None if tied else load("u", "K")
+    return DeltaScan(**held, functional=functional, back=back)
 
 
 def proved(scan: AnyScan, algorithm: Algorithm) -> Checked:

@@ -771,6 +771,21 @@ def test_reversed_ranges_are_refused() -> None:
         statement("Sum(u,B,t-1,x[u])+x[t]", "Sum(u,B,t,x[u])", facts=ORDER).check()
 
 
+def test_nothing_is_read_in_an_empty_range() -> None:
+    """From L to L all facts hold, and a memory that reads all of its past would unfold for ever."""
+
+    def last(value: str) -> Chunk:
+        made = Chunk({"m": (T,)})
+        made.recur("m", "t", "1", "x[t]+Sum(u,t,L,m[u])", start=moment("L"), step=-1)
+        made.facts = (({}, moment("L")),)
+        made.equal("Sum(u,L-1,L,m[u])", value, "", ())
+        return made
+
+    last("1").check()
+    with pytest.raises(Rejected, match="goal 0 fails"):
+        last("2").check()
+
+
 def test_a_ladder_climbs_from_below_and_from_above() -> None:
     made = Chunk({"m": (T,)})
     made.recur("m", "t", "0", "m[t-1]+2*t-1", start={})

@@ -7,7 +7,7 @@ goals about arbitrary prologues do not depend on the scan's operands at all.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,16 @@ from eosc.lowering.family import AnyScan
 from eosc.prove.algorithms.proof import prove_algorithm
 from eosc.prove.algorithms.recurrence import Bounds
 from eosc.prove.algorithms.scalars import Unreadable
-from eosc.prove.formula import TIME, Definition, Equation, Problem, Symbol, as_json, reached
+from eosc.prove.formula import (
+    TIME,
+    Definition,
+    Equation,
+    Formula,
+    Problem,
+    Symbol,
+    as_json,
+    reached,
+)
 
 Step = dict[str, Any]
 
@@ -88,6 +97,7 @@ class _Maker:
         self.definitions: dict[str, Definition] = {}
         self.goals: dict[str, Equation] = {}
         self.names: set[str] = set()
+        self.lemmas: dict[str, Step] = {}
         self.claims: dict[str, Step] = {}
         self.facts: tuple[Any, ...] = ()
         self.early: list[Step] = []
@@ -105,28 +115,29 @@ class _Maker:
         self.names.add(name)
         self.goals[key] = replace(goal, name=name)
         self.facts = problem.facts
-        needed = reached(goal.sides, {each.name: each for each in problem.definitions})
+        steps, needed = _chosen(goal, problem, proof)
         for symbol in problem.symbols:
             if symbol.name in needed:
-                self._same(self.symbols, symbol)
+                self._same(self.symbols, symbol.name, symbol)
         for definition in problem.definitions:
             if definition.name in needed:
-                self._same(self.definitions, definition)
-        for step in proof:
-            if step.get("goal") == goal.name:
+                self._same(self.definitions, definition.name, definition)
+        for step in steps:
+            if step["rule"] == "lemma":
+                self._same(self.lemmas, step["name"], step)
+            elif "goal" in step:
                 telescoped = step["rule"] == "telescope"
                 (self.early if telescoped else self.late).append({**step, "goal": name})
             for claim in step.get("claims", ()):
-                if claim["definition"] in needed:
-                    self.claims.setdefault(claim["definition"], step)
+                self.claims.setdefault(claim["definition"], step)
         return name
 
-    def _same(self, known: dict[str, Any], new: Any) -> None:
-        if known.setdefault(new.name, new) != new:
-            raise Unreadable(f"{new.name} is two things in the algorithms of one scan")
+    def _same(self, known: dict[str, Any], name: str, new: Any) -> None:
+        if known.setdefault(name, new) != new:
+            raise Unreadable(f"{name} is two things in the algorithms of one scan")
 
     def part(self) -> Part:
-        """The statement: telescoping first, then closed forms, then what follows from them."""
+        """The statement: lemmas and telescoping first, then closed forms, then what follows."""
         sorts = (sort for each in self.symbols.values() for sort in each.sorts)
         axes = tuple(sort for sort in dict.fromkeys(sorts) if sort != TIME)
         problem = Problem(
@@ -136,4 +147,49 @@ class _Maker:
             tuple(self.goals.values()),
             self.facts,
         )
-        return Part(problem, (*self.early, *self.claims.values(), *self.late))
+        return Part(
+            problem, (*self.lemmas.values(), *self.early, *self.claims.values(), *self.late)
+        )
+
+
+def _chosen(goal: Equation, problem: Problem, proof: list[Step]) -> tuple[list[Step], set[str]]:
+    """The steps of a proof that a goal needs, and the names that it and they read."""
+    definitions = {each.name: each for each in problem.definitions}
+    needed, lemmas = reached(goal.sides, definitions), set[str]()
+    chosen: dict[int, Step] = {}
+    while True:
+        new = {
+            n: step
+            for n, step in enumerate(proof)
+            if n not in chosen
+            and (
+                step.get("goal") == goal.name
+                or step.get("name") in lemmas
+                or any(each["definition"] in needed for each in step.get("claims", ()))
+            )
+        }
+        if not new:
+            return [chosen[n] for n in sorted(chosen)], needed
+        chosen |= new
+        for step in new.values():
+            needed |= reached(_formulas(step), definitions)
+            lemmas.update(_lemmas(step))
+
+
+def _inside(step: Step) -> Iterator[Step]:
+    """A step, its claims, what it uses and the steps of a lemma."""
+    yield step
+    for key in ("claims", "using", "by"):
+        for each in step.get(key, ()):
+            yield from _inside(each)
+
+
+def _formulas(step: Step) -> Iterator[Formula]:
+    """What is written in a step."""
+    for each in _inside(step):
+        yield from (each[key] for key in ("left", "right", "closed", "times") if key in each)
+
+
+def _lemmas(step: Step) -> Iterator[str]:
+    """The lemmas that a step uses."""
+    return (each["hypothesis"] for each in _inside(step) if "hypothesis" in each)

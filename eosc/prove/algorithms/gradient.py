@@ -54,11 +54,11 @@ class Gradient:
         return self.recurrence.contracted(formula.mul(left, right), self.recurrence.scan.axes)
 
     def bar(self, name: str) -> Formula:
-        """The gradient of a prologue as an arbitrary symbol; 0 where it is not computed."""
+        """The gradient of a prologue: an arbitrary symbol where a let was shown to hold it."""
         if f"bar.{name}" not in self.recurrence.symbols:
-            if self.recurrence.raw_tangent(name, TOKEN) != ZERO:
-                raise Unreadable(f"no gradient of {name} is found")
-            return ZERO
+            if self.recurrence.raw_tangent(name, TOKEN) == ZERO:
+                return ZERO
+            return self.recurrence.gradient(name, TOKEN)
         letters = [self.recurrence.letters[axis] for axis in self.recurrence.axes_of(name)]
         return formula.at(f"bar.{name}", TOKEN, *letters)
 

@@ -247,13 +247,18 @@ class Recurrence(ABC):
         """The gradient of the output of a token."""
         return formula.at("dy", time, *(self.letters[axis] for axis in self.scan.reads))
 
+    def whole_adjoint(self, time: Time, name: str = "l") -> Formula:
+        """The adjoint of the memory after a token, through the token's own output, too."""
+        later = formula.at(name, time, *self.indices)
+        return formula.add(later, self.read_back(time)) if self.scan.inclusive else later
+
+    def given_back(self, name: str, time: Time) -> Formula:
+        """What a token gives the memory before it, by the adjoint memory of that name."""
+        through = formula.mul(self.decay(time), self.whole_adjoint(time, name))
+        return through if self.scan.inclusive else formula.add(through, self.read_back(time))
+
     def _adjoint(self, name: str, base: Formula) -> None:
-        later = {"t": 1, "": 1}
-        last, read = formula.at(name, later, *self.indices), self.read_back(later)
-        if self.scan.inclusive:
-            body = formula.mul(self.decay(later), formula.add(last, read))
-        else:
-            body = formula.add(formula.mul(self.decay(later), last), read)
+        body = self.given_back(name, {"t": 1, "": 1})
         self._recurrence(name, self.scan.axes, body, HIGH, base, -1)
 
     def decayed(self, name: str) -> str:
@@ -294,15 +299,17 @@ class Recurrence(ABC):
             m = formula.at("m", self.memory_read(time), *self.indices)
             inner = formula.mul(m, self.upstream(time))
             return formula.mul(self.scale, self.contracted(inner, missing))
-        lam = formula.at("l", time, *self.indices)
-        if self.scan.inclusive:
-            lam = formula.add(lam, self.read_back(time))
+        lam = self.whole_adjoint(time)
         if name in self.logs:
             last = formula.at("m", shifted(time, -1), *self.indices)
             return self.contracted(formula.mul(lam, self.decay(time), last), missing)
         others = dict(self._each_writer())[name]
         factors = (self.prologue(each, time) for each in others)
         return self.contracted(formula.mul(lam, *factors), missing)
+
+    def held(self, array: str) -> Meaning | None:
+        """What a scratch array over tokens may hold: a guess that a goal states."""
+        return None
 
     def axes_of(self, name: str) -> Dims:
         """The feature axes of a prologue."""

@@ -28,6 +28,7 @@ from eosc.ir.nodes import (
     State,
     Store,
     Update,
+    Use,
     Value,
 )
 from eosc.lowering.family import AnyScan
@@ -47,6 +48,7 @@ from eosc.prove.algorithms.recurrence import (
 )
 from eosc.prove.algorithms.scalars import Unreadable
 from eosc.prove.algorithms.structure import bare, check_kernel, lengths, needed
+from eosc.prove.algorithms.systems import sides
 from eosc.prove.algorithms.walks import Walks
 from eosc.prove.formula import TIME, Equation, Formula, Problem, Symbol, Time, shifted
 
@@ -114,6 +116,7 @@ class _Statement:
         self.arrays = algorithm.arrays
         self.goals: list[Equation] = []
         self.chunked: dict[str, str] = {}
+        self.tokens: dict[str, Meaning] = {}
         self.ends: dict[str, str] = {}
         self.starts: dict[str, str] = {INITIAL: MEMORY}
         self.done: dict[str, None] = {}
@@ -199,6 +202,7 @@ class _Statement:
         for each in self.algorithm.inputs:
             if each.per in (Per.TOKEN, Per.HEAD, Per.CALL):
                 loads[each.name] = array_meaning(each.name, each.per)
+        loads |= self.tokens
         for name, held in self.chunked.items():
             loads[name] = _fixed(held, low if held == MEMORY else high)
         states = {each.name: self.incoming(kernel, each, low, high) for each in kernel.carried}
@@ -412,6 +416,10 @@ class _Statement:
             self.goal(body, f"{kernel.name}.{array.name}", array.axes, left, right, token=True)
             self.done[array.name] = None
             return
+        kept = self.recurrence.held(array.name) if token else None
+        if kept is not None:
+            self.keep(body, store, kept)
+            return
         if array.per is not Per.CHUNK or array.axes != self.scan.axes:
             raise Unreadable(f"nothing says what {array.name} is")
         held = MEMORY if kernel.direction == 1 else ADJOINT
@@ -422,6 +430,17 @@ class _Statement:
         name = f"{kernel.name}.{array.name}"
         self.goal(body, name, array.axes, left, right, token=kernel.chunk == 1)
         self.chunked[array.name] = held
+
+    def keep(self, body: _Body, store: Store, meaning: Meaning) -> None:
+        """The goal that scratch over tokens has a meaning: it is read as that from here on."""
+        array = self.arrays[store.array]
+        here = self.at(body, array.axes)
+        left, right = sides(store.value, body.reader, here, body.scope, meaning)
+        self.goal(body, f"{body.kernel.name}.{array.name}", array.axes, left, right, token=True)
+        self.tokens[array.name] = meaning
+        if isinstance(store.value, Use):
+            cuts = {**body.scope.cuts, store.value.name: meaning}
+            body.scope = replace(body.scope, cuts=cuts)
 
     # Segments
 

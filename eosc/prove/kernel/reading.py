@@ -310,8 +310,6 @@ class Reader(Algebra):
         """The sum of a term over low < name <= high as a difference of potentials."""
         first, last = self.time(low, scope), self.time(high, scope)
         self.check_range(name, first, last)
-        if first == last:
-            return {}
         alone: list[Time] = []
         # Terms at the ends are read by themselves: more is known about the times in between.
         base, count = split(last)
@@ -325,6 +323,8 @@ class Reader(Algebra):
         found: Poly = {}
         for time in alone:
             gather(found, term({**scope, name: time}))
+        if first == last:
+            return found
         with self.variable(TIME) as moment:
             with self.assuming(plus(moment, later(first, 1), -1), plus(last, moment, -1)):
                 inside = term({**scope, name: moment})
