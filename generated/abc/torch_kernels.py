@@ -321,6 +321,9 @@ def mk_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
+    if cu_seqlens is None and k.shape[1] == 1:
+        y, final = _mk_token(k, s_raw, z, q, z_before, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_mk_forward, (k, s_raw, z, q, z_before), (), (initial_state,), "tn")
     return _each_sequence(_mk_forward, (k, s_raw, z, q, z_before), (), (initial_state,), cu_seqlens, "tn")
@@ -679,6 +682,9 @@ def mv_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
+    if cu_seqlens is None and s_raw.shape[1] == 1:
+        y, final = _mv_token(s_raw, z, v, part, z_before, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_mv_forward, (s_raw, z, v, part, z_before), (), (initial_state,), "tn")
     return _each_sequence(_mv_forward, (s_raw, z, v, part, z_before), (), (initial_state,), cu_seqlens, "tn")

@@ -203,6 +203,9 @@ def m2_n2_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
+    if cu_seqlens is None and shrink.shape[1] == 1:
+        y, final = _m2_n2_token(shrink, expand, s_input, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_m2_n2_forward, (shrink, expand, s_input), (), (initial_state,), "tn")
     return _each_sequence(_m2_n2_forward, (shrink, expand, s_input), (), (initial_state,), cu_seqlens, "tn")
@@ -345,6 +348,9 @@ def m0_n0_m1_n1_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
+    if cu_seqlens is None and shrink.shape[1] == 1:
+        y, final = _m0_n0_m1_n1_token(shrink, expand, s_input, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_m0_n0_m1_n1_forward, (shrink, expand, s_input), (), (initial_state,), "tn")
     return _each_sequence(_m0_n0_m1_n1_forward, (shrink, expand, s_input), (), (initial_state,), cu_seqlens, "tn")

@@ -157,8 +157,9 @@ def _carry_low_rank(
     left: [chunks, B, H, K, n]; base: [chunks, B, H, n, V] or 0; read: [chunks, B, H, n, K].
     """
     wide = [x for x in (base, write, start) if isinstance(x, Tensor)]
-    lead = torch.broadcast_shapes(left.shape[:3], read.shape[:3], *(x.shape[:3] for x in wide[:1]))
-    chunks, B, H = lead
+    # As torch.broadcast_shapes has it, which takes longer than the walk of a single token.
+    leads = zip(*(x.shape[:3] for x in (left, read, *wide[:1])), strict=True)
+    chunks, B, H = (next((n for n in sizes if n != 1), 1) for sizes in leads)
     found = left.new_empty(chunks + 1, B, H, left.shape[3], wide[0].shape[-1])
     found[chunks if reverse else 0] = start
     left, read = left.expand(chunks, *left.shape[1:]), read.expand(chunks, *read.shape[1:])
@@ -327,6 +328,9 @@ def m_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'a triangular solve in each chunk, memory before each chunk, then the outputs'
+    if cu_seqlens is None and beta.shape[1] == 1:
+        y, final = _m_token(beta, k, v, q, log_a, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_m_forward, (beta, k, v, q, log_a), (), (initial_state,), "tn")
     return _each_sequence(_m_forward, (beta, k, v, q, log_a), (), (initial_state,), cu_seqlens, "tn")

@@ -337,6 +337,9 @@ def m_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
+    if cu_seqlens is None and k.shape[1] == 1:
+        y, final = _m_token(k, v, q, zk, zv, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_m_forward, (k, v, q, zk, zv), (), (initial_state,), "tn")
     return _each_sequence(_m_forward, (k, v, q, zk, zv), (), (initial_state,), cu_seqlens, "tn")

@@ -162,8 +162,9 @@ def _carry_low_rank(
     left: [chunks, B, H, K, n]; base: [chunks, B, H, n, V] or 0; read: [chunks, B, H, n, K].
     """
     wide = [x for x in (base, write, start) if isinstance(x, Tensor)]
-    lead = torch.broadcast_shapes(left.shape[:3], read.shape[:3], *(x.shape[:3] for x in wide[:1]))
-    chunks, B, H = lead
+    # As torch.broadcast_shapes has it, which takes longer than the walk of a single token.
+    leads = zip(*(x.shape[:3] for x in (left, read, *wide[:1])), strict=True)
+    chunks, B, H = (next((n for n in sizes if n != 1), 1) for sizes in leads)
     found = left.new_empty(chunks + 1, B, H, left.shape[3], wide[0].shape[-1])
     found[chunks if reverse else 0] = start
     left, read = left.expand(chunks, *left.shape[1:]), read.expand(chunks, *read.shape[1:])
@@ -392,6 +393,9 @@ def m_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'a triangular solve in each chunk, memory before each chunk, then the outputs'
+    if cu_seqlens is None and k.shape[1] == 1:
+        y, final = _m_token(k, w, v, q, log_a, b, scale, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_m_forward, (k, w, v, q, log_a, b), (scale,), (initial_state,), "tn")
     return _each_sequence(_m_forward, (k, w, v, q, log_a, b), (scale,), (initial_state,), cu_seqlens, "tn")
@@ -957,6 +961,9 @@ def m_layer_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'a triangular solve in each chunk, memory before each chunk, then the outputs'
+    if cu_seqlens is None and k_raw.shape[1] == 1:
+        y, final = _m_layer_token(k_raw, w_raw, v_raw, q_raw, a_raw, b_raw, scale, A_log, d_bias, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_m_layer_forward, (k_raw, w_raw, v_raw, q_raw, a_raw, b_raw), (scale, A_log, d_bias), (initial_state,), "tn")
     return _each_sequence(_m_layer_forward, (k_raw, w_raw, v_raw, q_raw, a_raw, b_raw), (scale, A_log, d_bias), (initial_state,), cu_seqlens, "tn")

@@ -316,6 +316,9 @@ def mk_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
+    if cu_seqlens is None and k.shape[1] == 1:
+        y, final = _mk_token(k, e, q, log_a, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_mk_forward, (k, e, q, log_a), (), (initial_state,), "tn")
     return _each_sequence(_mk_forward, (k, e, q, log_a), (), (initial_state,), cu_seqlens, "tn")
@@ -655,6 +658,9 @@ def mv_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
+    if cu_seqlens is None and e.shape[1] == 1:
+        y, final = _mv_token(e, v, part, log_a, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_mv_forward, (e, v, part, log_a), (), (initial_state,), "tn")
     return _each_sequence(_mv_forward, (e, v, part, log_a), (), (initial_state,), cu_seqlens, "tn")
@@ -999,6 +1005,9 @@ def mk_layer_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
+    if cu_seqlens is None and k_raw.shape[1] == 1:
+        y, final = _mk_layer_token(k_raw, a_raw, q_raw, tau, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_mk_layer_forward, (k_raw, a_raw, q_raw), (tau,), (initial_state,), "tn")
     return _each_sequence(_mk_layer_forward, (k_raw, a_raw, q_raw), (tau,), (initial_state,), cu_seqlens, "tn")
@@ -1360,6 +1369,9 @@ def mv_layer_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
+    if cu_seqlens is None and a_raw.shape[1] == 1:
+        y, final = _mv_layer_token(a_raw, v_raw, part, tau, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_mv_layer_forward, (a_raw, v_raw, part), (tau,), (initial_state,), "tn")
     return _each_sequence(_mv_layer_forward, (a_raw, v_raw, part), (tau,), (initial_state,), cu_seqlens, "tn")

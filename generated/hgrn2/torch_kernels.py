@@ -321,6 +321,9 @@ def m_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
+    if cu_seqlens is None and log_a.shape[1] == 1:
+        y, final = _m_token(log_a, v, q, scale, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_m_forward, (log_a, v, q), (scale,), (initial_state,), "tn")
     return _each_sequence(_m_forward, (log_a, v, q), (scale,), (initial_state,), cu_seqlens, "tn")
@@ -675,6 +678,9 @@ def m_layer_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
+    if cu_seqlens is None and a_raw.shape[1] == 1:
+        y, final = _m_layer_token(a_raw, v, q_raw, scale, lower, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_m_layer_forward, (a_raw, v, q_raw), (scale, lower), (initial_state,), "tn")
     return _each_sequence(_m_layer_forward, (a_raw, v, q_raw), (scale, lower), (initial_state,), cu_seqlens, "tn")

@@ -240,6 +240,9 @@ def m_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks, a scan over the tokens of each'
+    if cu_seqlens is None and e_raw.shape[1] == 1:
+        y, final = _m_token(e_raw, i_raw, s_raw, o, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_m_forward, (e_raw, i_raw, s_raw), (o,), (initial_state,), "tn")
     return _each_sequence(_m_forward, (e_raw, i_raw, s_raw), (o,), (initial_state,), cu_seqlens, "tn")

@@ -216,6 +216,9 @@ def m_n_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
+    if cu_seqlens is None and q_raw.shape[1] == 1:
+        y, final = _m_n_token(q_raw, k_raw, s_input, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_m_n_forward, (q_raw, k_raw, s_input), (), (initial_state,), "tn")
     return _each_sequence(_m_n_forward, (q_raw, k_raw, s_input), (), (initial_state,), cu_seqlens, "tn")

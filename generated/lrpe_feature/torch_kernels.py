@@ -203,6 +203,9 @@ def mc_ms_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
+    if cu_seqlens is None and shrink.shape[1] == 1:
+        y, final = _mc_ms_token(shrink, expand, v, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_mc_ms_forward, (shrink, expand, v), (), (initial_state,), "tn")
     return _each_sequence(_mc_ms_forward, (shrink, expand, v), (), (initial_state,), cu_seqlens, "tn")

@@ -249,6 +249,9 @@ def m_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks, a scan over the tokens of each'
+    if cu_seqlens is None and b.shape[1] == 1:
+        y, final = _m_token(b, d, u, c, d_bias, A_log, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_m_forward, (b, d, u, c), (d_bias, A_log), (initial_state,), "tn")
     return _each_sequence(_m_forward, (b, d, u, c), (d_bias, A_log), (initial_state,), cu_seqlens, "tn")
@@ -491,6 +494,9 @@ def m_layer_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks, a scan over the tokens of each'
+    if cu_seqlens is None and b.shape[1] == 1:
+        y, final = _m_layer_token(b, d, u_raw, c, d_bias, A_log, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_m_layer_forward, (b, d, u_raw, c), (d_bias, A_log), (initial_state,), "tn")
     return _each_sequence(_m_layer_forward, (b, d, u_raw, c), (d_bias, A_log), (initial_state,), cu_seqlens, "tn")

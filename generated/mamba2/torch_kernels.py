@@ -328,6 +328,9 @@ def m_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
+    if cu_seqlens is None and b.shape[1] == 1:
+        y, final = _m_token(b, d, u, c, d_bias, A_log, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_m_forward, (b, d, u, c), (d_bias, A_log), (initial_state,), "tn")
     return _each_sequence(_m_forward, (b, d, u, c), (d_bias, A_log), (initial_state,), cu_seqlens, "tn")
@@ -615,6 +618,9 @@ def m_layer_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
+    if cu_seqlens is None and b_raw.shape[1] == 1:
+        y, final = _m_layer_token(b_raw, d, u_raw, c_raw, d_bias, A_log, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_m_layer_forward, (b_raw, d, u_raw, c_raw), (d_bias, A_log), (initial_state,), "tn")
     return _each_sequence(_m_layer_forward, (b_raw, d, u_raw, c_raw), (d_bias, A_log), (initial_state,), cu_seqlens, "tn")

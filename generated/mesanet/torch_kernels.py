@@ -319,6 +319,9 @@ def g_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks, a scan over the tokens of each'
+    if cu_seqlens is None and beta.shape[1] == 1:
+        y, final = _g_token(beta, k, part, log_a, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_g_forward, (beta, k, part, log_a), (), (initial_state,), "tn")
     return _each_sequence(_g_forward, (beta, k, part, log_a), (), (initial_state,), cu_seqlens, "tn")
@@ -529,6 +532,9 @@ def m_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
+    if cu_seqlens is None and beta.shape[1] == 1:
+        y, final = _m_token(beta, k, v, part, log_a, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_m_forward, (beta, k, v, part, log_a), (), (initial_state,), "tn")
     return _each_sequence(_m_forward, (beta, k, v, part, log_a), (), (initial_state,), cu_seqlens, "tn")

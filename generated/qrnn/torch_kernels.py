@@ -220,6 +220,9 @@ def m_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks, a scan over the tokens of each'
+    if cu_seqlens is None and f_raw.shape[1] == 1:
+        y, final = _m_token(f_raw, z_raw, o_raw, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_m_forward, (f_raw, z_raw, o_raw), (), (initial_state,), "tn")
     return _each_sequence(_m_forward, (f_raw, z_raw, o_raw), (), (initial_state,), cu_seqlens, "tn")

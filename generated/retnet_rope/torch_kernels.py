@@ -311,6 +311,9 @@ def m_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
+    if cu_seqlens is None and e.shape[1] == 1:
+        y, final = _m_token(e, v, s, scale, log_gamma, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_m_forward, (e, v, s), (scale, log_gamma), (initial_state,), "tn")
     return _each_sequence(_m_forward, (e, v, s), (scale, log_gamma), (initial_state,), cu_seqlens, "tn")

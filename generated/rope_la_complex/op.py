@@ -195,8 +195,10 @@ def _pairs_of(x: Tensor, dim: int) -> Tensor:
 def _side_by_side(*parts: Tensor) -> Tensor:
     """Parts [B, T, H, axes] with their axes flattened, one part after another: [B, T, H, n]."""
     flat = [x.flatten(3) if x.dim() > 3 else x.unsqueeze(3) for x in parts]
-    lead = torch.broadcast_shapes(*(x.shape[:3] for x in flat))
-    return torch.cat([x.expand(*lead, -1) for x in flat], 3)
+    if any(x.shape[:3] != flat[0].shape[:3] for x in flat[1:]):
+        lead = torch.broadcast_shapes(*(x.shape[:3] for x in flat))
+        flat = [x.expand(*lead, -1) for x in flat]
+    return torch.cat(flat, 3)
 
 
 def _columns(y: Tensor, shapes: Sequence[tuple[int, ...]]) -> list[Tensor]:

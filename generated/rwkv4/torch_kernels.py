@@ -232,6 +232,9 @@ def num_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks, a scan over the tokens of each'
+    if cu_seqlens is None and k.shape[1] == 1:
+        y, final = _num_token(k, v, w, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_num_forward, (k, v), (w,), (initial_state,), "tn")
     return _each_sequence(_num_forward, (k, v), (w,), (initial_state,), cu_seqlens, "tn")
@@ -396,6 +399,9 @@ def den_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks, a scan over the tokens of each'
+    if cu_seqlens is None and k.shape[1] == 1:
+        y, final = _den_token(k, w, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_den_forward, (k,), (w,), (initial_state,), "tn")
     return _each_sequence(_den_forward, (k,), (w,), (initial_state,), cu_seqlens, "tn")

@@ -344,6 +344,9 @@ def m_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
+    if cu_seqlens is None and k.shape[1] == 1:
+        y, final = _m_token(k, v, r, w, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_m_forward, (k, v, r, w), (), (initial_state,), "tn")
     return _each_sequence(_m_forward, (k, v, r, w), (), (initial_state,), cu_seqlens, "tn")
@@ -694,6 +697,9 @@ def m_layer_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
+    if cu_seqlens is None and k.shape[1] == 1:
+        y, final = _m_layer_token(k, v, r, w_raw, w0, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_m_layer_forward, (k, v, r, w_raw), (w0,), (initial_state,), "tn")
     return _each_sequence(_m_layer_forward, (k, v, r, w_raw), (w0,), (initial_state,), cu_seqlens, "tn")

@@ -185,8 +185,9 @@ def _carry_low_rank(
     left: [chunks, B, H, K, n]; base: [chunks, B, H, n, V] or 0; read: [chunks, B, H, n, K].
     """
     wide = [x for x in (base, write, start) if isinstance(x, Tensor)]
-    lead = torch.broadcast_shapes(left.shape[:3], read.shape[:3], *(x.shape[:3] for x in wide[:1]))
-    chunks, B, H = lead
+    # As torch.broadcast_shapes has it, which takes longer than the walk of a single token.
+    leads = zip(*(x.shape[:3] for x in (left, read, *wide[:1])), strict=True)
+    chunks, B, H = (next((n for n in sizes if n != 1), 1) for sizes in leads)
     found = left.new_empty(chunks + 1, B, H, left.shape[3], wide[0].shape[-1])
     found[chunks if reverse else 0] = start
     left, read = left.expand(chunks, *left.shape[1:]), read.expand(chunks, *read.shape[1:])
@@ -450,6 +451,9 @@ def m_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'a triangular solve in each chunk, memory before each chunk, then the outputs'
+    if cu_seqlens is None and k.shape[1] == 1:
+        y, final = _m_token(k, v, r, w_raw, kappa, eta, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_m_forward, (k, v, r, w_raw, kappa, eta), (), (initial_state,), "tn")
     return _each_sequence(_m_forward, (k, v, r, w_raw, kappa, eta), (), (initial_state,), cu_seqlens, "tn")
@@ -1192,6 +1196,9 @@ def m_layer_forward(
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'a triangular solve in each chunk, memory before each chunk, then the outputs'
+    if cu_seqlens is None and k_raw.shape[1] == 1:
+        y, final = _m_layer_token(k_raw, eta_raw, v, r, w_raw_raw, a0, k_a, w0, k_k, initial_state)
+        return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
         return _in_groups(_m_layer_forward, (k_raw, eta_raw, v, r, w_raw_raw), (a0, k_a, w0, k_k), (initial_state,), "tn")
     return _each_sequence(_m_layer_forward, (k_raw, eta_raw, v, r, w_raw_raw), (a0, k_a, w0, k_k), (initial_state,), cu_seqlens, "tn")

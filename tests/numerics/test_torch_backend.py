@@ -80,6 +80,15 @@ def test_halving_is_the_recurrence(decays: str, inclusive: bool) -> None:
         check(scan, printed, 40, gates)
 
 
+@pytest.mark.parametrize("decays", ["0", "K", "KV"])
+def test_a_single_token_fills_no_chunk(decays: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = kernels(scan_of(decays), Form(16))
+    monkeypatch.delattr(printed, "_m_forward")
+    check(scan_of(decays), printed, 1, "strong")
+    with pytest.raises(NameError):
+        check(scan_of(decays), printed, 2, "strong")
+
+
 @pytest.mark.parametrize("form", [Form(16, 4), Form(16, 16), Form(32, 8)], ids=str)
 @pytest.mark.parametrize("decays", VECTOR)
 def test_midpoint_is_the_recurrence(decays: str, form: Form) -> None:

@@ -71,11 +71,12 @@ class Function:
 
 
 def print_algorithm(
-    algorithm: Algorithm, name: str, typed: tuple[str, ...]
+    algorithm: Algorithm, name: str, typed: tuple[str, ...], token: Function | None = None
 ) -> tuple[Function, ...]:
     """The public function of an algorithm and the function of equal sequences behind it.
 
-    typed: the operands whose dtype products take; y has that of the first.
+    typed: the operands whose dtype products take; y has that of the first. token: what sequences of
+    a single token are run by, where it is given: decoding then fills no chunk with zeros.
 
     Requires: launches of the chunk or token lowerings. Ensures: parameters are the inputs in
     order (tokens, heads, calls, then sequence arrays), `cu_seqlens` behind the first state.
@@ -83,14 +84,17 @@ def print_algorithm(
     Raises:
         NotPrintableError: an update is not affine in its own state, or a value has no torch form.
     """
-    return _Printer(algorithm, name, typed).functions()
+    return _Printer(algorithm, name, typed, token).functions()
 
 
 class _Printer:
     """One algorithm."""
 
-    def __init__(self, algorithm: Algorithm, name: str, typed: tuple[str, ...]) -> None:
+    def __init__(
+        self, algorithm: Algorithm, name: str, typed: tuple[str, ...], token: Function | None
+    ) -> None:
         self.algorithm, self.name, self.lead = algorithm, name, typed[0]
+        self.token = token
         self.names = Names(LOCALS)
         self.writer = Writer()
         self.shared = Shared(*_sizes(algorithm))
@@ -159,6 +163,7 @@ class _Printer:
         kinds = "".join(self._kind(each) for each in self.algorithm.outputs)
         groups = f"{listed(Per.TOKEN)}, {listed(Per.HEAD, Per.CALL)}, {listed(Per.SEQUENCE)}"
         lines = (
+            *self._single(order),
             (1, "if cu_seqlens is None:", None),
             (2, f'return _in_groups(_{self.name}, {groups}, "{kinds}")', None),
             (1, f'return _each_sequence(_{self.name}, {groups}, cu_seqlens, "{kinds}")', None),
@@ -172,6 +177,19 @@ class _Printer:
             lines,
             ("_each_sequence", "_in_groups"),
         )
+
+    def _single(self, order: list[Array]) -> list[tuple[int, str, int | None]]:
+        """Lines that run sequences of one token by the function of tokens."""
+        if self.token is None:
+            return []
+        typed = tuple(self._typed(each) for each in order)
+        assert typed == self.token.parameters, "both take the operands of the scan, in order"
+        names = [self.parameters[each.name] for each in order]
+        return [
+            (1, f"if cu_seqlens is None and {names[0]}.shape[1] == 1:", None),
+            (2, f"y, final = {self.token.name}({', '.join(names)})", None),
+            (2, "return y.flatten(1, 2).contiguous(), final", None),
+        ]
 
     @staticmethod
     def _kind(array: Array) -> str:

@@ -33,9 +33,9 @@ def algorithms(scan: AnyScan, form: Form) -> dict[str, Algorithm]:
 def scan_functions(scan: AnyScan, form: Form, name: str) -> tuple[Function, ...]:
     """`<name>_forward`, `<name>_backward` and `<name>_step` of a scan, in one form."""
     printed = algorithms(scan, form)
-    forward = print_algorithm(printed["forward"], f"{name}_forward", scan.typed)
-    backward = print_algorithm(printed["backward"], f"{name}_backward", scan.typed)
     whole, _ = print_algorithm(printed["step"], f"{name}_token", scan.typed)
+    forward = print_algorithm(printed["forward"], f"{name}_forward", scan.typed, whole)
+    backward = print_algorithm(printed["backward"], f"{name}_backward", scan.typed)
     return (*forward, *backward, whole, _step(scan, whole, name))
 
 
