@@ -21,8 +21,8 @@ from eosc.prove.algorithms.summary import prove_summary
 from eosc.prove.checker import Checked, Rejected, check
 from eosc.prove.formula import as_json
 from eosc.recurrence.model import Peak, Phase
-from eosc.schedule.program import Compute, Packed, Program, ScanStep, Step
-from eosc.semantics.terms import Apply, Solve, Term
+from eosc.schedule.program import Compute, InvariantStep, Packed, Program, ScanStep, Step
+from eosc.semantics.terms import Apply, Rename, Solve, Term
 from eosc.testing import zoo
 from tests.prove.scans import scan_of
 
@@ -37,6 +37,8 @@ COMPOSED = (
 """Several memories, several scans, complex memories as pairs."""
 ELEMENTS = ("hgrn", "lcsm", "mamba", "mingru", "qrnn", "rglru", "rwkv4")
 """Memories that are walked element by element."""
+STEADY = ("dss", "lru", "mega_ema", "s4", "s4d", "s5")
+"""Memories that are constant in time."""
 
 
 def proved(program: Program) -> Checked:
@@ -59,7 +61,7 @@ def times(value: Value, factor: Value) -> Map:
     return Map(Arg("a") * Arg("b"), (("a", value), ("b", factor)), dims=value.dims)
 
 
-@pytest.mark.parametrize("name", [*PROVED, *COMPOSED, *ELEMENTS])
+@pytest.mark.parametrize("name", [*PROVED, *COMPOSED, *ELEMENTS, *STEADY])
 def test_a_program_is_its_spec(name: str) -> None:
     program = PIPELINE.program(zoo.mixer(name))
     assert all(each.startswith("output") for each in proved(program).goals)
@@ -151,6 +153,44 @@ def test_a_wrong_composition_is_refused(name: str) -> None:
     program = PIPELINE.program(zoo.mixer(name))
     wrong = list(_wrong_steps(program))
     assert len(wrong) >= 2
+    for each in wrong:
+        with pytest.raises(Rejected):
+            proved(each)
+
+
+def _wrong_steady(program: Program) -> Iterator[Program]:
+    """Programs whose memory that is constant in time is another."""
+    for place, step in enumerate(program.steps):
+        if not isinstance(step, InvariantStep):
+            continue
+        changes: list[dict[str, object]] = [{"input": _negated(step.input)}]
+        if step.matrix is not None:
+            changes += [{"matrix": None, "factors": ()}, {"matrix": _turned_over(step.matrix)}]
+        else:
+            changes += [{"factors": ()}, {"factors": (*step.factors, *step.factors)}]
+        if step.shrink is not None:
+            changes += [{"shrink": None}, {"inclusive": False}]
+        if step.expand is not None:
+            changes.append({"expand": None})
+        for change in changes:
+            yield _with_step(program, place, replace(step, **change))
+
+
+def _turned_over(matrix: Term) -> Term:
+    """The transpose."""
+    third = replace(matrix.type, axes=("V", "K'", "K''"))
+    moved = Rename(
+        arg=matrix, source="K'", target="K''", type=replace(third, axes=("V", "K", "K''"))
+    )
+    moved = Rename(arg=moved, source="K", target="K'", type=third)
+    return Rename(arg=moved, source="K''", target="K", type=matrix.type)
+
+
+@pytest.mark.parametrize("name", STEADY)
+def test_a_wrong_steady_memory_is_refused(name: str) -> None:
+    program = PIPELINE.program(zoo.mixer(name))
+    wrong = list(_wrong_steady(program))
+    assert len(wrong) >= 3
     for each in wrong:
         with pytest.raises(Rejected):
             proved(each)

@@ -13,6 +13,7 @@ from typing import Any
 from eosc.ir.nodes import Array, Per
 from eosc.lowering.family import AnyScan
 from eosc.prove import formula
+from eosc.prove.algorithms.around import Around
 from eosc.prove.algorithms.choices import with_choices
 from eosc.prove.algorithms.convolutions import prove_convolutions
 from eosc.prove.algorithms.families import recurrence_of
@@ -20,23 +21,29 @@ from eosc.prove.algorithms.reading import Meaning
 from eosc.prove.algorithms.recurrence import Bounds
 from eosc.prove.algorithms.scalars import Unreadable
 from eosc.prove.algorithms.solutions import opened
+from eosc.prove.algorithms.steady import AT_A_TOKEN, Steady
 from eosc.prove.engine import Verdict
-from eosc.prove.formula import TIME, ZERO, Definition, Equation, Formula, Problem, Time, shifted
+from eosc.prove.formula import TIME, ZERO, Definition, Equation, Formula, Problem, Time
 from eosc.prove.statements.draft import Draft
 from eosc.prove.statements.environment import Environment, Names, Place, Unstated, suffix
 from eosc.prove.statements.layouts import base, layouts
 from eosc.prove.statements.mixers import Side
 from eosc.prove.statements.reading import Text
 from eosc.prove.statements.sides import equations, read, terms_of
-from eosc.prove.statements.terms import evaluate, place_of
+from eosc.prove.statements.terms import evaluate
 from eosc.recurrence.model import Peak, Phase, Turn
 from eosc.recurrence.operands import crossing
-from eosc.schedule.program import Compute, ConvStep, Layout, Packed, Program, ScanStep
+from eosc.schedule.program import (
+    Compute,
+    ConvStep,
+    InvariantStep,
+    Layout,
+    Packed,
+    Program,
+    ScanStep,
+)
 from eosc.semantics import terms as ir
 from eosc.semantics.model import Declaration, Kind, Mixer
-
-AT_A_TOKEN: tuple[Time, Time] = ({"": 1}, {"t": 1})
-"""Prologues are read at tokens only."""
 
 
 def prove_program(program: Program) -> tuple[Problem, list[dict[str, Any]]]:
@@ -45,10 +52,10 @@ def prove_program(program: Program) -> tuple[Problem, list[dict[str, Any]]]:
     Raises:
         Unreadable: the statement cannot be written.
     """
-    if not program.scans:
+    if not any(isinstance(each, ScanStep | InvariantStep) for each in program.steps):
         return _convolved(program)
     try:
-        return _Program(program, tuple((step, step.scan) for step in program.scans)).proved()
+        return _Program(program).proved()
     except Unstated as reason:
         raise Unreadable(reason.message) from reason
 
@@ -60,7 +67,7 @@ def _convolved(program: Program) -> tuple[Problem, list[dict[str, Any]]]:
         Unreadable: it is none, or no proof was found.
     """
     if program.fallback or not all(isinstance(each, ConvStep) for each in program.steps):
-        raise Unreadable("a memory that is constant in time is not read yet")
+        raise Unreadable("a token recurrence is the spec as it is written")
     found = prove_convolutions(program)
     if found.problem is None or found.verdict is not Verdict.PROVED:
         raise Unreadable(found.reason or "no proof was found")
@@ -81,69 +88,6 @@ def ranges_of(program: Program, step: ScanStep) -> dict[str, Bounds]:
         open_ends = declaration.declared.lo_open, declaration.declared.hi_open
         found[array.name] = (ends[0], ends[1], *open_ends)
     return found
-
-
-@dataclass
-class _Around:
-    """What the program's terms read: results of scans, computed values, and names of the spec.
-
-    results: of each readout, its axes. values: of each computed value that the spec has not, its
-    term. angles: of each phase, its angle. peaks: the running heights.
-    """
-
-    side: Side
-    results: dict[str, tuple[str, ...]]
-    values: dict[str, ir.Term]
-    angles: dict[str, ir.Term]
-    peaks: tuple[Peak, ...] = ()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.side, name)
-
-    def read(self, term: ir.Read, time: Time, env: Environment) -> Formula:
-        """A name at a token time."""
-        if term.name in self.results:
-            places = tuple(place_of(axis, env, term) for axis in self.results[term.name])
-            indices = [place.index for place in places if place.index is not None]
-            return formula.at(f"scan.{term.name}{suffix(places)}", time, *indices)
-        if term.name in self.angles:
-            return self.phase(term.name, time, env)
-        for peak in self.peaks:
-            if term.name in (peak.name, peak.decay, peak.rise):
-                return self.height(peak, term.name, time, env)
-        if term.name in self.values:
-            return evaluate(self.values[term.name], env.moved(time), self)
-        return self.side.read(term, time, env)
-
-    def phase(self, name: str, time: Time, env: Environment) -> Formula:
-        """The sum of an angle over the tokens up to a time."""
-        angle = self.angles[name]
-        if angle.type.dependence is ir.Dependence.STATIC:
-            return formula.mul(("time", time), evaluate(angle, env, self))
-        variable = env.names.fresh("u")
-        inside = env.summing(variable, time).moved({variable: 1})
-        return formula.over(variable, {}, time, evaluate(angle, inside, self))
-
-    def height(self, peak: Peak, name: str, time: Time, env: Environment) -> Formula:
-        """A running height, or what it leaves of the log-decay or of the level, at a time."""
-        here = formula.at(peak.name, time)
-        if name == peak.name:
-            return here
-        if name == peak.rise:
-            return formula.minus(evaluate(peak.level, env.moved(time), self), here)
-        last = formula.at(peak.name, shifted(time, -1))
-        grown = formula.add(evaluate(peak.log_decay, env.moved(time), self), last)
-        return formula.minus(grown, here)
-
-    def climb(self, peak: Peak) -> Definition:
-        """A running height as a recurrence from 0."""
-        now, names = {"t": 1}, Names()
-        names.fresh("t")
-        env = Environment(names, now)
-        last = formula.at(peak.name, shifted(now, -1))
-        grown = formula.add(evaluate(peak.log_decay, env, self), last)
-        body = formula.call("maximum", grown, evaluate(peak.level, env, self))
-        return Definition(peak.name, ("t",), (TIME,), body, start={}, base=ZERO, step=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +128,9 @@ class _Program:
     the output adds what is read of the rows.
     """
 
-    def __init__(self, program: Program, scans: tuple[tuple[ScanStep, AnyScan], ...]) -> None:
+    def __init__(self, program: Program) -> None:
         program, self.solutions = opened(program)
-        self.program, self.scans, self.mixer = program, scans, program.mixer
+        self.program, self.scans, self.mixer = program, program.scans, program.mixer
         mixer = self.mixer
         self.draft = Draft(layouts(mixer.axes, list(terms_of(mixer))))
         text = Text(mixer.name, mixer.axes, mixer.declarations, mixer.order)
@@ -195,7 +139,7 @@ class _Program:
         self.computed = {each.name: each.term for each in computed}
         self.packed = {each.name: each for each in program.steps if isinstance(each, Packed)}
         known = set(mixer.by_name)
-        self.around = _Around(
+        self.around = Around(
             self.side,
             {},
             {name: term for name, term in self.computed.items() if name not in known},
@@ -208,8 +152,11 @@ class _Program:
         self.side.enter()
         for peak in self.around.peaks:
             self.draft.define(self.around.climb(peak))
-        for number, (step, scan) in enumerate(self.scans):
-            self._scan(number, step, scan)
+        for each in self.program.steps:
+            if isinstance(each, InvariantStep):
+                Steady(each, self.around).define(self.draft)
+            elif isinstance(each, ScanStep):
+                self._scan(self._number(each), each, each.scan)
         goals = tuple(self.goals())
         return with_choices(self.draft.problem(goals)), [*self.steps(goals)]
 
@@ -344,13 +291,21 @@ class _Program:
         ]
 
     def steps(self, goals: tuple[Equation, ...]) -> list[dict[str, Any]]:
-        """Scan by scan, the spec's memories are those of the scans; then the outputs are equal."""
+        """Step by step, the spec's memories are the program's; then the outputs are equal."""
         found: list[dict[str, Any]] = []
-        for number in range(len(self.scans)):
-            claims = [claim for each in self.mixer.memories for claim in self._claims(each, number)]
+        for step in self.program.steps:
+            claims = []
+            if isinstance(step, InvariantStep):
+                claims = [*Steady(step, self.around).claims()]
+            elif isinstance(step, ScanStep):
+                number, memories = self._number(step), self.mixer.memories
+                claims = [claim for each in memories for claim in self._claims(each, number)]
             if claims:
                 found.append({"rule": "induction", "claims": claims})
         return [*found, *({"rule": "equal", "goal": each.name} for each in goals)]
+
+    def _number(self, step: ScanStep) -> int:
+        return next(n for n, each in enumerate(self.scans) if each is step)
 
     def _claims(self, memory: Declaration, number: int) -> Iterator[dict[str, Any]]:
         """That a memory of the spec is that of a scan, or turned from its parts."""

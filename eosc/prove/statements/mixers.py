@@ -116,7 +116,7 @@ class Side(Scans):
                     body,
                     complex=declaration.type.complex,
                     start=START,
-                    base=self._fill(declaration, slot.places),
+                    base=self.start_of(declaration, slot.places),
                 )
             )
         self._pending.discard(declaration.name)

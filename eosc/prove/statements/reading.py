@@ -126,7 +126,7 @@ class Reading(ABC):
             names.fresh(each)
         return evaluate(term, Environment(names, places=slot.places), self)
 
-    def _fill(self, declaration: Declaration, places: Mapping[str, Place]) -> Formula:
+    def start_of(self, declaration: Declaration, places: Mapping[str, Place]) -> Formula:
         """The value before the first token."""
         if declaration.initial is None:
             return ZERO
@@ -213,7 +213,7 @@ class Reading(ABC):
             slot.parameters,
             slot.sorts,
             now,
-            self._fill(declaration, slot.places),
+            self.start_of(declaration, slot.places),
             arguments,
             declaration.type.complex,
         )
