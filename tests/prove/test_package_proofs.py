@@ -50,6 +50,14 @@ def test_every_printed_algorithm_is_proved(built: Path) -> None:
     assert CERTIFICATE in manifest["files"] and (built / CERTIFICATE).stat().st_size < 16_000
 
 
+@pytest.mark.parametrize("name", ["deltanet", "kda", "dplr"])
+def test_mixers_with_erasures_are_proved(name: str) -> None:
+    program = PIPELINE.program(zoo.mixer(name))
+    found = proofs.certify([(name, program)], triton=True, twice=True)
+    assert [line for line in found.lines if line.unproved or line.conditions] == []
+    assert len(found.lines) == 1 + len(proofs.emitted(program.scans[0], triton=True))
+
+
 def test_a_build_without_proofs_says_so(tmp_path: Path) -> None:
     done = run("build", spec("gla"), "-o", tmp_path, "--no-prove", "--json")
     (row,) = json.loads(done.stdout)["built"]

@@ -39,6 +39,8 @@ ELEMENTS = ("hgrn", "lcsm", "mamba", "mingru", "qrnn", "rglru", "rwkv4")
 """Memories that are walked element by element."""
 STEADY = ("dss", "lru", "mega_ema", "s4", "s4d", "s5")
 """Memories that are constant in time."""
+ERASING = ("comba", "deltanet", "dplr", "gated_deltanet", "gdn2", "kda", "rwkv7")
+"""Memories that read themselves before they write."""
 
 
 def proved(program: Program) -> Checked:
@@ -61,7 +63,7 @@ def times(value: Value, factor: Value) -> Map:
     return Map(Arg("a") * Arg("b"), (("a", value), ("b", factor)), dims=value.dims)
 
 
-@pytest.mark.parametrize("name", [*PROVED, *COMPOSED, *ELEMENTS, *STEADY])
+@pytest.mark.parametrize("name", [*PROVED, *COMPOSED, *ELEMENTS, *STEADY, *ERASING])
 def test_a_program_is_its_spec(name: str) -> None:
     program = PIPELINE.program(zoo.mixer(name))
     assert all(each.startswith("output") for each in proved(program).goals)
@@ -85,6 +87,25 @@ mixer m:
     )
     with pytest.raises(Unreadable, match="a maximum over K, whose size is any"):
         proved(PIPELINE.program(mixer))
+
+
+def test_a_sum_inside_a_scan_is_over_whole_axes() -> None:
+    """The halves of K that a rotation makes are no memories of their own where K is summed over."""
+    mixer = zoo.mixer_from(
+        """
+mixer turned:
+    axes K, V
+    arg q[t], k[t]: K
+    shrink s[t]: K = rope[K](q[t], t)
+    expand e[t]: K = rope[K](k[t], t)
+    input v[t]: V
+    memory m: K, V
+    m[t] = m[t-1] + e[t] * (v[t] - sum[K](e[t] * m[t-1]))
+    output y[t]: V = sum[K](s[t] * m[t])
+"""
+    )
+    with pytest.raises(Unreadable, match="split or packed"):
+        prove_program(PIPELINE.program(mixer))
 
 
 def test_a_wrong_plan_is_refused() -> None:

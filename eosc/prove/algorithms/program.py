@@ -224,6 +224,9 @@ class _Program:
             raise Unreadable("packed axes of a readout that keeps, or sums over, two")
         meanings = {each.name: self._array(step, each, sides) for each in scan.operands}
         recurrence = recurrence_of(scan, False, low={}, initial=ZERO, raw=meanings)
+        split = {axis for axis in sides if len(self._parts(step, scan, axis)) > 1}
+        if any(_summed(each.body, split) for each in recurrence.definitions.values()):
+            raise Unreadable("a sum inside a scan over an axis that is split or packed")
         places = {**row[1].places, **column[1].places}
         tail = cell.mark + suffix(tuple(places[axis] for axis in cell.axes))
         letters = {recurrence.letters[axis]: side.letters for axis, (_, side) in sides.items()}
@@ -242,6 +245,13 @@ class _Program:
             )
         found: Formula = own(recurrence.output({"t": 1}))
         return found
+
+    def _parts(self, step: ScanStep, scan: AnyScan, axis: str) -> list[_Side]:
+        """Everything that stands behind an axis of a scan."""
+        groups: tuple[tuple[str, ...], ...] = ((axis,),)
+        if step.layout is not None:
+            groups = step.layout.values if axis in scan.reads else step.layout.keys
+        return [part for axes in groups for part in self._sides(axes, "")]
 
     def _array(
         self, step: ScanStep, array: Array, sides: Mapping[str, tuple[int, _Side]]
@@ -371,6 +381,11 @@ class _Own:
             case tuple():
                 return tuple(self(each) for each in value)
         return value
+
+
+def _summed(value: Formula, axes: set[str]) -> bool:
+    """Whether a formula sums over one of the axes."""
+    return any(each[0] == "contract" and each[2] in axes for each in formula.nodes(value))
 
 
 def _letters(letters: Mapping[str, tuple[str, ...]], given: Any) -> tuple[Any, ...]:

@@ -416,7 +416,7 @@ class _Statement:
             self.goal(body, f"{kernel.name}.{array.name}", array.axes, left, right, token=True)
             self.done[array.name] = None
             return
-        kept = self.recurrence.held(array.name) if token else None
+        kept = self.recurrence.held(array.name) if token and kernel.chunk > 1 else None
         if kept is not None:
             self.keep(body, store, kept)
             return
