@@ -21,7 +21,7 @@ from eosc.prove.algorithms.summary import prove_summary
 from eosc.prove.checker import Checked, Rejected, check
 from eosc.prove.formula import as_json
 from eosc.recurrence.model import Peak, Phase
-from eosc.schedule.program import Compute, InvariantStep, Packed, Program, ScanStep, Step
+from eosc.schedule.program import Compute, InvariantStep, Packed, Program, ScanStep, Spread, Step
 from eosc.semantics.terms import Apply, Rename, Solve, Term
 from eosc.testing import zoo
 from tests.prove.scans import scan_of
@@ -87,6 +87,63 @@ mixer m:
     )
     with pytest.raises(Unreadable, match="a maximum over K, whose size is any"):
         proved(PIPELINE.program(mixer))
+
+
+STEPWISE = """
+mixer stepwise:
+    axes R, K, V
+    shrink q[t]: K
+    expand k[t]: R, K
+    input v[t]: R, V
+    oscillation a[t] in (0, 1]
+    oscillation b[t]: R in (0, 1]
+    memory m: K, V
+    m[t] = fold[R](S = a[t] * m[t-1], b[t] * S + k[t] * v[t])
+    output y[t]: V = sum[K](q[t] * m[{read}])
+"""
+
+
+def folded(read: str = "") -> Program:
+    """DeltaProduct; or a fold of decays whose output reads a time."""
+    mixer = zoo.mixer_from(STEPWISE.format(read=read)) if read else zoo.mixer("deltaproduct")
+    return PIPELINE.program(mixer)
+
+
+@pytest.mark.parametrize("read", ["", "t", "t-1"])
+def test_the_steps_of_a_fold_are_its_program_whatever_their_number(read: str) -> None:
+    found = proved(folded(read))
+    assert found.goals == ("memory", "output") and found.conditions == ()
+
+
+@pytest.mark.parametrize(
+    ("of", "parts"),
+    [
+        ("log_a", {"first": False}),
+        ("q", {"first": True}),
+        ("v", {"of": "k"}),
+        ("k", {"place": None}),
+    ],
+)
+def test_operands_that_are_spread_otherwise_are_refused(of: str, parts: dict[str, object]) -> None:
+    program = folded()
+    steps = tuple(
+        replace(each, **parts) if isinstance(each, Spread) and each.of == of else each
+        for each in program.steps
+    )
+    assert steps != program.steps
+    with pytest.raises((Rejected, Unreadable)):
+        proved(replace(program, steps=steps))
+
+
+def test_a_wrong_step_of_a_fold_is_refused() -> None:
+    program = folded()
+    scan = program.scans[0].scan
+    with pytest.raises(Rejected):
+        proved(with_scan(program, functional=scan.expand))
+    with pytest.raises(Rejected):
+        proved(with_scan(program, shrink=scan.expand))
+    with pytest.raises(Rejected):
+        proved(with_scan(program, inclusive=False))
 
 
 def test_a_sum_inside_a_scan_is_over_whole_axes() -> None:

@@ -16,7 +16,9 @@ from eosc.prove import formula
 from eosc.prove.algorithms.around import Around
 from eosc.prove.algorithms.choices import with_choices
 from eosc.prove.algorithms.convolutions import prove_convolutions
+from eosc.prove.algorithms.crossed import operand_named
 from eosc.prove.algorithms.families import recurrence_of
+from eosc.prove.algorithms.folds import prove_fold
 from eosc.prove.algorithms.reading import Meaning
 from eosc.prove.algorithms.recurrence import Bounds
 from eosc.prove.algorithms.scalars import Unreadable
@@ -32,7 +34,6 @@ from eosc.prove.statements.reading import Text
 from eosc.prove.statements.sides import equations, read, terms_of
 from eosc.prove.statements.terms import evaluate
 from eosc.recurrence.model import Peak, Phase, Turn
-from eosc.recurrence.operands import crossing
 from eosc.schedule.program import (
     Compute,
     ConvStep,
@@ -41,9 +42,10 @@ from eosc.schedule.program import (
     Packed,
     Program,
     ScanStep,
+    Spread,
 )
 from eosc.semantics import terms as ir
-from eosc.semantics.model import Declaration, Kind, Mixer
+from eosc.semantics.model import Declaration, Kind
 
 
 def prove_program(program: Program) -> tuple[Problem, list[dict[str, Any]]]:
@@ -55,6 +57,8 @@ def prove_program(program: Program) -> tuple[Problem, list[dict[str, Any]]]:
     if not any(isinstance(each, ScanStep | InvariantStep) for each in program.steps):
         return _convolved(program)
     try:
+        if any(isinstance(each, Spread) for each in program.steps):
+            return prove_fold(program)
         return _Program(program).proved()
     except Unstated as reason:
         raise Unreadable(reason.message) from reason
@@ -266,7 +270,7 @@ class _Program:
         elif name in self.around.results:
             term = ir.Read(name=name, at=ir.NOW, type=_kind(array))
         else:
-            term, crosses = _operand(self.mixer, name), array.log
+            term, crosses = operand_named(self.mixer, name), array.log
 
         def meaning(time: Time, indices: tuple[str, ...]) -> Formula:
             names = Names()
@@ -395,16 +399,3 @@ def _letters(letters: Mapping[str, tuple[str, ...]], given: Any) -> tuple[Any, .
 
 def _kind(array: Array) -> ir.Type:
     return ir.Type(array.axes, False, ir.Dependence.DATA)
-
-
-def _operand(mixer: Mixer, name: str) -> ir.Term:
-    """The operand that crosses under a name."""
-    for each in crossing(mixer):
-        if name in each.names:
-            if each.operand.type.complex:
-                raise Unreadable("a complex operand")
-            return ir.Read(name=each.operand.name, at=ir.NOW, type=each.operand.type)
-    declaration = mixer.by_name.get(name)
-    if declaration is None:
-        raise Unreadable(f"{name} is no operand")
-    return ir.Read(name=name, at=ir.NOW, type=declaration.type)
