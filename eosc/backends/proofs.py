@@ -18,6 +18,7 @@ from eosc.backends.torch.operator import scan_name
 from eosc.backends.triton import module as triton_module
 from eosc.ir.nodes import Algorithm
 from eosc.lowering.guarded import CHECKED, REACH, alternatives
+from eosc.prove.algorithms.constant import prove_constant
 from eosc.prove.algorithms.exponents import certificate
 from eosc.prove.algorithms.family import Part, prove_family
 from eosc.prove.algorithms.program import prove_program, ranges_of
@@ -114,7 +115,7 @@ def certify(
     held: Mapping[str, Any] | None = None,
     twice: bool = False,
 ) -> Certified:
-    """Prove what is printed for each program with scans.
+    """Prove what is printed for each program.
 
     Args:
         programs: by the name of the operator.
@@ -139,7 +140,13 @@ def certify(
                 checked,
             )
             lines += _scan_lines(called, scan)
-        found[called] = {"spec": spec, "scans": scans}
+        held_constant = known.get("constant", {})
+        constant = {
+            label: _part(Part(problem, tuple(proof)), held_constant.get(label), checked)
+            for label, (problem, proof) in prove_constant(program).items()
+        }
+        lines += (_line(f"{called}, {label}", part) for label, part in constant.items())
+        found[called] = {"spec": spec, "scans": scans, "constant": constant}
     return Certified(found, tuple(lines))
 
 
