@@ -104,21 +104,31 @@ def _vmapped(
 ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     """Run an operator on a batch of calls, one group of heads a call.
 
-    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped.
+    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped; o what
+    an operator keeps for its backward, which goes without. results: alike; e is empty then.
     """
     n = info.batch_size  # type: ignore[attr-defined]
     folded: list[object] = []
     for kind, dim, arg in zip(kinds, in_dims, args, strict=True):
         if kind == "c" and dim is not None:
             raise ValueError("cu_seqlens is the same for every call of a vmap")
+        if kind == "o":
+            folded.append(False if isinstance(arg, bool) else None)
+            continue
         plain = kind in "cf" or arg is None
         folded.append(arg if plain else _folded(arg, dim, n, kind))  # type: ignore[arg-type]
     found = op(*folded)
-    places = tuple({"t": 2, "h": 0, "s": 1}[kind] for kind in results)
+    places = tuple({"t": 2, "h": 0, "s": 1, "e": 0}[kind] for kind in results)
     parts = []
-    for x, place in zip(found, places, strict=True):  # type: ignore[call-overload]
-        parts.append(x.unflatten(place, (n, x.shape[place] // n)))
+    for x, place, kind in zip(found, places, results, strict=True):  # type: ignore[call-overload]
+        empty = kind == "e"
+        parts.append(x.new_empty(n, *x.shape) if empty else x.unflatten(place, (n, -1)))
     return tuple(parts), places
+
+
+def _trained(*tensors: Tensor | None) -> bool:
+    """Whether a backward may follow."""
+    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -300,32 +310,49 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _mk_forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens):
+def _mk_kept(k, s_raw, z, q, z_before, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or k.device.type != "cpu":
+        return 0
+    if _kernels((k, s_raw, z, q,), k.shape[3], s_raw.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.mk_kept(k, s_raw, z, q, z_before)
+
+
+def _mk_forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, keep):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels((k, s_raw, z, q,), k.shape[3], s_raw.shape[3]).mk_forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens)
+        if _mk_kept(k, s_raw, z, q, z_before, cu_seqlens, keep):
+            return torch_kernels.mk_forward_kept(k, s_raw, z, q, z_before, initial_state)
+        kernels = _kernels((k, s_raw, z, q,), k.shape[3], s_raw.shape[3])
+        y, final = kernels.mk_forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens)
+    N = _sequences(k, cu_seqlens)
+    return y, final, k.new_empty((N, 0), dtype=_accumulator(k, s_raw, z, q, z_before))
 
 
-def _mk_forward_fake(k, s_raw, z, q, z_before, initial_state, cu_seqlens):
+def _mk_forward_fake(k, s_raw, z, q, z_before, initial_state, cu_seqlens, keep):
     heads = _heads('ttttt', (k, s_raw, z, q, z_before,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
     dtype = _accumulator(k, s_raw, z, q, z_before)
     y = k.new_empty((B, T, heads, s_raw.shape[3]), dtype=dtype)
-    return y, k.new_empty((N, heads, k.shape[3], s_raw.shape[3]), dtype=dtype)
+    kept = k.new_empty(
+        (N, _mk_kept(k, s_raw, z, q, z_before, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, k.new_empty((N, heads, k.shape[3], s_raw.shape[3]), dtype=dtype), kept
 
 
 def _mk_forward_vmap(info, in_dims, *args):
-    kinds, op = 'tttttsc', _OPS.mk_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'tttttsco', _OPS.mk_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _mk_backward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state):
+def _mk_backward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((k, s_raw, z, q,), k.shape[3], s_raw.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(k.device.type, enabled=False):
-        return kernels.mk_backward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.mk_backward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _mk_backward_fake(k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state):
+def _mk_backward_fake(k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('ttttt', (k, s_raw, z, q, z_before,))
     N = _sequences(k, cu_seqlens)
     dtype = _accumulator(k, s_raw, z, q, z_before)
@@ -335,7 +362,7 @@ def _mk_backward_fake(k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d
 
 
 def _mk_backward_vmap(info, in_dims, *args):
-    kinds, op = 'tttttscts', _OPS.mk_backward
+    kinds, op = 'tttttsctso', _OPS.mk_backward
     return _vmapped(op, kinds, 'ttttts', info, in_dims, args)
 
 
@@ -351,8 +378,10 @@ def _mk_step_fake(k, s_raw, z, q, z_before, state, state_indices):
 
 
 def _mk_saved(ctx, inputs, output):
-    k, s_raw, z, q, z_before, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(k, s_raw, z, q, z_before, initial_state, cu_seqlens)
+    k, s_raw, z, q, z_before, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, kept)
 
 
 class _Scan_mkGradient(torch.autograd.Function):
@@ -361,8 +390,8 @@ class _Scan_mkGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.mk_backward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.mk_backward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -379,26 +408,31 @@ class _Scan_mk(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens):
-        return _OPS.mk_forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens)
+    def forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, keep):
+        return _OPS.mk_forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _mk_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        k, s_raw, z, q, z_before, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        k, s_raw, z, q, z_before, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_k, d_s_raw, d_z, d_q, d_z_before, d_initial_state = _Scan_mkGradient.apply(
-            k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state
+            k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k, d_s_raw, d_z, d_q, d_z_before, d_initial_state, None
+        return d_k, d_s_raw, d_z, d_q, d_z_before, d_initial_state, None, None
+
+
+def _scan_mk(k, s_raw, z, q, z_before, initial_state, cu_seqlens):
+    keep = _trained(k, s_raw, z, q, z_before, initial_state)
+    return _Scan_mk.apply(k, s_raw, z, q, z_before, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "mk_forward",
-    'mk_forward(Tensor k, Tensor s_raw, Tensor z, Tensor q, Tensor z_before, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'mk_forward(Tensor k, Tensor s_raw, Tensor z, Tensor q, Tensor z_before, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _mk_forward,
     _mk_forward_fake,
     _mk_forward_vmap,
@@ -407,7 +441,7 @@ _register(
 )
 _register(
     "mk_backward",
-    'mk_backward(Tensor k, Tensor s_raw, Tensor z, Tensor q, Tensor z_before, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
+    'mk_backward(Tensor k, Tensor s_raw, Tensor z, Tensor q, Tensor z_before, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
     _mk_backward,
     _mk_backward_fake,
     _mk_backward_vmap,
@@ -421,32 +455,49 @@ _register(
 )
 
 
-def _mv_forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens):
+def _mv_kept(s_raw, z, v, part, z_before, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or s_raw.device.type != "cpu":
+        return 0
+    if _kernels((s_raw, z, v, part,), s_raw.shape[3], v.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.mv_kept(s_raw, z, v, part, z_before)
+
+
+def _mv_forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, keep):
     with torch.autocast(s_raw.device.type, enabled=False):
-        return _kernels((s_raw, z, v, part,), s_raw.shape[3], v.shape[3]).mv_forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens)
+        if _mv_kept(s_raw, z, v, part, z_before, cu_seqlens, keep):
+            return torch_kernels.mv_forward_kept(s_raw, z, v, part, z_before, initial_state)
+        kernels = _kernels((s_raw, z, v, part,), s_raw.shape[3], v.shape[3])
+        y, final = kernels.mv_forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens)
+    N = _sequences(s_raw, cu_seqlens)
+    return y, final, s_raw.new_empty((N, 0), dtype=_accumulator(s_raw, z, v, part, z_before))
 
 
-def _mv_forward_fake(s_raw, z, v, part, z_before, initial_state, cu_seqlens):
+def _mv_forward_fake(s_raw, z, v, part, z_before, initial_state, cu_seqlens, keep):
     heads = _heads('ttttt', (s_raw, z, v, part, z_before,))
     B, T = s_raw.shape[:2]
     N = _sequences(s_raw, cu_seqlens)
     dtype = _accumulator(s_raw, z, v, part, z_before)
     y = s_raw.new_empty((B, T, heads, v.shape[3]))
-    return y, s_raw.new_empty((N, heads, s_raw.shape[3], v.shape[3]), dtype=dtype)
+    kept = s_raw.new_empty(
+        (N, _mv_kept(s_raw, z, v, part, z_before, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, s_raw.new_empty((N, heads, s_raw.shape[3], v.shape[3]), dtype=dtype), kept
 
 
 def _mv_forward_vmap(info, in_dims, *args):
-    kinds, op = 'tttttsc', _OPS.mv_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'tttttsco', _OPS.mv_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _mv_backward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state):
+def _mv_backward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((s_raw, z, v, part,), s_raw.shape[3], v.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(s_raw.device.type, enabled=False):
-        return kernels.mv_backward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.mv_backward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _mv_backward_fake(s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state):
+def _mv_backward_fake(s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('ttttt', (s_raw, z, v, part, z_before,))
     N = _sequences(s_raw, cu_seqlens)
     dtype = _accumulator(s_raw, z, v, part, z_before)
@@ -456,7 +507,7 @@ def _mv_backward_fake(s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy
 
 
 def _mv_backward_vmap(info, in_dims, *args):
-    kinds, op = 'tttttscts', _OPS.mv_backward
+    kinds, op = 'tttttsctso', _OPS.mv_backward
     return _vmapped(op, kinds, 'ttttts', info, in_dims, args)
 
 
@@ -471,8 +522,10 @@ def _mv_step_fake(s_raw, z, v, part, z_before, state, state_indices):
 
 
 def _mv_saved(ctx, inputs, output):
-    s_raw, z, v, part, z_before, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(s_raw, z, v, part, z_before, initial_state, cu_seqlens)
+    s_raw, z, v, part, z_before, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, kept)
 
 
 class _Scan_mvGradient(torch.autograd.Function):
@@ -481,8 +534,8 @@ class _Scan_mvGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.mv_backward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.mv_backward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -499,26 +552,31 @@ class _Scan_mv(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens):
-        return _OPS.mv_forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens)
+    def forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, keep):
+        return _OPS.mv_forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _mv_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        s_raw, z, v, part, z_before, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        s_raw, z, v, part, z_before, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_s_raw, d_z, d_v, d_part, d_z_before, d_initial_state = _Scan_mvGradient.apply(
-            s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state
+            s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_s_raw, d_z, d_v, d_part, d_z_before, d_initial_state, None
+        return d_s_raw, d_z, d_v, d_part, d_z_before, d_initial_state, None, None
+
+
+def _scan_mv(s_raw, z, v, part, z_before, initial_state, cu_seqlens):
+    keep = _trained(s_raw, z, v, part, z_before, initial_state)
+    return _Scan_mv.apply(s_raw, z, v, part, z_before, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "mv_forward",
-    'mv_forward(Tensor s_raw, Tensor z, Tensor v, Tensor part, Tensor z_before, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'mv_forward(Tensor s_raw, Tensor z, Tensor v, Tensor part, Tensor z_before, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _mv_forward,
     _mv_forward_fake,
     _mv_forward_vmap,
@@ -527,7 +585,7 @@ _register(
 )
 _register(
     "mv_backward",
-    'mv_backward(Tensor s_raw, Tensor z, Tensor v, Tensor part, Tensor z_before, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
+    'mv_backward(Tensor s_raw, Tensor z, Tensor v, Tensor part, Tensor z_before, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
     _mv_backward,
     _mv_backward_fake,
     _mv_backward_vmap,
@@ -564,9 +622,9 @@ def _abc_sequence(
     running = _logcumsumexp(_grown_to(s_raw_2, (B, T, H, S)), torch.full((1, 1, 1), -float("inf"), dtype=dtype, device=device)[:, :, :, None].expand(-1, -1, -1, S) if z_past is None else z_past)  # line 9
     first = torch.full((1, 1, 1), -float("inf"), dtype=dtype, device=device)[:, :, :, None].expand(-1, -1, -1, S)
     z_before_2 = _delayed(running, z_past, first, 1)
-    y, mk_final = _Scan_mk.apply(k, s_raw, _grown_to(running, (B, T, -1, S)), q, _grown_to(z_before_2, (B, T, -1, S)), mk_before, None)
+    y, mk_final = _scan_mk(k, s_raw, _grown_to(running, (B, T, -1, S)), q, _grown_to(z_before_2, (B, T, -1, S)), mk_before, None)
     part = _softmax(scale * y, (3,))
-    y_2, mv_final = _Scan_mv.apply(s_raw, _grown_to(running, (B, T, -1, S)), v, _grown_to(part.to(q.dtype), (B, T, -1, S)), _grown_to(z_before_2, (B, T, -1, S)), mv_before, None)
+    y_2, mv_final = _scan_mv(s_raw, _grown_to(running, (B, T, -1, S)), v, _grown_to(part.to(q.dtype), (B, T, -1, S)), _grown_to(z_before_2, (B, T, -1, S)), mv_before, None)
     return y_2.to(q.dtype), (_last(running, z_past, float("-inf"), 1).squeeze(1), mk_final, mv_final)
 
 

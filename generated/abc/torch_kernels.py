@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -121,13 +123,20 @@ def _add_product(
     return x
 
 
-def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
+def _carry(
+    start: Tensor | float,
+    decay: Tensor | None,
+    write: Tensor,
+    reverse: bool,
+    into: Tensor | None = None,
+) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
-    Entry c is the state between chunks c - 1 and c, whichever way the walk goes.
+    Entry c is the state between chunks c - 1 and c, whichever way the walk goes. into: where the
+    states are written, if not to memory of their own.
     """
     chunks = write.shape[0]
-    found = write.new_empty(chunks + 1, *write.shape[1:])
+    found = write.new_empty(chunks + 1, *write.shape[1:]) if into is None else into
     found[chunks if reverse else 0] = start
     if decay is not None:
         decay = decay.expand(*write.shape[:3], *decay.shape[3:])
@@ -148,11 +157,14 @@ def _carry_products(
     right: Tensor,
     scale: float,
     reverse: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """`_carry` with write = scale * (left @ right), written where the states are."""
     lead = torch.broadcast_shapes(left.shape[:3], right.shape[:3])
     chunks = lead[0]
-    found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
+    found = into
+    if found is None:
+        found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
     found[chunks if reverse else 0] = start
     written = found[:-1] if reverse else found[1:]
     torch.matmul(left, right, out=written)
@@ -167,6 +179,34 @@ def _carry_products(
     for target, each in zip(later, reversed(decays) if reverse else decays, strict=True):
         held = target.addcmul_(each, held)
     return found
+
+
+def _places(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """Where tiles [chunks, B, ...] of these shapes are kept, side by side in [B, numbers].
+
+    None for each where nothing is kept.
+    """
+    if kept is None:
+        return [None] * len(shapes)
+    found: list[Any] = []
+    start = 0
+    for chunks, B, *rest in shapes:
+        end = start + chunks * math.prod(rest)
+        found.append(kept[:, start:end].view(B, chunks, *rest).transpose(0, 1))
+        start = end
+    return found
+
+
+def _keep(places: Sequence[Tensor | None], *tiles: Tensor) -> None:
+    """Write to their places the tiles that have not been computed there."""
+    for place, tile in zip(places, tiles, strict=True):
+        if place is not None and place is not tile:
+            place.copy_(tile)
+
+
+def _held(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """The tiles of these shapes that were kept; None for each where nothing was."""
+    return [None if x is None else x.contiguous() for x in _places(kept, *shapes)]
 
 
 def _in_groups(
@@ -235,6 +275,7 @@ def _mk_forward(
     q: Tensor,
     z_before: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks; sequences of one length'
     B, T = k.shape[:2]
@@ -249,6 +290,7 @@ def _mk_forward(
     q_tile = _chunked(q, H, 32, dtype)
     z_before_tile = _chunked(z_before, H, 32, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, S))
     gV = (z_before_tile - z_tile).clamp(min=lowest)  # log-decay  # line 11
     del z_before_tile
     prefix1_gV = torch.exp(gV)  # decay from the opening of each block of 1
@@ -269,8 +311,10 @@ def _mk_forward(
     part = suffix32_gV * x
     del suffix32_gV
     advance = prefix32_gV[:, :, :, -1][:, :, :, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, k_tile.mT, part, 1.0, False)  # m before the chunk
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, k_tile.mT, part, 1.0, False, into=places[0])  # m before the chunk
     del part, advance
+    _keep(places, M_all)
+    del places
     total = (q_tile @ M_all[:-1]).mul_(prefix32_gV)
     del prefix32_gV
     A_diagonal = (_blocks(q_tile, 1) * _blocks(k_tile, 1)).sum(-1, keepdim=True)  # pairs with j <= i in block1
@@ -325,8 +369,22 @@ def mk_forward(
         y, final = _mk_token(k, s_raw, z, q, z_before, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_mk_forward, (k, s_raw, z, q, z_before), (), (initial_state,), "tn")
-    return _each_sequence(_mk_forward, (k, s_raw, z, q, z_before), (), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_mk_forward, (k, s_raw, z, q, z_before), (), (initial_state, None), "tn")
+    return _each_sequence(_mk_forward, (k, s_raw, z, q, z_before), (), (initial_state, None), cu_seqlens, "tn")
+
+
+def mk_forward_kept(
+    k: Tensor,
+    s_raw: Tensor,
+    z: Tensor,
+    q: Tensor,
+    z_before: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks; also what the backward would compute again'
+    dtype = _precision(k, s_raw, z, q, z_before)
+    kept = k.new_empty(k.shape[0], mk_kept(k, s_raw, z, q, z_before), dtype=dtype)
+    return (*_in_groups(_mk_forward, (k, s_raw, z, q, z_before), (), (initial_state, kept), "tn"), kept)
 
 
 def _mk_backward(
@@ -338,6 +396,7 @@ def _mk_backward(
     dy: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time; sequences of one length'
     B, T = k.shape[:2]
@@ -353,6 +412,7 @@ def _mk_backward(
     z_before_tile = _chunked(z_before, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, S))
     gV = (z_before_tile - z_tile).clamp(min=lowest)  # log-decay  # line 11
     del z_before_tile
     prefix1_gV = torch.exp(gV)  # decay from the opening of each block of 1
@@ -371,7 +431,8 @@ def _mk_backward(
     part = suffix32_gV * x
     prefix32_gV = _grown(prefix16_gV, 16)  # decay from the opening of each block of 32
     advance = prefix32_gV[:, :, :, -1][:, :, :, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, k_tile.mT, part, 1.0, False)  # m before the chunk
+    if kept is None:
+        M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, k_tile.mT, part, 1.0, False)  # m before the chunk
     h = M_all[:-1]  # memory before the chunk
     del M_all
     part_2 = prefix32_gV * dy_tile
@@ -518,11 +579,28 @@ def mk_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_mk_backward, (k, s_raw, z, q, z_before, dy), (), (initial_state, d_final_state), "tttttn")
-    return _each_sequence(_mk_backward, (k, s_raw, z, q, z_before, dy), (), (initial_state, d_final_state), cu_seqlens, "tttttn")
+        return _in_groups(_mk_backward, (k, s_raw, z, q, z_before, dy), (), (initial_state, d_final_state, kept), "tttttn")
+    return _each_sequence(_mk_backward, (k, s_raw, z, q, z_before, dy), (), (initial_state, d_final_state, kept), cu_seqlens, "tttttn")
+
+
+def mk_kept(
+    k: Tensor,
+    s_raw: Tensor,
+    z: Tensor,
+    q: Tensor,
+    z_before: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], s_raw.shape[2], z.shape[2], q.shape[2], z_before.shape[2])
+    K = k.shape[3]  # size of K
+    S = s_raw.shape[3]  # size of S
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * S if T >= 32 and K * S <= 64 * (K + S + S + K + S) else 0
 
 
 def _mk_token(
@@ -591,6 +669,7 @@ def _mv_forward(
     part: Tensor,
     z_before: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks; sequences of one length'
     B, T = s_raw.shape[:2]
@@ -605,6 +684,7 @@ def _mv_forward(
     part_tile = _chunked(part, H, 32, dtype)
     z_before_tile = _chunked(z_before, H, 32, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, S, V))
     gK = (z_before_tile - z_tile).clamp(min=lowest)  # log-decay  # line 11
     del z_before_tile
     prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
@@ -627,8 +707,10 @@ def _mv_forward(
     del suffix32_gK
     advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
     del prefix32_gK
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_3.mT, v_tile, 1.0, False)  # m before the chunk
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_3.mT, v_tile, 1.0, False, into=places[0])  # m before the chunk
     del part_3, advance
+    _keep(places, M_all)
+    del places
     total = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
     A_diagonal = (_blocks(part_tile, 1) * _blocks(e, 1)).sum(-1, keepdim=True)  # pairs with j <= i in block1
     _diagonal(total, 1).add_(A_diagonal)
@@ -686,8 +768,22 @@ def mv_forward(
         y, final = _mv_token(s_raw, z, v, part, z_before, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_mv_forward, (s_raw, z, v, part, z_before), (), (initial_state,), "tn")
-    return _each_sequence(_mv_forward, (s_raw, z, v, part, z_before), (), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_mv_forward, (s_raw, z, v, part, z_before), (), (initial_state, None), "tn")
+    return _each_sequence(_mv_forward, (s_raw, z, v, part, z_before), (), (initial_state, None), cu_seqlens, "tn")
+
+
+def mv_forward_kept(
+    s_raw: Tensor,
+    z: Tensor,
+    v: Tensor,
+    part: Tensor,
+    z_before: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks; also what the backward would compute again'
+    dtype = _precision(s_raw, z, v, part, z_before)
+    kept = s_raw.new_empty(s_raw.shape[0], mv_kept(s_raw, z, v, part, z_before), dtype=dtype)
+    return (*_in_groups(_mv_forward, (s_raw, z, v, part, z_before), (), (initial_state, kept), "tn"), kept)
 
 
 def _mv_backward(
@@ -699,6 +795,7 @@ def _mv_backward(
     dy: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time; sequences of one length'
     B, T = s_raw.shape[:2]
@@ -714,6 +811,7 @@ def _mv_backward(
     z_before_tile = _chunked(z_before, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, S, V))
     gK = (z_before_tile - z_tile).clamp(min=lowest)  # log-decay  # line 11
     del z_before_tile
     prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
@@ -732,7 +830,8 @@ def _mv_backward(
     part_2 = suffix32_gK * e
     prefix32_gK = _grown(prefix16_gK, 16)  # decay from the opening of each block of 32
     advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_2.mT, v_tile, 1.0, False)  # m before the chunk
+    if kept is None:
+        M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_2.mT, v_tile, 1.0, False)  # m before the chunk
     h = M_all[:-1]  # memory before the chunk
     del M_all
     part_3 = prefix32_gK * part_tile
@@ -884,11 +983,28 @@ def mv_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_mv_backward, (s_raw, z, v, part, z_before, dy), (), (initial_state, d_final_state), "tttttn")
-    return _each_sequence(_mv_backward, (s_raw, z, v, part, z_before, dy), (), (initial_state, d_final_state), cu_seqlens, "tttttn")
+        return _in_groups(_mv_backward, (s_raw, z, v, part, z_before, dy), (), (initial_state, d_final_state, kept), "tttttn")
+    return _each_sequence(_mv_backward, (s_raw, z, v, part, z_before, dy), (), (initial_state, d_final_state, kept), cu_seqlens, "tttttn")
+
+
+def mv_kept(
+    s_raw: Tensor,
+    z: Tensor,
+    v: Tensor,
+    part: Tensor,
+    z_before: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = s_raw.shape[:2]
+    H = max(s_raw.shape[2], z.shape[2], v.shape[2], part.shape[2], z_before.shape[2])
+    S = s_raw.shape[3]  # size of S
+    V = v.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * S * V if T >= 32 and S * V <= 64 * (S + S + V + S + S) else 0
 
 
 def _mv_token(

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -166,6 +168,7 @@ def _carry_low_rank(
     base: Tensor | float,
     read: Tensor,
     reverse: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """Walk the chunks with m = decay * m + write + left @ (base + read @ m), as `_carry` does.
 
@@ -175,7 +178,9 @@ def _carry_low_rank(
     # As torch.broadcast_shapes has it, which takes longer than the walk of a single token.
     leads = zip(*(x.shape[:3] for x in (left, read, *wide[:1])), strict=True)
     chunks, B, H = (next((n for n in sizes if n != 1), 1) for sizes in leads)
-    found = left.new_empty(chunks + 1, B, H, left.shape[3], wide[0].shape[-1])
+    found = into
+    if found is None:
+        found = left.new_empty(chunks + 1, B, H, left.shape[3], wide[0].shape[-1])
     found[chunks if reverse else 0] = start
     left, read = left.expand(chunks, *left.shape[1:]), read.expand(chunks, *read.shape[1:])
     for step in range(chunks):
@@ -196,6 +201,34 @@ def _inverse_of_unit(x: Tensor, lower: bool) -> Tensor:
     one = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device).expand_as(x)
     found: Tensor = torch.linalg.solve_triangular(x, one, upper=not lower, unitriangular=True)
     return found
+
+
+def _places(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """Where tiles [chunks, B, ...] of these shapes are kept, side by side in [B, numbers].
+
+    None for each where nothing is kept.
+    """
+    if kept is None:
+        return [None] * len(shapes)
+    found: list[Any] = []
+    start = 0
+    for chunks, B, *rest in shapes:
+        end = start + chunks * math.prod(rest)
+        found.append(kept[:, start:end].view(B, chunks, *rest).transpose(0, 1))
+        start = end
+    return found
+
+
+def _keep(places: Sequence[Tensor | None], *tiles: Tensor) -> None:
+    """Write to their places the tiles that have not been computed there."""
+    for place, tile in zip(places, tiles, strict=True):
+        if place is not None and place is not tile:
+            place.copy_(tile)
+
+
+def _held(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """The tiles of these shapes that were kept; None for each where nothing was."""
+    return [None if x is None else x.contiguous() for x in _places(kept, *shapes)]
 
 
 def _in_groups(
@@ -266,6 +299,7 @@ def _m_forward(
     p: Tensor,
     scale: float,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'a triangular solve in each chunk, memory before each chunk, then the outputs; sequences of one length'
     B, T = beta.shape[:2]
@@ -281,6 +315,7 @@ def _m_forward(
     log_a_tile = _chunked(log_a, H, 32, dtype)
     p_tile = _chunked(p, H, 32, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, V))
     w = p_tile * torch.exp(log_a_tile[:, :, :, :, None])  # what an erasure reads
     del p_tile
     e = beta_tile[:, :, :, :, None] * k_tile  # expand  # line 6
@@ -319,8 +354,10 @@ def _m_forward(
     side = (suffix32_g0[:, :, :, :, None] * e).mT
     del suffix32_g0
     side_2 = -P
-    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False)  # m before the chunk
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False, into=places[0])  # m before the chunk
     del advance, side, side_2
+    _keep(places, M_all)
+    del places
     h = M_all[:-1]  # memory before the chunk
     n = Q - (P @ M_all[:-1])  # what the tokens add, less what they erase
     del P, Q
@@ -353,8 +390,24 @@ def m_forward(
         y, final = _m_token(beta, k, v, q, log_a, p, scale, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_forward, (beta, k, v, q, log_a, p), (scale,), (initial_state,), "tn")
-    return _each_sequence(_m_forward, (beta, k, v, q, log_a, p), (scale,), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_forward, (beta, k, v, q, log_a, p), (scale,), (initial_state, None), "tn")
+    return _each_sequence(_m_forward, (beta, k, v, q, log_a, p), (scale,), (initial_state, None), cu_seqlens, "tn")
+
+
+def m_forward_kept(
+    scale: float,
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    p: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; also what the backward would compute again'
+    dtype = _precision(beta, k, v, q, log_a, p)
+    kept = beta.new_empty(beta.shape[0], m_kept(beta, k, v, q, log_a, p), dtype=dtype)
+    return (*_in_groups(_m_forward, (beta, k, v, q, log_a, p), (scale,), (initial_state, kept), "tn"), kept)
 
 
 def _m_backward(
@@ -368,6 +421,7 @@ def _m_backward(
     scale: float,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients; sequences of one length'
     B, T = beta.shape[:2]
@@ -384,6 +438,7 @@ def _m_backward(
     p_tile = _chunked(p, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, V))
     w = p_tile * torch.exp(log_a_tile[:, :, :, :, None])  # what an erasure reads
     e = beta_tile[:, :, :, :, None] * k_tile  # expand  # line 6
     g0 = log_a_tile.clamp(min=lowest)  # log-decay  # line 9
@@ -414,10 +469,11 @@ def _m_backward(
     del prefix8_g0, suffix8_g0
     suffix32_g0 = _grown_back(suffix16_g0, prefix16_g0, 16)  # decay to the closing of each block of 32
     del prefix16_g0, suffix16_g0
-    side = (suffix32_g0[:, :, :, :, None] * e).mT
-    side_2 = -P
-    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False)  # m before the chunk
-    del side, side_2
+    if kept is None:
+        side = (suffix32_g0[:, :, :, :, None] * e).mT
+        side_2 = -P
+        M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False)  # m before the chunk
+        del side, side_2
     h = M_all[:-1]  # memory before the chunk
     n = Q - (P @ M_all[:-1])  # what the tokens add, less what they erase
     del P, Q, M_all
@@ -510,11 +566,29 @@ def m_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients'
     if cu_seqlens is None:
-        return _in_groups(_m_backward, (beta, k, v, q, log_a, p, dy), (scale,), (initial_state, d_final_state), "ttttttn")
-    return _each_sequence(_m_backward, (beta, k, v, q, log_a, p, dy), (scale,), (initial_state, d_final_state), cu_seqlens, "ttttttn")
+        return _in_groups(_m_backward, (beta, k, v, q, log_a, p, dy), (scale,), (initial_state, d_final_state, kept), "ttttttn")
+    return _each_sequence(_m_backward, (beta, k, v, q, log_a, p, dy), (scale,), (initial_state, d_final_state, kept), cu_seqlens, "ttttttn")
+
+
+def m_kept(
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    p: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = beta.shape[:2]
+    H = max(beta.shape[2], k.shape[2], v.shape[2], q.shape[2], log_a.shape[2], p.shape[2])
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (1 + K + V + K + 1 + K) else 0
 
 
 def _m_token(
@@ -594,6 +668,7 @@ def _m_layer_forward(
     d_bias: Tensor,
     inner: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'a triangular solve in each chunk, memory before each chunk, then the outputs; sequences of one length'
     B, T = beta_raw.shape[:2]
@@ -612,6 +687,7 @@ def _m_layer_forward(
     d_bias_tile = _headed(d_bias, H, dtype)
     inner_tile = _headed(inner, H, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, V))
     x = torch.nn.functional.silu(k_raw_tile)
     part = x * x
     del x
@@ -667,8 +743,10 @@ def _m_layer_forward(
     side = (suffix32_g0[:, :, :, :, None] * e).mT
     del suffix32_g0
     side_2 = -P
-    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False)  # m before the chunk
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False, into=places[0])  # m before the chunk
     del advance, side, side_2
+    _keep(places, M_all)
+    del places
     h = M_all[:-1]  # memory before the chunk
     n = Q - (P @ M_all[:-1])  # what the tokens add, less what they erase
     del P, Q
@@ -716,8 +794,27 @@ def m_layer_forward(
         y, final = _m_layer_token(beta_raw, k_raw, v_raw, q_raw, a_raw, scale, correction, A_log, d_bias, inner, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_layer_forward, (beta_raw, k_raw, v_raw, q_raw, a_raw), (scale, correction, A_log, d_bias, inner), (initial_state,), "tn")
-    return _each_sequence(_m_layer_forward, (beta_raw, k_raw, v_raw, q_raw, a_raw), (scale, correction, A_log, d_bias, inner), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_layer_forward, (beta_raw, k_raw, v_raw, q_raw, a_raw), (scale, correction, A_log, d_bias, inner), (initial_state, None), "tn")
+    return _each_sequence(_m_layer_forward, (beta_raw, k_raw, v_raw, q_raw, a_raw), (scale, correction, A_log, d_bias, inner), (initial_state, None), cu_seqlens, "tn")
+
+
+def m_layer_forward_kept(
+    scale: float,
+    beta_raw: Tensor,
+    k_raw: Tensor,
+    v_raw: Tensor,
+    q_raw: Tensor,
+    correction: Tensor,
+    A_log: Tensor,
+    a_raw: Tensor,
+    d_bias: Tensor,
+    inner: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; also what the backward would compute again'
+    dtype = _precision(beta_raw, k_raw, v_raw, q_raw, a_raw)
+    kept = beta_raw.new_empty(beta_raw.shape[0], m_layer_kept(beta_raw, k_raw, v_raw, q_raw, correction, A_log, a_raw, d_bias, inner), dtype=dtype)
+    return (*_in_groups(_m_layer_forward, (beta_raw, k_raw, v_raw, q_raw, a_raw), (scale, correction, A_log, d_bias, inner), (initial_state, kept), "tn"), kept)
 
 
 def _m_layer_backward(
@@ -734,6 +831,7 @@ def _m_layer_backward(
     inner: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients; sequences of one length'
     B, T = beta_raw.shape[:2]
@@ -753,6 +851,7 @@ def _m_layer_backward(
     inner_tile = _headed(inner, H, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, V))
     x = torch.nn.functional.silu(k_raw_tile)
     part = x * x
     del x
@@ -801,10 +900,11 @@ def _m_layer_backward(
     del prefix8_g0, suffix8_g0
     suffix32_g0 = _grown_back(suffix16_g0, prefix16_g0, 16)  # decay to the closing of each block of 32
     del prefix16_g0, suffix16_g0
-    side = (suffix32_g0[:, :, :, :, None] * e).mT
-    side_2 = -P
-    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False)  # m before the chunk
-    del side, side_2
+    if kept is None:
+        side = (suffix32_g0[:, :, :, :, None] * e).mT
+        side_2 = -P
+        M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False)  # m before the chunk
+        del side, side_2
     h = M_all[:-1]  # memory before the chunk
     n = Q - (P @ M_all[:-1])  # what the tokens add, less what they erase
     del P, Q, M_all
@@ -1091,11 +1191,32 @@ def m_layer_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients'
     if cu_seqlens is None:
-        return _in_groups(_m_layer_backward, (beta_raw, k_raw, v_raw, q_raw, a_raw, dy), (scale, correction, A_log, d_bias, inner), (initial_state, d_final_state), "ttttsstssn")
-    return _each_sequence(_m_layer_backward, (beta_raw, k_raw, v_raw, q_raw, a_raw, dy), (scale, correction, A_log, d_bias, inner), (initial_state, d_final_state), cu_seqlens, "ttttsstssn")
+        return _in_groups(_m_layer_backward, (beta_raw, k_raw, v_raw, q_raw, a_raw, dy), (scale, correction, A_log, d_bias, inner), (initial_state, d_final_state, kept), "ttttsstssn")
+    return _each_sequence(_m_layer_backward, (beta_raw, k_raw, v_raw, q_raw, a_raw, dy), (scale, correction, A_log, d_bias, inner), (initial_state, d_final_state, kept), cu_seqlens, "ttttsstssn")
+
+
+def m_layer_kept(
+    beta_raw: Tensor,
+    k_raw: Tensor,
+    v_raw: Tensor,
+    q_raw: Tensor,
+    correction: Tensor,
+    A_log: Tensor,
+    a_raw: Tensor,
+    d_bias: Tensor,
+    inner: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = beta_raw.shape[:2]
+    H = max(beta_raw.shape[2], k_raw.shape[2], v_raw.shape[2], q_raw.shape[2], a_raw.shape[2], correction.shape[0], A_log.shape[0], d_bias.shape[0], inner.shape[0])
+    K = k_raw.shape[3]  # size of K
+    V = v_raw.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (1 + K + V + K + 1) else 0
 
 
 def _m_layer_token(

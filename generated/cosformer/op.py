@@ -105,21 +105,31 @@ def _vmapped(
 ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     """Run an operator on a batch of calls, one group of heads a call.
 
-    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped.
+    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped; o what
+    an operator keeps for its backward, which goes without. results: alike; e is empty then.
     """
     n = info.batch_size  # type: ignore[attr-defined]
     folded: list[object] = []
     for kind, dim, arg in zip(kinds, in_dims, args, strict=True):
         if kind == "c" and dim is not None:
             raise ValueError("cu_seqlens is the same for every call of a vmap")
+        if kind == "o":
+            folded.append(False if isinstance(arg, bool) else None)
+            continue
         plain = kind in "cf" or arg is None
         folded.append(arg if plain else _folded(arg, dim, n, kind))  # type: ignore[arg-type]
     found = op(*folded)
-    places = tuple({"t": 2, "h": 0, "s": 1}[kind] for kind in results)
+    places = tuple({"t": 2, "h": 0, "s": 1, "e": 0}[kind] for kind in results)
     parts = []
-    for x, place in zip(found, places, strict=True):  # type: ignore[call-overload]
-        parts.append(x.unflatten(place, (n, x.shape[place] // n)))
+    for x, place, kind in zip(found, places, results, strict=True):  # type: ignore[call-overload]
+        empty = kind == "e"
+        parts.append(x.new_empty(n, *x.shape) if empty else x.unflatten(place, (n, -1)))
     return tuple(parts), places
+
+
+def _trained(*tensors: Tensor | None) -> bool:
+    """Whether a backward may follow."""
+    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -324,32 +334,49 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _m_n_forward(shrink, expand, s_input, initial_state, cu_seqlens):
+def _m_n_kept(shrink, expand, s_input, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or shrink.device.type != "cpu":
+        return 0
+    if _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.m_n_kept(shrink, expand, s_input)
+
+
+def _m_n_forward(shrink, expand, s_input, initial_state, cu_seqlens, keep):
     with torch.autocast(shrink.device.type, enabled=False):
-        return _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3]).m_n_forward(shrink, expand, s_input, initial_state, cu_seqlens)
+        if _m_n_kept(shrink, expand, s_input, cu_seqlens, keep):
+            return torch_kernels.m_n_forward_kept(shrink, expand, s_input, initial_state)
+        kernels = _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3])
+        y, final = kernels.m_n_forward(shrink, expand, s_input, initial_state, cu_seqlens)
+    N = _sequences(shrink, cu_seqlens)
+    return y, final, shrink.new_empty((N, 0), dtype=_accumulator(shrink, expand, s_input))
 
 
-def _m_n_forward_fake(shrink, expand, s_input, initial_state, cu_seqlens):
+def _m_n_forward_fake(shrink, expand, s_input, initial_state, cu_seqlens, keep):
     heads = _heads('ttt', (shrink, expand, s_input,))
     B, T = shrink.shape[:2]
     N = _sequences(shrink, cu_seqlens)
     dtype = _accumulator(shrink, expand, s_input)
     y = shrink.new_empty((B, T, heads, s_input.shape[3]), dtype=dtype)
-    return y, shrink.new_empty((N, heads, shrink.shape[3], s_input.shape[3]), dtype=dtype)
+    kept = shrink.new_empty(
+        (N, _m_n_kept(shrink, expand, s_input, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, shrink.new_empty((N, heads, shrink.shape[3], s_input.shape[3]), dtype=dtype), kept
 
 
 def _m_n_forward_vmap(info, in_dims, *args):
-    kinds, op = 'tttsc', _OPS.m_n_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'tttsco', _OPS.m_n_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _m_n_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state):
+def _m_n_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(shrink.device.type, enabled=False):
-        return kernels.m_n_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.m_n_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _m_n_backward_fake(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state):
+def _m_n_backward_fake(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('ttt', (shrink, expand, s_input,))
     N = _sequences(shrink, cu_seqlens)
     dtype = _accumulator(shrink, expand, s_input)
@@ -359,7 +386,7 @@ def _m_n_backward_fake(shrink, expand, s_input, initial_state, cu_seqlens, dy, d
 
 
 def _m_n_backward_vmap(info, in_dims, *args):
-    kinds, op = 'tttscts', _OPS.m_n_backward
+    kinds, op = 'tttsctso', _OPS.m_n_backward
     return _vmapped(op, kinds, 'ttts', info, in_dims, args)
 
 
@@ -375,8 +402,10 @@ def _m_n_step_fake(shrink, expand, s_input, state, state_indices):
 
 
 def _m_n_saved(ctx, inputs, output):
-    shrink, expand, s_input, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(shrink, expand, s_input, initial_state, cu_seqlens)
+    shrink, expand, s_input, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(shrink, expand, s_input, initial_state, cu_seqlens, kept)
 
 
 class _Scan_m_nGradient(torch.autograd.Function):
@@ -385,8 +414,8 @@ class _Scan_m_nGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.m_n_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.m_n_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -403,26 +432,31 @@ class _Scan_m_n(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(shrink, expand, s_input, initial_state, cu_seqlens):
-        return _OPS.m_n_forward(shrink, expand, s_input, initial_state, cu_seqlens)
+    def forward(shrink, expand, s_input, initial_state, cu_seqlens, keep):
+        return _OPS.m_n_forward(shrink, expand, s_input, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _m_n_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        shrink, expand, s_input, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        shrink, expand, s_input, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_shrink, d_expand, d_s_input, d_initial_state = _Scan_m_nGradient.apply(
-            shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state
+            shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_shrink, d_expand, d_s_input, d_initial_state, None
+        return d_shrink, d_expand, d_s_input, d_initial_state, None, None
+
+
+def _scan_m_n(shrink, expand, s_input, initial_state, cu_seqlens):
+    keep = _trained(shrink, expand, s_input, initial_state)
+    return _Scan_m_n.apply(shrink, expand, s_input, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "m_n_forward",
-    'm_n_forward(Tensor shrink, Tensor expand, Tensor s_input, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'm_n_forward(Tensor shrink, Tensor expand, Tensor s_input, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _m_n_forward,
     _m_n_forward_fake,
     _m_n_forward_vmap,
@@ -431,7 +465,7 @@ _register(
 )
 _register(
     "m_n_backward",
-    'm_n_backward(Tensor shrink, Tensor expand, Tensor s_input, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor)',
+    'm_n_backward(Tensor shrink, Tensor expand, Tensor s_input, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor)',
     _m_n_backward,
     _m_n_backward_fake,
     _m_n_backward_vmap,
@@ -470,7 +504,7 @@ def _cosformer_sequence(
     expand = _side_by_side(k * phase_cos[:, :, :, None], k * (-phase_sin)[:, :, :, None])
     v_2 = _shared(_worked(v, dtype), H, 2)
     s_input = _side_by_side(v_2, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device))
-    y, m_n_final = _Scan_m_n.apply(_grown_to(shrink.to(q_raw.dtype), (B, T, -1, -1)), _grown_to(expand.to(q_raw.dtype), (B, T, -1, -1)), _grown_to(s_input.to(q_raw.dtype), (B, T, -1, -1)), _gridded(((None if m_before is None else m_before.real, None if n_before is None else n_before.real,), (None if m_before is None else m_before.imag, None if n_before is None else n_before.imag,),), ((K,), (K,),), ((V,), (),)), cu_seqlens)
+    y, m_n_final = _scan_m_n(_grown_to(shrink.to(q_raw.dtype), (B, T, -1, -1)), _grown_to(expand.to(q_raw.dtype), (B, T, -1, -1)), _grown_to(s_input.to(q_raw.dtype), (B, T, -1, -1)), _gridded(((None if m_before is None else m_before.real, None if n_before is None else n_before.real,), (None if m_before is None else m_before.imag, None if n_before is None else n_before.imag,),), ((K,), (K,),), ((V,), (),)), cu_seqlens)
     columns = _columns(y, ((V,), (),))
     cells = _cells(m_n_final, ((K,), (K,),), ((V,), (),))
     return (columns[0] / (columns[1] + (1e-06))[:, :, :, None]).expand(B, T, H, V).to(q_raw.dtype), (_turned(cells[0][0], cells[1][0], phase[:, :, :, None, None], cu_seqlens), _turned(cells[0][1], cells[1][1], phase[:, :, :, None], cu_seqlens))

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -151,6 +153,7 @@ def _carry_low_rank(
     base: Tensor | float,
     read: Tensor,
     reverse: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """Walk the chunks with m = decay * m + write + left @ (base + read @ m), as `_carry` does.
 
@@ -160,7 +163,9 @@ def _carry_low_rank(
     # As torch.broadcast_shapes has it, which takes longer than the walk of a single token.
     leads = zip(*(x.shape[:3] for x in (left, read, *wide[:1])), strict=True)
     chunks, B, H = (next((n for n in sizes if n != 1), 1) for sizes in leads)
-    found = left.new_empty(chunks + 1, B, H, left.shape[3], wide[0].shape[-1])
+    found = into
+    if found is None:
+        found = left.new_empty(chunks + 1, B, H, left.shape[3], wide[0].shape[-1])
     found[chunks if reverse else 0] = start
     left, read = left.expand(chunks, *left.shape[1:]), read.expand(chunks, *read.shape[1:])
     for step in range(chunks):
@@ -181,6 +186,34 @@ def _inverse_of_unit(x: Tensor, lower: bool) -> Tensor:
     one = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device).expand_as(x)
     found: Tensor = torch.linalg.solve_triangular(x, one, upper=not lower, unitriangular=True)
     return found
+
+
+def _places(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """Where tiles [chunks, B, ...] of these shapes are kept, side by side in [B, numbers].
+
+    None for each where nothing is kept.
+    """
+    if kept is None:
+        return [None] * len(shapes)
+    found: list[Any] = []
+    start = 0
+    for chunks, B, *rest in shapes:
+        end = start + chunks * math.prod(rest)
+        found.append(kept[:, start:end].view(B, chunks, *rest).transpose(0, 1))
+        start = end
+    return found
+
+
+def _keep(places: Sequence[Tensor | None], *tiles: Tensor) -> None:
+    """Write to their places the tiles that have not been computed there."""
+    for place, tile in zip(places, tiles, strict=True):
+        if place is not None and place is not tile:
+            place.copy_(tile)
+
+
+def _held(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """The tiles of these shapes that were kept; None for each where nothing was."""
+    return [None if x is None else x.contiguous() for x in _places(kept, *shapes)]
 
 
 def _in_groups(
@@ -249,6 +282,7 @@ def _m_forward(
     q: Tensor,
     log_a: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'a triangular solve in each chunk, memory before each chunk, then the outputs; sequences of one length'
     B, T = beta.shape[:2]
@@ -263,6 +297,7 @@ def _m_forward(
     q_tile = _chunked(q, H, 32, dtype)
     log_a_tile = _chunked(log_a, H, 32, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, V))
     w = k_tile * torch.exp(log_a_tile[:, :, :, :, None])  # what an erasure reads
     e = beta_tile[:, :, :, :, None] * k_tile  # expand  # line 8
     del beta_tile, k_tile
@@ -300,8 +335,10 @@ def _m_forward(
     side = (suffix32_g0[:, :, :, :, None] * e).mT
     del suffix32_g0
     side_2 = -P
-    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False)  # m before the chunk
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False, into=places[0])  # m before the chunk
     del advance, side, side_2
+    _keep(places, M_all)
+    del places
     h = M_all[:-1]  # memory before the chunk
     n = Q - (P @ M_all[:-1])  # what the tokens add, less what they erase
     del P, Q
@@ -332,8 +369,22 @@ def m_forward(
         y, final = _m_token(beta, k, v, q, log_a, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_forward, (beta, k, v, q, log_a), (), (initial_state,), "tn")
-    return _each_sequence(_m_forward, (beta, k, v, q, log_a), (), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_forward, (beta, k, v, q, log_a), (), (initial_state, None), "tn")
+    return _each_sequence(_m_forward, (beta, k, v, q, log_a), (), (initial_state, None), cu_seqlens, "tn")
+
+
+def m_forward_kept(
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; also what the backward would compute again'
+    dtype = _precision(beta, k, v, q, log_a)
+    kept = beta.new_empty(beta.shape[0], m_kept(beta, k, v, q, log_a), dtype=dtype)
+    return (*_in_groups(_m_forward, (beta, k, v, q, log_a), (), (initial_state, kept), "tn"), kept)
 
 
 def _m_backward(
@@ -345,6 +396,7 @@ def _m_backward(
     dy: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients; sequences of one length'
     B, T = beta.shape[:2]
@@ -360,6 +412,7 @@ def _m_backward(
     log_a_tile = _chunked(log_a, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, V))
     w = k_tile * torch.exp(log_a_tile[:, :, :, :, None])  # what an erasure reads
     e = beta_tile[:, :, :, :, None] * k_tile  # expand  # line 8
     g0 = log_a_tile.clamp(min=lowest)  # log-decay  # line 10
@@ -390,10 +443,11 @@ def _m_backward(
     del prefix8_g0, suffix8_g0
     suffix32_g0 = _grown_back(suffix16_g0, prefix16_g0, 16)  # decay to the closing of each block of 32
     del prefix16_g0, suffix16_g0
-    side = (suffix32_g0[:, :, :, :, None] * e).mT
-    side_2 = -P
-    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False)  # m before the chunk
-    del side, side_2
+    if kept is None:
+        side = (suffix32_g0[:, :, :, :, None] * e).mT
+        side_2 = -P
+        M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False)  # m before the chunk
+        del side, side_2
     h = M_all[:-1]  # memory before the chunk
     n = Q - (P @ M_all[:-1])  # what the tokens add, less what they erase
     del P, Q, M_all
@@ -480,11 +534,28 @@ def m_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients'
     if cu_seqlens is None:
-        return _in_groups(_m_backward, (beta, k, v, q, log_a, dy), (), (initial_state, d_final_state), "tttttn")
-    return _each_sequence(_m_backward, (beta, k, v, q, log_a, dy), (), (initial_state, d_final_state), cu_seqlens, "tttttn")
+        return _in_groups(_m_backward, (beta, k, v, q, log_a, dy), (), (initial_state, d_final_state, kept), "tttttn")
+    return _each_sequence(_m_backward, (beta, k, v, q, log_a, dy), (), (initial_state, d_final_state, kept), cu_seqlens, "tttttn")
+
+
+def m_kept(
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = beta.shape[:2]
+    H = max(beta.shape[2], k.shape[2], v.shape[2], q.shape[2], log_a.shape[2])
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (1 + K + V + K + 1) else 0
 
 
 def _m_token(

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -96,13 +98,20 @@ def _running(x: Tensor, suffix: bool, strict: bool) -> Tensor:
     return (weight @ x.flatten(4)).view(x.shape)
 
 
-def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
+def _carry(
+    start: Tensor | float,
+    decay: Tensor | None,
+    write: Tensor,
+    reverse: bool,
+    into: Tensor | None = None,
+) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
-    Entry c is the state between chunks c - 1 and c, whichever way the walk goes.
+    Entry c is the state between chunks c - 1 and c, whichever way the walk goes. into: where the
+    states are written, if not to memory of their own.
     """
     chunks = write.shape[0]
-    found = write.new_empty(chunks + 1, *write.shape[1:])
+    found = write.new_empty(chunks + 1, *write.shape[1:]) if into is None else into
     found[chunks if reverse else 0] = start
     if decay is not None:
         decay = decay.expand(*write.shape[:3], *decay.shape[3:])
@@ -123,11 +132,14 @@ def _carry_products(
     right: Tensor,
     scale: float,
     reverse: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """`_carry` with write = scale * (left @ right), written where the states are."""
     lead = torch.broadcast_shapes(left.shape[:3], right.shape[:3])
     chunks = lead[0]
-    found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
+    found = into
+    if found is None:
+        found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
     found[chunks if reverse else 0] = start
     written = found[:-1] if reverse else found[1:]
     torch.matmul(left, right, out=written)
@@ -142,6 +154,34 @@ def _carry_products(
     for target, each in zip(later, reversed(decays) if reverse else decays, strict=True):
         held = target.addcmul_(each, held)
     return found
+
+
+def _places(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """Where tiles [chunks, B, ...] of these shapes are kept, side by side in [B, numbers].
+
+    None for each where nothing is kept.
+    """
+    if kept is None:
+        return [None] * len(shapes)
+    found: list[Any] = []
+    start = 0
+    for chunks, B, *rest in shapes:
+        end = start + chunks * math.prod(rest)
+        found.append(kept[:, start:end].view(B, chunks, *rest).transpose(0, 1))
+        start = end
+    return found
+
+
+def _keep(places: Sequence[Tensor | None], *tiles: Tensor) -> None:
+    """Write to their places the tiles that have not been computed there."""
+    for place, tile in zip(places, tiles, strict=True):
+        if place is not None and place is not tile:
+            place.copy_(tile)
+
+
+def _held(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """The tiles of these shapes that were kept; None for each where nothing was."""
+    return [None if x is None else x.contiguous() for x in _places(kept, *shapes)]
 
 
 def _in_groups(
@@ -210,6 +250,7 @@ def _m_forward(
     zk: Tensor,
     zv: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks; sequences of one length'
     B, T = k.shape[:2]
@@ -224,6 +265,7 @@ def _m_forward(
     zk_tile = _chunked(zk, H, 32, dtype)
     zv_tile = _chunked(zv, H, 32, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, V))
     gV = _valid((torch.nn.functional.logsigmoid(zv_tile)).clamp(min=lowest), T)  # log-decay  # line 10
     del zv_tile
     prefix1_gV = torch.exp(gV)  # decay from the opening of each block of 1
@@ -261,8 +303,10 @@ def _m_forward(
     del suffix32_gV
     advance = prefix32_gK[:, :, :, -1][:, :, :, :, None] * prefix32_gV[:, :, :, -1][:, :, :, None]
     del prefix32_gK
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_2.mT, part_3, 1.0, False)  # m before the chunk
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_2.mT, part_3, 1.0, False, into=places[0])  # m before the chunk
     del part_2, part_3, advance
+    _keep(places, M_all)
+    del places
     total = (part @ M_all[:-1]).mul_(prefix32_gV)
     del prefix32_gV, part
     A_diagonal = (_blocks(q_tile, 1) * _blocks(k_tile, 1)).sum(-1, keepdim=True)  # pairs with j <= i in block1
@@ -341,8 +385,22 @@ def m_forward(
         y, final = _m_token(k, v, q, zk, zv, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_forward, (k, v, q, zk, zv), (), (initial_state,), "tn")
-    return _each_sequence(_m_forward, (k, v, q, zk, zv), (), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_forward, (k, v, q, zk, zv), (), (initial_state, None), "tn")
+    return _each_sequence(_m_forward, (k, v, q, zk, zv), (), (initial_state, None), cu_seqlens, "tn")
+
+
+def m_forward_kept(
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    zk: Tensor,
+    zv: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks; also what the backward would compute again'
+    dtype = _precision(k, v, q, zk, zv)
+    kept = k.new_empty(k.shape[0], m_kept(k, v, q, zk, zv), dtype=dtype)
+    return (*_in_groups(_m_forward, (k, v, q, zk, zv), (), (initial_state, kept), "tn"), kept)
 
 
 def _m_backward(
@@ -354,6 +412,7 @@ def _m_backward(
     dy: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time; sequences of one length'
     B, T = k.shape[:2]
@@ -369,6 +428,7 @@ def _m_backward(
     zv_tile = _chunked(zv, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, V))
     gK = _valid((torch.nn.functional.logsigmoid(zk_tile)).clamp(min=lowest), T)  # log-decay  # line 9
     prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
     del gK
@@ -400,7 +460,8 @@ def _m_backward(
     prefix32_gK = _grown(prefix16_gK, 16)  # decay from the opening of each block of 32
     prefix32_gV = _grown(prefix16_gV, 16)  # decay from the opening of each block of 32
     advance = prefix32_gK[:, :, :, -1][:, :, :, :, None] * prefix32_gV[:, :, :, -1][:, :, :, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part.mT, part_2, 1.0, False)  # m before the chunk
+    if kept is None:
+        M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part.mT, part_2, 1.0, False)  # m before the chunk
     h = M_all[:-1]  # memory before the chunk
     del M_all
     part_3 = prefix32_gK * q_tile
@@ -604,11 +665,28 @@ def m_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_m_backward, (k, v, q, zk, zv, dy), (), (initial_state, d_final_state), "tttttn")
-    return _each_sequence(_m_backward, (k, v, q, zk, zv, dy), (), (initial_state, d_final_state), cu_seqlens, "tttttn")
+        return _in_groups(_m_backward, (k, v, q, zk, zv, dy), (), (initial_state, d_final_state, kept), "tttttn")
+    return _each_sequence(_m_backward, (k, v, q, zk, zv, dy), (), (initial_state, d_final_state, kept), cu_seqlens, "tttttn")
+
+
+def m_kept(
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    zk: Tensor,
+    zv: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], v.shape[2], q.shape[2], zk.shape[2], zv.shape[2])
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (K + V + K + K + V) else 0
 
 
 def _m_token(

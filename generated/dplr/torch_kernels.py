@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -132,6 +134,7 @@ def _carry_low_rank(
     base: Tensor | float,
     read: Tensor,
     reverse: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """Walk the chunks with m = decay * m + write + left @ (base + read @ m), as `_carry` does.
 
@@ -141,7 +144,9 @@ def _carry_low_rank(
     # As torch.broadcast_shapes has it, which takes longer than the walk of a single token.
     leads = zip(*(x.shape[:3] for x in (left, read, *wide[:1])), strict=True)
     chunks, B, H = (next((n for n in sizes if n != 1), 1) for sizes in leads)
-    found = left.new_empty(chunks + 1, B, H, left.shape[3], wide[0].shape[-1])
+    found = into
+    if found is None:
+        found = left.new_empty(chunks + 1, B, H, left.shape[3], wide[0].shape[-1])
     found[chunks if reverse else 0] = start
     left, read = left.expand(chunks, *left.shape[1:]), read.expand(chunks, *read.shape[1:])
     for step in range(chunks):
@@ -162,6 +167,34 @@ def _inverse_of_unit(x: Tensor, lower: bool) -> Tensor:
     one = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device).expand_as(x)
     found: Tensor = torch.linalg.solve_triangular(x, one, upper=not lower, unitriangular=True)
     return found
+
+
+def _places(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """Where tiles [chunks, B, ...] of these shapes are kept, side by side in [B, numbers].
+
+    None for each where nothing is kept.
+    """
+    if kept is None:
+        return [None] * len(shapes)
+    found: list[Any] = []
+    start = 0
+    for chunks, B, *rest in shapes:
+        end = start + chunks * math.prod(rest)
+        found.append(kept[:, start:end].view(B, chunks, *rest).transpose(0, 1))
+        start = end
+    return found
+
+
+def _keep(places: Sequence[Tensor | None], *tiles: Tensor) -> None:
+    """Write to their places the tiles that have not been computed there."""
+    for place, tile in zip(places, tiles, strict=True):
+        if place is not None and place is not tile:
+            place.copy_(tile)
+
+
+def _held(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """The tiles of these shapes that were kept; None for each where nothing was."""
+    return [None if x is None else x.contiguous() for x in _places(kept, *shapes)]
 
 
 def _in_groups(
@@ -232,6 +265,7 @@ def _m_forward(
     beta: Tensor,
     scale: float,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'a triangular solve in each chunk, memory before each chunk, then the outputs; sequences of one length'
     B, T = k.shape[:2]
@@ -247,6 +281,7 @@ def _m_forward(
     alpha_tile = _chunked(alpha, H, 32, dtype)
     beta_tile = _chunked(beta, H, 32, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, V))
     total = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
     gK = log_w_tile.clamp(min=lowest)  # log-decay  # line 8
     del log_w_tile
@@ -330,8 +365,10 @@ def _m_forward(
     del suffix32_gK
     write = part_2.mT @ v_tile
     del part_2
-    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, write, side, Q, P, False)  # m before the chunk
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, write, side, Q, P, False, into=places[0])  # m before the chunk
     del advance, side, write
+    _keep(places, M_all)
+    del places
     h = M_all[:-1]  # memory before the chunk
     z = (P @ M_all[:-1]).add_(Q)  # what the tokens read before they write
     del P, Q
@@ -404,8 +441,24 @@ def m_forward(
         y, final = _m_token(k, v, q, log_w, alpha, beta, scale, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_forward, (k, v, q, log_w, alpha, beta), (scale,), (initial_state,), "tn")
-    return _each_sequence(_m_forward, (k, v, q, log_w, alpha, beta), (scale,), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_forward, (k, v, q, log_w, alpha, beta), (scale,), (initial_state, None), "tn")
+    return _each_sequence(_m_forward, (k, v, q, log_w, alpha, beta), (scale,), (initial_state, None), cu_seqlens, "tn")
+
+
+def m_forward_kept(
+    scale: float,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_w: Tensor,
+    alpha: Tensor,
+    beta: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; also what the backward would compute again'
+    dtype = _precision(k, v, q, log_w, alpha, beta)
+    kept = k.new_empty(k.shape[0], m_kept(k, v, q, log_w, alpha, beta), dtype=dtype)
+    return (*_in_groups(_m_forward, (k, v, q, log_w, alpha, beta), (scale,), (initial_state, kept), "tn"), kept)
 
 
 def _m_backward(
@@ -419,6 +472,7 @@ def _m_backward(
     scale: float,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients; sequences of one length'
     B, T = k.shape[:2]
@@ -435,6 +489,7 @@ def _m_backward(
     beta_tile = _chunked(beta, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, V))
     total = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
     gK = log_w_tile.clamp(min=lowest)  # log-decay  # line 8
     del log_w_tile
@@ -498,10 +553,11 @@ def _m_backward(
     suffix32_gK = _grown_back(suffix16_gK, prefix16_gK, 16)  # decay to the closing of each block of 32
     part_2 = suffix32_gK * k_tile
     advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
-    side = (suffix32_gK * beta_tile).mT
-    write = part_2.mT @ v_tile
-    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, write, side, Q, P, False)  # m before the chunk
-    del side, write
+    if kept is None:
+        side = (suffix32_gK * beta_tile).mT
+        write = part_2.mT @ v_tile
+        M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, write, side, Q, P, False)  # m before the chunk
+        del side, write
     h = M_all[:-1]  # memory before the chunk
     z = (P @ M_all[:-1]).add_(Q)  # what the tokens read before they write
     del P, Q, M_all
@@ -940,11 +996,29 @@ def m_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients'
     if cu_seqlens is None:
-        return _in_groups(_m_backward, (k, v, q, log_w, alpha, beta, dy), (scale,), (initial_state, d_final_state), "ttttttn")
-    return _each_sequence(_m_backward, (k, v, q, log_w, alpha, beta, dy), (scale,), (initial_state, d_final_state), cu_seqlens, "ttttttn")
+        return _in_groups(_m_backward, (k, v, q, log_w, alpha, beta, dy), (scale,), (initial_state, d_final_state, kept), "ttttttn")
+    return _each_sequence(_m_backward, (k, v, q, log_w, alpha, beta, dy), (scale,), (initial_state, d_final_state, kept), cu_seqlens, "ttttttn")
+
+
+def m_kept(
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_w: Tensor,
+    alpha: Tensor,
+    beta: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], v.shape[2], q.shape[2], log_w.shape[2], alpha.shape[2], beta.shape[2])
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (K + V + K + K + K + K) else 0
 
 
 def _m_token(

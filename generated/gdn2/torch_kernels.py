@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -156,6 +158,7 @@ def _carry_low_rank(
     base: Tensor | float,
     read: Tensor,
     reverse: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """Walk the chunks with m = decay * m + write + left @ (base + read @ m), as `_carry` does.
 
@@ -165,7 +168,9 @@ def _carry_low_rank(
     # As torch.broadcast_shapes has it, which takes longer than the walk of a single token.
     leads = zip(*(x.shape[:3] for x in (left, read, *wide[:1])), strict=True)
     chunks, B, H = (next((n for n in sizes if n != 1), 1) for sizes in leads)
-    found = left.new_empty(chunks + 1, B, H, left.shape[3], wide[0].shape[-1])
+    found = into
+    if found is None:
+        found = left.new_empty(chunks + 1, B, H, left.shape[3], wide[0].shape[-1])
     found[chunks if reverse else 0] = start
     left, read = left.expand(chunks, *left.shape[1:]), read.expand(chunks, *read.shape[1:])
     for step in range(chunks):
@@ -186,6 +191,34 @@ def _inverse_of_unit(x: Tensor, lower: bool) -> Tensor:
     one = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device).expand_as(x)
     found: Tensor = torch.linalg.solve_triangular(x, one, upper=not lower, unitriangular=True)
     return found
+
+
+def _places(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """Where tiles [chunks, B, ...] of these shapes are kept, side by side in [B, numbers].
+
+    None for each where nothing is kept.
+    """
+    if kept is None:
+        return [None] * len(shapes)
+    found: list[Any] = []
+    start = 0
+    for chunks, B, *rest in shapes:
+        end = start + chunks * math.prod(rest)
+        found.append(kept[:, start:end].view(B, chunks, *rest).transpose(0, 1))
+        start = end
+    return found
+
+
+def _keep(places: Sequence[Tensor | None], *tiles: Tensor) -> None:
+    """Write to their places the tiles that have not been computed there."""
+    for place, tile in zip(places, tiles, strict=True):
+        if place is not None and place is not tile:
+            place.copy_(tile)
+
+
+def _held(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """The tiles of these shapes that were kept; None for each where nothing was."""
+    return [None if x is None else x.contiguous() for x in _places(kept, *shapes)]
 
 
 def _in_groups(
@@ -256,6 +289,7 @@ def _m_forward(
     b: Tensor,
     scale: float,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'a triangular solve in each chunk, memory before each chunk, then the outputs; sequences of one length'
     B, T = k.shape[:2]
@@ -271,6 +305,7 @@ def _m_forward(
     log_a_tile = _chunked(log_a, H, 32, dtype)
     b_tile = _chunked(b, H, 32, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, V))
     total = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
     gK = log_a_tile.clamp(min=lowest)  # log-decay  # line 12
     prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
@@ -340,8 +375,10 @@ def _m_forward(
     side = (suffix32_gK * k_tile).mT
     del suffix32_gK
     side_2 = -P
-    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False)  # m before the chunk
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False, into=places[0])  # m before the chunk
     del advance, side, side_2
+    _keep(places, M_all)
+    del places
     h = M_all[:-1]  # memory before the chunk
     n = Q - (P @ M_all[:-1])  # what the tokens add, less what they erase
     del P, Q
@@ -397,8 +434,24 @@ def m_forward(
         y, final = _m_token(k, w, v, q, log_a, b, scale, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_forward, (k, w, v, q, log_a, b), (scale,), (initial_state,), "tn")
-    return _each_sequence(_m_forward, (k, w, v, q, log_a, b), (scale,), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_forward, (k, w, v, q, log_a, b), (scale,), (initial_state, None), "tn")
+    return _each_sequence(_m_forward, (k, w, v, q, log_a, b), (scale,), (initial_state, None), cu_seqlens, "tn")
+
+
+def m_forward_kept(
+    scale: float,
+    k: Tensor,
+    w: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    b: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; also what the backward would compute again'
+    dtype = _precision(k, w, v, q, log_a, b)
+    kept = k.new_empty(k.shape[0], m_kept(k, w, v, q, log_a, b), dtype=dtype)
+    return (*_in_groups(_m_forward, (k, w, v, q, log_a, b), (scale,), (initial_state, kept), "tn"), kept)
 
 
 def _m_backward(
@@ -412,6 +465,7 @@ def _m_backward(
     scale: float,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients; sequences of one length'
     B, T = k.shape[:2]
@@ -428,6 +482,7 @@ def _m_backward(
     b_tile = _chunked(b, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, V))
     total = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
     gK = log_a_tile.clamp(min=lowest)  # log-decay  # line 12
     prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
@@ -476,10 +531,11 @@ def _m_backward(
     del solved, x
     advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
     suffix32_gK = _grown_back(suffix16_gK, prefix16_gK, 16)  # decay to the closing of each block of 32
-    side = (suffix32_gK * k_tile).mT
-    side_2 = -P
-    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False)  # m before the chunk
-    del side, side_2
+    if kept is None:
+        side = (suffix32_gK * k_tile).mT
+        side_2 = -P
+        M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False)  # m before the chunk
+        del side, side_2
     h = M_all[:-1]  # memory before the chunk
     n = Q - (P @ M_all[:-1])  # what the tokens add, less what they erase
     del P, Q, M_all
@@ -712,11 +768,29 @@ def m_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients'
     if cu_seqlens is None:
-        return _in_groups(_m_backward, (k, w, v, q, log_a, b, dy), (scale,), (initial_state, d_final_state), "ttttttn")
-    return _each_sequence(_m_backward, (k, w, v, q, log_a, b, dy), (scale,), (initial_state, d_final_state), cu_seqlens, "ttttttn")
+        return _in_groups(_m_backward, (k, w, v, q, log_a, b, dy), (scale,), (initial_state, d_final_state, kept), "ttttttn")
+    return _each_sequence(_m_backward, (k, w, v, q, log_a, b, dy), (scale,), (initial_state, d_final_state, kept), cu_seqlens, "ttttttn")
+
+
+def m_kept(
+    k: Tensor,
+    w: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    b: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], w.shape[2], v.shape[2], q.shape[2], log_a.shape[2], b.shape[2])
+    K = k.shape[3]  # size of K
+    V = w.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (K + V + V + K + K + K) else 0
 
 
 def _m_token(
@@ -795,6 +869,7 @@ def _m_layer_forward(
     A_log: Tensor,
     d_bias: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'a triangular solve in each chunk, memory before each chunk, then the outputs; sequences of one length'
     B, T = k_raw.shape[:2]
@@ -812,6 +887,7 @@ def _m_layer_forward(
     d_bias_tile = _headed(d_bias, H, dtype)
     b_raw_tile = _chunked(b_raw, H, 32, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, V))
     total = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
     x = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     gK = _valid((-(torch.exp(A_log_tile[:, :, :, None, None]) * x)).clamp(min=lowest), T)  # log-decay  # line 12
@@ -899,8 +975,10 @@ def _m_layer_forward(
     side = (suffix32_gK * e).mT
     del suffix32_gK
     side_2 = -P
-    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False)  # m before the chunk
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False, into=places[0])  # m before the chunk
     del advance, side, side_2
+    _keep(places, M_all)
+    del places
     h = M_all[:-1]  # memory before the chunk
     n = Q - (P @ M_all[:-1])  # what the tokens add, less what they erase
     del P, Q
@@ -965,8 +1043,26 @@ def m_layer_forward(
         y, final = _m_layer_token(k_raw, w_raw, v_raw, q_raw, a_raw, b_raw, scale, A_log, d_bias, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_layer_forward, (k_raw, w_raw, v_raw, q_raw, a_raw, b_raw), (scale, A_log, d_bias), (initial_state,), "tn")
-    return _each_sequence(_m_layer_forward, (k_raw, w_raw, v_raw, q_raw, a_raw, b_raw), (scale, A_log, d_bias), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_layer_forward, (k_raw, w_raw, v_raw, q_raw, a_raw, b_raw), (scale, A_log, d_bias), (initial_state, None), "tn")
+    return _each_sequence(_m_layer_forward, (k_raw, w_raw, v_raw, q_raw, a_raw, b_raw), (scale, A_log, d_bias), (initial_state, None), cu_seqlens, "tn")
+
+
+def m_layer_forward_kept(
+    scale: float,
+    k_raw: Tensor,
+    w_raw: Tensor,
+    v_raw: Tensor,
+    q_raw: Tensor,
+    A_log: Tensor,
+    a_raw: Tensor,
+    d_bias: Tensor,
+    b_raw: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; also what the backward would compute again'
+    dtype = _precision(k_raw, w_raw, v_raw, q_raw, a_raw, b_raw)
+    kept = k_raw.new_empty(k_raw.shape[0], m_layer_kept(k_raw, w_raw, v_raw, q_raw, A_log, a_raw, d_bias, b_raw), dtype=dtype)
+    return (*_in_groups(_m_layer_forward, (k_raw, w_raw, v_raw, q_raw, a_raw, b_raw), (scale, A_log, d_bias), (initial_state, kept), "tn"), kept)
 
 
 def _m_layer_backward(
@@ -982,6 +1078,7 @@ def _m_layer_backward(
     d_bias: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients; sequences of one length'
     B, T = k_raw.shape[:2]
@@ -1000,6 +1097,7 @@ def _m_layer_backward(
     b_raw_tile = _chunked(b_raw, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, V))
     total = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
     x = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     gK = _valid((-(torch.exp(A_log_tile[:, :, :, None, None]) * x)).clamp(min=lowest), T)  # log-decay  # line 12
@@ -1066,10 +1164,11 @@ def _m_layer_backward(
     del solved, x_8
     advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
     suffix32_gK = _grown_back(suffix16_gK, prefix16_gK, 16)  # decay to the closing of each block of 32
-    side = (suffix32_gK * e).mT
-    side_2 = -P
-    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False)  # m before the chunk
-    del side, side_2
+    if kept is None:
+        side = (suffix32_gK * e).mT
+        side_2 = -P
+        M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, 0.0, side, Q, side_2, False)  # m before the chunk
+        del side, side_2
     h = M_all[:-1]  # memory before the chunk
     n = Q - (P @ M_all[:-1])  # what the tokens add, less what they erase
     del P, Q, M_all
@@ -1450,11 +1549,31 @@ def m_layer_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients'
     if cu_seqlens is None:
-        return _in_groups(_m_layer_backward, (k_raw, w_raw, v_raw, q_raw, a_raw, b_raw, dy), (scale, A_log, d_bias), (initial_state, d_final_state), "ttttststn")
-    return _each_sequence(_m_layer_backward, (k_raw, w_raw, v_raw, q_raw, a_raw, b_raw, dy), (scale, A_log, d_bias), (initial_state, d_final_state), cu_seqlens, "ttttststn")
+        return _in_groups(_m_layer_backward, (k_raw, w_raw, v_raw, q_raw, a_raw, b_raw, dy), (scale, A_log, d_bias), (initial_state, d_final_state, kept), "ttttststn")
+    return _each_sequence(_m_layer_backward, (k_raw, w_raw, v_raw, q_raw, a_raw, b_raw, dy), (scale, A_log, d_bias), (initial_state, d_final_state, kept), cu_seqlens, "ttttststn")
+
+
+def m_layer_kept(
+    k_raw: Tensor,
+    w_raw: Tensor,
+    v_raw: Tensor,
+    q_raw: Tensor,
+    A_log: Tensor,
+    a_raw: Tensor,
+    d_bias: Tensor,
+    b_raw: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = k_raw.shape[:2]
+    H = max(k_raw.shape[2], w_raw.shape[2], v_raw.shape[2], q_raw.shape[2], a_raw.shape[2], b_raw.shape[2], A_log.shape[0], d_bias.shape[0])
+    K = k_raw.shape[3]  # size of K
+    V = w_raw.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (K + V + V + K + K + K) else 0
 
 
 def _m_layer_token(

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -121,13 +123,20 @@ def _add_product(
     return x
 
 
-def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
+def _carry(
+    start: Tensor | float,
+    decay: Tensor | None,
+    write: Tensor,
+    reverse: bool,
+    into: Tensor | None = None,
+) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
-    Entry c is the state between chunks c - 1 and c, whichever way the walk goes.
+    Entry c is the state between chunks c - 1 and c, whichever way the walk goes. into: where the
+    states are written, if not to memory of their own.
     """
     chunks = write.shape[0]
-    found = write.new_empty(chunks + 1, *write.shape[1:])
+    found = write.new_empty(chunks + 1, *write.shape[1:]) if into is None else into
     found[chunks if reverse else 0] = start
     if decay is not None:
         decay = decay.expand(*write.shape[:3], *decay.shape[3:])
@@ -148,11 +157,14 @@ def _carry_products(
     right: Tensor,
     scale: float,
     reverse: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """`_carry` with write = scale * (left @ right), written where the states are."""
     lead = torch.broadcast_shapes(left.shape[:3], right.shape[:3])
     chunks = lead[0]
-    found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
+    found = into
+    if found is None:
+        found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
     found[chunks if reverse else 0] = start
     written = found[:-1] if reverse else found[1:]
     torch.matmul(left, right, out=written)
@@ -167,6 +179,34 @@ def _carry_products(
     for target, each in zip(later, reversed(decays) if reverse else decays, strict=True):
         held = target.addcmul_(each, held)
     return found
+
+
+def _places(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """Where tiles [chunks, B, ...] of these shapes are kept, side by side in [B, numbers].
+
+    None for each where nothing is kept.
+    """
+    if kept is None:
+        return [None] * len(shapes)
+    found: list[Any] = []
+    start = 0
+    for chunks, B, *rest in shapes:
+        end = start + chunks * math.prod(rest)
+        found.append(kept[:, start:end].view(B, chunks, *rest).transpose(0, 1))
+        start = end
+    return found
+
+
+def _keep(places: Sequence[Tensor | None], *tiles: Tensor) -> None:
+    """Write to their places the tiles that have not been computed there."""
+    for place, tile in zip(places, tiles, strict=True):
+        if place is not None and place is not tile:
+            place.copy_(tile)
+
+
+def _held(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """The tiles of these shapes that were kept; None for each where nothing was."""
+    return [None if x is None else x.contiguous() for x in _places(kept, *shapes)]
 
 
 def _in_groups(
@@ -235,6 +275,7 @@ def _m_forward(
     log_a: Tensor,
     scale: float,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks; sequences of one length'
     B, T = k.shape[:2]
@@ -248,6 +289,7 @@ def _m_forward(
     q_tile = _chunked(q, H, 32, dtype)
     log_a_tile = _chunked(log_a, H, 32, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, V))
     gK = log_a_tile.clamp(min=lowest)  # log-decay  # line 11
     del log_a_tile
     prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
@@ -268,8 +310,10 @@ def _m_forward(
     del suffix32_gK
     advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
     del prefix32_gK
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_2.mT, v_tile, 1.0, False)  # m before the chunk
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_2.mT, v_tile, 1.0, False, into=places[0])  # m before the chunk
     del part_2, advance
+    _keep(places, M_all)
+    del places
     total = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
     A_diagonal = (_blocks(q_tile, 1) * _blocks(k_tile, 1)).sum(-1, keepdim=True)  # pairs with j <= i in block1
     _diagonal(total, 1).add_(A_diagonal)
@@ -327,8 +371,22 @@ def m_forward(
         y, final = _m_token(k, v, q, log_a, scale, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_forward, (k, v, q, log_a), (scale,), (initial_state,), "tn")
-    return _each_sequence(_m_forward, (k, v, q, log_a), (scale,), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_forward, (k, v, q, log_a), (scale,), (initial_state, None), "tn")
+    return _each_sequence(_m_forward, (k, v, q, log_a), (scale,), (initial_state, None), cu_seqlens, "tn")
+
+
+def m_forward_kept(
+    scale: float,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks; also what the backward would compute again'
+    dtype = _precision(k, v, q, log_a)
+    kept = k.new_empty(k.shape[0], m_kept(k, v, q, log_a), dtype=dtype)
+    return (*_in_groups(_m_forward, (k, v, q, log_a), (scale,), (initial_state, kept), "tn"), kept)
 
 
 def _m_backward(
@@ -340,6 +398,7 @@ def _m_backward(
     scale: float,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time; sequences of one length'
     B, T = k.shape[:2]
@@ -354,6 +413,7 @@ def _m_backward(
     log_a_tile = _chunked(log_a, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, V))
     gK = log_a_tile.clamp(min=lowest)  # log-decay  # line 11
     del log_a_tile
     prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
@@ -371,7 +431,8 @@ def _m_backward(
     part = suffix32_gK * k_tile
     prefix32_gK = _grown(prefix16_gK, 16)  # decay from the opening of each block of 32
     advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part.mT, v_tile, 1.0, False)  # m before the chunk
+    if kept is None:
+        M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part.mT, v_tile, 1.0, False)  # m before the chunk
     h = M_all[:-1]  # memory before the chunk
     del M_all
     part_2 = prefix32_gK * q_tile
@@ -518,11 +579,27 @@ def m_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_m_backward, (k, v, q, log_a, dy), (scale,), (initial_state, d_final_state), "ttttn")
-    return _each_sequence(_m_backward, (k, v, q, log_a, dy), (scale,), (initial_state, d_final_state), cu_seqlens, "ttttn")
+        return _in_groups(_m_backward, (k, v, q, log_a, dy), (scale,), (initial_state, d_final_state, kept), "ttttn")
+    return _each_sequence(_m_backward, (k, v, q, log_a, dy), (scale,), (initial_state, d_final_state, kept), cu_seqlens, "ttttn")
+
+
+def m_kept(
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], v.shape[2], q.shape[2], log_a.shape[2])
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (K + V + K + K) else 0
 
 
 def _m_token(
@@ -589,6 +666,7 @@ def _m_layer_forward(
     scale: float,
     tau: float,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks; sequences of one length'
     B, T = k.shape[:2]
@@ -602,6 +680,7 @@ def _m_layer_forward(
     q_tile = _chunked(q, H, 32, dtype)
     a_raw_tile = _chunked(a_raw, H, 32, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, V))
     gK = _valid((torch.nn.functional.logsigmoid(a_raw_tile) * (1.0 / tau)).clamp(min=lowest), T)  # log-decay  # line 11
     del a_raw_tile
     prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
@@ -622,8 +701,10 @@ def _m_layer_forward(
     del suffix32_gK
     advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
     del prefix32_gK
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_2.mT, v_tile, 1.0, False)  # m before the chunk
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_2.mT, v_tile, 1.0, False, into=places[0])  # m before the chunk
     del part_2, advance
+    _keep(places, M_all)
+    del places
     total = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
     A_diagonal = (_blocks(q_tile, 1) * _blocks(k_tile, 1)).sum(-1, keepdim=True)  # pairs with j <= i in block1
     _diagonal(total, 1).add_(A_diagonal)
@@ -682,8 +763,23 @@ def m_layer_forward(
         y, final = _m_layer_token(k, v, q, a_raw, scale, tau, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_layer_forward, (k, v, q, a_raw), (scale, tau), (initial_state,), "tn")
-    return _each_sequence(_m_layer_forward, (k, v, q, a_raw), (scale, tau), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_layer_forward, (k, v, q, a_raw), (scale, tau), (initial_state, None), "tn")
+    return _each_sequence(_m_layer_forward, (k, v, q, a_raw), (scale, tau), (initial_state, None), cu_seqlens, "tn")
+
+
+def m_layer_forward_kept(
+    scale: float,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    a_raw: Tensor,
+    tau: float,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks; also what the backward would compute again'
+    dtype = _precision(k, v, q, a_raw)
+    kept = k.new_empty(k.shape[0], m_layer_kept(k, v, q, a_raw), dtype=dtype)
+    return (*_in_groups(_m_layer_forward, (k, v, q, a_raw), (scale, tau), (initial_state, kept), "tn"), kept)
 
 
 def _m_layer_backward(
@@ -696,6 +792,7 @@ def _m_layer_backward(
     tau: float,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time; sequences of one length'
     B, T = k.shape[:2]
@@ -710,6 +807,7 @@ def _m_layer_backward(
     a_raw_tile = _chunked(a_raw, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, V))
     gK = _valid((torch.nn.functional.logsigmoid(a_raw_tile) * (1.0 / tau)).clamp(min=lowest), T)  # log-decay  # line 11
     prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
     del gK
@@ -726,7 +824,8 @@ def _m_layer_backward(
     part = suffix32_gK * k_tile
     prefix32_gK = _grown(prefix16_gK, 16)  # decay from the opening of each block of 32
     advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part.mT, v_tile, 1.0, False)  # m before the chunk
+    if kept is None:
+        M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part.mT, v_tile, 1.0, False)  # m before the chunk
     h = M_all[:-1]  # memory before the chunk
     del M_all
     part_2 = prefix32_gK * q_tile
@@ -874,11 +973,27 @@ def m_layer_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_m_layer_backward, (k, v, q, a_raw, dy), (scale, tau), (initial_state, d_final_state), "ttttn")
-    return _each_sequence(_m_layer_backward, (k, v, q, a_raw, dy), (scale, tau), (initial_state, d_final_state), cu_seqlens, "ttttn")
+        return _in_groups(_m_layer_backward, (k, v, q, a_raw, dy), (scale, tau), (initial_state, d_final_state, kept), "ttttn")
+    return _each_sequence(_m_layer_backward, (k, v, q, a_raw, dy), (scale, tau), (initial_state, d_final_state, kept), cu_seqlens, "ttttn")
+
+
+def m_layer_kept(
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    a_raw: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], v.shape[2], q.shape[2], a_raw.shape[2])
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (K + V + K + K) else 0
 
 
 def _m_layer_token(

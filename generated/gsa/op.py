@@ -104,21 +104,31 @@ def _vmapped(
 ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     """Run an operator on a batch of calls, one group of heads a call.
 
-    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped.
+    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped; o what
+    an operator keeps for its backward, which goes without. results: alike; e is empty then.
     """
     n = info.batch_size  # type: ignore[attr-defined]
     folded: list[object] = []
     for kind, dim, arg in zip(kinds, in_dims, args, strict=True):
         if kind == "c" and dim is not None:
             raise ValueError("cu_seqlens is the same for every call of a vmap")
+        if kind == "o":
+            folded.append(False if isinstance(arg, bool) else None)
+            continue
         plain = kind in "cf" or arg is None
         folded.append(arg if plain else _folded(arg, dim, n, kind))  # type: ignore[arg-type]
     found = op(*folded)
-    places = tuple({"t": 2, "h": 0, "s": 1}[kind] for kind in results)
+    places = tuple({"t": 2, "h": 0, "s": 1, "e": 0}[kind] for kind in results)
     parts = []
-    for x, place in zip(found, places, strict=True):  # type: ignore[call-overload]
-        parts.append(x.unflatten(place, (n, x.shape[place] // n)))
+    for x, place, kind in zip(found, places, results, strict=True):  # type: ignore[call-overload]
+        empty = kind == "e"
+        parts.append(x.new_empty(n, *x.shape) if empty else x.unflatten(place, (n, -1)))
     return tuple(parts), places
+
+
+def _trained(*tensors: Tensor | None) -> bool:
+    """Whether a backward may follow."""
+    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -216,32 +226,49 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _mk_forward(k, e, q, log_a, initial_state, cu_seqlens):
+def _mk_kept(k, e, q, log_a, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or k.device.type != "cpu":
+        return 0
+    if _kernels((k, e, q,), k.shape[3], e.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.mk_kept(k, e, q, log_a)
+
+
+def _mk_forward(k, e, q, log_a, initial_state, cu_seqlens, keep):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels((k, e, q,), k.shape[3], e.shape[3]).mk_forward(k, e, q, log_a, initial_state, cu_seqlens)
+        if _mk_kept(k, e, q, log_a, cu_seqlens, keep):
+            return torch_kernels.mk_forward_kept(k, e, q, log_a, initial_state)
+        kernels = _kernels((k, e, q,), k.shape[3], e.shape[3])
+        y, final = kernels.mk_forward(k, e, q, log_a, initial_state, cu_seqlens)
+    N = _sequences(k, cu_seqlens)
+    return y, final, k.new_empty((N, 0), dtype=_accumulator(k, e, q, log_a))
 
 
-def _mk_forward_fake(k, e, q, log_a, initial_state, cu_seqlens):
+def _mk_forward_fake(k, e, q, log_a, initial_state, cu_seqlens, keep):
     heads = _heads('tttt', (k, e, q, log_a,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
     dtype = _accumulator(k, e, q, log_a)
     y = k.new_empty((B, T, heads, e.shape[3]), dtype=dtype)
-    return y, k.new_empty((N, heads, k.shape[3], e.shape[3]), dtype=dtype)
+    kept = k.new_empty(
+        (N, _mk_kept(k, e, q, log_a, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, k.new_empty((N, heads, k.shape[3], e.shape[3]), dtype=dtype), kept
 
 
 def _mk_forward_vmap(info, in_dims, *args):
-    kinds, op = 'ttttsc', _OPS.mk_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'ttttsco', _OPS.mk_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _mk_backward(k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state):
+def _mk_backward(k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((k, e, q,), k.shape[3], e.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(k.device.type, enabled=False):
-        return kernels.mk_backward(k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.mk_backward(k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _mk_backward_fake(k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state):
+def _mk_backward_fake(k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('tttt', (k, e, q, log_a,))
     N = _sequences(k, cu_seqlens)
     dtype = _accumulator(k, e, q, log_a)
@@ -251,7 +278,7 @@ def _mk_backward_fake(k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_sta
 
 
 def _mk_backward_vmap(info, in_dims, *args):
-    kinds, op = 'ttttscts', _OPS.mk_backward
+    kinds, op = 'ttttsctso', _OPS.mk_backward
     return _vmapped(op, kinds, 'tttts', info, in_dims, args)
 
 
@@ -267,8 +294,10 @@ def _mk_step_fake(k, e, q, log_a, state, state_indices):
 
 
 def _mk_saved(ctx, inputs, output):
-    k, e, q, log_a, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(k, e, q, log_a, initial_state, cu_seqlens)
+    k, e, q, log_a, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(k, e, q, log_a, initial_state, cu_seqlens, kept)
 
 
 class _Scan_mkGradient(torch.autograd.Function):
@@ -277,8 +306,8 @@ class _Scan_mkGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.mk_backward(k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.mk_backward(k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -295,26 +324,31 @@ class _Scan_mk(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k, e, q, log_a, initial_state, cu_seqlens):
-        return _OPS.mk_forward(k, e, q, log_a, initial_state, cu_seqlens)
+    def forward(k, e, q, log_a, initial_state, cu_seqlens, keep):
+        return _OPS.mk_forward(k, e, q, log_a, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _mk_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        k, e, q, log_a, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        k, e, q, log_a, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_k, d_e, d_q, d_log_a, d_initial_state = _Scan_mkGradient.apply(
-            k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state
+            k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k, d_e, d_q, d_log_a, d_initial_state, None
+        return d_k, d_e, d_q, d_log_a, d_initial_state, None, None
+
+
+def _scan_mk(k, e, q, log_a, initial_state, cu_seqlens):
+    keep = _trained(k, e, q, log_a, initial_state)
+    return _Scan_mk.apply(k, e, q, log_a, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "mk_forward",
-    'mk_forward(Tensor k, Tensor e, Tensor q, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'mk_forward(Tensor k, Tensor e, Tensor q, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _mk_forward,
     _mk_forward_fake,
     _mk_forward_vmap,
@@ -323,7 +357,7 @@ _register(
 )
 _register(
     "mk_backward",
-    'mk_backward(Tensor k, Tensor e, Tensor q, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor)',
+    'mk_backward(Tensor k, Tensor e, Tensor q, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor, Tensor)',
     _mk_backward,
     _mk_backward_fake,
     _mk_backward_vmap,
@@ -337,32 +371,49 @@ _register(
 )
 
 
-def _mv_forward(e, v, part, log_a, initial_state, cu_seqlens):
+def _mv_kept(e, v, part, log_a, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or e.device.type != "cpu":
+        return 0
+    if _kernels((e, v, part,), e.shape[3], v.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.mv_kept(e, v, part, log_a)
+
+
+def _mv_forward(e, v, part, log_a, initial_state, cu_seqlens, keep):
     with torch.autocast(e.device.type, enabled=False):
-        return _kernels((e, v, part,), e.shape[3], v.shape[3]).mv_forward(e, v, part, log_a, initial_state, cu_seqlens)
+        if _mv_kept(e, v, part, log_a, cu_seqlens, keep):
+            return torch_kernels.mv_forward_kept(e, v, part, log_a, initial_state)
+        kernels = _kernels((e, v, part,), e.shape[3], v.shape[3])
+        y, final = kernels.mv_forward(e, v, part, log_a, initial_state, cu_seqlens)
+    N = _sequences(e, cu_seqlens)
+    return y, final, e.new_empty((N, 0), dtype=_accumulator(e, v, part, log_a))
 
 
-def _mv_forward_fake(e, v, part, log_a, initial_state, cu_seqlens):
+def _mv_forward_fake(e, v, part, log_a, initial_state, cu_seqlens, keep):
     heads = _heads('tttt', (e, v, part, log_a,))
     B, T = e.shape[:2]
     N = _sequences(e, cu_seqlens)
     dtype = _accumulator(e, v, part, log_a)
     y = e.new_empty((B, T, heads, v.shape[3]))
-    return y, e.new_empty((N, heads, e.shape[3], v.shape[3]), dtype=dtype)
+    kept = e.new_empty(
+        (N, _mv_kept(e, v, part, log_a, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, e.new_empty((N, heads, e.shape[3], v.shape[3]), dtype=dtype), kept
 
 
 def _mv_forward_vmap(info, in_dims, *args):
-    kinds, op = 'ttttsc', _OPS.mv_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'ttttsco', _OPS.mv_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _mv_backward(e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state):
+def _mv_backward(e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((e, v, part,), e.shape[3], v.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(e.device.type, enabled=False):
-        return kernels.mv_backward(e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.mv_backward(e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _mv_backward_fake(e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state):
+def _mv_backward_fake(e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('tttt', (e, v, part, log_a,))
     N = _sequences(e, cu_seqlens)
     dtype = _accumulator(e, v, part, log_a)
@@ -372,7 +423,7 @@ def _mv_backward_fake(e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_
 
 
 def _mv_backward_vmap(info, in_dims, *args):
-    kinds, op = 'ttttscts', _OPS.mv_backward
+    kinds, op = 'ttttsctso', _OPS.mv_backward
     return _vmapped(op, kinds, 'tttts', info, in_dims, args)
 
 
@@ -387,8 +438,10 @@ def _mv_step_fake(e, v, part, log_a, state, state_indices):
 
 
 def _mv_saved(ctx, inputs, output):
-    e, v, part, log_a, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(e, v, part, log_a, initial_state, cu_seqlens)
+    e, v, part, log_a, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(e, v, part, log_a, initial_state, cu_seqlens, kept)
 
 
 class _Scan_mvGradient(torch.autograd.Function):
@@ -397,8 +450,8 @@ class _Scan_mvGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.mv_backward(e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.mv_backward(e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -415,26 +468,31 @@ class _Scan_mv(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(e, v, part, log_a, initial_state, cu_seqlens):
-        return _OPS.mv_forward(e, v, part, log_a, initial_state, cu_seqlens)
+    def forward(e, v, part, log_a, initial_state, cu_seqlens, keep):
+        return _OPS.mv_forward(e, v, part, log_a, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _mv_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        e, v, part, log_a, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        e, v, part, log_a, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_e, d_v, d_part, d_log_a, d_initial_state = _Scan_mvGradient.apply(
-            e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state
+            e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_e, d_v, d_part, d_log_a, d_initial_state, None
+        return d_e, d_v, d_part, d_log_a, d_initial_state, None, None
+
+
+def _scan_mv(e, v, part, log_a, initial_state, cu_seqlens):
+    keep = _trained(e, v, part, log_a, initial_state)
+    return _Scan_mv.apply(e, v, part, log_a, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "mv_forward",
-    'mv_forward(Tensor e, Tensor v, Tensor part, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'mv_forward(Tensor e, Tensor v, Tensor part, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _mv_forward,
     _mv_forward_fake,
     _mv_forward_vmap,
@@ -443,7 +501,7 @@ _register(
 )
 _register(
     "mv_backward",
-    'mv_backward(Tensor e, Tensor v, Tensor part, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor)',
+    'mv_backward(Tensor e, Tensor v, Tensor part, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor, Tensor)',
     _mv_backward,
     _mv_backward_fake,
     _mv_backward_vmap,
@@ -457,32 +515,49 @@ _register(
 )
 
 
-def _mk_layer_forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens):
+def _mk_layer_kept(k_raw, a_raw, q_raw, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or k_raw.device.type != "cpu":
+        return 0
+    if _kernels((k_raw, a_raw, q_raw,), k_raw.shape[3], a_raw.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.mk_layer_kept(k_raw, a_raw, q_raw)
+
+
+def _mk_layer_forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, keep):
     with torch.autocast(k_raw.device.type, enabled=False):
-        return _kernels((k_raw, a_raw, q_raw,), k_raw.shape[3], a_raw.shape[3]).mk_layer_forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens)
+        if _mk_layer_kept(k_raw, a_raw, q_raw, cu_seqlens, keep):
+            return torch_kernels.mk_layer_forward_kept(k_raw, a_raw, tau, q_raw, initial_state)
+        kernels = _kernels((k_raw, a_raw, q_raw,), k_raw.shape[3], a_raw.shape[3])
+        y, final = kernels.mk_layer_forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens)
+    N = _sequences(k_raw, cu_seqlens)
+    return y, final, k_raw.new_empty((N, 0), dtype=_accumulator(k_raw, a_raw, q_raw))
 
 
-def _mk_layer_forward_fake(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens):
+def _mk_layer_forward_fake(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, keep):
     heads = _heads('ttt', (k_raw, a_raw, q_raw,))
     B, T = k_raw.shape[:2]
     N = _sequences(k_raw, cu_seqlens)
     dtype = _accumulator(k_raw, a_raw, q_raw)
     y = k_raw.new_empty((B, T, heads, a_raw.shape[3]), dtype=dtype)
-    return y, k_raw.new_empty((N, heads, k_raw.shape[3], a_raw.shape[3]), dtype=dtype)
+    kept = k_raw.new_empty(
+        (N, _mk_layer_kept(k_raw, a_raw, q_raw, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, k_raw.new_empty((N, heads, k_raw.shape[3], a_raw.shape[3]), dtype=dtype), kept
 
 
 def _mk_layer_forward_vmap(info, in_dims, *args):
-    kinds, op = 'ttftsc', _OPS.mk_layer_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'ttftsco', _OPS.mk_layer_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _mk_layer_backward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, dy, d_final_state):
+def _mk_layer_backward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((k_raw, a_raw, q_raw,), k_raw.shape[3], a_raw.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(k_raw.device.type, enabled=False):
-        return kernels.mk_layer_backward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.mk_layer_backward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _mk_layer_backward_fake(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, dy, d_final_state):
+def _mk_layer_backward_fake(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('ttt', (k_raw, a_raw, q_raw,))
     N = _sequences(k_raw, cu_seqlens)
     dtype = _accumulator(k_raw, a_raw, q_raw)
@@ -492,7 +567,7 @@ def _mk_layer_backward_fake(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens,
 
 
 def _mk_layer_backward_vmap(info, in_dims, *args):
-    kinds, op = 'ttftscts', _OPS.mk_layer_backward
+    kinds, op = 'ttftsctso', _OPS.mk_layer_backward
     return _vmapped(op, kinds, 'ttts', info, in_dims, args)
 
 
@@ -508,8 +583,10 @@ def _mk_layer_step_fake(k_raw, a_raw, tau, q_raw, state, state_indices):
 
 
 def _mk_layer_saved(ctx, inputs, output):
-    k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(k_raw, a_raw, q_raw, initial_state, cu_seqlens)
+    k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(k_raw, a_raw, q_raw, initial_state, cu_seqlens, kept)
     ctx.tau = tau
 
 
@@ -519,8 +596,8 @@ class _Scan_mk_layerGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.mk_layer_backward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.mk_layer_backward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -537,26 +614,31 @@ class _Scan_mk_layer(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens):
-        return _OPS.mk_layer_forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens)
+    def forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, keep):
+        return _OPS.mk_layer_forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _mk_layer_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        k_raw, a_raw, q_raw, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        k_raw, a_raw, q_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_k_raw, d_a_raw, d_q_raw, d_initial_state = _Scan_mk_layerGradient.apply(
-            k_raw, a_raw, ctx.tau, q_raw, initial_state, cu_seqlens, dy, d_final_state
+            k_raw, a_raw, ctx.tau, q_raw, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k_raw, d_a_raw, None, d_q_raw, d_initial_state, None
+        return d_k_raw, d_a_raw, None, d_q_raw, d_initial_state, None, None
+
+
+def _scan_mk_layer(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens):
+    keep = _trained(k_raw, a_raw, q_raw, initial_state)
+    return _Scan_mk_layer.apply(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "mk_layer_forward",
-    'mk_layer_forward(Tensor k_raw, Tensor a_raw, float tau, Tensor q_raw, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'mk_layer_forward(Tensor k_raw, Tensor a_raw, float tau, Tensor q_raw, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _mk_layer_forward,
     _mk_layer_forward_fake,
     _mk_layer_forward_vmap,
@@ -565,7 +647,7 @@ _register(
 )
 _register(
     "mk_layer_backward",
-    'mk_layer_backward(Tensor k_raw, Tensor a_raw, float tau, Tensor q_raw, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor)',
+    'mk_layer_backward(Tensor k_raw, Tensor a_raw, float tau, Tensor q_raw, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor)',
     _mk_layer_backward,
     _mk_layer_backward_fake,
     _mk_layer_backward_vmap,
@@ -579,32 +661,49 @@ _register(
 )
 
 
-def _mv_layer_forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens):
+def _mv_layer_kept(a_raw, v_raw, part, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or a_raw.device.type != "cpu":
+        return 0
+    if _kernels((a_raw, v_raw, part,), a_raw.shape[3], v_raw.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.mv_layer_kept(a_raw, v_raw, part)
+
+
+def _mv_layer_forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, keep):
     with torch.autocast(a_raw.device.type, enabled=False):
-        return _kernels((a_raw, v_raw, part,), a_raw.shape[3], v_raw.shape[3]).mv_layer_forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens)
+        if _mv_layer_kept(a_raw, v_raw, part, cu_seqlens, keep):
+            return torch_kernels.mv_layer_forward_kept(a_raw, tau, v_raw, part, initial_state)
+        kernels = _kernels((a_raw, v_raw, part,), a_raw.shape[3], v_raw.shape[3])
+        y, final = kernels.mv_layer_forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens)
+    N = _sequences(a_raw, cu_seqlens)
+    return y, final, a_raw.new_empty((N, 0), dtype=_accumulator(a_raw, v_raw, part))
 
 
-def _mv_layer_forward_fake(a_raw, tau, v_raw, part, initial_state, cu_seqlens):
+def _mv_layer_forward_fake(a_raw, tau, v_raw, part, initial_state, cu_seqlens, keep):
     heads = _heads('ttt', (a_raw, v_raw, part,))
     B, T = a_raw.shape[:2]
     N = _sequences(a_raw, cu_seqlens)
     dtype = _accumulator(a_raw, v_raw, part)
     y = a_raw.new_empty((B, T, heads, v_raw.shape[3]))
-    return y, a_raw.new_empty((N, heads, a_raw.shape[3], v_raw.shape[3]), dtype=dtype)
+    kept = a_raw.new_empty(
+        (N, _mv_layer_kept(a_raw, v_raw, part, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, a_raw.new_empty((N, heads, a_raw.shape[3], v_raw.shape[3]), dtype=dtype), kept
 
 
 def _mv_layer_forward_vmap(info, in_dims, *args):
-    kinds, op = 'tfttsc', _OPS.mv_layer_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'tfttsco', _OPS.mv_layer_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _mv_layer_backward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state):
+def _mv_layer_backward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((a_raw, v_raw, part,), a_raw.shape[3], v_raw.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(a_raw.device.type, enabled=False):
-        return kernels.mv_layer_backward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.mv_layer_backward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _mv_layer_backward_fake(a_raw, tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state):
+def _mv_layer_backward_fake(a_raw, tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('ttt', (a_raw, v_raw, part,))
     N = _sequences(a_raw, cu_seqlens)
     dtype = _accumulator(a_raw, v_raw, part)
@@ -614,7 +713,7 @@ def _mv_layer_backward_fake(a_raw, tau, v_raw, part, initial_state, cu_seqlens, 
 
 
 def _mv_layer_backward_vmap(info, in_dims, *args):
-    kinds, op = 'tfttscts', _OPS.mv_layer_backward
+    kinds, op = 'tfttsctso', _OPS.mv_layer_backward
     return _vmapped(op, kinds, 'ttts', info, in_dims, args)
 
 
@@ -629,8 +728,10 @@ def _mv_layer_step_fake(a_raw, tau, v_raw, part, state, state_indices):
 
 
 def _mv_layer_saved(ctx, inputs, output):
-    a_raw, tau, v_raw, part, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(a_raw, v_raw, part, initial_state, cu_seqlens)
+    a_raw, tau, v_raw, part, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(a_raw, v_raw, part, initial_state, cu_seqlens, kept)
     ctx.tau = tau
 
 
@@ -640,8 +741,8 @@ class _Scan_mv_layerGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.mv_layer_backward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.mv_layer_backward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -658,26 +759,31 @@ class _Scan_mv_layer(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens):
-        return _OPS.mv_layer_forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens)
+    def forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, keep):
+        return _OPS.mv_layer_forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _mv_layer_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        a_raw, v_raw, part, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        a_raw, v_raw, part, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_a_raw, d_v_raw, d_part, d_initial_state = _Scan_mv_layerGradient.apply(
-            a_raw, ctx.tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state
+            a_raw, ctx.tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_a_raw, None, d_v_raw, d_part, d_initial_state, None
+        return d_a_raw, None, d_v_raw, d_part, d_initial_state, None, None
+
+
+def _scan_mv_layer(a_raw, tau, v_raw, part, initial_state, cu_seqlens):
+    keep = _trained(a_raw, v_raw, part, initial_state)
+    return _Scan_mv_layer.apply(a_raw, tau, v_raw, part, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "mv_layer_forward",
-    'mv_layer_forward(Tensor a_raw, float tau, Tensor v_raw, Tensor part, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'mv_layer_forward(Tensor a_raw, float tau, Tensor v_raw, Tensor part, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _mv_layer_forward,
     _mv_layer_forward_fake,
     _mv_layer_forward_vmap,
@@ -686,7 +792,7 @@ _register(
 )
 _register(
     "mv_layer_backward",
-    'mv_layer_backward(Tensor a_raw, float tau, Tensor v_raw, Tensor part, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor)',
+    'mv_layer_backward(Tensor a_raw, float tau, Tensor v_raw, Tensor part, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor)',
     _mv_layer_backward,
     _mv_layer_backward_fake,
     _mv_layer_backward_vmap,
@@ -719,9 +825,9 @@ def _gsa_sequence(
     V = v.shape[3]
     S = e.shape[3]
     scale = (K ** (-0.5)) if scale is None else scale
-    y, mk_final = _Scan_mk.apply(k, e, q, log_a, mk_before, cu_seqlens)
+    y, mk_final = _scan_mk(k, e, q, log_a, mk_before, cu_seqlens)
     part = _softmax(scale * y, (3,))
-    y_2, mv_final = _Scan_mv.apply(e, v, _grown_to(part.to(q.dtype), (B, T, -1, S)), log_a, mv_before, cu_seqlens)
+    y_2, mv_final = _scan_mv(e, v, _grown_to(part.to(q.dtype), (B, T, -1, S)), log_a, mv_before, cu_seqlens)
     return y_2.to(q.dtype), (mk_final, mv_final)
 
 
@@ -809,9 +915,9 @@ def _gsa_layer_sequence(
     S = a_raw.shape[3]
     scale = (K ** (-0.5)) if scale is None else scale
     tau = 8.0 if tau is None else tau
-    y, mk_final = _Scan_mk_layer.apply(k_raw, a_raw, tau, q_raw, mk_before, cu_seqlens)
+    y, mk_final = _scan_mk_layer(k_raw, a_raw, tau, q_raw, mk_before, cu_seqlens)
     part = _softmax(scale * y, (3,))
-    y_2, mv_final = _Scan_mv_layer.apply(a_raw, tau, v_raw, _grown_to(part.to(q_raw.dtype), (B, T, -1, S)), mv_before, cu_seqlens)
+    y_2, mv_final = _scan_mv_layer(a_raw, tau, v_raw, _grown_to(part.to(q_raw.dtype), (B, T, -1, S)), mv_before, cu_seqlens)
     return y_2.to(q_raw.dtype), (mk_final, mv_final)
 
 

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -121,13 +123,20 @@ def _add_product(
     return x
 
 
-def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
+def _carry(
+    start: Tensor | float,
+    decay: Tensor | None,
+    write: Tensor,
+    reverse: bool,
+    into: Tensor | None = None,
+) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
-    Entry c is the state between chunks c - 1 and c, whichever way the walk goes.
+    Entry c is the state between chunks c - 1 and c, whichever way the walk goes. into: where the
+    states are written, if not to memory of their own.
     """
     chunks = write.shape[0]
-    found = write.new_empty(chunks + 1, *write.shape[1:])
+    found = write.new_empty(chunks + 1, *write.shape[1:]) if into is None else into
     found[chunks if reverse else 0] = start
     if decay is not None:
         decay = decay.expand(*write.shape[:3], *decay.shape[3:])
@@ -148,11 +157,14 @@ def _carry_products(
     right: Tensor,
     scale: float,
     reverse: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """`_carry` with write = scale * (left @ right), written where the states are."""
     lead = torch.broadcast_shapes(left.shape[:3], right.shape[:3])
     chunks = lead[0]
-    found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
+    found = into
+    if found is None:
+        found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
     found[chunks if reverse else 0] = start
     written = found[:-1] if reverse else found[1:]
     torch.matmul(left, right, out=written)
@@ -167,6 +179,34 @@ def _carry_products(
     for target, each in zip(later, reversed(decays) if reverse else decays, strict=True):
         held = target.addcmul_(each, held)
     return found
+
+
+def _places(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """Where tiles [chunks, B, ...] of these shapes are kept, side by side in [B, numbers].
+
+    None for each where nothing is kept.
+    """
+    if kept is None:
+        return [None] * len(shapes)
+    found: list[Any] = []
+    start = 0
+    for chunks, B, *rest in shapes:
+        end = start + chunks * math.prod(rest)
+        found.append(kept[:, start:end].view(B, chunks, *rest).transpose(0, 1))
+        start = end
+    return found
+
+
+def _keep(places: Sequence[Tensor | None], *tiles: Tensor) -> None:
+    """Write to their places the tiles that have not been computed there."""
+    for place, tile in zip(places, tiles, strict=True):
+        if place is not None and place is not tile:
+            place.copy_(tile)
+
+
+def _held(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """The tiles of these shapes that were kept; None for each where nothing was."""
+    return [None if x is None else x.contiguous() for x in _places(kept, *shapes)]
 
 
 def _in_groups(
@@ -234,6 +274,7 @@ def _mk_forward(
     q: Tensor,
     log_a: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks; sequences of one length'
     B, T = k.shape[:2]
@@ -247,6 +288,7 @@ def _mk_forward(
     q_tile = _chunked(q, H, 32, dtype)
     log_a_tile = _chunked(log_a, H, 32, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, S))
     gV = log_a_tile.clamp(min=lowest)  # log-decay  # line 9
     del log_a_tile
     prefix1_gV = torch.exp(gV)  # decay from the opening of each block of 1
@@ -265,8 +307,10 @@ def _mk_forward(
     part = suffix32_gV * e_tile
     del suffix32_gV
     advance = prefix32_gV[:, :, :, -1][:, :, :, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, k_tile.mT, part, 1.0, False)  # m before the chunk
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, k_tile.mT, part, 1.0, False, into=places[0])  # m before the chunk
     del part, advance
+    _keep(places, M_all)
+    del places
     total = (q_tile @ M_all[:-1]).mul_(prefix32_gV)
     del prefix32_gV
     A_diagonal = (_blocks(q_tile, 1) * _blocks(k_tile, 1)).sum(-1, keepdim=True)  # pairs with j <= i in block1
@@ -320,8 +364,21 @@ def mk_forward(
         y, final = _mk_token(k, e, q, log_a, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_mk_forward, (k, e, q, log_a), (), (initial_state,), "tn")
-    return _each_sequence(_mk_forward, (k, e, q, log_a), (), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_mk_forward, (k, e, q, log_a), (), (initial_state, None), "tn")
+    return _each_sequence(_mk_forward, (k, e, q, log_a), (), (initial_state, None), cu_seqlens, "tn")
+
+
+def mk_forward_kept(
+    k: Tensor,
+    e: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks; also what the backward would compute again'
+    dtype = _precision(k, e, q, log_a)
+    kept = k.new_empty(k.shape[0], mk_kept(k, e, q, log_a), dtype=dtype)
+    return (*_in_groups(_mk_forward, (k, e, q, log_a), (), (initial_state, kept), "tn"), kept)
 
 
 def _mk_backward(
@@ -332,6 +389,7 @@ def _mk_backward(
     dy: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time; sequences of one length'
     B, T = k.shape[:2]
@@ -346,6 +404,7 @@ def _mk_backward(
     log_a_tile = _chunked(log_a, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, S))
     gV = log_a_tile.clamp(min=lowest)  # log-decay  # line 9
     del log_a_tile
     prefix1_gV = torch.exp(gV)  # decay from the opening of each block of 1
@@ -363,7 +422,8 @@ def _mk_backward(
     part = suffix32_gV * e_tile
     prefix32_gV = _grown(prefix16_gV, 16)  # decay from the opening of each block of 32
     advance = prefix32_gV[:, :, :, -1][:, :, :, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, k_tile.mT, part, 1.0, False)  # m before the chunk
+    if kept is None:
+        M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, k_tile.mT, part, 1.0, False)  # m before the chunk
     h = M_all[:-1]  # memory before the chunk
     del M_all
     part_2 = prefix32_gV * dy_tile
@@ -504,11 +564,27 @@ def mk_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_mk_backward, (k, e, q, log_a, dy), (), (initial_state, d_final_state), "ttttn")
-    return _each_sequence(_mk_backward, (k, e, q, log_a, dy), (), (initial_state, d_final_state), cu_seqlens, "ttttn")
+        return _in_groups(_mk_backward, (k, e, q, log_a, dy), (), (initial_state, d_final_state, kept), "ttttn")
+    return _each_sequence(_mk_backward, (k, e, q, log_a, dy), (), (initial_state, d_final_state, kept), cu_seqlens, "ttttn")
+
+
+def mk_kept(
+    k: Tensor,
+    e: Tensor,
+    q: Tensor,
+    log_a: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], e.shape[2], q.shape[2], log_a.shape[2])
+    K = k.shape[3]  # size of K
+    S = e.shape[3]  # size of S
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * S if T >= 32 and K * S <= 64 * (K + S + K + S) else 0
 
 
 def _mk_token(
@@ -571,6 +647,7 @@ def _mv_forward(
     part: Tensor,
     log_a: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks; sequences of one length'
     B, T = e.shape[:2]
@@ -584,6 +661,7 @@ def _mv_forward(
     part_tile = _chunked(part, H, 32, dtype)
     log_a_tile = _chunked(log_a, H, 32, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, S, V))
     gK = log_a_tile.clamp(min=lowest)  # log-decay  # line 9
     del log_a_tile
     prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
@@ -604,8 +682,10 @@ def _mv_forward(
     del suffix32_gK
     advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
     del prefix32_gK
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_3.mT, v_tile, 1.0, False)  # m before the chunk
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_3.mT, v_tile, 1.0, False, into=places[0])  # m before the chunk
     del part_3, advance
+    _keep(places, M_all)
+    del places
     total = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
     A_diagonal = (_blocks(part_tile, 1) * _blocks(e_tile, 1)).sum(-1, keepdim=True)  # pairs with j <= i in block1
     _diagonal(total, 1).add_(A_diagonal)
@@ -662,8 +742,21 @@ def mv_forward(
         y, final = _mv_token(e, v, part, log_a, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_mv_forward, (e, v, part, log_a), (), (initial_state,), "tn")
-    return _each_sequence(_mv_forward, (e, v, part, log_a), (), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_mv_forward, (e, v, part, log_a), (), (initial_state, None), "tn")
+    return _each_sequence(_mv_forward, (e, v, part, log_a), (), (initial_state, None), cu_seqlens, "tn")
+
+
+def mv_forward_kept(
+    e: Tensor,
+    v: Tensor,
+    part: Tensor,
+    log_a: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks; also what the backward would compute again'
+    dtype = _precision(e, v, part, log_a)
+    kept = e.new_empty(e.shape[0], mv_kept(e, v, part, log_a), dtype=dtype)
+    return (*_in_groups(_mv_forward, (e, v, part, log_a), (), (initial_state, kept), "tn"), kept)
 
 
 def _mv_backward(
@@ -674,6 +767,7 @@ def _mv_backward(
     dy: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time; sequences of one length'
     B, T = e.shape[:2]
@@ -688,6 +782,7 @@ def _mv_backward(
     log_a_tile = _chunked(log_a, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, S, V))
     gK = log_a_tile.clamp(min=lowest)  # log-decay  # line 9
     del log_a_tile
     prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
@@ -705,7 +800,8 @@ def _mv_backward(
     part_2 = suffix32_gK * e_tile
     prefix32_gK = _grown(prefix16_gK, 16)  # decay from the opening of each block of 32
     advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_2.mT, v_tile, 1.0, False)  # m before the chunk
+    if kept is None:
+        M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_2.mT, v_tile, 1.0, False)  # m before the chunk
     h = M_all[:-1]  # memory before the chunk
     del M_all
     part_3 = prefix32_gK * part_tile
@@ -851,11 +947,27 @@ def mv_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_mv_backward, (e, v, part, log_a, dy), (), (initial_state, d_final_state), "ttttn")
-    return _each_sequence(_mv_backward, (e, v, part, log_a, dy), (), (initial_state, d_final_state), cu_seqlens, "ttttn")
+        return _in_groups(_mv_backward, (e, v, part, log_a, dy), (), (initial_state, d_final_state, kept), "ttttn")
+    return _each_sequence(_mv_backward, (e, v, part, log_a, dy), (), (initial_state, d_final_state, kept), cu_seqlens, "ttttn")
+
+
+def mv_kept(
+    e: Tensor,
+    v: Tensor,
+    part: Tensor,
+    log_a: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = e.shape[:2]
+    H = max(e.shape[2], v.shape[2], part.shape[2], log_a.shape[2])
+    S = e.shape[3]  # size of S
+    V = v.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * S * V if T >= 32 and S * V <= 64 * (S + V + S + S) else 0
 
 
 def _mv_token(
@@ -918,6 +1030,7 @@ def _mk_layer_forward(
     q_raw: Tensor,
     tau: float,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks; sequences of one length'
     B, T = k_raw.shape[:2]
@@ -931,6 +1044,7 @@ def _mk_layer_forward(
     tau = torch.as_tensor(tau, dtype=dtype, device=k_raw.device)
     q_raw_tile = _chunked(q_raw, H, 32, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, S))
     gV = _valid((torch.nn.functional.logsigmoid(a_raw_tile) * (1.0 / tau)).clamp(min=lowest), T)  # log-decay  # line 9
     prefix1_gV = torch.exp(gV)  # decay from the opening of each block of 1
     del gV
@@ -954,8 +1068,10 @@ def _mk_layer_forward(
     part = suffix32_gV * x
     del suffix32_gV
     advance = prefix32_gV[:, :, :, -1][:, :, :, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, e.mT, part, 1.0, False)  # m before the chunk
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, e.mT, part, 1.0, False, into=places[0])  # m before the chunk
     del part, advance
+    _keep(places, M_all)
+    del places
     total = (s @ M_all[:-1]).mul_(prefix32_gV)
     del prefix32_gV
     A_diagonal = (_blocks(s, 1) * _blocks(e, 1)).sum(-1, keepdim=True)  # pairs with j <= i in block1
@@ -1009,8 +1125,21 @@ def mk_layer_forward(
         y, final = _mk_layer_token(k_raw, a_raw, q_raw, tau, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_mk_layer_forward, (k_raw, a_raw, q_raw), (tau,), (initial_state,), "tn")
-    return _each_sequence(_mk_layer_forward, (k_raw, a_raw, q_raw), (tau,), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_mk_layer_forward, (k_raw, a_raw, q_raw), (tau,), (initial_state, None), "tn")
+    return _each_sequence(_mk_layer_forward, (k_raw, a_raw, q_raw), (tau,), (initial_state, None), cu_seqlens, "tn")
+
+
+def mk_layer_forward_kept(
+    k_raw: Tensor,
+    a_raw: Tensor,
+    tau: float,
+    q_raw: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks; also what the backward would compute again'
+    dtype = _precision(k_raw, a_raw, q_raw)
+    kept = k_raw.new_empty(k_raw.shape[0], mk_layer_kept(k_raw, a_raw, q_raw), dtype=dtype)
+    return (*_in_groups(_mk_layer_forward, (k_raw, a_raw, q_raw), (tau,), (initial_state, kept), "tn"), kept)
 
 
 def _mk_layer_backward(
@@ -1021,6 +1150,7 @@ def _mk_layer_backward(
     tau: float,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time; sequences of one length'
     B, T = k_raw.shape[:2]
@@ -1035,6 +1165,7 @@ def _mk_layer_backward(
     q_raw_tile = _chunked(q_raw, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, S))
     e = _valid(torch.nn.functional.silu(k_raw_tile), T)  # expand  # line 6
     gV = _valid((torch.nn.functional.logsigmoid(a_raw_tile) * (1.0 / tau)).clamp(min=lowest), T)  # log-decay  # line 9
     prefix1_gV = torch.exp(gV)  # decay from the opening of each block of 1
@@ -1053,7 +1184,8 @@ def _mk_layer_backward(
     part = suffix32_gV * x
     prefix32_gV = _grown(prefix16_gV, 16)  # decay from the opening of each block of 32
     advance = prefix32_gV[:, :, :, -1][:, :, :, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, e.mT, part, 1.0, False)  # m before the chunk
+    if kept is None:
+        M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, e.mT, part, 1.0, False)  # m before the chunk
     h = M_all[:-1]  # memory before the chunk
     del M_all
     s = _valid(torch.nn.functional.silu(q_raw_tile), T)  # shrink  # line 5
@@ -1207,11 +1339,26 @@ def mk_layer_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_mk_layer_backward, (k_raw, a_raw, q_raw, dy), (tau,), (initial_state, d_final_state), "tttn")
-    return _each_sequence(_mk_layer_backward, (k_raw, a_raw, q_raw, dy), (tau,), (initial_state, d_final_state), cu_seqlens, "tttn")
+        return _in_groups(_mk_layer_backward, (k_raw, a_raw, q_raw, dy), (tau,), (initial_state, d_final_state, kept), "tttn")
+    return _each_sequence(_mk_layer_backward, (k_raw, a_raw, q_raw, dy), (tau,), (initial_state, d_final_state, kept), cu_seqlens, "tttn")
+
+
+def mk_layer_kept(
+    k_raw: Tensor,
+    a_raw: Tensor,
+    q_raw: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = k_raw.shape[:2]
+    H = max(k_raw.shape[2], a_raw.shape[2], q_raw.shape[2])
+    K = k_raw.shape[3]  # size of K
+    S = a_raw.shape[3]  # size of S
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * S if T >= 32 and K * S <= 64 * (K + S + K) else 0
 
 
 def _mk_layer_token(
@@ -1279,6 +1426,7 @@ def _mv_layer_forward(
     part: Tensor,
     tau: float,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks; sequences of one length'
     B, T = a_raw.shape[:2]
@@ -1292,6 +1440,7 @@ def _mv_layer_forward(
     v_raw_tile = _chunked(v_raw, H, 32, dtype)
     part_tile = _chunked(part, H, 32, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, S, V))
     gK = _valid((torch.nn.functional.logsigmoid(a_raw_tile) * (1.0 / tau)).clamp(min=lowest), T)  # log-decay  # line 9
     prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
     del gK
@@ -1315,8 +1464,10 @@ def _mv_layer_forward(
     del v_raw_tile
     advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
     del prefix32_gK
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_3.mT, x, 1.0, False)  # m before the chunk
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_3.mT, x, 1.0, False, into=places[0])  # m before the chunk
     del part_3, advance
+    _keep(places, M_all)
+    del places
     total = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
     A_diagonal = (_blocks(part_tile, 1) * _blocks(e, 1)).sum(-1, keepdim=True)  # pairs with j <= i in block1
     _diagonal(total, 1).add_(A_diagonal)
@@ -1373,8 +1524,21 @@ def mv_layer_forward(
         y, final = _mv_layer_token(a_raw, v_raw, part, tau, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_mv_layer_forward, (a_raw, v_raw, part), (tau,), (initial_state,), "tn")
-    return _each_sequence(_mv_layer_forward, (a_raw, v_raw, part), (tau,), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_mv_layer_forward, (a_raw, v_raw, part), (tau,), (initial_state, None), "tn")
+    return _each_sequence(_mv_layer_forward, (a_raw, v_raw, part), (tau,), (initial_state, None), cu_seqlens, "tn")
+
+
+def mv_layer_forward_kept(
+    a_raw: Tensor,
+    tau: float,
+    v_raw: Tensor,
+    part: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks; also what the backward would compute again'
+    dtype = _precision(a_raw, v_raw, part)
+    kept = a_raw.new_empty(a_raw.shape[0], mv_layer_kept(a_raw, v_raw, part), dtype=dtype)
+    return (*_in_groups(_mv_layer_forward, (a_raw, v_raw, part), (tau,), (initial_state, kept), "tn"), kept)
 
 
 def _mv_layer_backward(
@@ -1385,6 +1549,7 @@ def _mv_layer_backward(
     tau: float,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time; sequences of one length'
     B, T = a_raw.shape[:2]
@@ -1399,6 +1564,7 @@ def _mv_layer_backward(
     part_tile = _chunked(part, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, S, V))
     gK = _valid((torch.nn.functional.logsigmoid(a_raw_tile) * (1.0 / tau)).clamp(min=lowest), T)  # log-decay  # line 9
     prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
     del gK
@@ -1417,7 +1583,8 @@ def _mv_layer_backward(
     x = _valid(torch.nn.functional.silu(v_raw_tile), T)  # input  # line 7
     prefix32_gK = _grown(prefix16_gK, 16)  # decay from the opening of each block of 32
     advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_2.mT, x, 1.0, False)  # m before the chunk
+    if kept is None:
+        M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_2.mT, x, 1.0, False)  # m before the chunk
     h = M_all[:-1]  # memory before the chunk
     del M_all
     part_3 = prefix32_gK * part_tile
@@ -1571,11 +1738,26 @@ def mv_layer_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_mv_layer_backward, (a_raw, v_raw, part, dy), (tau,), (initial_state, d_final_state), "tttn")
-    return _each_sequence(_mv_layer_backward, (a_raw, v_raw, part, dy), (tau,), (initial_state, d_final_state), cu_seqlens, "tttn")
+        return _in_groups(_mv_layer_backward, (a_raw, v_raw, part, dy), (tau,), (initial_state, d_final_state, kept), "tttn")
+    return _each_sequence(_mv_layer_backward, (a_raw, v_raw, part, dy), (tau,), (initial_state, d_final_state, kept), cu_seqlens, "tttn")
+
+
+def mv_layer_kept(
+    a_raw: Tensor,
+    v_raw: Tensor,
+    part: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = a_raw.shape[:2]
+    H = max(a_raw.shape[2], v_raw.shape[2], part.shape[2])
+    S = a_raw.shape[3]  # size of S
+    V = v_raw.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * S * V if T >= 32 and S * V <= 64 * (S + V + S) else 0
 
 
 def _mv_layer_token(

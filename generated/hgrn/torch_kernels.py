@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -61,13 +63,20 @@ def _valid(x: Tensor, T: int) -> Tensor:
     return torch.where(inside.view(chunks, 1, 1, chunk, *[1] * (x.dim() - 4)), x, 0.0)
 
 
-def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
+def _carry(
+    start: Tensor | float,
+    decay: Tensor | None,
+    write: Tensor,
+    reverse: bool,
+    into: Tensor | None = None,
+) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
-    Entry c is the state between chunks c - 1 and c, whichever way the walk goes.
+    Entry c is the state between chunks c - 1 and c, whichever way the walk goes. into: where the
+    states are written, if not to memory of their own.
     """
     chunks = write.shape[0]
-    found = write.new_empty(chunks + 1, *write.shape[1:])
+    found = write.new_empty(chunks + 1, *write.shape[1:]) if into is None else into
     found[chunks if reverse else 0] = start
     if decay is not None:
         decay = decay.expand(*write.shape[:3], *decay.shape[3:])
@@ -101,7 +110,12 @@ def _recur(start: Tensor | float, decay: Tensor, write: Tensor, T: int, reverse:
 
 
 def _carry_tokens(
-    start: Tensor | float, decay: Tensor, write: Tensor, T: int, reverse: bool
+    start: Tensor | float,
+    decay: Tensor,
+    write: Tensor,
+    T: int,
+    reverse: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """The states between chunks, as `_carry`, of a walk over their tokens."""
     chunks, chunk = write.shape[0], write.shape[3]
@@ -113,7 +127,35 @@ def _carry_tokens(
         n = chunks if i < rest else chunks - 1
         torch.addcmul(write[:n, :, :, i], decay[:n, :, :, i], ends[:n], out=ends[:n])
         whole[:n].mul_(decay[:n, :, :, i])
-    return _carry(start, whole, ends, reverse)
+    return _carry(start, whole, ends, reverse, into)
+
+
+def _places(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """Where tiles [chunks, B, ...] of these shapes are kept, side by side in [B, numbers].
+
+    None for each where nothing is kept.
+    """
+    if kept is None:
+        return [None] * len(shapes)
+    found: list[Any] = []
+    start = 0
+    for chunks, B, *rest in shapes:
+        end = start + chunks * math.prod(rest)
+        found.append(kept[:, start:end].view(B, chunks, *rest).transpose(0, 1))
+        start = end
+    return found
+
+
+def _keep(places: Sequence[Tensor | None], *tiles: Tensor) -> None:
+    """Write to their places the tiles that have not been computed there."""
+    for place, tile in zip(places, tiles, strict=True):
+        if place is not None and place is not tile:
+            place.copy_(tile)
+
+
+def _held(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """The tiles of these shapes that were kept; None for each where nothing was."""
+    return [None if x is None else x.contiguous() for x in _places(kept, *shapes)]
 
 
 def _in_groups(
@@ -179,6 +221,7 @@ def _m_forward(
     f_raw: Tensor,
     i_raw: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks, a scan over the tokens of each; sequences of one length'
     B, T = f_raw.shape[:2]
@@ -189,6 +232,7 @@ def _m_forward(
     f_raw_tile = _chunked(f_raw, H, 32, dtype)
     i_raw_tile = _chunked(i_raw, H, 32, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, V))
     a = _valid(torch.sigmoid(f_raw_tile), T)  # decay  # line 6
     decay = a.expand(chunks, B, H, 32, V)
     del a
@@ -196,7 +240,9 @@ def _m_forward(
     del f_raw_tile, i_raw_tile
     write = w.expand(chunks, B, H, 32, V)
     del w
-    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
+    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False, into=places[0])  # m before the chunk
+    _keep(places, M_all)
+    del places
     states = _recur(M_all[:-1], decay, write, T, False)
     del decay, write
     m = states[:, :, :, 1:]  # the memory that each token reads
@@ -217,8 +263,19 @@ def m_forward(
         y, final = _m_token(f_raw, i_raw, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_forward, (f_raw, i_raw), (), (initial_state,), "tn")
-    return _each_sequence(_m_forward, (f_raw, i_raw), (), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_forward, (f_raw, i_raw), (), (initial_state, None), "tn")
+    return _each_sequence(_m_forward, (f_raw, i_raw), (), (initial_state, None), cu_seqlens, "tn")
+
+
+def m_forward_kept(
+    f_raw: Tensor,
+    i_raw: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks, a scan over the tokens of each; also what the backward would compute again'
+    dtype = _precision(f_raw, i_raw)
+    kept = f_raw.new_empty(f_raw.shape[0], m_kept(f_raw, i_raw), dtype=dtype)
+    return (*_in_groups(_m_forward, (f_raw, i_raw), (), (initial_state, kept), "tn"), kept)
 
 
 def _m_backward(
@@ -227,6 +284,7 @@ def _m_backward(
     dy: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time, a scan over each chunk; sequences of one length'
     B, T = f_raw.shape[:2]
@@ -238,12 +296,14 @@ def _m_backward(
     i_raw_tile = _chunked(i_raw, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, V))
     a = _valid(torch.sigmoid(f_raw_tile), T)  # decay  # line 6
     decay = a.expand(chunks, B, H, 32, V)
     w = _valid((torch.sigmoid(-f_raw_tile)) * (torch.nn.functional.silu(i_raw_tile)), T)  # write  # line 7
     write = w.expand(chunks, B, H, 32, V)
     del w
-    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
+    if kept is None:
+        M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
     h = M_all[:-1]  # memory before the chunk
     del M_all
     r = a * dy_tile  # what it adds to the adjoint
@@ -280,11 +340,24 @@ def m_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time, a scan over each chunk'
     if cu_seqlens is None:
-        return _in_groups(_m_backward, (f_raw, i_raw, dy), (), (initial_state, d_final_state), "ttn")
-    return _each_sequence(_m_backward, (f_raw, i_raw, dy), (), (initial_state, d_final_state), cu_seqlens, "ttn")
+        return _in_groups(_m_backward, (f_raw, i_raw, dy), (), (initial_state, d_final_state, kept), "ttn")
+    return _each_sequence(_m_backward, (f_raw, i_raw, dy), (), (initial_state, d_final_state, kept), cu_seqlens, "ttn")
+
+
+def m_kept(
+    f_raw: Tensor,
+    i_raw: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = f_raw.shape[:2]
+    H = max(f_raw.shape[2], i_raw.shape[2])
+    V = f_raw.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * V if T >= 32 and V <= 64 * (V + V) else 0
 
 
 def _m_token(

@@ -104,21 +104,31 @@ def _vmapped(
 ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     """Run an operator on a batch of calls, one group of heads a call.
 
-    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped.
+    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped; o what
+    an operator keeps for its backward, which goes without. results: alike; e is empty then.
     """
     n = info.batch_size  # type: ignore[attr-defined]
     folded: list[object] = []
     for kind, dim, arg in zip(kinds, in_dims, args, strict=True):
         if kind == "c" and dim is not None:
             raise ValueError("cu_seqlens is the same for every call of a vmap")
+        if kind == "o":
+            folded.append(False if isinstance(arg, bool) else None)
+            continue
         plain = kind in "cf" or arg is None
         folded.append(arg if plain else _folded(arg, dim, n, kind))  # type: ignore[arg-type]
     found = op(*folded)
-    places = tuple({"t": 2, "h": 0, "s": 1}[kind] for kind in results)
+    places = tuple({"t": 2, "h": 0, "s": 1, "e": 0}[kind] for kind in results)
     parts = []
-    for x, place in zip(found, places, strict=True):  # type: ignore[call-overload]
-        parts.append(x.unflatten(place, (n, x.shape[place] // n)))
+    for x, place, kind in zip(found, places, results, strict=True):  # type: ignore[call-overload]
+        empty = kind == "e"
+        parts.append(x.new_empty(n, *x.shape) if empty else x.unflatten(place, (n, -1)))
     return tuple(parts), places
+
+
+def _trained(*tensors: Tensor | None) -> bool:
+    """Whether a backward may follow."""
+    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -197,32 +207,49 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _m_forward(scale, log_a, v, q, initial_state, cu_seqlens):
+def _m_kept(log_a, v, q, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or log_a.device.type != "cpu":
+        return 0
+    if _kernels((v, q,), log_a.shape[3], v.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.m_kept(log_a, v, q)
+
+
+def _m_forward(scale, log_a, v, q, initial_state, cu_seqlens, keep):
     with torch.autocast(log_a.device.type, enabled=False):
-        return _kernels((v, q,), log_a.shape[3], v.shape[3]).m_forward(scale, log_a, v, q, initial_state, cu_seqlens)
+        if _m_kept(log_a, v, q, cu_seqlens, keep):
+            return torch_kernels.m_forward_kept(scale, log_a, v, q, initial_state)
+        kernels = _kernels((v, q,), log_a.shape[3], v.shape[3])
+        y, final = kernels.m_forward(scale, log_a, v, q, initial_state, cu_seqlens)
+    N = _sequences(log_a, cu_seqlens)
+    return y, final, log_a.new_empty((N, 0), dtype=_accumulator(log_a, v, q))
 
 
-def _m_forward_fake(scale, log_a, v, q, initial_state, cu_seqlens):
+def _m_forward_fake(scale, log_a, v, q, initial_state, cu_seqlens, keep):
     heads = _heads('ttt', (log_a, v, q,))
     B, T = log_a.shape[:2]
     N = _sequences(log_a, cu_seqlens)
     dtype = _accumulator(log_a, v, q)
     y = v.new_empty((B, T, heads, v.shape[3]))
-    return y, log_a.new_empty((N, heads, log_a.shape[3], v.shape[3]), dtype=dtype)
+    kept = log_a.new_empty(
+        (N, _m_kept(log_a, v, q, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, log_a.new_empty((N, heads, log_a.shape[3], v.shape[3]), dtype=dtype), kept
 
 
 def _m_forward_vmap(info, in_dims, *args):
-    kinds, op = 'ftttsc', _OPS.m_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'ftttsco', _OPS.m_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _m_backward(scale, log_a, v, q, initial_state, cu_seqlens, dy, d_final_state):
+def _m_backward(scale, log_a, v, q, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((v, q,), log_a.shape[3], v.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(log_a.device.type, enabled=False):
-        return kernels.m_backward(scale, log_a, v, q, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.m_backward(scale, log_a, v, q, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _m_backward_fake(scale, log_a, v, q, initial_state, cu_seqlens, dy, d_final_state):
+def _m_backward_fake(scale, log_a, v, q, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('ttt', (log_a, v, q,))
     N = _sequences(log_a, cu_seqlens)
     dtype = _accumulator(log_a, v, q)
@@ -232,7 +259,7 @@ def _m_backward_fake(scale, log_a, v, q, initial_state, cu_seqlens, dy, d_final_
 
 
 def _m_backward_vmap(info, in_dims, *args):
-    kinds, op = 'ftttscts', _OPS.m_backward
+    kinds, op = 'ftttsctso', _OPS.m_backward
     return _vmapped(op, kinds, 'ttts', info, in_dims, args)
 
 
@@ -247,8 +274,10 @@ def _m_step_fake(scale, log_a, v, q, state, state_indices):
 
 
 def _m_saved(ctx, inputs, output):
-    scale, log_a, v, q, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(log_a, v, q, initial_state, cu_seqlens)
+    scale, log_a, v, q, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(log_a, v, q, initial_state, cu_seqlens, kept)
     ctx.scale = scale
 
 
@@ -258,8 +287,8 @@ class _Scan_mGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(scale, log_a, v, q, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.m_backward(scale, log_a, v, q, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(scale, log_a, v, q, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.m_backward(scale, log_a, v, q, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -276,26 +305,31 @@ class _Scan_m(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(scale, log_a, v, q, initial_state, cu_seqlens):
-        return _OPS.m_forward(scale, log_a, v, q, initial_state, cu_seqlens)
+    def forward(scale, log_a, v, q, initial_state, cu_seqlens, keep):
+        return _OPS.m_forward(scale, log_a, v, q, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _m_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        log_a, v, q, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        log_a, v, q, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_log_a, d_v, d_q, d_initial_state = _Scan_mGradient.apply(
-            ctx.scale, log_a, v, q, initial_state, cu_seqlens, dy, d_final_state
+            ctx.scale, log_a, v, q, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return None, d_log_a, d_v, d_q, d_initial_state, None
+        return None, d_log_a, d_v, d_q, d_initial_state, None, None
+
+
+def _scan_m(scale, log_a, v, q, initial_state, cu_seqlens):
+    keep = _trained(log_a, v, q, initial_state)
+    return _Scan_m.apply(scale, log_a, v, q, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "m_forward",
-    'm_forward(float scale, Tensor log_a, Tensor v, Tensor q, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'm_forward(float scale, Tensor log_a, Tensor v, Tensor q, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _m_forward,
     _m_forward_fake,
     _m_forward_vmap,
@@ -304,7 +338,7 @@ _register(
 )
 _register(
     "m_backward",
-    'm_backward(float scale, Tensor log_a, Tensor v, Tensor q, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor)',
+    'm_backward(float scale, Tensor log_a, Tensor v, Tensor q, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor)',
     _m_backward,
     _m_backward_fake,
     _m_backward_vmap,
@@ -318,32 +352,49 @@ _register(
 )
 
 
-def _m_layer_forward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens):
+def _m_layer_kept(a_raw, v, q_raw, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or a_raw.device.type != "cpu":
+        return 0
+    if _kernels((a_raw, v, q_raw,), a_raw.shape[3], v.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.m_layer_kept(a_raw, v, q_raw)
+
+
+def _m_layer_forward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens, keep):
     with torch.autocast(a_raw.device.type, enabled=False):
-        return _kernels((a_raw, v, q_raw,), a_raw.shape[3], v.shape[3]).m_layer_forward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens)
+        if _m_layer_kept(a_raw, v, q_raw, cu_seqlens, keep):
+            return torch_kernels.m_layer_forward_kept(scale, lower, a_raw, v, q_raw, initial_state)
+        kernels = _kernels((a_raw, v, q_raw,), a_raw.shape[3], v.shape[3])
+        y, final = kernels.m_layer_forward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens)
+    N = _sequences(a_raw, cu_seqlens)
+    return y, final, a_raw.new_empty((N, 0), dtype=_accumulator(a_raw, v, q_raw))
 
 
-def _m_layer_forward_fake(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens):
+def _m_layer_forward_fake(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens, keep):
     heads = _heads('ttt', (a_raw, v, q_raw,))
     B, T = a_raw.shape[:2]
     N = _sequences(a_raw, cu_seqlens)
     dtype = _accumulator(a_raw, v, q_raw)
     y = a_raw.new_empty((B, T, heads, v.shape[3]))
-    return y, a_raw.new_empty((N, heads, a_raw.shape[3], v.shape[3]), dtype=dtype)
+    kept = a_raw.new_empty(
+        (N, _m_layer_kept(a_raw, v, q_raw, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, a_raw.new_empty((N, heads, a_raw.shape[3], v.shape[3]), dtype=dtype), kept
 
 
 def _m_layer_forward_vmap(info, in_dims, *args):
-    kinds, op = 'fftttsc', _OPS.m_layer_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'fftttsco', _OPS.m_layer_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _m_layer_backward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens, dy, d_final_state):
+def _m_layer_backward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((a_raw, v, q_raw,), a_raw.shape[3], v.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(a_raw.device.type, enabled=False):
-        return kernels.m_layer_backward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.m_layer_backward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _m_layer_backward_fake(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens, dy, d_final_state):
+def _m_layer_backward_fake(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('ttt', (a_raw, v, q_raw,))
     N = _sequences(a_raw, cu_seqlens)
     dtype = _accumulator(a_raw, v, q_raw)
@@ -353,7 +404,7 @@ def _m_layer_backward_fake(scale, lower, a_raw, v, q_raw, initial_state, cu_seql
 
 
 def _m_layer_backward_vmap(info, in_dims, *args):
-    kinds, op = 'fftttscts', _OPS.m_layer_backward
+    kinds, op = 'fftttsctso', _OPS.m_layer_backward
     return _vmapped(op, kinds, 'ttts', info, in_dims, args)
 
 
@@ -368,8 +419,10 @@ def _m_layer_step_fake(scale, lower, a_raw, v, q_raw, state, state_indices):
 
 
 def _m_layer_saved(ctx, inputs, output):
-    scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(a_raw, v, q_raw, initial_state, cu_seqlens)
+    scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(a_raw, v, q_raw, initial_state, cu_seqlens, kept)
     ctx.scale = scale
     ctx.lower = lower
 
@@ -380,8 +433,8 @@ class _Scan_m_layerGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.m_layer_backward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.m_layer_backward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -398,26 +451,31 @@ class _Scan_m_layer(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens):
-        return _OPS.m_layer_forward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens)
+    def forward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens, keep):
+        return _OPS.m_layer_forward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _m_layer_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        a_raw, v, q_raw, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        a_raw, v, q_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_a_raw, d_v, d_q_raw, d_initial_state = _Scan_m_layerGradient.apply(
-            ctx.scale, ctx.lower, a_raw, v, q_raw, initial_state, cu_seqlens, dy, d_final_state
+            ctx.scale, ctx.lower, a_raw, v, q_raw, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return None, None, d_a_raw, d_v, d_q_raw, d_initial_state, None
+        return None, None, d_a_raw, d_v, d_q_raw, d_initial_state, None, None
+
+
+def _scan_m_layer(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens):
+    keep = _trained(a_raw, v, q_raw, initial_state)
+    return _Scan_m_layer.apply(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "m_layer_forward",
-    'm_layer_forward(float scale, float lower, Tensor a_raw, Tensor v, Tensor q_raw, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'm_layer_forward(float scale, float lower, Tensor a_raw, Tensor v, Tensor q_raw, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _m_layer_forward,
     _m_layer_forward_fake,
     _m_layer_forward_vmap,
@@ -426,7 +484,7 @@ _register(
 )
 _register(
     "m_layer_backward",
-    'm_layer_backward(float scale, float lower, Tensor a_raw, Tensor v, Tensor q_raw, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor)',
+    'm_layer_backward(float scale, float lower, Tensor a_raw, Tensor v, Tensor q_raw, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor)',
     _m_layer_backward,
     _m_layer_backward_fake,
     _m_layer_backward_vmap,
@@ -455,7 +513,7 @@ def _hgrn2_sequence(
     K = q.shape[3]
     V = v.shape[3]
     scale = (K ** (-0.5)) if scale is None else scale
-    y, m_final = _Scan_m.apply(scale, log_a, v, q, m_before, cu_seqlens)
+    y, m_final = _scan_m(scale, log_a, v, q, m_before, cu_seqlens)
     return y.to(q.dtype), (m_final,)
 
 
@@ -531,7 +589,7 @@ def _hgrn2_layer_sequence(
     V = v.shape[3]
     scale = (K ** (-0.5)) if scale is None else scale
     lower = 0.0 if lower is None else lower
-    y, m_final = _Scan_m_layer.apply(scale, lower, a_raw, v, q_raw, m_before, cu_seqlens)
+    y, m_final = _scan_m_layer(scale, lower, a_raw, v, q_raw, m_before, cu_seqlens)
     return y.to(q_raw.dtype), (m_final,)
 
 

@@ -104,21 +104,31 @@ def _vmapped(
 ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     """Run an operator on a batch of calls, one group of heads a call.
 
-    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped.
+    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped; o what
+    an operator keeps for its backward, which goes without. results: alike; e is empty then.
     """
     n = info.batch_size  # type: ignore[attr-defined]
     folded: list[object] = []
     for kind, dim, arg in zip(kinds, in_dims, args, strict=True):
         if kind == "c" and dim is not None:
             raise ValueError("cu_seqlens is the same for every call of a vmap")
+        if kind == "o":
+            folded.append(False if isinstance(arg, bool) else None)
+            continue
         plain = kind in "cf" or arg is None
         folded.append(arg if plain else _folded(arg, dim, n, kind))  # type: ignore[arg-type]
     found = op(*folded)
-    places = tuple({"t": 2, "h": 0, "s": 1}[kind] for kind in results)
+    places = tuple({"t": 2, "h": 0, "s": 1, "e": 0}[kind] for kind in results)
     parts = []
-    for x, place in zip(found, places, strict=True):  # type: ignore[call-overload]
-        parts.append(x.unflatten(place, (n, x.shape[place] // n)))
+    for x, place, kind in zip(found, places, results, strict=True):  # type: ignore[call-overload]
+        empty = kind == "e"
+        parts.append(x.new_empty(n, *x.shape) if empty else x.unflatten(place, (n, -1)))
     return tuple(parts), places
+
+
+def _trained(*tensors: Tensor | None) -> bool:
+    """Whether a backward may follow."""
+    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -210,32 +220,49 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _m_forward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens):
+def _m_kept(e_raw, i_raw, s_raw, o, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or e_raw.device.type != "cpu":
+        return 0
+    if _kernels((e_raw, i_raw, s_raw,), e_raw.shape[3], i_raw.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.m_kept(e_raw, i_raw, s_raw, o)
+
+
+def _m_forward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, keep):
     with torch.autocast(e_raw.device.type, enabled=False):
-        return _kernels((e_raw, i_raw, s_raw,), e_raw.shape[3], i_raw.shape[3]).m_forward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens)
+        if _m_kept(e_raw, i_raw, s_raw, o, cu_seqlens, keep):
+            return torch_kernels.m_forward_kept(e_raw, i_raw, s_raw, o, initial_state)
+        kernels = _kernels((e_raw, i_raw, s_raw,), e_raw.shape[3], i_raw.shape[3])
+        y, final = kernels.m_forward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens)
+    N = _sequences(e_raw, cu_seqlens)
+    return y, final, e_raw.new_empty((N, 0), dtype=_accumulator(e_raw, i_raw, s_raw))
 
 
-def _m_forward_fake(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens):
+def _m_forward_fake(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, keep):
     heads = _heads('ttth', (e_raw, i_raw, s_raw, o,))
     B, T = e_raw.shape[:2]
     N = _sequences(e_raw, cu_seqlens)
     dtype = _accumulator(e_raw, i_raw, s_raw)
     y = e_raw.new_empty((B, T, heads, i_raw.shape[3]), dtype=dtype)
-    return y, e_raw.new_empty((N, heads, e_raw.shape[3], i_raw.shape[3]), dtype=dtype)
+    kept = e_raw.new_empty(
+        (N, _m_kept(e_raw, i_raw, s_raw, o, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, e_raw.new_empty((N, heads, e_raw.shape[3], i_raw.shape[3]), dtype=dtype), kept
 
 
 def _m_forward_vmap(info, in_dims, *args):
-    kinds, op = 'ttthsc', _OPS.m_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'ttthsco', _OPS.m_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _m_backward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, dy, d_final_state):
+def _m_backward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((e_raw, i_raw, s_raw,), e_raw.shape[3], i_raw.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(e_raw.device.type, enabled=False):
-        return kernels.m_backward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.m_backward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _m_backward_fake(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, dy, d_final_state):
+def _m_backward_fake(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('ttth', (e_raw, i_raw, s_raw, o,))
     N = _sequences(e_raw, cu_seqlens)
     dtype = _accumulator(e_raw, i_raw, s_raw)
@@ -245,7 +272,7 @@ def _m_backward_fake(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, dy, d_fi
 
 
 def _m_backward_vmap(info, in_dims, *args):
-    kinds, op = 'ttthscts', _OPS.m_backward
+    kinds, op = 'ttthsctso', _OPS.m_backward
     return _vmapped(op, kinds, 'ttths', info, in_dims, args)
 
 
@@ -261,8 +288,10 @@ def _m_step_fake(e_raw, i_raw, s_raw, o, state, state_indices):
 
 
 def _m_saved(ctx, inputs, output):
-    e_raw, i_raw, s_raw, o, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens)
+    e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, kept)
 
 
 class _Scan_mGradient(torch.autograd.Function):
@@ -271,8 +300,8 @@ class _Scan_mGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.m_backward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.m_backward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -289,26 +318,31 @@ class _Scan_m(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens):
-        return _OPS.m_forward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens)
+    def forward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, keep):
+        return _OPS.m_forward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _m_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        e_raw, i_raw, s_raw, o, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_e_raw, d_i_raw, d_s_raw, d_o, d_initial_state = _Scan_mGradient.apply(
-            e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, dy, d_final_state
+            e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_e_raw, d_i_raw, d_s_raw, d_o, d_initial_state, None
+        return d_e_raw, d_i_raw, d_s_raw, d_o, d_initial_state, None, None
+
+
+def _scan_m(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens):
+    keep = _trained(e_raw, i_raw, s_raw, o, initial_state)
+    return _Scan_m.apply(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "m_forward",
-    'm_forward(Tensor e_raw, Tensor i_raw, Tensor s_raw, Tensor o, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'm_forward(Tensor e_raw, Tensor i_raw, Tensor s_raw, Tensor o, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _m_forward,
     _m_forward_fake,
     _m_forward_vmap,
@@ -317,7 +351,7 @@ _register(
 )
 _register(
     "m_backward",
-    'm_backward(Tensor e_raw, Tensor i_raw, Tensor s_raw, Tensor o, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor)',
+    'm_backward(Tensor e_raw, Tensor i_raw, Tensor s_raw, Tensor o, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor, Tensor)',
     _m_backward,
     _m_backward_fake,
     _m_backward_vmap,
@@ -345,7 +379,7 @@ def _lcsm_sequence(
     dtype, device = _work_dtype(i_raw, e_raw, s_raw, o), i_raw.device
     V = i_raw.shape[3]
     K = e_raw.shape[3]
-    y, m_final = _Scan_m.apply(e_raw, i_raw, s_raw, o, m_before, cu_seqlens)
+    y, m_final = _scan_m(e_raw, i_raw, s_raw, o, m_before, cu_seqlens)
     return _real(y).expand(B, T, H, V).to(i_raw.dtype), (m_final,)
 
 

@@ -104,21 +104,31 @@ def _vmapped(
 ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     """Run an operator on a batch of calls, one group of heads a call.
 
-    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped.
+    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped; o what
+    an operator keeps for its backward, which goes without. results: alike; e is empty then.
     """
     n = info.batch_size  # type: ignore[attr-defined]
     folded: list[object] = []
     for kind, dim, arg in zip(kinds, in_dims, args, strict=True):
         if kind == "c" and dim is not None:
             raise ValueError("cu_seqlens is the same for every call of a vmap")
+        if kind == "o":
+            folded.append(False if isinstance(arg, bool) else None)
+            continue
         plain = kind in "cf" or arg is None
         folded.append(arg if plain else _folded(arg, dim, n, kind))  # type: ignore[arg-type]
     found = op(*folded)
-    places = tuple({"t": 2, "h": 0, "s": 1}[kind] for kind in results)
+    places = tuple({"t": 2, "h": 0, "s": 1, "e": 0}[kind] for kind in results)
     parts = []
-    for x, place in zip(found, places, strict=True):  # type: ignore[call-overload]
-        parts.append(x.unflatten(place, (n, x.shape[place] // n)))
+    for x, place, kind in zip(found, places, results, strict=True):  # type: ignore[call-overload]
+        empty = kind == "e"
+        parts.append(x.new_empty(n, *x.shape) if empty else x.unflatten(place, (n, -1)))
     return tuple(parts), places
+
+
+def _trained(*tensors: Tensor | None) -> bool:
+    """Whether a backward may follow."""
+    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -295,32 +305,49 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _m_forward(k_raw, z, v, q, z_before, initial_state, cu_seqlens):
+def _m_kept(k_raw, z, v, q, z_before, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or k_raw.device.type != "cpu":
+        return 0
+    if _kernels((k_raw, z, v, q,), k_raw.shape[3], v.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.m_kept(k_raw, z, v, q, z_before)
+
+
+def _m_forward(k_raw, z, v, q, z_before, initial_state, cu_seqlens, keep):
     with torch.autocast(k_raw.device.type, enabled=False):
-        return _kernels((k_raw, z, v, q,), k_raw.shape[3], v.shape[3]).m_forward(k_raw, z, v, q, z_before, initial_state, cu_seqlens)
+        if _m_kept(k_raw, z, v, q, z_before, cu_seqlens, keep):
+            return torch_kernels.m_forward_kept(k_raw, z, v, q, z_before, initial_state)
+        kernels = _kernels((k_raw, z, v, q,), k_raw.shape[3], v.shape[3])
+        y, final = kernels.m_forward(k_raw, z, v, q, z_before, initial_state, cu_seqlens)
+    N = _sequences(k_raw, cu_seqlens)
+    return y, final, k_raw.new_empty((N, 0), dtype=_accumulator(k_raw, z, v, q, z_before))
 
 
-def _m_forward_fake(k_raw, z, v, q, z_before, initial_state, cu_seqlens):
+def _m_forward_fake(k_raw, z, v, q, z_before, initial_state, cu_seqlens, keep):
     heads = _heads('ttttt', (k_raw, z, v, q, z_before,))
     B, T = k_raw.shape[:2]
     N = _sequences(k_raw, cu_seqlens)
     dtype = _accumulator(k_raw, z, v, q, z_before)
     y = k_raw.new_empty((B, T, heads, v.shape[3]))
-    return y, k_raw.new_empty((N, heads, k_raw.shape[3], v.shape[3]), dtype=dtype)
+    kept = k_raw.new_empty(
+        (N, _m_kept(k_raw, z, v, q, z_before, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, k_raw.new_empty((N, heads, k_raw.shape[3], v.shape[3]), dtype=dtype), kept
 
 
 def _m_forward_vmap(info, in_dims, *args):
-    kinds, op = 'tttttsc', _OPS.m_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'tttttsco', _OPS.m_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _m_backward(k_raw, z, v, q, z_before, initial_state, cu_seqlens, dy, d_final_state):
+def _m_backward(k_raw, z, v, q, z_before, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((k_raw, z, v, q,), k_raw.shape[3], v.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(k_raw.device.type, enabled=False):
-        return kernels.m_backward(k_raw, z, v, q, z_before, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.m_backward(k_raw, z, v, q, z_before, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _m_backward_fake(k_raw, z, v, q, z_before, initial_state, cu_seqlens, dy, d_final_state):
+def _m_backward_fake(k_raw, z, v, q, z_before, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('ttttt', (k_raw, z, v, q, z_before,))
     N = _sequences(k_raw, cu_seqlens)
     dtype = _accumulator(k_raw, z, v, q, z_before)
@@ -330,7 +357,7 @@ def _m_backward_fake(k_raw, z, v, q, z_before, initial_state, cu_seqlens, dy, d_
 
 
 def _m_backward_vmap(info, in_dims, *args):
-    kinds, op = 'tttttscts', _OPS.m_backward
+    kinds, op = 'tttttsctso', _OPS.m_backward
     return _vmapped(op, kinds, 'ttttts', info, in_dims, args)
 
 
@@ -345,8 +372,10 @@ def _m_step_fake(k_raw, z, v, q, z_before, state, state_indices):
 
 
 def _m_saved(ctx, inputs, output):
-    k_raw, z, v, q, z_before, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(k_raw, z, v, q, z_before, initial_state, cu_seqlens)
+    k_raw, z, v, q, z_before, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(k_raw, z, v, q, z_before, initial_state, cu_seqlens, kept)
 
 
 class _Scan_mGradient(torch.autograd.Function):
@@ -355,8 +384,8 @@ class _Scan_mGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k_raw, z, v, q, z_before, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.m_backward(k_raw, z, v, q, z_before, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(k_raw, z, v, q, z_before, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.m_backward(k_raw, z, v, q, z_before, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -373,26 +402,31 @@ class _Scan_m(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k_raw, z, v, q, z_before, initial_state, cu_seqlens):
-        return _OPS.m_forward(k_raw, z, v, q, z_before, initial_state, cu_seqlens)
+    def forward(k_raw, z, v, q, z_before, initial_state, cu_seqlens, keep):
+        return _OPS.m_forward(k_raw, z, v, q, z_before, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _m_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        k_raw, z, v, q, z_before, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        k_raw, z, v, q, z_before, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_k_raw, d_z, d_v, d_q, d_z_before, d_initial_state = _Scan_mGradient.apply(
-            k_raw, z, v, q, z_before, initial_state, cu_seqlens, dy, d_final_state
+            k_raw, z, v, q, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k_raw, d_z, d_v, d_q, d_z_before, d_initial_state, None
+        return d_k_raw, d_z, d_v, d_q, d_z_before, d_initial_state, None, None
+
+
+def _scan_m(k_raw, z, v, q, z_before, initial_state, cu_seqlens):
+    keep = _trained(k_raw, z, v, q, z_before, initial_state)
+    return _Scan_m.apply(k_raw, z, v, q, z_before, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "m_forward",
-    'm_forward(Tensor k_raw, Tensor z, Tensor v, Tensor q, Tensor z_before, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'm_forward(Tensor k_raw, Tensor z, Tensor v, Tensor q, Tensor z_before, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _m_forward,
     _m_forward_fake,
     _m_forward_vmap,
@@ -401,7 +435,7 @@ _register(
 )
 _register(
     "m_backward",
-    'm_backward(Tensor k_raw, Tensor z, Tensor v, Tensor q, Tensor z_before, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
+    'm_backward(Tensor k_raw, Tensor z, Tensor v, Tensor q, Tensor z_before, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
     _m_backward,
     _m_backward_fake,
     _m_backward_vmap,
@@ -433,7 +467,7 @@ def _lightnet_sequence(
     running = _logcumsumexp(_grown_to(k_raw_2, (B, T, H, K)), torch.full((1, 1, 1), -float("inf"), dtype=dtype, device=device)[:, :, :, None].expand(-1, -1, -1, K) if z_past is None else z_past)  # line 7
     first = torch.full((1, 1, 1), -float("inf"), dtype=dtype, device=device)[:, :, :, None].expand(-1, -1, -1, K)
     z_before_2 = _delayed(running, z_past, first, 1)
-    y, m_final = _Scan_m.apply(k_raw, _grown_to(running, (B, T, -1, K)), v, q, _grown_to(z_before_2, (B, T, -1, K)), m_before, None)
+    y, m_final = _scan_m(k_raw, _grown_to(running, (B, T, -1, K)), v, q, _grown_to(z_before_2, (B, T, -1, K)), m_before, None)
     return y.to(q.dtype), (_last(running, z_past, float("-inf"), 1).squeeze(1), m_final)
 
 

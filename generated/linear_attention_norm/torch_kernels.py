@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -70,13 +72,20 @@ def _add_product(
     return x
 
 
-def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
+def _carry(
+    start: Tensor | float,
+    decay: Tensor | None,
+    write: Tensor,
+    reverse: bool,
+    into: Tensor | None = None,
+) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
-    Entry c is the state between chunks c - 1 and c, whichever way the walk goes.
+    Entry c is the state between chunks c - 1 and c, whichever way the walk goes. into: where the
+    states are written, if not to memory of their own.
     """
     chunks = write.shape[0]
-    found = write.new_empty(chunks + 1, *write.shape[1:])
+    found = write.new_empty(chunks + 1, *write.shape[1:]) if into is None else into
     found[chunks if reverse else 0] = start
     if decay is not None:
         decay = decay.expand(*write.shape[:3], *decay.shape[3:])
@@ -97,11 +106,14 @@ def _carry_products(
     right: Tensor,
     scale: float,
     reverse: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """`_carry` with write = scale * (left @ right), written where the states are."""
     lead = torch.broadcast_shapes(left.shape[:3], right.shape[:3])
     chunks = lead[0]
-    found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
+    found = into
+    if found is None:
+        found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
     found[chunks if reverse else 0] = start
     written = found[:-1] if reverse else found[1:]
     torch.matmul(left, right, out=written)
@@ -116,6 +128,34 @@ def _carry_products(
     for target, each in zip(later, reversed(decays) if reverse else decays, strict=True):
         held = target.addcmul_(each, held)
     return found
+
+
+def _places(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """Where tiles [chunks, B, ...] of these shapes are kept, side by side in [B, numbers].
+
+    None for each where nothing is kept.
+    """
+    if kept is None:
+        return [None] * len(shapes)
+    found: list[Any] = []
+    start = 0
+    for chunks, B, *rest in shapes:
+        end = start + chunks * math.prod(rest)
+        found.append(kept[:, start:end].view(B, chunks, *rest).transpose(0, 1))
+        start = end
+    return found
+
+
+def _keep(places: Sequence[Tensor | None], *tiles: Tensor) -> None:
+    """Write to their places the tiles that have not been computed there."""
+    for place, tile in zip(places, tiles, strict=True):
+        if place is not None and place is not tile:
+            place.copy_(tile)
+
+
+def _held(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """The tiles of these shapes that were kept; None for each where nothing was."""
+    return [None if x is None else x.contiguous() for x in _places(kept, *shapes)]
 
 
 def _in_groups(
@@ -182,6 +222,7 @@ def _m_n_forward(
     k_raw: Tensor,
     s_input: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks; sequences of one length'
     B, T = q_raw.shape[:2]
@@ -194,11 +235,14 @@ def _m_n_forward(
     k_raw_tile = _chunked(k_raw, H, 32, dtype)
     s_input_tile = _chunked(s_input, H, 32, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, values))
     s = _valid(1.0 + torch.nn.functional.elu(q_raw_tile), T)  # shrink  # line 9
     del q_raw_tile
     e = _valid(1.0 + torch.nn.functional.elu(k_raw_tile), T)  # expand  # line 10
     del k_raw_tile
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), None, e.mT, s_input_tile, 1.0, False)  # m before the chunk
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), None, e.mT, s_input_tile, 1.0, False, into=places[0])  # m before the chunk
+    _keep(places, M_all)
+    del places
     part = (s @ e.mT).tril_()
     del e
     y = _add_product(s @ M_all[:-1], part, s_input_tile)  # inside the chunk, and from the memory before it
@@ -220,8 +264,20 @@ def m_n_forward(
         y, final = _m_n_token(q_raw, k_raw, s_input, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_n_forward, (q_raw, k_raw, s_input), (), (initial_state,), "tn")
-    return _each_sequence(_m_n_forward, (q_raw, k_raw, s_input), (), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_n_forward, (q_raw, k_raw, s_input), (), (initial_state, None), "tn")
+    return _each_sequence(_m_n_forward, (q_raw, k_raw, s_input), (), (initial_state, None), cu_seqlens, "tn")
+
+
+def m_n_forward_kept(
+    q_raw: Tensor,
+    k_raw: Tensor,
+    s_input: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks; also what the backward would compute again'
+    dtype = _precision(q_raw, k_raw, s_input)
+    kept = q_raw.new_empty(q_raw.shape[0], m_n_kept(q_raw, k_raw, s_input), dtype=dtype)
+    return (*_in_groups(_m_n_forward, (q_raw, k_raw, s_input), (), (initial_state, kept), "tn"), kept)
 
 
 def _m_n_backward(
@@ -231,6 +287,7 @@ def _m_n_backward(
     dy: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time; sequences of one length'
     B, T = q_raw.shape[:2]
@@ -244,8 +301,10 @@ def _m_n_backward(
     s_input_tile = _chunked(s_input, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, values))
     e = _valid(1.0 + torch.nn.functional.elu(k_raw_tile), T)  # expand  # line 10
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), None, e.mT, s_input_tile, 1.0, False)  # m before the chunk
+    if kept is None:
+        M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), None, e.mT, s_input_tile, 1.0, False)  # m before the chunk
     h = M_all[:-1]  # memory before the chunk
     del M_all
     part = (dy_tile @ s_input_tile.mT).tril_()
@@ -275,11 +334,26 @@ def m_n_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_m_n_backward, (q_raw, k_raw, s_input, dy), (), (initial_state, d_final_state), "tttn")
-    return _each_sequence(_m_n_backward, (q_raw, k_raw, s_input, dy), (), (initial_state, d_final_state), cu_seqlens, "tttn")
+        return _in_groups(_m_n_backward, (q_raw, k_raw, s_input, dy), (), (initial_state, d_final_state, kept), "tttn")
+    return _each_sequence(_m_n_backward, (q_raw, k_raw, s_input, dy), (), (initial_state, d_final_state, kept), cu_seqlens, "tttn")
+
+
+def m_n_kept(
+    q_raw: Tensor,
+    k_raw: Tensor,
+    s_input: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = q_raw.shape[:2]
+    H = max(q_raw.shape[2], k_raw.shape[2], s_input.shape[2])
+    K = q_raw.shape[3]  # size of K
+    values = s_input.shape[3]  # size of values
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * values if T >= 32 and K * values <= 64 * (K + K + values) else 0
 
 
 def _m_n_token(

@@ -105,21 +105,31 @@ def _vmapped(
 ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     """Run an operator on a batch of calls, one group of heads a call.
 
-    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped.
+    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped; o what
+    an operator keeps for its backward, which goes without. results: alike; e is empty then.
     """
     n = info.batch_size  # type: ignore[attr-defined]
     folded: list[object] = []
     for kind, dim, arg in zip(kinds, in_dims, args, strict=True):
         if kind == "c" and dim is not None:
             raise ValueError("cu_seqlens is the same for every call of a vmap")
+        if kind == "o":
+            folded.append(False if isinstance(arg, bool) else None)
+            continue
         plain = kind in "cf" or arg is None
         folded.append(arg if plain else _folded(arg, dim, n, kind))  # type: ignore[arg-type]
     found = op(*folded)
-    places = tuple({"t": 2, "h": 0, "s": 1}[kind] for kind in results)
+    places = tuple({"t": 2, "h": 0, "s": 1, "e": 0}[kind] for kind in results)
     parts = []
-    for x, place in zip(found, places, strict=True):  # type: ignore[call-overload]
-        parts.append(x.unflatten(place, (n, x.shape[place] // n)))
+    for x, place, kind in zip(found, places, results, strict=True):  # type: ignore[call-overload]
+        empty = kind == "e"
+        parts.append(x.new_empty(n, *x.shape) if empty else x.unflatten(place, (n, -1)))
     return tuple(parts), places
+
+
+def _trained(*tensors: Tensor | None) -> bool:
+    """Whether a backward may follow."""
+    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -307,32 +317,49 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _mc_ms_forward(shrink, expand, v, initial_state, cu_seqlens):
+def _mc_ms_kept(shrink, expand, v, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or shrink.device.type != "cpu":
+        return 0
+    if _kernels((shrink, expand, v,), shrink.shape[3], v.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.mc_ms_kept(shrink, expand, v)
+
+
+def _mc_ms_forward(shrink, expand, v, initial_state, cu_seqlens, keep):
     with torch.autocast(shrink.device.type, enabled=False):
-        return _kernels((shrink, expand, v,), shrink.shape[3], v.shape[3]).mc_ms_forward(shrink, expand, v, initial_state, cu_seqlens)
+        if _mc_ms_kept(shrink, expand, v, cu_seqlens, keep):
+            return torch_kernels.mc_ms_forward_kept(shrink, expand, v, initial_state)
+        kernels = _kernels((shrink, expand, v,), shrink.shape[3], v.shape[3])
+        y, final = kernels.mc_ms_forward(shrink, expand, v, initial_state, cu_seqlens)
+    N = _sequences(shrink, cu_seqlens)
+    return y, final, shrink.new_empty((N, 0), dtype=_accumulator(shrink, expand, v))
 
 
-def _mc_ms_forward_fake(shrink, expand, v, initial_state, cu_seqlens):
+def _mc_ms_forward_fake(shrink, expand, v, initial_state, cu_seqlens, keep):
     heads = _heads('ttt', (shrink, expand, v,))
     B, T = shrink.shape[:2]
     N = _sequences(shrink, cu_seqlens)
     dtype = _accumulator(shrink, expand, v)
     y = shrink.new_empty((B, T, heads, v.shape[3]))
-    return y, shrink.new_empty((N, heads, shrink.shape[3], v.shape[3]), dtype=dtype)
+    kept = shrink.new_empty(
+        (N, _mc_ms_kept(shrink, expand, v, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, shrink.new_empty((N, heads, shrink.shape[3], v.shape[3]), dtype=dtype), kept
 
 
 def _mc_ms_forward_vmap(info, in_dims, *args):
-    kinds, op = 'tttsc', _OPS.mc_ms_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'tttsco', _OPS.mc_ms_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _mc_ms_backward(shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state):
+def _mc_ms_backward(shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((shrink, expand, v,), shrink.shape[3], v.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(shrink.device.type, enabled=False):
-        return kernels.mc_ms_backward(shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.mc_ms_backward(shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _mc_ms_backward_fake(shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state):
+def _mc_ms_backward_fake(shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('ttt', (shrink, expand, v,))
     N = _sequences(shrink, cu_seqlens)
     dtype = _accumulator(shrink, expand, v)
@@ -342,7 +369,7 @@ def _mc_ms_backward_fake(shrink, expand, v, initial_state, cu_seqlens, dy, d_fin
 
 
 def _mc_ms_backward_vmap(info, in_dims, *args):
-    kinds, op = 'tttscts', _OPS.mc_ms_backward
+    kinds, op = 'tttsctso', _OPS.mc_ms_backward
     return _vmapped(op, kinds, 'ttts', info, in_dims, args)
 
 
@@ -357,8 +384,10 @@ def _mc_ms_step_fake(shrink, expand, v, state, state_indices):
 
 
 def _mc_ms_saved(ctx, inputs, output):
-    shrink, expand, v, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(shrink, expand, v, initial_state, cu_seqlens)
+    shrink, expand, v, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(shrink, expand, v, initial_state, cu_seqlens, kept)
 
 
 class _Scan_mc_msGradient(torch.autograd.Function):
@@ -367,8 +396,8 @@ class _Scan_mc_msGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.mc_ms_backward(shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.mc_ms_backward(shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -385,26 +414,31 @@ class _Scan_mc_ms(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(shrink, expand, v, initial_state, cu_seqlens):
-        return _OPS.mc_ms_forward(shrink, expand, v, initial_state, cu_seqlens)
+    def forward(shrink, expand, v, initial_state, cu_seqlens, keep):
+        return _OPS.mc_ms_forward(shrink, expand, v, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _mc_ms_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        shrink, expand, v, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        shrink, expand, v, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_shrink, d_expand, d_v, d_initial_state = _Scan_mc_msGradient.apply(
-            shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state
+            shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_shrink, d_expand, d_v, d_initial_state, None
+        return d_shrink, d_expand, d_v, d_initial_state, None, None
+
+
+def _scan_mc_ms(shrink, expand, v, initial_state, cu_seqlens):
+    keep = _trained(shrink, expand, v, initial_state)
+    return _Scan_mc_ms.apply(shrink, expand, v, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "mc_ms_forward",
-    'mc_ms_forward(Tensor shrink, Tensor expand, Tensor v, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'mc_ms_forward(Tensor shrink, Tensor expand, Tensor v, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _mc_ms_forward,
     _mc_ms_forward_fake,
     _mc_ms_forward_vmap,
@@ -413,7 +447,7 @@ _register(
 )
 _register(
     "mc_ms_backward",
-    'mc_ms_backward(Tensor shrink, Tensor expand, Tensor v, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor)',
+    'mc_ms_backward(Tensor shrink, Tensor expand, Tensor v, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor)',
     _mc_ms_backward,
     _mc_ms_backward_fake,
     _mc_ms_backward_vmap,
@@ -455,7 +489,7 @@ def _lrpe_feature_sequence(
     kc = k_2 * torch.cos(theta_2 * position[:, :, :, None])  # line 9
     ks = k_2 * torch.sin(theta_2 * position[:, :, :, None])  # line 10
     expand = _side_by_side(kc, ks)
-    y, mc_ms_final = _Scan_mc_ms.apply(_grown_to(shrink.to(q.dtype), (B, T, -1, -1)), _grown_to(expand.to(q.dtype), (B, T, -1, -1)), v, _gridded(((mc_before,), (ms_before,),), ((K,), (K,),), ((V,),)), None)
+    y, mc_ms_final = _scan_mc_ms(_grown_to(shrink.to(q.dtype), (B, T, -1, -1)), _grown_to(expand.to(q.dtype), (B, T, -1, -1)), v, _gridded(((mc_before,), (ms_before,),), ((K,), (K,),), ((V,),)), None)
     columns = _columns(y, ((V,),))
     cells = _cells(mc_ms_final, ((K,), (K,),), ((V,),))
     return columns[0].to(q.dtype), (cells[0][0], cells[1][0], (torch.zeros(B, dtype=torch.int64, device=device) if position_before is None else position_before) + T)

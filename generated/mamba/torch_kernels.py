@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -76,13 +78,20 @@ def _valid(x: Tensor, T: int) -> Tensor:
     return torch.where(inside.view(chunks, 1, 1, chunk, *[1] * (x.dim() - 4)), x, 0.0)
 
 
-def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
+def _carry(
+    start: Tensor | float,
+    decay: Tensor | None,
+    write: Tensor,
+    reverse: bool,
+    into: Tensor | None = None,
+) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
-    Entry c is the state between chunks c - 1 and c, whichever way the walk goes.
+    Entry c is the state between chunks c - 1 and c, whichever way the walk goes. into: where the
+    states are written, if not to memory of their own.
     """
     chunks = write.shape[0]
-    found = write.new_empty(chunks + 1, *write.shape[1:])
+    found = write.new_empty(chunks + 1, *write.shape[1:]) if into is None else into
     found[chunks if reverse else 0] = start
     if decay is not None:
         decay = decay.expand(*write.shape[:3], *decay.shape[3:])
@@ -116,7 +125,12 @@ def _recur(start: Tensor | float, decay: Tensor, write: Tensor, T: int, reverse:
 
 
 def _carry_tokens(
-    start: Tensor | float, decay: Tensor, write: Tensor, T: int, reverse: bool
+    start: Tensor | float,
+    decay: Tensor,
+    write: Tensor,
+    T: int,
+    reverse: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """The states between chunks, as `_carry`, of a walk over their tokens."""
     chunks, chunk = write.shape[0], write.shape[3]
@@ -128,7 +142,35 @@ def _carry_tokens(
         n = chunks if i < rest else chunks - 1
         torch.addcmul(write[:n, :, :, i], decay[:n, :, :, i], ends[:n], out=ends[:n])
         whole[:n].mul_(decay[:n, :, :, i])
-    return _carry(start, whole, ends, reverse)
+    return _carry(start, whole, ends, reverse, into)
+
+
+def _places(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """Where tiles [chunks, B, ...] of these shapes are kept, side by side in [B, numbers].
+
+    None for each where nothing is kept.
+    """
+    if kept is None:
+        return [None] * len(shapes)
+    found: list[Any] = []
+    start = 0
+    for chunks, B, *rest in shapes:
+        end = start + chunks * math.prod(rest)
+        found.append(kept[:, start:end].view(B, chunks, *rest).transpose(0, 1))
+        start = end
+    return found
+
+
+def _keep(places: Sequence[Tensor | None], *tiles: Tensor) -> None:
+    """Write to their places the tiles that have not been computed there."""
+    for place, tile in zip(places, tiles, strict=True):
+        if place is not None and place is not tile:
+            place.copy_(tile)
+
+
+def _held(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """The tiles of these shapes that were kept; None for each where nothing was."""
+    return [None if x is None else x.contiguous() for x in _places(kept, *shapes)]
 
 
 def _in_groups(
@@ -198,6 +240,7 @@ def _m_forward(
     d_bias: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks, a scan over the tokens of each; sequences of one length'
     B, T = b.shape[:2]
@@ -213,6 +256,7 @@ def _m_forward(
     c_tile = _chunked(c, H, 32, dtype)
     A_log_tile = _headed(A_log, H, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, V))
     x = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     a = _valid(torch.exp(-((torch.exp(A_log_tile))[:, :, :, None] * x[:, :, :, :, None])), T)  # decay  # line 14
     del A_log_tile, x
@@ -224,7 +268,9 @@ def _m_forward(
     del b_tile, u_tile, x_2
     write = w.expand(chunks, B, H, 32, K, V)
     del w
-    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
+    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False, into=places[0])  # m before the chunk
+    _keep(places, M_all)
+    del places
     states = _recur(M_all[:-1], decay, write, T, False)
     del decay, write
     m = states[:, :, :, 1:]  # the memory that each token reads
@@ -253,8 +299,23 @@ def m_forward(
         y, final = _m_token(b, d, u, c, d_bias, A_log, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_forward, (b, d, u, c), (d_bias, A_log), (initial_state,), "tn")
-    return _each_sequence(_m_forward, (b, d, u, c), (d_bias, A_log), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_forward, (b, d, u, c), (d_bias, A_log), (initial_state, None), "tn")
+    return _each_sequence(_m_forward, (b, d, u, c), (d_bias, A_log), (initial_state, None), cu_seqlens, "tn")
+
+
+def m_forward_kept(
+    b: Tensor,
+    d: Tensor,
+    d_bias: Tensor,
+    u: Tensor,
+    c: Tensor,
+    A_log: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks, a scan over the tokens of each; also what the backward would compute again'
+    dtype = _precision(b, d, u, c)
+    kept = b.new_empty(b.shape[0], m_kept(b, d, d_bias, u, c, A_log), dtype=dtype)
+    return (*_in_groups(_m_forward, (b, d, u, c), (d_bias, A_log), (initial_state, kept), "tn"), kept)
 
 
 def _m_backward(
@@ -267,6 +328,7 @@ def _m_backward(
     A_log: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time, a scan over each chunk; sequences of one length'
     B, T = b.shape[:2]
@@ -283,6 +345,7 @@ def _m_backward(
     A_log_tile = _headed(A_log, H, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, V))
     x = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     a = _valid(torch.exp(-((torch.exp(A_log_tile))[:, :, :, None] * x[:, :, :, :, None])), T)  # decay  # line 14
     del x
@@ -292,7 +355,8 @@ def _m_backward(
     del x_2
     write = w.expand(chunks, B, H, 32, K, V)
     del w
-    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
+    if kept is None:
+        M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
     h = M_all[:-1]  # memory before the chunk
     del M_all
     u_2 = c_tile[:, :, :, :, :, None] * dy_tile[:, :, :, :, None]  # gradient of what is read
@@ -365,11 +429,29 @@ def m_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time, a scan over each chunk'
     if cu_seqlens is None:
-        return _in_groups(_m_backward, (b, d, u, c, dy), (d_bias, A_log), (initial_state, d_final_state), "ttsttsn")
-    return _each_sequence(_m_backward, (b, d, u, c, dy), (d_bias, A_log), (initial_state, d_final_state), cu_seqlens, "ttsttsn")
+        return _in_groups(_m_backward, (b, d, u, c, dy), (d_bias, A_log), (initial_state, d_final_state, kept), "ttsttsn")
+    return _each_sequence(_m_backward, (b, d, u, c, dy), (d_bias, A_log), (initial_state, d_final_state, kept), cu_seqlens, "ttsttsn")
+
+
+def m_kept(
+    b: Tensor,
+    d: Tensor,
+    d_bias: Tensor,
+    u: Tensor,
+    c: Tensor,
+    A_log: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = b.shape[:2]
+    H = max(b.shape[2], d.shape[2], u.shape[2], c.shape[2], d_bias.shape[0], A_log.shape[0])
+    K = b.shape[3]  # size of K
+    V = d.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (K + V + V + K) else 0
 
 
 def _m_token(
@@ -443,6 +525,7 @@ def _m_layer_forward(
     d_bias: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks, a scan over the tokens of each; sequences of one length'
     B, T = b.shape[:2]
@@ -458,6 +541,7 @@ def _m_layer_forward(
     c_tile = _chunked(c, H, 32, dtype)
     A_log_tile = _headed(A_log, H, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, V))
     x = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     a = _valid(torch.exp(-((torch.exp(A_log_tile))[:, :, :, None] * x[:, :, :, :, None])), T)  # decay  # line 14
     del A_log_tile, x
@@ -469,7 +553,9 @@ def _m_layer_forward(
     del b_tile, u_raw_tile, x_2
     write = w.expand(chunks, B, H, 32, K, V)
     del w
-    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
+    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False, into=places[0])  # m before the chunk
+    _keep(places, M_all)
+    del places
     states = _recur(M_all[:-1], decay, write, T, False)
     del decay, write
     m = states[:, :, :, 1:]  # the memory that each token reads
@@ -498,8 +584,23 @@ def m_layer_forward(
         y, final = _m_layer_token(b, d, u_raw, c, d_bias, A_log, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_layer_forward, (b, d, u_raw, c), (d_bias, A_log), (initial_state,), "tn")
-    return _each_sequence(_m_layer_forward, (b, d, u_raw, c), (d_bias, A_log), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_layer_forward, (b, d, u_raw, c), (d_bias, A_log), (initial_state, None), "tn")
+    return _each_sequence(_m_layer_forward, (b, d, u_raw, c), (d_bias, A_log), (initial_state, None), cu_seqlens, "tn")
+
+
+def m_layer_forward_kept(
+    b: Tensor,
+    d: Tensor,
+    d_bias: Tensor,
+    u_raw: Tensor,
+    c: Tensor,
+    A_log: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks, a scan over the tokens of each; also what the backward would compute again'
+    dtype = _precision(b, d, u_raw, c)
+    kept = b.new_empty(b.shape[0], m_layer_kept(b, d, d_bias, u_raw, c, A_log), dtype=dtype)
+    return (*_in_groups(_m_layer_forward, (b, d, u_raw, c), (d_bias, A_log), (initial_state, kept), "tn"), kept)
 
 
 def _m_layer_backward(
@@ -512,6 +613,7 @@ def _m_layer_backward(
     A_log: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time, a scan over each chunk; sequences of one length'
     B, T = b.shape[:2]
@@ -528,6 +630,7 @@ def _m_layer_backward(
     A_log_tile = _headed(A_log, H, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, V))
     x = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     a = _valid(torch.exp(-((torch.exp(A_log_tile))[:, :, :, None] * x[:, :, :, :, None])), T)  # decay  # line 14
     del x
@@ -537,7 +640,8 @@ def _m_layer_backward(
     del x_2
     write = w.expand(chunks, B, H, 32, K, V)
     del w
-    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
+    if kept is None:
+        M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
     h = M_all[:-1]  # memory before the chunk
     del M_all
     u = c_tile[:, :, :, :, :, None] * dy_tile[:, :, :, :, None]  # gradient of what is read
@@ -615,11 +719,29 @@ def m_layer_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time, a scan over each chunk'
     if cu_seqlens is None:
-        return _in_groups(_m_layer_backward, (b, d, u_raw, c, dy), (d_bias, A_log), (initial_state, d_final_state), "ttsttsn")
-    return _each_sequence(_m_layer_backward, (b, d, u_raw, c, dy), (d_bias, A_log), (initial_state, d_final_state), cu_seqlens, "ttsttsn")
+        return _in_groups(_m_layer_backward, (b, d, u_raw, c, dy), (d_bias, A_log), (initial_state, d_final_state, kept), "ttsttsn")
+    return _each_sequence(_m_layer_backward, (b, d, u_raw, c, dy), (d_bias, A_log), (initial_state, d_final_state, kept), cu_seqlens, "ttsttsn")
+
+
+def m_layer_kept(
+    b: Tensor,
+    d: Tensor,
+    d_bias: Tensor,
+    u_raw: Tensor,
+    c: Tensor,
+    A_log: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = b.shape[:2]
+    H = max(b.shape[2], d.shape[2], u_raw.shape[2], c.shape[2], d_bias.shape[0], A_log.shape[0])
+    K = b.shape[3]  # size of K
+    V = d.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (K + V + V + K) else 0
 
 
 def _m_layer_token(

@@ -104,21 +104,31 @@ def _vmapped(
 ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     """Run an operator on a batch of calls, one group of heads a call.
 
-    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped.
+    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped; o what
+    an operator keeps for its backward, which goes without. results: alike; e is empty then.
     """
     n = info.batch_size  # type: ignore[attr-defined]
     folded: list[object] = []
     for kind, dim, arg in zip(kinds, in_dims, args, strict=True):
         if kind == "c" and dim is not None:
             raise ValueError("cu_seqlens is the same for every call of a vmap")
+        if kind == "o":
+            folded.append(False if isinstance(arg, bool) else None)
+            continue
         plain = kind in "cf" or arg is None
         folded.append(arg if plain else _folded(arg, dim, n, kind))  # type: ignore[arg-type]
     found = op(*folded)
-    places = tuple({"t": 2, "h": 0, "s": 1}[kind] for kind in results)
+    places = tuple({"t": 2, "h": 0, "s": 1, "e": 0}[kind] for kind in results)
     parts = []
-    for x, place in zip(found, places, strict=True):  # type: ignore[call-overload]
-        parts.append(x.unflatten(place, (n, x.shape[place] // n)))
+    for x, place, kind in zip(found, places, results, strict=True):  # type: ignore[call-overload]
+        empty = kind == "e"
+        parts.append(x.new_empty(n, *x.shape) if empty else x.unflatten(place, (n, -1)))
     return tuple(parts), places
+
+
+def _trained(*tensors: Tensor | None) -> bool:
+    """Whether a backward may follow."""
+    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -222,32 +232,49 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _m_forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens):
+def _m_kept(b, d, d_bias, u, c, A_log, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or b.device.type != "cpu":
+        return 0
+    if _kernels((b, u, c,), b.shape[3], u.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.m_kept(b, d, d_bias, u, c, A_log)
+
+
+def _m_forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, keep):
     with torch.autocast(b.device.type, enabled=False):
-        return _kernels((b, u, c,), b.shape[3], u.shape[3]).m_forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens)
+        if _m_kept(b, d, d_bias, u, c, A_log, cu_seqlens, keep):
+            return torch_kernels.m_forward_kept(b, d, d_bias, u, c, A_log, initial_state)
+        kernels = _kernels((b, u, c,), b.shape[3], u.shape[3])
+        y, final = kernels.m_forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens)
+    N = _sequences(b, cu_seqlens)
+    return y, final, b.new_empty((N, 0), dtype=_accumulator(b, d, u, c))
 
 
-def _m_forward_fake(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens):
+def _m_forward_fake(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, keep):
     heads = _heads('tthtth', (b, d, d_bias, u, c, A_log,))
     B, T = b.shape[:2]
     N = _sequences(b, cu_seqlens)
     dtype = _accumulator(b, d, u, c)
     y = b.new_empty((B, T, heads, u.shape[3]), dtype=dtype)
-    return y, b.new_empty((N, heads, b.shape[3], u.shape[3]), dtype=dtype)
+    kept = b.new_empty(
+        (N, _m_kept(b, d, d_bias, u, c, A_log, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, b.new_empty((N, heads, b.shape[3], u.shape[3]), dtype=dtype), kept
 
 
 def _m_forward_vmap(info, in_dims, *args):
-    kinds, op = 'tthtthsc', _OPS.m_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'tthtthsco', _OPS.m_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _m_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state):
+def _m_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((b, u, c,), b.shape[3], u.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(b.device.type, enabled=False):
-        return kernels.m_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.m_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _m_backward_fake(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state):
+def _m_backward_fake(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('tthtth', (b, d, d_bias, u, c, A_log,))
     N = _sequences(b, cu_seqlens)
     dtype = _accumulator(b, d, u, c)
@@ -257,7 +284,7 @@ def _m_backward_fake(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d
 
 
 def _m_backward_vmap(info, in_dims, *args):
-    kinds, op = 'tthtthscts', _OPS.m_backward
+    kinds, op = 'tthtthsctso', _OPS.m_backward
     return _vmapped(op, kinds, 'tthtths', info, in_dims, args)
 
 
@@ -273,8 +300,10 @@ def _m_step_fake(b, d, d_bias, u, c, A_log, state, state_indices):
 
 
 def _m_saved(ctx, inputs, output):
-    b, d, d_bias, u, c, A_log, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens)
+    b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, kept)
 
 
 class _Scan_mGradient(torch.autograd.Function):
@@ -283,8 +312,8 @@ class _Scan_mGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.m_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.m_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -301,26 +330,31 @@ class _Scan_m(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens):
-        return _OPS.m_forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens)
+    def forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, keep):
+        return _OPS.m_forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _m_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        b, d, d_bias, u, c, A_log, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_b, d_d, d_d_bias, d_u, d_c, d_A_log, d_initial_state = _Scan_mGradient.apply(
-            b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state
+            b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_b, d_d, d_d_bias, d_u, d_c, d_A_log, d_initial_state, None
+        return d_b, d_d, d_d_bias, d_u, d_c, d_A_log, d_initial_state, None, None
+
+
+def _scan_m(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens):
+    keep = _trained(b, d, d_bias, u, c, A_log, initial_state)
+    return _Scan_m.apply(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "m_forward",
-    'm_forward(Tensor b, Tensor d, Tensor d_bias, Tensor u, Tensor c, Tensor A_log, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'm_forward(Tensor b, Tensor d, Tensor d_bias, Tensor u, Tensor c, Tensor A_log, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _m_forward,
     _m_forward_fake,
     _m_forward_vmap,
@@ -329,7 +363,7 @@ _register(
 )
 _register(
     "m_backward",
-    'm_backward(Tensor b, Tensor d, Tensor d_bias, Tensor u, Tensor c, Tensor A_log, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
+    'm_backward(Tensor b, Tensor d, Tensor d_bias, Tensor u, Tensor c, Tensor A_log, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
     _m_backward,
     _m_backward_fake,
     _m_backward_vmap,
@@ -343,32 +377,49 @@ _register(
 )
 
 
-def _m_layer_forward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens):
+def _m_layer_kept(b_raw, d, d_bias, u_raw, c_raw, A_log, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or b_raw.device.type != "cpu":
+        return 0
+    if _kernels((b_raw, u_raw, c_raw,), b_raw.shape[3], u_raw.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.m_layer_kept(b_raw, d, d_bias, u_raw, c_raw, A_log)
+
+
+def _m_layer_forward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, keep):
     with torch.autocast(b_raw.device.type, enabled=False):
-        return _kernels((b_raw, u_raw, c_raw,), b_raw.shape[3], u_raw.shape[3]).m_layer_forward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens)
+        if _m_layer_kept(b_raw, d, d_bias, u_raw, c_raw, A_log, cu_seqlens, keep):
+            return torch_kernels.m_layer_forward_kept(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state)
+        kernels = _kernels((b_raw, u_raw, c_raw,), b_raw.shape[3], u_raw.shape[3])
+        y, final = kernels.m_layer_forward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens)
+    N = _sequences(b_raw, cu_seqlens)
+    return y, final, b_raw.new_empty((N, 0), dtype=_accumulator(b_raw, d, u_raw, c_raw))
 
 
-def _m_layer_forward_fake(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens):
+def _m_layer_forward_fake(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, keep):
     heads = _heads('tthtth', (b_raw, d, d_bias, u_raw, c_raw, A_log,))
     B, T = b_raw.shape[:2]
     N = _sequences(b_raw, cu_seqlens)
     dtype = _accumulator(b_raw, d, u_raw, c_raw)
     y = b_raw.new_empty((B, T, heads, u_raw.shape[3]), dtype=dtype)
-    return y, b_raw.new_empty((N, heads, b_raw.shape[3], u_raw.shape[3]), dtype=dtype)
+    kept = b_raw.new_empty(
+        (N, _m_layer_kept(b_raw, d, d_bias, u_raw, c_raw, A_log, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, b_raw.new_empty((N, heads, b_raw.shape[3], u_raw.shape[3]), dtype=dtype), kept
 
 
 def _m_layer_forward_vmap(info, in_dims, *args):
-    kinds, op = 'tthtthsc', _OPS.m_layer_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'tthtthsco', _OPS.m_layer_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _m_layer_backward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, dy, d_final_state):
+def _m_layer_backward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((b_raw, u_raw, c_raw,), b_raw.shape[3], u_raw.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(b_raw.device.type, enabled=False):
-        return kernels.m_layer_backward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.m_layer_backward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _m_layer_backward_fake(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, dy, d_final_state):
+def _m_layer_backward_fake(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('tthtth', (b_raw, d, d_bias, u_raw, c_raw, A_log,))
     N = _sequences(b_raw, cu_seqlens)
     dtype = _accumulator(b_raw, d, u_raw, c_raw)
@@ -378,7 +429,7 @@ def _m_layer_backward_fake(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state,
 
 
 def _m_layer_backward_vmap(info, in_dims, *args):
-    kinds, op = 'tthtthscts', _OPS.m_layer_backward
+    kinds, op = 'tthtthsctso', _OPS.m_layer_backward
     return _vmapped(op, kinds, 'tthtths', info, in_dims, args)
 
 
@@ -394,8 +445,10 @@ def _m_layer_step_fake(b_raw, d, d_bias, u_raw, c_raw, A_log, state, state_indic
 
 
 def _m_layer_saved(ctx, inputs, output):
-    b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens)
+    b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, kept)
 
 
 class _Scan_m_layerGradient(torch.autograd.Function):
@@ -404,8 +457,8 @@ class _Scan_m_layerGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.m_layer_backward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.m_layer_backward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -422,26 +475,31 @@ class _Scan_m_layer(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens):
-        return _OPS.m_layer_forward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens)
+    def forward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, keep):
+        return _OPS.m_layer_forward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _m_layer_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_b_raw, d_d, d_d_bias, d_u_raw, d_c_raw, d_A_log, d_initial_state = _Scan_m_layerGradient.apply(
-            b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, dy, d_final_state
+            b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_b_raw, d_d, d_d_bias, d_u_raw, d_c_raw, d_A_log, d_initial_state, None
+        return d_b_raw, d_d, d_d_bias, d_u_raw, d_c_raw, d_A_log, d_initial_state, None, None
+
+
+def _scan_m_layer(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens):
+    keep = _trained(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state)
+    return _Scan_m_layer.apply(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "m_layer_forward",
-    'm_layer_forward(Tensor b_raw, Tensor d, Tensor d_bias, Tensor u_raw, Tensor c_raw, Tensor A_log, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'm_layer_forward(Tensor b_raw, Tensor d, Tensor d_bias, Tensor u_raw, Tensor c_raw, Tensor A_log, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _m_layer_forward,
     _m_layer_forward_fake,
     _m_layer_forward_vmap,
@@ -450,7 +508,7 @@ _register(
 )
 _register(
     "m_layer_backward",
-    'm_layer_backward(Tensor b_raw, Tensor d, Tensor d_bias, Tensor u_raw, Tensor c_raw, Tensor A_log, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
+    'm_layer_backward(Tensor b_raw, Tensor d, Tensor d_bias, Tensor u_raw, Tensor c_raw, Tensor A_log, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
     _m_layer_backward,
     _m_layer_backward_fake,
     _m_layer_backward_vmap,
@@ -481,7 +539,7 @@ def _mamba2_sequence(
     dtype, device = _work_dtype(u, d, b, c, A_log, d_bias, skip), u.device
     V = u.shape[3]
     K = b.shape[3]
-    y, m_final = _Scan_m.apply(b, d, d_bias, u, c, A_log, m_before, cu_seqlens)
+    y, m_final = _scan_m(b, d, d_bias, u, c, A_log, m_before, cu_seqlens)
     skip_2 = _shared(_worked(skip, dtype)[None, None], H, 2)
     u_2 = _shared(_worked(u, dtype), H, 2)
     return (y + (skip_2[:, :, :, None] * u_2)).expand(B, T, H, V).to(u.dtype), (m_final,)
@@ -573,7 +631,7 @@ def _mamba2_layer_sequence(
     dtype, device = _work_dtype(u_raw, d, b_raw, c_raw, A_log, d_bias, skip), u_raw.device
     V = u_raw.shape[3]
     K = b_raw.shape[3]
-    y, m_final = _Scan_m_layer.apply(b_raw, d, d_bias, u_raw, c_raw, A_log, m_before, cu_seqlens)
+    y, m_final = _scan_m_layer(b_raw, d, d_bias, u_raw, c_raw, A_log, m_before, cu_seqlens)
     skip_2 = _shared(_worked(skip, dtype)[None, None], H, 2)
     u_raw_2 = _shared(_worked(u_raw, dtype), H, 2)
     u = torch.nn.functional.silu(u_raw_2)  # line 24

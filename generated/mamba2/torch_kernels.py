@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -146,13 +148,20 @@ def _add_product(
     return x
 
 
-def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
+def _carry(
+    start: Tensor | float,
+    decay: Tensor | None,
+    write: Tensor,
+    reverse: bool,
+    into: Tensor | None = None,
+) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
-    Entry c is the state between chunks c - 1 and c, whichever way the walk goes.
+    Entry c is the state between chunks c - 1 and c, whichever way the walk goes. into: where the
+    states are written, if not to memory of their own.
     """
     chunks = write.shape[0]
-    found = write.new_empty(chunks + 1, *write.shape[1:])
+    found = write.new_empty(chunks + 1, *write.shape[1:]) if into is None else into
     found[chunks if reverse else 0] = start
     if decay is not None:
         decay = decay.expand(*write.shape[:3], *decay.shape[3:])
@@ -173,11 +182,14 @@ def _carry_products(
     right: Tensor,
     scale: float,
     reverse: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """`_carry` with write = scale * (left @ right), written where the states are."""
     lead = torch.broadcast_shapes(left.shape[:3], right.shape[:3])
     chunks = lead[0]
-    found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
+    found = into
+    if found is None:
+        found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
     found[chunks if reverse else 0] = start
     written = found[:-1] if reverse else found[1:]
     torch.matmul(left, right, out=written)
@@ -192,6 +204,34 @@ def _carry_products(
     for target, each in zip(later, reversed(decays) if reverse else decays, strict=True):
         held = target.addcmul_(each, held)
     return found
+
+
+def _places(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """Where tiles [chunks, B, ...] of these shapes are kept, side by side in [B, numbers].
+
+    None for each where nothing is kept.
+    """
+    if kept is None:
+        return [None] * len(shapes)
+    found: list[Any] = []
+    start = 0
+    for chunks, B, *rest in shapes:
+        end = start + chunks * math.prod(rest)
+        found.append(kept[:, start:end].view(B, chunks, *rest).transpose(0, 1))
+        start = end
+    return found
+
+
+def _keep(places: Sequence[Tensor | None], *tiles: Tensor) -> None:
+    """Write to their places the tiles that have not been computed there."""
+    for place, tile in zip(places, tiles, strict=True):
+        if place is not None and place is not tile:
+            place.copy_(tile)
+
+
+def _held(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """The tiles of these shapes that were kept; None for each where nothing was."""
+    return [None if x is None else x.contiguous() for x in _places(kept, *shapes)]
 
 
 def _in_groups(
@@ -261,6 +301,7 @@ def _m_forward(
     d_bias: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks; sequences of one length'
     B, T = b.shape[:2]
@@ -276,6 +317,7 @@ def _m_forward(
     c_tile = _chunked(c, H, 32, dtype)
     A_log_tile = _headed(A_log, H, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, V))
     x = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     g0 = _valid((-(torch.exp(A_log_tile[:, :, :, None]) * x)).clamp(min=lowest), T)  # log-decay  # line 12
     del A_log_tile, x
@@ -304,8 +346,10 @@ def _m_forward(
     part = suffix32_g0[:, :, :, :, None] * x_3
     del suffix32_g0
     advance = prefix32_g0[:, :, :, -1][:, :, :, None, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, b_tile.mT, part, 1.0, False)  # m before the chunk
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, b_tile.mT, part, 1.0, False, into=places[0])  # m before the chunk
     del part, advance
+    _keep(places, M_all)
+    del places
     pairs32_g0 = _pairs(prefix1_g0, 32)[:, :, :, 0]  # D(j, i] of the pairs of a block of 32
     del prefix1_g0
     part_2 = (c_tile @ b_tile.mT).mul_(pairs32_g0).tril_()
@@ -332,8 +376,23 @@ def m_forward(
         y, final = _m_token(b, d, u, c, d_bias, A_log, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_forward, (b, d, u, c), (d_bias, A_log), (initial_state,), "tn")
-    return _each_sequence(_m_forward, (b, d, u, c), (d_bias, A_log), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_forward, (b, d, u, c), (d_bias, A_log), (initial_state, None), "tn")
+    return _each_sequence(_m_forward, (b, d, u, c), (d_bias, A_log), (initial_state, None), cu_seqlens, "tn")
+
+
+def m_forward_kept(
+    b: Tensor,
+    d: Tensor,
+    d_bias: Tensor,
+    u: Tensor,
+    c: Tensor,
+    A_log: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks; also what the backward would compute again'
+    dtype = _precision(b, d, u, c)
+    kept = b.new_empty(b.shape[0], m_kept(b, d, d_bias, u, c, A_log), dtype=dtype)
+    return (*_in_groups(_m_forward, (b, d, u, c), (d_bias, A_log), (initial_state, kept), "tn"), kept)
 
 
 def _m_backward(
@@ -346,6 +405,7 @@ def _m_backward(
     A_log: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time; sequences of one length'
     B, T = b.shape[:2]
@@ -362,6 +422,7 @@ def _m_backward(
     A_log_tile = _headed(A_log, H, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, V))
     x = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     g0 = _valid((-(torch.exp(A_log_tile[:, :, :, None]) * x)).clamp(min=lowest), T)  # log-decay  # line 12
     del x
@@ -388,12 +449,14 @@ def _m_backward(
     x_2 = torch.nn.functional.softplus(d_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
     x_3 = u_tile * x_2  # input  # line 13
     del x_2
-    part = suffix32_g0[:, :, :, :, None] * x_3
+    if kept is None:
+        part = suffix32_g0[:, :, :, :, None] * x_3
     prefix32_g0 = _grown(prefix16_g0, 16)  # decay from the opening of each block of 32
     del prefix16_g0
     advance = prefix32_g0[:, :, :, -1][:, :, :, None, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, b_tile.mT, part, 1.0, False)  # m before the chunk
-    del part
+    if kept is None:
+        M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, b_tile.mT, part, 1.0, False)  # m before the chunk
+        del part
     h = M_all[:-1]  # memory before the chunk
     del M_all
     part_2 = prefix32_g0[:, :, :, :, None] * dy_tile
@@ -467,11 +530,29 @@ def m_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_m_backward, (b, d, u, c, dy), (d_bias, A_log), (initial_state, d_final_state), "ttsttsn")
-    return _each_sequence(_m_backward, (b, d, u, c, dy), (d_bias, A_log), (initial_state, d_final_state), cu_seqlens, "ttsttsn")
+        return _in_groups(_m_backward, (b, d, u, c, dy), (d_bias, A_log), (initial_state, d_final_state, kept), "ttsttsn")
+    return _each_sequence(_m_backward, (b, d, u, c, dy), (d_bias, A_log), (initial_state, d_final_state, kept), cu_seqlens, "ttsttsn")
+
+
+def m_kept(
+    b: Tensor,
+    d: Tensor,
+    d_bias: Tensor,
+    u: Tensor,
+    c: Tensor,
+    A_log: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = b.shape[:2]
+    H = max(b.shape[2], d.shape[2], u.shape[2], c.shape[2], d_bias.shape[0], A_log.shape[0])
+    K = b.shape[3]  # size of K
+    V = u.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (K + 1 + V + K) else 0
 
 
 def _m_token(
@@ -547,6 +628,7 @@ def _m_layer_forward(
     d_bias: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks; sequences of one length'
     B, T = b_raw.shape[:2]
@@ -562,6 +644,7 @@ def _m_layer_forward(
     c_raw_tile = _chunked(c_raw, H, 32, dtype)
     A_log_tile = _headed(A_log, H, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, V))
     x = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     g0 = _valid((-(torch.exp(A_log_tile[:, :, :, None]) * x)).clamp(min=lowest), T)  # log-decay  # line 12
     del A_log_tile, x
@@ -594,8 +677,10 @@ def _m_layer_forward(
     part = suffix32_g0[:, :, :, :, None] * x_3
     del suffix32_g0
     advance = prefix32_g0[:, :, :, -1][:, :, :, None, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, e.mT, part, 1.0, False)  # m before the chunk
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, e.mT, part, 1.0, False, into=places[0])  # m before the chunk
     del part, advance
+    _keep(places, M_all)
+    del places
     pairs32_g0 = _pairs(prefix1_g0, 32)[:, :, :, 0]  # D(j, i] of the pairs of a block of 32
     del prefix1_g0
     part_2 = (s @ e.mT).mul_(pairs32_g0).tril_()
@@ -622,8 +707,23 @@ def m_layer_forward(
         y, final = _m_layer_token(b_raw, d, u_raw, c_raw, d_bias, A_log, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_layer_forward, (b_raw, d, u_raw, c_raw), (d_bias, A_log), (initial_state,), "tn")
-    return _each_sequence(_m_layer_forward, (b_raw, d, u_raw, c_raw), (d_bias, A_log), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_layer_forward, (b_raw, d, u_raw, c_raw), (d_bias, A_log), (initial_state, None), "tn")
+    return _each_sequence(_m_layer_forward, (b_raw, d, u_raw, c_raw), (d_bias, A_log), (initial_state, None), cu_seqlens, "tn")
+
+
+def m_layer_forward_kept(
+    b_raw: Tensor,
+    d: Tensor,
+    d_bias: Tensor,
+    u_raw: Tensor,
+    c_raw: Tensor,
+    A_log: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks; also what the backward would compute again'
+    dtype = _precision(b_raw, d, u_raw, c_raw)
+    kept = b_raw.new_empty(b_raw.shape[0], m_layer_kept(b_raw, d, d_bias, u_raw, c_raw, A_log), dtype=dtype)
+    return (*_in_groups(_m_layer_forward, (b_raw, d, u_raw, c_raw), (d_bias, A_log), (initial_state, kept), "tn"), kept)
 
 
 def _m_layer_backward(
@@ -636,6 +736,7 @@ def _m_layer_backward(
     A_log: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time; sequences of one length'
     B, T = b_raw.shape[:2]
@@ -652,6 +753,7 @@ def _m_layer_backward(
     A_log_tile = _headed(A_log, H, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, V))
     e = _valid(torch.nn.functional.silu(b_raw_tile), T)  # expand  # line 6
     x = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     g0 = _valid((-(torch.exp(A_log_tile[:, :, :, None]) * x)).clamp(min=lowest), T)  # log-decay  # line 12
@@ -679,12 +781,14 @@ def _m_layer_backward(
     x_2 = torch.nn.functional.softplus(d_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
     x_3 = _valid(torch.nn.functional.silu(u_raw_tile) * x_2, T)  # input  # line 13
     del x_2
-    part = suffix32_g0[:, :, :, :, None] * x_3
+    if kept is None:
+        part = suffix32_g0[:, :, :, :, None] * x_3
     prefix32_g0 = _grown(prefix16_g0, 16)  # decay from the opening of each block of 32
     del prefix16_g0
     advance = prefix32_g0[:, :, :, -1][:, :, :, None, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, e.mT, part, 1.0, False)  # m before the chunk
-    del part
+    if kept is None:
+        M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, e.mT, part, 1.0, False)  # m before the chunk
+        del part
     h = M_all[:-1]  # memory before the chunk
     del M_all
     s = _valid(torch.nn.functional.silu(c_raw_tile), T)  # shrink  # line 7
@@ -769,11 +873,29 @@ def m_layer_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_m_layer_backward, (b_raw, d, u_raw, c_raw, dy), (d_bias, A_log), (initial_state, d_final_state), "ttsttsn")
-    return _each_sequence(_m_layer_backward, (b_raw, d, u_raw, c_raw, dy), (d_bias, A_log), (initial_state, d_final_state), cu_seqlens, "ttsttsn")
+        return _in_groups(_m_layer_backward, (b_raw, d, u_raw, c_raw, dy), (d_bias, A_log), (initial_state, d_final_state, kept), "ttsttsn")
+    return _each_sequence(_m_layer_backward, (b_raw, d, u_raw, c_raw, dy), (d_bias, A_log), (initial_state, d_final_state, kept), cu_seqlens, "ttsttsn")
+
+
+def m_layer_kept(
+    b_raw: Tensor,
+    d: Tensor,
+    d_bias: Tensor,
+    u_raw: Tensor,
+    c_raw: Tensor,
+    A_log: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = b_raw.shape[:2]
+    H = max(b_raw.shape[2], d.shape[2], u_raw.shape[2], c_raw.shape[2], d_bias.shape[0], A_log.shape[0])
+    K = b_raw.shape[3]  # size of K
+    V = u_raw.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (K + 1 + V + K) else 0
 
 
 def _m_layer_token(

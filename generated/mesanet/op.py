@@ -104,21 +104,31 @@ def _vmapped(
 ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     """Run an operator on a batch of calls, one group of heads a call.
 
-    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped.
+    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped; o what
+    an operator keeps for its backward, which goes without. results: alike; e is empty then.
     """
     n = info.batch_size  # type: ignore[attr-defined]
     folded: list[object] = []
     for kind, dim, arg in zip(kinds, in_dims, args, strict=True):
         if kind == "c" and dim is not None:
             raise ValueError("cu_seqlens is the same for every call of a vmap")
+        if kind == "o":
+            folded.append(False if isinstance(arg, bool) else None)
+            continue
         plain = kind in "cf" or arg is None
         folded.append(arg if plain else _folded(arg, dim, n, kind))  # type: ignore[arg-type]
     found = op(*folded)
-    places = tuple({"t": 2, "h": 0, "s": 1}[kind] for kind in results)
+    places = tuple({"t": 2, "h": 0, "s": 1, "e": 0}[kind] for kind in results)
     parts = []
-    for x, place in zip(found, places, strict=True):  # type: ignore[call-overload]
-        parts.append(x.unflatten(place, (n, x.shape[place] // n)))
+    for x, place, kind in zip(found, places, results, strict=True):  # type: ignore[call-overload]
+        empty = kind == "e"
+        parts.append(x.new_empty(n, *x.shape) if empty else x.unflatten(place, (n, -1)))
     return tuple(parts), places
+
+
+def _trained(*tensors: Tensor | None) -> bool:
+    """Whether a backward may follow."""
+    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -234,32 +244,49 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _g_forward(beta, k, part, log_a, initial_state, cu_seqlens):
+def _g_kept(beta, k, part, log_a, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or beta.device.type != "cpu":
+        return 0
+    if _kernels((k, part,), k.shape[3], part.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.g_kept(beta, k, part, log_a)
+
+
+def _g_forward(beta, k, part, log_a, initial_state, cu_seqlens, keep):
     with torch.autocast(beta.device.type, enabled=False):
-        return _kernels((k, part,), k.shape[3], part.shape[3]).g_forward(beta, k, part, log_a, initial_state, cu_seqlens)
+        if _g_kept(beta, k, part, log_a, cu_seqlens, keep):
+            return torch_kernels.g_forward_kept(beta, k, part, log_a, initial_state)
+        kernels = _kernels((k, part,), k.shape[3], part.shape[3])
+        y, final = kernels.g_forward(beta, k, part, log_a, initial_state, cu_seqlens)
+    N = _sequences(beta, cu_seqlens)
+    return y, final, beta.new_empty((N, 0), dtype=_accumulator(beta, k, part, log_a))
 
 
-def _g_forward_fake(beta, k, part, log_a, initial_state, cu_seqlens):
+def _g_forward_fake(beta, k, part, log_a, initial_state, cu_seqlens, keep):
     heads = _heads('tttt', (beta, k, part, log_a,))
     B, T = beta.shape[:2]
     N = _sequences(beta, cu_seqlens)
     dtype = _accumulator(beta, k, part, log_a)
     y = k.new_empty((B, T, heads, k.shape[3], part.shape[3]), dtype=dtype)
-    return y, beta.new_empty((N, heads, k.shape[3], part.shape[3]), dtype=dtype)
+    kept = beta.new_empty(
+        (N, _g_kept(beta, k, part, log_a, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, beta.new_empty((N, heads, k.shape[3], part.shape[3]), dtype=dtype), kept
 
 
 def _g_forward_vmap(info, in_dims, *args):
-    kinds, op = 'ttttsc', _OPS.g_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'ttttsco', _OPS.g_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _g_backward(beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state):
+def _g_backward(beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((k, part,), k.shape[3], part.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(beta.device.type, enabled=False):
-        return kernels.g_backward(beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.g_backward(beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _g_backward_fake(beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state):
+def _g_backward_fake(beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('tttt', (beta, k, part, log_a,))
     N = _sequences(beta, cu_seqlens)
     dtype = _accumulator(beta, k, part, log_a)
@@ -269,7 +296,7 @@ def _g_backward_fake(beta, k, part, log_a, initial_state, cu_seqlens, dy, d_fina
 
 
 def _g_backward_vmap(info, in_dims, *args):
-    kinds, op = 'ttttscts', _OPS.g_backward
+    kinds, op = 'ttttsctso', _OPS.g_backward
     return _vmapped(op, kinds, 'tttts', info, in_dims, args)
 
 
@@ -285,8 +312,10 @@ def _g_step_fake(beta, k, part, log_a, state, state_indices):
 
 
 def _g_saved(ctx, inputs, output):
-    beta, k, part, log_a, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(beta, k, part, log_a, initial_state, cu_seqlens)
+    beta, k, part, log_a, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(beta, k, part, log_a, initial_state, cu_seqlens, kept)
 
 
 class _Scan_gGradient(torch.autograd.Function):
@@ -295,8 +324,8 @@ class _Scan_gGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.g_backward(beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.g_backward(beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -313,26 +342,31 @@ class _Scan_g(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(beta, k, part, log_a, initial_state, cu_seqlens):
-        return _OPS.g_forward(beta, k, part, log_a, initial_state, cu_seqlens)
+    def forward(beta, k, part, log_a, initial_state, cu_seqlens, keep):
+        return _OPS.g_forward(beta, k, part, log_a, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _g_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        beta, k, part, log_a, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        beta, k, part, log_a, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_beta, d_k, d_part, d_log_a, d_initial_state = _Scan_gGradient.apply(
-            beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state
+            beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_beta, d_k, d_part, d_log_a, d_initial_state, None
+        return d_beta, d_k, d_part, d_log_a, d_initial_state, None, None
+
+
+def _scan_g(beta, k, part, log_a, initial_state, cu_seqlens):
+    keep = _trained(beta, k, part, log_a, initial_state)
+    return _Scan_g.apply(beta, k, part, log_a, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "g_forward",
-    'g_forward(Tensor beta, Tensor k, Tensor part, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'g_forward(Tensor beta, Tensor k, Tensor part, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _g_forward,
     _g_forward_fake,
     _g_forward_vmap,
@@ -341,7 +375,7 @@ _register(
 )
 _register(
     "g_backward",
-    'g_backward(Tensor beta, Tensor k, Tensor part, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor)',
+    'g_backward(Tensor beta, Tensor k, Tensor part, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor, Tensor)',
     _g_backward,
     _g_backward_fake,
     _g_backward_vmap,
@@ -355,32 +389,49 @@ _register(
 )
 
 
-def _m_forward(beta, k, v, part, log_a, initial_state, cu_seqlens):
+def _m_kept(beta, k, v, part, log_a, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or beta.device.type != "cpu":
+        return 0
+    if _kernels((k, v, part,), k.shape[3], v.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.m_kept(beta, k, v, part, log_a)
+
+
+def _m_forward(beta, k, v, part, log_a, initial_state, cu_seqlens, keep):
     with torch.autocast(beta.device.type, enabled=False):
-        return _kernels((k, v, part,), k.shape[3], v.shape[3]).m_forward(beta, k, v, part, log_a, initial_state, cu_seqlens)
+        if _m_kept(beta, k, v, part, log_a, cu_seqlens, keep):
+            return torch_kernels.m_forward_kept(beta, k, v, part, log_a, initial_state)
+        kernels = _kernels((k, v, part,), k.shape[3], v.shape[3])
+        y, final = kernels.m_forward(beta, k, v, part, log_a, initial_state, cu_seqlens)
+    N = _sequences(beta, cu_seqlens)
+    return y, final, beta.new_empty((N, 0), dtype=_accumulator(beta, k, v, part, log_a))
 
 
-def _m_forward_fake(beta, k, v, part, log_a, initial_state, cu_seqlens):
+def _m_forward_fake(beta, k, v, part, log_a, initial_state, cu_seqlens, keep):
     heads = _heads('ttttt', (beta, k, v, part, log_a,))
     B, T = beta.shape[:2]
     N = _sequences(beta, cu_seqlens)
     dtype = _accumulator(beta, k, v, part, log_a)
     y = k.new_empty((B, T, heads, v.shape[3]))
-    return y, beta.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
+    kept = beta.new_empty(
+        (N, _m_kept(beta, k, v, part, log_a, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, beta.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype), kept
 
 
 def _m_forward_vmap(info, in_dims, *args):
-    kinds, op = 'tttttsc', _OPS.m_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'tttttsco', _OPS.m_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _m_backward(beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state):
+def _m_backward(beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((k, v, part,), k.shape[3], v.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(beta.device.type, enabled=False):
-        return kernels.m_backward(beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.m_backward(beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _m_backward_fake(beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state):
+def _m_backward_fake(beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('ttttt', (beta, k, v, part, log_a,))
     N = _sequences(beta, cu_seqlens)
     dtype = _accumulator(beta, k, v, part, log_a)
@@ -390,7 +441,7 @@ def _m_backward_fake(beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_f
 
 
 def _m_backward_vmap(info, in_dims, *args):
-    kinds, op = 'tttttscts', _OPS.m_backward
+    kinds, op = 'tttttsctso', _OPS.m_backward
     return _vmapped(op, kinds, 'ttttts', info, in_dims, args)
 
 
@@ -405,8 +456,10 @@ def _m_step_fake(beta, k, v, part, log_a, state, state_indices):
 
 
 def _m_saved(ctx, inputs, output):
-    beta, k, v, part, log_a, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(beta, k, v, part, log_a, initial_state, cu_seqlens)
+    beta, k, v, part, log_a, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(beta, k, v, part, log_a, initial_state, cu_seqlens, kept)
 
 
 class _Scan_mGradient(torch.autograd.Function):
@@ -415,8 +468,8 @@ class _Scan_mGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.m_backward(beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.m_backward(beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -433,26 +486,31 @@ class _Scan_m(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(beta, k, v, part, log_a, initial_state, cu_seqlens):
-        return _OPS.m_forward(beta, k, v, part, log_a, initial_state, cu_seqlens)
+    def forward(beta, k, v, part, log_a, initial_state, cu_seqlens, keep):
+        return _OPS.m_forward(beta, k, v, part, log_a, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _m_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        beta, k, v, part, log_a, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        beta, k, v, part, log_a, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_beta, d_k, d_v, d_part, d_log_a, d_initial_state = _Scan_mGradient.apply(
-            beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state
+            beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_beta, d_k, d_v, d_part, d_log_a, d_initial_state, None
+        return d_beta, d_k, d_v, d_part, d_log_a, d_initial_state, None, None
+
+
+def _scan_m(beta, k, v, part, log_a, initial_state, cu_seqlens):
+    keep = _trained(beta, k, v, part, log_a, initial_state)
+    return _Scan_m.apply(beta, k, v, part, log_a, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "m_forward",
-    'm_forward(Tensor beta, Tensor k, Tensor v, Tensor part, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'm_forward(Tensor beta, Tensor k, Tensor v, Tensor part, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _m_forward,
     _m_forward_fake,
     _m_forward_vmap,
@@ -461,7 +519,7 @@ _register(
 )
 _register(
     "m_backward",
-    'm_backward(Tensor beta, Tensor k, Tensor v, Tensor part, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
+    'm_backward(Tensor beta, Tensor k, Tensor v, Tensor part, Tensor log_a, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
     _m_backward,
     _m_backward_fake,
     _m_backward_vmap,
@@ -493,12 +551,12 @@ def _mesanet_sequence(
     K = q.shape[3]
     V = v.shape[3]
     k_2 = _shared(_worked(k, dtype), H, 2)
-    y, g_final = _Scan_g.apply(beta, k, _grown_to(k_2.to(q.dtype), (B, T, -1, -1)), log_a, g_before, cu_seqlens)
+    y, g_final = _scan_g(beta, k, _grown_to(k_2.to(q.dtype), (B, T, -1, -1)), log_a, g_before, cu_seqlens)
     lam_2 = _shared(_worked(lam, dtype)[None, None], H, 2)
     x = torch.eye(K, dtype=dtype, device=device)[None, None, None]  # line 15
     q_2 = _shared(_worked(q, dtype), H, 2)
     part_2 = _solved(y + (lam_2[:, :, :, :, None] * x), q_2)
-    y_2, m_final = _Scan_m.apply(beta, k, v, _grown_to(part_2.to(q.dtype), (B, T, -1, K)), log_a, m_before, cu_seqlens)
+    y_2, m_final = _scan_m(beta, k, v, _grown_to(part_2.to(q.dtype), (B, T, -1, K)), log_a, m_before, cu_seqlens)
     return y_2.to(q.dtype), (g_final, m_final)
 
 

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -131,13 +133,20 @@ def _add_product(
     return x
 
 
-def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
+def _carry(
+    start: Tensor | float,
+    decay: Tensor | None,
+    write: Tensor,
+    reverse: bool,
+    into: Tensor | None = None,
+) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
-    Entry c is the state between chunks c - 1 and c, whichever way the walk goes.
+    Entry c is the state between chunks c - 1 and c, whichever way the walk goes. into: where the
+    states are written, if not to memory of their own.
     """
     chunks = write.shape[0]
-    found = write.new_empty(chunks + 1, *write.shape[1:])
+    found = write.new_empty(chunks + 1, *write.shape[1:]) if into is None else into
     found[chunks if reverse else 0] = start
     if decay is not None:
         decay = decay.expand(*write.shape[:3], *decay.shape[3:])
@@ -158,11 +167,14 @@ def _carry_products(
     right: Tensor,
     scale: float,
     reverse: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """`_carry` with write = scale * (left @ right), written where the states are."""
     lead = torch.broadcast_shapes(left.shape[:3], right.shape[:3])
     chunks = lead[0]
-    found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
+    found = into
+    if found is None:
+        found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
     found[chunks if reverse else 0] = start
     written = found[:-1] if reverse else found[1:]
     torch.matmul(left, right, out=written)
@@ -199,7 +211,12 @@ def _recur(start: Tensor | float, decay: Tensor, write: Tensor, T: int, reverse:
 
 
 def _carry_tokens(
-    start: Tensor | float, decay: Tensor, write: Tensor, T: int, reverse: bool
+    start: Tensor | float,
+    decay: Tensor,
+    write: Tensor,
+    T: int,
+    reverse: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """The states between chunks, as `_carry`, of a walk over their tokens."""
     chunks, chunk = write.shape[0], write.shape[3]
@@ -211,7 +228,35 @@ def _carry_tokens(
         n = chunks if i < rest else chunks - 1
         torch.addcmul(write[:n, :, :, i], decay[:n, :, :, i], ends[:n], out=ends[:n])
         whole[:n].mul_(decay[:n, :, :, i])
-    return _carry(start, whole, ends, reverse)
+    return _carry(start, whole, ends, reverse, into)
+
+
+def _places(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """Where tiles [chunks, B, ...] of these shapes are kept, side by side in [B, numbers].
+
+    None for each where nothing is kept.
+    """
+    if kept is None:
+        return [None] * len(shapes)
+    found: list[Any] = []
+    start = 0
+    for chunks, B, *rest in shapes:
+        end = start + chunks * math.prod(rest)
+        found.append(kept[:, start:end].view(B, chunks, *rest).transpose(0, 1))
+        start = end
+    return found
+
+
+def _keep(places: Sequence[Tensor | None], *tiles: Tensor) -> None:
+    """Write to their places the tiles that have not been computed there."""
+    for place, tile in zip(places, tiles, strict=True):
+        if place is not None and place is not tile:
+            place.copy_(tile)
+
+
+def _held(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """The tiles of these shapes that were kept; None for each where nothing was."""
+    return [None if x is None else x.contiguous() for x in _places(kept, *shapes)]
 
 
 def _in_groups(
@@ -279,6 +324,7 @@ def _g_forward(
     part: Tensor,
     log_a: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks, a scan over the tokens of each; sequences of one length'
     B, T = beta.shape[:2]
@@ -292,6 +338,7 @@ def _g_forward(
     part_tile = _chunked(part, H, 32, dtype)
     log_a_tile = _chunked(log_a, H, 32, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, s_Kp))
     a = _valid(torch.exp(log_a_tile), T)  # decay  # line 7
     del log_a_tile
     decay = a[:, :, :, :, None, None].expand(chunks, B, H, 32, K, s_Kp)
@@ -300,7 +347,9 @@ def _g_forward(
     del beta_tile, k_tile, part_tile
     write = w.expand(chunks, B, H, 32, K, s_Kp)
     del w
-    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
+    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False, into=places[0])  # m before the chunk
+    _keep(places, M_all)
+    del places
     states = _recur(M_all[:-1], decay, write, T, False)
     del decay, write
     m = states[:, :, :, 1:]  # the memory that each token reads
@@ -323,8 +372,21 @@ def g_forward(
         y, final = _g_token(beta, k, part, log_a, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_g_forward, (beta, k, part, log_a), (), (initial_state,), "tn")
-    return _each_sequence(_g_forward, (beta, k, part, log_a), (), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_g_forward, (beta, k, part, log_a), (), (initial_state, None), "tn")
+    return _each_sequence(_g_forward, (beta, k, part, log_a), (), (initial_state, None), cu_seqlens, "tn")
+
+
+def g_forward_kept(
+    beta: Tensor,
+    k: Tensor,
+    part: Tensor,
+    log_a: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks, a scan over the tokens of each; also what the backward would compute again'
+    dtype = _precision(beta, k, part, log_a)
+    kept = beta.new_empty(beta.shape[0], g_kept(beta, k, part, log_a), dtype=dtype)
+    return (*_in_groups(_g_forward, (beta, k, part, log_a), (), (initial_state, kept), "tn"), kept)
 
 
 def _g_backward(
@@ -335,6 +397,7 @@ def _g_backward(
     dy: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time, a scan over each chunk; sequences of one length'
     B, T = beta.shape[:2]
@@ -349,13 +412,15 @@ def _g_backward(
     log_a_tile = _chunked(log_a, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, s_Kp))
     a = _valid(torch.exp(log_a_tile), T)  # decay  # line 7
     del log_a_tile
     decay = a[:, :, :, :, None, None].expand(chunks, B, H, 32, K, s_Kp)
     w = (beta_tile[:, :, :, :, None] * k_tile)[:, :, :, :, :, None] * part_tile[:, :, :, :, None]  # write  # line 5
     write = w.expand(chunks, B, H, 32, K, s_Kp)
     del w
-    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
+    if kept is None:
+        M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
     h = M_all[:-1]  # memory before the chunk
     del M_all
     r = a[:, :, :, :, None, None] * dy_tile  # what it adds to the adjoint
@@ -402,11 +467,27 @@ def g_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time, a scan over each chunk'
     if cu_seqlens is None:
-        return _in_groups(_g_backward, (beta, k, part, log_a, dy), (), (initial_state, d_final_state), "ttttn")
-    return _each_sequence(_g_backward, (beta, k, part, log_a, dy), (), (initial_state, d_final_state), cu_seqlens, "ttttn")
+        return _in_groups(_g_backward, (beta, k, part, log_a, dy), (), (initial_state, d_final_state, kept), "ttttn")
+    return _each_sequence(_g_backward, (beta, k, part, log_a, dy), (), (initial_state, d_final_state, kept), cu_seqlens, "ttttn")
+
+
+def g_kept(
+    beta: Tensor,
+    k: Tensor,
+    part: Tensor,
+    log_a: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = beta.shape[:2]
+    H = max(beta.shape[2], k.shape[2], part.shape[2], log_a.shape[2])
+    K = k.shape[3]  # size of K
+    s_Kp = part.shape[3]  # size of K'
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * s_Kp if T >= 32 and K * s_Kp <= 64 * (1 + K + s_Kp + 1) else 0
 
 
 def _g_token(
@@ -470,6 +551,7 @@ def _m_forward(
     part: Tensor,
     log_a: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks; sequences of one length'
     B, T = beta.shape[:2]
@@ -484,6 +566,7 @@ def _m_forward(
     part_tile = _chunked(part, H, 32, dtype)
     log_a_tile = _chunked(log_a, H, 32, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, V))
     g0 = log_a_tile.clamp(min=lowest)  # log-decay  # line 7
     del log_a_tile
     prefix1_g0 = torch.exp(g0)  # decay from the opening of each block of 1
@@ -509,8 +592,10 @@ def _m_forward(
     part_2 = suffix32_g0[:, :, :, :, None] * v_tile
     del suffix32_g0
     advance = prefix32_g0[:, :, :, -1][:, :, :, None, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, e.mT, part_2, 1.0, False)  # m before the chunk
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, e.mT, part_2, 1.0, False, into=places[0])  # m before the chunk
     del part_2, advance
+    _keep(places, M_all)
+    del places
     pairs32_g0 = _pairs(prefix1_g0, 32)[:, :, :, 0]  # D(j, i] of the pairs of a block of 32
     del prefix1_g0
     part_3 = (part_tile @ e.mT).mul_(pairs32_g0).tril_()
@@ -536,8 +621,22 @@ def m_forward(
         y, final = _m_token(beta, k, v, part, log_a, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_forward, (beta, k, v, part, log_a), (), (initial_state,), "tn")
-    return _each_sequence(_m_forward, (beta, k, v, part, log_a), (), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_forward, (beta, k, v, part, log_a), (), (initial_state, None), "tn")
+    return _each_sequence(_m_forward, (beta, k, v, part, log_a), (), (initial_state, None), cu_seqlens, "tn")
+
+
+def m_forward_kept(
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    part: Tensor,
+    log_a: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks; also what the backward would compute again'
+    dtype = _precision(beta, k, v, part, log_a)
+    kept = beta.new_empty(beta.shape[0], m_kept(beta, k, v, part, log_a), dtype=dtype)
+    return (*_in_groups(_m_forward, (beta, k, v, part, log_a), (), (initial_state, kept), "tn"), kept)
 
 
 def _m_backward(
@@ -549,6 +648,7 @@ def _m_backward(
     dy: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time; sequences of one length'
     B, T = beta.shape[:2]
@@ -564,6 +664,7 @@ def _m_backward(
     log_a_tile = _chunked(log_a, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, V))
     e = beta_tile[:, :, :, :, None] * k_tile  # expand  # line 5
     g0 = log_a_tile.clamp(min=lowest)  # log-decay  # line 7
     del log_a_tile
@@ -587,12 +688,14 @@ def _m_backward(
     del prefix8_g0
     suffix32_g0 = _grown_back(suffix16_g0, prefix16_g0, 16)  # decay to the closing of each block of 32
     del suffix16_g0
-    part_2 = suffix32_g0[:, :, :, :, None] * v_tile
+    if kept is None:
+        part_2 = suffix32_g0[:, :, :, :, None] * v_tile
     prefix32_g0 = _grown(prefix16_g0, 16)  # decay from the opening of each block of 32
     del prefix16_g0
     advance = prefix32_g0[:, :, :, -1][:, :, :, None, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, e.mT, part_2, 1.0, False)  # m before the chunk
-    del part_2
+    if kept is None:
+        M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, e.mT, part_2, 1.0, False)  # m before the chunk
+        del part_2
     h = M_all[:-1]  # memory before the chunk
     del M_all
     part_3 = prefix32_g0[:, :, :, :, None] * dy_tile
@@ -649,11 +752,28 @@ def m_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_m_backward, (beta, k, v, part, log_a, dy), (), (initial_state, d_final_state), "tttttn")
-    return _each_sequence(_m_backward, (beta, k, v, part, log_a, dy), (), (initial_state, d_final_state), cu_seqlens, "tttttn")
+        return _in_groups(_m_backward, (beta, k, v, part, log_a, dy), (), (initial_state, d_final_state, kept), "tttttn")
+    return _each_sequence(_m_backward, (beta, k, v, part, log_a, dy), (), (initial_state, d_final_state, kept), cu_seqlens, "tttttn")
+
+
+def m_kept(
+    beta: Tensor,
+    k: Tensor,
+    v: Tensor,
+    part: Tensor,
+    log_a: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = beta.shape[:2]
+    H = max(beta.shape[2], k.shape[2], v.shape[2], part.shape[2], log_a.shape[2])
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (1 + K + V + K + 1) else 0
 
 
 def _m_token(

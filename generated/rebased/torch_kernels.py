@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -61,13 +63,20 @@ def _add_product(
     return x
 
 
-def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
+def _carry(
+    start: Tensor | float,
+    decay: Tensor | None,
+    write: Tensor,
+    reverse: bool,
+    into: Tensor | None = None,
+) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
-    Entry c is the state between chunks c - 1 and c, whichever way the walk goes.
+    Entry c is the state between chunks c - 1 and c, whichever way the walk goes. into: where the
+    states are written, if not to memory of their own.
     """
     chunks = write.shape[0]
-    found = write.new_empty(chunks + 1, *write.shape[1:])
+    found = write.new_empty(chunks + 1, *write.shape[1:]) if into is None else into
     found[chunks if reverse else 0] = start
     if decay is not None:
         decay = decay.expand(*write.shape[:3], *decay.shape[3:])
@@ -88,11 +97,14 @@ def _carry_products(
     right: Tensor,
     scale: float,
     reverse: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """`_carry` with write = scale * (left @ right), written where the states are."""
     lead = torch.broadcast_shapes(left.shape[:3], right.shape[:3])
     chunks = lead[0]
-    found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
+    found = into
+    if found is None:
+        found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
     found[chunks if reverse else 0] = start
     written = found[:-1] if reverse else found[1:]
     torch.matmul(left, right, out=written)
@@ -107,6 +119,34 @@ def _carry_products(
     for target, each in zip(later, reversed(decays) if reverse else decays, strict=True):
         held = target.addcmul_(each, held)
     return found
+
+
+def _places(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """Where tiles [chunks, B, ...] of these shapes are kept, side by side in [B, numbers].
+
+    None for each where nothing is kept.
+    """
+    if kept is None:
+        return [None] * len(shapes)
+    found: list[Any] = []
+    start = 0
+    for chunks, B, *rest in shapes:
+        end = start + chunks * math.prod(rest)
+        found.append(kept[:, start:end].view(B, chunks, *rest).transpose(0, 1))
+        start = end
+    return found
+
+
+def _keep(places: Sequence[Tensor | None], *tiles: Tensor) -> None:
+    """Write to their places the tiles that have not been computed there."""
+    for place, tile in zip(places, tiles, strict=True):
+        if place is not None and place is not tile:
+            place.copy_(tile)
+
+
+def _held(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """The tiles of these shapes that were kept; None for each where nothing was."""
+    return [None if x is None else x.contiguous() for x in _places(kept, *shapes)]
 
 
 def _in_groups(
@@ -173,6 +213,7 @@ def _m_n_forward(
     expand: Tensor,
     s_input: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks; sequences of one length'
     B, T = shrink.shape[:2]
@@ -185,7 +226,10 @@ def _m_n_forward(
     expand_tile = _chunked(expand, H, 32, dtype)
     s_input_tile = _chunked(s_input, H, 32, dtype)
     chunks = -(-T // 32)
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), None, expand_tile.mT, s_input_tile, 1.0, False)  # m before the chunk
+    places = _places(kept, (chunks + 1, B, H, keys, values))
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), None, expand_tile.mT, s_input_tile, 1.0, False, into=places[0])  # m before the chunk
+    _keep(places, M_all)
+    del places
     part = (shrink_tile @ expand_tile.mT).tril_()
     del expand_tile
     y = _add_product(shrink_tile @ M_all[:-1], part, s_input_tile)  # inside the chunk, and from the memory before it
@@ -207,8 +251,20 @@ def m_n_forward(
         y, final = _m_n_token(shrink, expand, s_input, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_n_forward, (shrink, expand, s_input), (), (initial_state,), "tn")
-    return _each_sequence(_m_n_forward, (shrink, expand, s_input), (), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_n_forward, (shrink, expand, s_input), (), (initial_state, None), "tn")
+    return _each_sequence(_m_n_forward, (shrink, expand, s_input), (), (initial_state, None), cu_seqlens, "tn")
+
+
+def m_n_forward_kept(
+    shrink: Tensor,
+    expand: Tensor,
+    s_input: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks; also what the backward would compute again'
+    dtype = _precision(shrink, expand, s_input)
+    kept = shrink.new_empty(shrink.shape[0], m_n_kept(shrink, expand, s_input), dtype=dtype)
+    return (*_in_groups(_m_n_forward, (shrink, expand, s_input), (), (initial_state, kept), "tn"), kept)
 
 
 def _m_n_backward(
@@ -218,6 +274,7 @@ def _m_n_backward(
     dy: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time; sequences of one length'
     B, T = shrink.shape[:2]
@@ -231,7 +288,9 @@ def _m_n_backward(
     s_input_tile = _chunked(s_input, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), None, expand_tile.mT, s_input_tile, 1.0, False)  # m before the chunk
+    (M_all,) = _held(kept, (chunks + 1, B, H, keys, values))
+    if kept is None:
+        M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), None, expand_tile.mT, s_input_tile, 1.0, False)  # m before the chunk
     h = M_all[:-1]  # memory before the chunk
     del M_all
     part = (dy_tile @ s_input_tile.mT).tril_()
@@ -259,11 +318,26 @@ def m_n_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_m_n_backward, (shrink, expand, s_input, dy), (), (initial_state, d_final_state), "tttn")
-    return _each_sequence(_m_n_backward, (shrink, expand, s_input, dy), (), (initial_state, d_final_state), cu_seqlens, "tttn")
+        return _in_groups(_m_n_backward, (shrink, expand, s_input, dy), (), (initial_state, d_final_state, kept), "tttn")
+    return _each_sequence(_m_n_backward, (shrink, expand, s_input, dy), (), (initial_state, d_final_state, kept), cu_seqlens, "tttn")
+
+
+def m_n_kept(
+    shrink: Tensor,
+    expand: Tensor,
+    s_input: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = shrink.shape[:2]
+    H = max(shrink.shape[2], expand.shape[2], s_input.shape[2])
+    keys = shrink.shape[3]  # size of keys
+    values = s_input.shape[3]  # size of values
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * keys * values if T >= 32 and keys * values <= 64 * (keys + keys + values) else 0
 
 
 def _m_n_token(

@@ -105,21 +105,31 @@ def _vmapped(
 ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     """Run an operator on a batch of calls, one group of heads a call.
 
-    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped.
+    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped; o what
+    an operator keeps for its backward, which goes without. results: alike; e is empty then.
     """
     n = info.batch_size  # type: ignore[attr-defined]
     folded: list[object] = []
     for kind, dim, arg in zip(kinds, in_dims, args, strict=True):
         if kind == "c" and dim is not None:
             raise ValueError("cu_seqlens is the same for every call of a vmap")
+        if kind == "o":
+            folded.append(False if isinstance(arg, bool) else None)
+            continue
         plain = kind in "cf" or arg is None
         folded.append(arg if plain else _folded(arg, dim, n, kind))  # type: ignore[arg-type]
     found = op(*folded)
-    places = tuple({"t": 2, "h": 0, "s": 1}[kind] for kind in results)
+    places = tuple({"t": 2, "h": 0, "s": 1, "e": 0}[kind] for kind in results)
     parts = []
-    for x, place in zip(found, places, strict=True):  # type: ignore[call-overload]
-        parts.append(x.unflatten(place, (n, x.shape[place] // n)))
+    for x, place, kind in zip(found, places, results, strict=True):  # type: ignore[call-overload]
+        empty = kind == "e"
+        parts.append(x.new_empty(n, *x.shape) if empty else x.unflatten(place, (n, -1)))
     return tuple(parts), places
+
+
+def _trained(*tensors: Tensor | None) -> bool:
+    """Whether a backward may follow."""
+    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -341,32 +351,49 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _m_forward(shrink, expand, v, log_gamma, initial_state, cu_seqlens):
+def _m_kept(shrink, expand, v, log_gamma, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or shrink.device.type != "cpu":
+        return 0
+    if _kernels((shrink, expand, v,), shrink.shape[3], v.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.m_kept(shrink, expand, v, log_gamma)
+
+
+def _m_forward(shrink, expand, v, log_gamma, initial_state, cu_seqlens, keep):
     with torch.autocast(shrink.device.type, enabled=False):
-        return _kernels((shrink, expand, v,), shrink.shape[3], v.shape[3]).m_forward(shrink, expand, v, log_gamma, initial_state, cu_seqlens)
+        if _m_kept(shrink, expand, v, log_gamma, cu_seqlens, keep):
+            return torch_kernels.m_forward_kept(shrink, expand, v, log_gamma, initial_state)
+        kernels = _kernels((shrink, expand, v,), shrink.shape[3], v.shape[3])
+        y, final = kernels.m_forward(shrink, expand, v, log_gamma, initial_state, cu_seqlens)
+    N = _sequences(shrink, cu_seqlens)
+    return y, final, shrink.new_empty((N, 0), dtype=_accumulator(shrink, expand, v))
 
 
-def _m_forward_fake(shrink, expand, v, log_gamma, initial_state, cu_seqlens):
+def _m_forward_fake(shrink, expand, v, log_gamma, initial_state, cu_seqlens, keep):
     heads = _heads('ttth', (shrink, expand, v, log_gamma,))
     B, T = shrink.shape[:2]
     N = _sequences(shrink, cu_seqlens)
     dtype = _accumulator(shrink, expand, v)
     y = shrink.new_empty((B, T, heads, v.shape[3]), dtype=dtype)
-    return y, shrink.new_empty((N, heads, shrink.shape[3], v.shape[3]), dtype=dtype)
+    kept = shrink.new_empty(
+        (N, _m_kept(shrink, expand, v, log_gamma, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, shrink.new_empty((N, heads, shrink.shape[3], v.shape[3]), dtype=dtype), kept
 
 
 def _m_forward_vmap(info, in_dims, *args):
-    kinds, op = 'ttthsc', _OPS.m_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'ttthsco', _OPS.m_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _m_backward(shrink, expand, v, log_gamma, initial_state, cu_seqlens, dy, d_final_state):
+def _m_backward(shrink, expand, v, log_gamma, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((shrink, expand, v,), shrink.shape[3], v.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(shrink.device.type, enabled=False):
-        return kernels.m_backward(shrink, expand, v, log_gamma, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.m_backward(shrink, expand, v, log_gamma, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _m_backward_fake(shrink, expand, v, log_gamma, initial_state, cu_seqlens, dy, d_final_state):
+def _m_backward_fake(shrink, expand, v, log_gamma, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('ttth', (shrink, expand, v, log_gamma,))
     N = _sequences(shrink, cu_seqlens)
     dtype = _accumulator(shrink, expand, v)
@@ -376,7 +403,7 @@ def _m_backward_fake(shrink, expand, v, log_gamma, initial_state, cu_seqlens, dy
 
 
 def _m_backward_vmap(info, in_dims, *args):
-    kinds, op = 'ttthscts', _OPS.m_backward
+    kinds, op = 'ttthsctso', _OPS.m_backward
     return _vmapped(op, kinds, 'ttts', info, in_dims, args)
 
 
@@ -392,8 +419,10 @@ def _m_step_fake(shrink, expand, v, log_gamma, state, state_indices):
 
 
 def _m_saved(ctx, inputs, output):
-    shrink, expand, v, log_gamma, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(shrink, expand, v, log_gamma, initial_state, cu_seqlens)
+    shrink, expand, v, log_gamma, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(shrink, expand, v, log_gamma, initial_state, cu_seqlens, kept)
 
 
 class _Scan_mGradient(torch.autograd.Function):
@@ -402,8 +431,8 @@ class _Scan_mGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(shrink, expand, v, log_gamma, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.m_backward(shrink, expand, v, log_gamma, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(shrink, expand, v, log_gamma, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.m_backward(shrink, expand, v, log_gamma, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -420,26 +449,31 @@ class _Scan_m(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(shrink, expand, v, log_gamma, initial_state, cu_seqlens):
-        return _OPS.m_forward(shrink, expand, v, log_gamma, initial_state, cu_seqlens)
+    def forward(shrink, expand, v, log_gamma, initial_state, cu_seqlens, keep):
+        return _OPS.m_forward(shrink, expand, v, log_gamma, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _m_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        shrink, expand, v, log_gamma, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        shrink, expand, v, log_gamma, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_shrink, d_expand, d_v, d_initial_state = _Scan_mGradient.apply(
-            shrink, expand, v, log_gamma, initial_state, cu_seqlens, dy, d_final_state
+            shrink, expand, v, log_gamma, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_shrink, d_expand, d_v, None, d_initial_state, None
+        return d_shrink, d_expand, d_v, None, d_initial_state, None, None
+
+
+def _scan_m(shrink, expand, v, log_gamma, initial_state, cu_seqlens):
+    keep = _trained(shrink, expand, v, log_gamma, initial_state)
+    return _Scan_m.apply(shrink, expand, v, log_gamma, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "m_forward",
-    'm_forward(Tensor shrink, Tensor expand, Tensor v, Tensor log_gamma, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'm_forward(Tensor shrink, Tensor expand, Tensor v, Tensor log_gamma, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _m_forward,
     _m_forward_fake,
     _m_forward_vmap,
@@ -448,7 +482,7 @@ _register(
 )
 _register(
     "m_backward",
-    'm_backward(Tensor shrink, Tensor expand, Tensor v, Tensor log_gamma, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor)',
+    'm_backward(Tensor shrink, Tensor expand, Tensor v, Tensor log_gamma, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor)',
     _m_backward,
     _m_backward_fake,
     _m_backward_vmap,
@@ -493,7 +527,7 @@ def _retnet_sequence(
     k_2 = _shared(_worked(k, dtype), H, 2)
     e = _as_complex(torch.conj_physical(_pairs_of(k_2, 3)))  # line 13
     expand = _side_by_side((_real(e) * phase_cos) - (_imag(e) * (-phase_sin)), (_real(e) * (-phase_sin)) + (_imag(e) * phase_cos))
-    y, m_final = _Scan_m.apply(_grown_to(shrink.to(q.dtype), (B, T, -1, -1)), _grown_to(expand.to(q.dtype), (B, T, -1, -1)), v, log_gamma[0, 0], _gridded(((None if m_before is None else m_before.real,), (None if m_before is None else m_before.imag,),), ((C,), (C,),), ((V,),)), cu_seqlens)
+    y, m_final = _scan_m(_grown_to(shrink.to(q.dtype), (B, T, -1, -1)), _grown_to(expand.to(q.dtype), (B, T, -1, -1)), v, log_gamma[0, 0], _gridded(((None if m_before is None else m_before.real,), (None if m_before is None else m_before.imag,),), ((C,), (C,),), ((V,),)), cu_seqlens)
     columns = _columns(y, ((V,),))
     cells = _cells(m_final, ((C,), (C,),), ((V,),))
     return (scale * columns[0]).expand(B, T, H, V).to(q.dtype), (_turned(cells[0][0], cells[1][0], phase[:, :, :, :, None], cu_seqlens),)

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -136,13 +138,20 @@ def _add_product(
     return x
 
 
-def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
+def _carry(
+    start: Tensor | float,
+    decay: Tensor | None,
+    write: Tensor,
+    reverse: bool,
+    into: Tensor | None = None,
+) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
-    Entry c is the state between chunks c - 1 and c, whichever way the walk goes.
+    Entry c is the state between chunks c - 1 and c, whichever way the walk goes. into: where the
+    states are written, if not to memory of their own.
     """
     chunks = write.shape[0]
-    found = write.new_empty(chunks + 1, *write.shape[1:])
+    found = write.new_empty(chunks + 1, *write.shape[1:]) if into is None else into
     found[chunks if reverse else 0] = start
     if decay is not None:
         decay = decay.expand(*write.shape[:3], *decay.shape[3:])
@@ -163,11 +172,14 @@ def _carry_products(
     right: Tensor,
     scale: float,
     reverse: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """`_carry` with write = scale * (left @ right), written where the states are."""
     lead = torch.broadcast_shapes(left.shape[:3], right.shape[:3])
     chunks = lead[0]
-    found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
+    found = into
+    if found is None:
+        found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
     found[chunks if reverse else 0] = start
     written = found[:-1] if reverse else found[1:]
     torch.matmul(left, right, out=written)
@@ -182,6 +194,34 @@ def _carry_products(
     for target, each in zip(later, reversed(decays) if reverse else decays, strict=True):
         held = target.addcmul_(each, held)
     return found
+
+
+def _places(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """Where tiles [chunks, B, ...] of these shapes are kept, side by side in [B, numbers].
+
+    None for each where nothing is kept.
+    """
+    if kept is None:
+        return [None] * len(shapes)
+    found: list[Any] = []
+    start = 0
+    for chunks, B, *rest in shapes:
+        end = start + chunks * math.prod(rest)
+        found.append(kept[:, start:end].view(B, chunks, *rest).transpose(0, 1))
+        start = end
+    return found
+
+
+def _keep(places: Sequence[Tensor | None], *tiles: Tensor) -> None:
+    """Write to their places the tiles that have not been computed there."""
+    for place, tile in zip(places, tiles, strict=True):
+        if place is not None and place is not tile:
+            place.copy_(tile)
+
+
+def _held(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """The tiles of these shapes that were kept; None for each where nothing was."""
+    return [None if x is None else x.contiguous() for x in _places(kept, *shapes)]
 
 
 def _in_groups(
@@ -250,6 +290,7 @@ def _m_forward(
     scale: float,
     log_gamma: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks; sequences of one length'
     B, T = k.shape[:2]
@@ -263,6 +304,7 @@ def _m_forward(
     q_tile = _chunked(q, H, 32, dtype)
     log_gamma_tile = _headed(log_gamma, H, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, V))
     g0 = log_gamma_tile.clamp(min=lowest)  # log-decay  # line 8
     del log_gamma_tile
     g0_timed = _timed(g0, T, 32)
@@ -288,8 +330,10 @@ def _m_forward(
     part = suffix32_g0_timed[:, :, :, :, None] * v_tile
     del suffix32_g0_timed
     advance = prefix32_g0_timed[:, :, :, -1][:, :, :, None, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, k_tile.mT, part, 1.0, False)  # m before the chunk
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, k_tile.mT, part, 1.0, False, into=places[0])  # m before the chunk
     del part, advance
+    _keep(places, M_all)
+    del places
     pairs32_g0_timed = _pairs(prefix1_g0_timed, 32)[:, :, :, 0]  # D(j, i] of the pairs of a block of 32
     del prefix1_g0_timed
     part_2 = (q_tile @ k_tile.mT).mul_(pairs32_g0_timed).tril_()
@@ -315,8 +359,22 @@ def m_forward(
         y, final = _m_token(k, v, q, scale, log_gamma, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_forward, (k, v, q), (scale, log_gamma), (initial_state,), "tn")
-    return _each_sequence(_m_forward, (k, v, q), (scale, log_gamma), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_forward, (k, v, q), (scale, log_gamma), (initial_state, None), "tn")
+    return _each_sequence(_m_forward, (k, v, q), (scale, log_gamma), (initial_state, None), cu_seqlens, "tn")
+
+
+def m_forward_kept(
+    scale: float,
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_gamma: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks; also what the backward would compute again'
+    dtype = _precision(k, v, q)
+    kept = k.new_empty(k.shape[0], m_kept(k, v, q, log_gamma), dtype=dtype)
+    return (*_in_groups(_m_forward, (k, v, q), (scale, log_gamma), (initial_state, kept), "tn"), kept)
 
 
 def _m_backward(
@@ -328,6 +386,7 @@ def _m_backward(
     log_gamma: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time; sequences of one length'
     B, T = k.shape[:2]
@@ -342,6 +401,7 @@ def _m_backward(
     log_gamma_tile = _headed(log_gamma, H, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, V))
     g0 = log_gamma_tile.clamp(min=lowest)  # log-decay  # line 8
     del log_gamma_tile
     g0_timed = _timed(g0, T, 32)
@@ -366,12 +426,14 @@ def _m_backward(
     del prefix8_g0_timed
     suffix32_g0_timed = _grown_back(suffix16_g0_timed, prefix16_g0_timed, 16)  # decay to the closing of each block of 32
     del suffix16_g0_timed
-    part = suffix32_g0_timed[:, :, :, :, None] * v_tile
+    if kept is None:
+        part = suffix32_g0_timed[:, :, :, :, None] * v_tile
     prefix32_g0_timed = _grown(prefix16_g0_timed, 16)  # decay from the opening of each block of 32
     del prefix16_g0_timed
     advance = prefix32_g0_timed[:, :, :, -1][:, :, :, None, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, k_tile.mT, part, 1.0, False)  # m before the chunk
-    del part
+    if kept is None:
+        M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, k_tile.mT, part, 1.0, False)  # m before the chunk
+        del part
     h = M_all[:-1]  # memory before the chunk
     del M_all
     part_2 = prefix32_g0_timed[:, :, :, :, None] * dy_tile
@@ -407,11 +469,27 @@ def m_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_m_backward, (k, v, q, dy), (scale, log_gamma), (initial_state, d_final_state), "tttn")
-    return _each_sequence(_m_backward, (k, v, q, dy), (scale, log_gamma), (initial_state, d_final_state), cu_seqlens, "tttn")
+        return _in_groups(_m_backward, (k, v, q, dy), (scale, log_gamma), (initial_state, d_final_state, kept), "tttn")
+    return _each_sequence(_m_backward, (k, v, q, dy), (scale, log_gamma), (initial_state, d_final_state, kept), cu_seqlens, "tttn")
+
+
+def m_kept(
+    k: Tensor,
+    v: Tensor,
+    q: Tensor,
+    log_gamma: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], v.shape[2], q.shape[2], log_gamma.shape[0])
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (K + V + K) else 0
 
 
 def _m_token(

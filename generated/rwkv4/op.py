@@ -104,21 +104,31 @@ def _vmapped(
 ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     """Run an operator on a batch of calls, one group of heads a call.
 
-    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped.
+    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped; o what
+    an operator keeps for its backward, which goes without. results: alike; e is empty then.
     """
     n = info.batch_size  # type: ignore[attr-defined]
     folded: list[object] = []
     for kind, dim, arg in zip(kinds, in_dims, args, strict=True):
         if kind == "c" and dim is not None:
             raise ValueError("cu_seqlens is the same for every call of a vmap")
+        if kind == "o":
+            folded.append(False if isinstance(arg, bool) else None)
+            continue
         plain = kind in "cf" or arg is None
         folded.append(arg if plain else _folded(arg, dim, n, kind))  # type: ignore[arg-type]
     found = op(*folded)
-    places = tuple({"t": 2, "h": 0, "s": 1}[kind] for kind in results)
+    places = tuple({"t": 2, "h": 0, "s": 1, "e": 0}[kind] for kind in results)
     parts = []
-    for x, place in zip(found, places, strict=True):  # type: ignore[call-overload]
-        parts.append(x.unflatten(place, (n, x.shape[place] // n)))
+    for x, place, kind in zip(found, places, results, strict=True):  # type: ignore[call-overload]
+        empty = kind == "e"
+        parts.append(x.new_empty(n, *x.shape) if empty else x.unflatten(place, (n, -1)))
     return tuple(parts), places
+
+
+def _trained(*tensors: Tensor | None) -> bool:
+    """Whether a backward may follow."""
+    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -223,32 +233,49 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _num_forward(k, v, w, initial_state, cu_seqlens):
+def _num_kept(k, v, w, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or k.device.type != "cpu":
+        return 0
+    if _kernels((k, v,), 1, k.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.num_kept(k, v, w)
+
+
+def _num_forward(k, v, w, initial_state, cu_seqlens, keep):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels((k, v,), 1, k.shape[3]).num_forward(k, v, w, initial_state, cu_seqlens)
+        if _num_kept(k, v, w, cu_seqlens, keep):
+            return torch_kernels.num_forward_kept(k, v, w, initial_state)
+        kernels = _kernels((k, v,), 1, k.shape[3])
+        y, final = kernels.num_forward(k, v, w, initial_state, cu_seqlens)
+    N = _sequences(k, cu_seqlens)
+    return y, final, k.new_empty((N, 0), dtype=_accumulator(k, v))
 
 
-def _num_forward_fake(k, v, w, initial_state, cu_seqlens):
+def _num_forward_fake(k, v, w, initial_state, cu_seqlens, keep):
     heads = _heads('tth', (k, v, w,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
     dtype = _accumulator(k, v)
     y = k.new_empty((B, T, heads, k.shape[3]), dtype=dtype)
-    return y, k.new_empty((N, heads, k.shape[3]), dtype=dtype)
+    kept = k.new_empty(
+        (N, _num_kept(k, v, w, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, k.new_empty((N, heads, k.shape[3]), dtype=dtype), kept
 
 
 def _num_forward_vmap(info, in_dims, *args):
-    kinds, op = 'tthsc', _OPS.num_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'tthsco', _OPS.num_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _num_backward(k, v, w, initial_state, cu_seqlens, dy, d_final_state):
+def _num_backward(k, v, w, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((k, v,), 1, k.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(k.device.type, enabled=False):
-        return kernels.num_backward(k, v, w, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.num_backward(k, v, w, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _num_backward_fake(k, v, w, initial_state, cu_seqlens, dy, d_final_state):
+def _num_backward_fake(k, v, w, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('tth', (k, v, w,))
     N = _sequences(k, cu_seqlens)
     dtype = _accumulator(k, v)
@@ -258,7 +285,7 @@ def _num_backward_fake(k, v, w, initial_state, cu_seqlens, dy, d_final_state):
 
 
 def _num_backward_vmap(info, in_dims, *args):
-    kinds, op = 'tthscts', _OPS.num_backward
+    kinds, op = 'tthsctso', _OPS.num_backward
     return _vmapped(op, kinds, 'tths', info, in_dims, args)
 
 
@@ -274,8 +301,10 @@ def _num_step_fake(k, v, w, state, state_indices):
 
 
 def _num_saved(ctx, inputs, output):
-    k, v, w, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(k, v, w, initial_state, cu_seqlens)
+    k, v, w, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(k, v, w, initial_state, cu_seqlens, kept)
 
 
 class _Scan_numGradient(torch.autograd.Function):
@@ -284,8 +313,8 @@ class _Scan_numGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k, v, w, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.num_backward(k, v, w, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(k, v, w, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.num_backward(k, v, w, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -302,26 +331,31 @@ class _Scan_num(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k, v, w, initial_state, cu_seqlens):
-        return _OPS.num_forward(k, v, w, initial_state, cu_seqlens)
+    def forward(k, v, w, initial_state, cu_seqlens, keep):
+        return _OPS.num_forward(k, v, w, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _num_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        k, v, w, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        k, v, w, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_k, d_v, d_w, d_initial_state = _Scan_numGradient.apply(
-            k, v, w, initial_state, cu_seqlens, dy, d_final_state
+            k, v, w, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k, d_v, d_w, d_initial_state, None
+        return d_k, d_v, d_w, d_initial_state, None, None
+
+
+def _scan_num(k, v, w, initial_state, cu_seqlens):
+    keep = _trained(k, v, w, initial_state)
+    return _Scan_num.apply(k, v, w, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "num_forward",
-    'num_forward(Tensor k, Tensor v, Tensor w, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'num_forward(Tensor k, Tensor v, Tensor w, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _num_forward,
     _num_forward_fake,
     _num_forward_vmap,
@@ -330,7 +364,7 @@ _register(
 )
 _register(
     "num_backward",
-    'num_backward(Tensor k, Tensor v, Tensor w, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor)',
+    'num_backward(Tensor k, Tensor v, Tensor w, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor)',
     _num_backward,
     _num_backward_fake,
     _num_backward_vmap,
@@ -344,32 +378,49 @@ _register(
 )
 
 
-def _den_forward(k, w, initial_state, cu_seqlens):
+def _den_kept(k, w, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or k.device.type != "cpu":
+        return 0
+    if _kernels((k,), 1, k.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.den_kept(k, w)
+
+
+def _den_forward(k, w, initial_state, cu_seqlens, keep):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels((k,), 1, k.shape[3]).den_forward(k, w, initial_state, cu_seqlens)
+        if _den_kept(k, w, cu_seqlens, keep):
+            return torch_kernels.den_forward_kept(k, w, initial_state)
+        kernels = _kernels((k,), 1, k.shape[3])
+        y, final = kernels.den_forward(k, w, initial_state, cu_seqlens)
+    N = _sequences(k, cu_seqlens)
+    return y, final, k.new_empty((N, 0), dtype=_accumulator(k))
 
 
-def _den_forward_fake(k, w, initial_state, cu_seqlens):
+def _den_forward_fake(k, w, initial_state, cu_seqlens, keep):
     heads = _heads('th', (k, w,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
     dtype = _accumulator(k)
     y = k.new_empty((B, T, heads, k.shape[3]), dtype=dtype)
-    return y, k.new_empty((N, heads, k.shape[3]), dtype=dtype)
+    kept = k.new_empty(
+        (N, _den_kept(k, w, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, k.new_empty((N, heads, k.shape[3]), dtype=dtype), kept
 
 
 def _den_forward_vmap(info, in_dims, *args):
-    kinds, op = 'thsc', _OPS.den_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'thsco', _OPS.den_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _den_backward(k, w, initial_state, cu_seqlens, dy, d_final_state):
+def _den_backward(k, w, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((k,), 1, k.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(k.device.type, enabled=False):
-        return kernels.den_backward(k, w, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.den_backward(k, w, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _den_backward_fake(k, w, initial_state, cu_seqlens, dy, d_final_state):
+def _den_backward_fake(k, w, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('th', (k, w,))
     N = _sequences(k, cu_seqlens)
     dtype = _accumulator(k)
@@ -379,7 +430,7 @@ def _den_backward_fake(k, w, initial_state, cu_seqlens, dy, d_final_state):
 
 
 def _den_backward_vmap(info, in_dims, *args):
-    kinds, op = 'thscts', _OPS.den_backward
+    kinds, op = 'thsctso', _OPS.den_backward
     return _vmapped(op, kinds, 'ths', info, in_dims, args)
 
 
@@ -395,8 +446,10 @@ def _den_step_fake(k, w, state, state_indices):
 
 
 def _den_saved(ctx, inputs, output):
-    k, w, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(k, w, initial_state, cu_seqlens)
+    k, w, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(k, w, initial_state, cu_seqlens, kept)
 
 
 class _Scan_denGradient(torch.autograd.Function):
@@ -405,8 +458,8 @@ class _Scan_denGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k, w, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.den_backward(k, w, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(k, w, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.den_backward(k, w, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -423,26 +476,31 @@ class _Scan_den(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k, w, initial_state, cu_seqlens):
-        return _OPS.den_forward(k, w, initial_state, cu_seqlens)
+    def forward(k, w, initial_state, cu_seqlens, keep):
+        return _OPS.den_forward(k, w, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _den_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        k, w, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        k, w, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_k, d_w, d_initial_state = _Scan_denGradient.apply(
-            k, w, initial_state, cu_seqlens, dy, d_final_state
+            k, w, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k, d_w, d_initial_state, None
+        return d_k, d_w, d_initial_state, None, None
+
+
+def _scan_den(k, w, initial_state, cu_seqlens):
+    keep = _trained(k, w, initial_state)
+    return _Scan_den.apply(k, w, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "den_forward",
-    'den_forward(Tensor k, Tensor w, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'den_forward(Tensor k, Tensor w, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _den_forward,
     _den_forward_fake,
     _den_forward_vmap,
@@ -451,7 +509,7 @@ _register(
 )
 _register(
     "den_backward",
-    'den_backward(Tensor k, Tensor w, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor)',
+    'den_backward(Tensor k, Tensor w, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor)',
     _den_backward,
     _den_backward_fake,
     _den_backward_vmap,
@@ -479,8 +537,8 @@ def _rwkv4_sequence(
     H = max(k.shape[2], v.shape[2], w.shape[0], u.shape[0])
     dtype, device = _work_dtype(k, v, w, u), k.device
     V = k.shape[3]
-    y, num_final = _Scan_num.apply(k, v, w, num_before, cu_seqlens)
-    y_2, den_final = _Scan_den.apply(k, w, den_before, cu_seqlens)
+    y, num_final = _scan_num(k, v, w, num_before, cu_seqlens)
+    y_2, den_final = _scan_den(k, w, den_before, cu_seqlens)
     u_2 = _shared(_worked(u, dtype)[None, None], H, 2)
     k_2 = _shared(_worked(k, dtype), H, 2)
     bonus = torch.exp(u_2 + k_2)  # line 9

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -76,13 +78,20 @@ def _valid(x: Tensor, T: int) -> Tensor:
     return torch.where(inside.view(chunks, 1, 1, chunk, *[1] * (x.dim() - 4)), x, 0.0)
 
 
-def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
+def _carry(
+    start: Tensor | float,
+    decay: Tensor | None,
+    write: Tensor,
+    reverse: bool,
+    into: Tensor | None = None,
+) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
-    Entry c is the state between chunks c - 1 and c, whichever way the walk goes.
+    Entry c is the state between chunks c - 1 and c, whichever way the walk goes. into: where the
+    states are written, if not to memory of their own.
     """
     chunks = write.shape[0]
-    found = write.new_empty(chunks + 1, *write.shape[1:])
+    found = write.new_empty(chunks + 1, *write.shape[1:]) if into is None else into
     found[chunks if reverse else 0] = start
     if decay is not None:
         decay = decay.expand(*write.shape[:3], *decay.shape[3:])
@@ -116,7 +125,12 @@ def _recur(start: Tensor | float, decay: Tensor, write: Tensor, T: int, reverse:
 
 
 def _carry_tokens(
-    start: Tensor | float, decay: Tensor, write: Tensor, T: int, reverse: bool
+    start: Tensor | float,
+    decay: Tensor,
+    write: Tensor,
+    T: int,
+    reverse: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """The states between chunks, as `_carry`, of a walk over their tokens."""
     chunks, chunk = write.shape[0], write.shape[3]
@@ -128,7 +142,35 @@ def _carry_tokens(
         n = chunks if i < rest else chunks - 1
         torch.addcmul(write[:n, :, :, i], decay[:n, :, :, i], ends[:n], out=ends[:n])
         whole[:n].mul_(decay[:n, :, :, i])
-    return _carry(start, whole, ends, reverse)
+    return _carry(start, whole, ends, reverse, into)
+
+
+def _places(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """Where tiles [chunks, B, ...] of these shapes are kept, side by side in [B, numbers].
+
+    None for each where nothing is kept.
+    """
+    if kept is None:
+        return [None] * len(shapes)
+    found: list[Any] = []
+    start = 0
+    for chunks, B, *rest in shapes:
+        end = start + chunks * math.prod(rest)
+        found.append(kept[:, start:end].view(B, chunks, *rest).transpose(0, 1))
+        start = end
+    return found
+
+
+def _keep(places: Sequence[Tensor | None], *tiles: Tensor) -> None:
+    """Write to their places the tiles that have not been computed there."""
+    for place, tile in zip(places, tiles, strict=True):
+        if place is not None and place is not tile:
+            place.copy_(tile)
+
+
+def _held(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """The tiles of these shapes that were kept; None for each where nothing was."""
+    return [None if x is None else x.contiguous() for x in _places(kept, *shapes)]
 
 
 def _in_groups(
@@ -195,6 +237,7 @@ def _num_forward(
     v: Tensor,
     w: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks, a scan over the tokens of each; sequences of one length'
     B, T = k.shape[:2]
@@ -206,6 +249,7 @@ def _num_forward(
     v_tile = _chunked(v, H, 32, dtype)
     w_tile = _headed(w, H, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, V))
     a = torch.exp(-torch.exp(w_tile))  # decay  # line 7
     del w_tile
     decay = a[:, :, :, None].expand(chunks, B, H, 32, V)
@@ -214,7 +258,9 @@ def _num_forward(
     del k_tile, v_tile
     write = w_2.expand(chunks, B, H, 32, V)
     del w_2
-    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
+    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False, into=places[0])  # m before the chunk
+    _keep(places, M_all)
+    del places
     states = _recur(M_all[:-1], decay, write, T, False)
     del decay, write
     m = states[:, :, :, :-1]  # the memory that each token reads
@@ -236,8 +282,20 @@ def num_forward(
         y, final = _num_token(k, v, w, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_num_forward, (k, v), (w,), (initial_state,), "tn")
-    return _each_sequence(_num_forward, (k, v), (w,), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_num_forward, (k, v), (w,), (initial_state, None), "tn")
+    return _each_sequence(_num_forward, (k, v), (w,), (initial_state, None), cu_seqlens, "tn")
+
+
+def num_forward_kept(
+    k: Tensor,
+    v: Tensor,
+    w: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks, a scan over the tokens of each; also what the backward would compute again'
+    dtype = _precision(k, v)
+    kept = k.new_empty(k.shape[0], num_kept(k, v, w), dtype=dtype)
+    return (*_in_groups(_num_forward, (k, v), (w,), (initial_state, kept), "tn"), kept)
 
 
 def _num_backward(
@@ -247,6 +305,7 @@ def _num_backward(
     w: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time, a scan over each chunk; sequences of one length'
     B, T = k.shape[:2]
@@ -259,12 +318,14 @@ def _num_backward(
     w_tile = _headed(w, H, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, V))
     a = torch.exp(-torch.exp(w_tile))  # decay  # line 7
     decay = a[:, :, :, None].expand(chunks, B, H, 32, V)
     w_2 = (torch.exp(k_tile)) * v_tile  # write  # line 5
     write = w_2.expand(chunks, B, H, 32, V)
     del w_2
-    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
+    if kept is None:
+        M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
     h = M_all[:-1]  # memory before the chunk
     del M_all
     write_2 = dy_tile.expand(chunks, B, H, 32, V)
@@ -305,11 +366,25 @@ def num_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time, a scan over each chunk'
     if cu_seqlens is None:
-        return _in_groups(_num_backward, (k, v, dy), (w,), (initial_state, d_final_state), "ttsn")
-    return _each_sequence(_num_backward, (k, v, dy), (w,), (initial_state, d_final_state), cu_seqlens, "ttsn")
+        return _in_groups(_num_backward, (k, v, dy), (w,), (initial_state, d_final_state, kept), "ttsn")
+    return _each_sequence(_num_backward, (k, v, dy), (w,), (initial_state, d_final_state, kept), cu_seqlens, "ttsn")
+
+
+def num_kept(
+    k: Tensor,
+    v: Tensor,
+    w: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], v.shape[2], w.shape[0])
+    V = k.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * V if T >= 32 and V <= 64 * (V + V) else 0
 
 
 def _num_token(
@@ -364,6 +439,7 @@ def _den_forward(
     k: Tensor,
     w: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks, a scan over the tokens of each; sequences of one length'
     B, T = k.shape[:2]
@@ -374,6 +450,7 @@ def _den_forward(
     k_tile = _chunked(k, H, 32, dtype)
     w_tile = _headed(w, H, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, V))
     a = torch.exp(-torch.exp(w_tile))  # decay  # line 7
     del w_tile
     decay = a[:, :, :, None].expand(chunks, B, H, 32, V)
@@ -382,7 +459,9 @@ def _den_forward(
     del k_tile
     write = w_2.expand(chunks, B, H, 32, V)
     del w_2
-    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
+    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False, into=places[0])  # m before the chunk
+    _keep(places, M_all)
+    del places
     states = _recur(M_all[:-1], decay, write, T, False)
     del decay, write
     m = states[:, :, :, :-1]  # the memory that each token reads
@@ -403,8 +482,19 @@ def den_forward(
         y, final = _den_token(k, w, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_den_forward, (k,), (w,), (initial_state,), "tn")
-    return _each_sequence(_den_forward, (k,), (w,), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_den_forward, (k,), (w,), (initial_state, None), "tn")
+    return _each_sequence(_den_forward, (k,), (w,), (initial_state, None), cu_seqlens, "tn")
+
+
+def den_forward_kept(
+    k: Tensor,
+    w: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks, a scan over the tokens of each; also what the backward would compute again'
+    dtype = _precision(k)
+    kept = k.new_empty(k.shape[0], den_kept(k, w), dtype=dtype)
+    return (*_in_groups(_den_forward, (k,), (w,), (initial_state, kept), "tn"), kept)
 
 
 def _den_backward(
@@ -413,6 +503,7 @@ def _den_backward(
     w: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time, a scan over each chunk; sequences of one length'
     B, T = k.shape[:2]
@@ -424,12 +515,14 @@ def _den_backward(
     w_tile = _headed(w, H, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, V))
     a = torch.exp(-torch.exp(w_tile))  # decay  # line 7
     decay = a[:, :, :, None].expand(chunks, B, H, 32, V)
     w_2 = _valid((torch.exp(k_tile)) * 1.0, T)  # write  # line 8
     write = w_2.expand(chunks, B, H, 32, V)
     del w_2
-    M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
+    if kept is None:
+        M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False)  # m before the chunk
     h = M_all[:-1]  # memory before the chunk
     del M_all
     write_2 = dy_tile.expand(chunks, B, H, 32, V)
@@ -466,11 +559,24 @@ def den_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time, a scan over each chunk'
     if cu_seqlens is None:
-        return _in_groups(_den_backward, (k, dy), (w,), (initial_state, d_final_state), "tsn")
-    return _each_sequence(_den_backward, (k, dy), (w,), (initial_state, d_final_state), cu_seqlens, "tsn")
+        return _in_groups(_den_backward, (k, dy), (w,), (initial_state, d_final_state, kept), "tsn")
+    return _each_sequence(_den_backward, (k, dy), (w,), (initial_state, d_final_state, kept), cu_seqlens, "tsn")
+
+
+def den_kept(
+    k: Tensor,
+    w: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], w.shape[0])
+    V = k.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * V if T >= 32 and V <= 64 * (V) else 0
 
 
 def _den_token(

@@ -104,21 +104,31 @@ def _vmapped(
 ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     """Run an operator on a batch of calls, one group of heads a call.
 
-    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped.
+    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped; o what
+    an operator keeps for its backward, which goes without. results: alike; e is empty then.
     """
     n = info.batch_size  # type: ignore[attr-defined]
     folded: list[object] = []
     for kind, dim, arg in zip(kinds, in_dims, args, strict=True):
         if kind == "c" and dim is not None:
             raise ValueError("cu_seqlens is the same for every call of a vmap")
+        if kind == "o":
+            folded.append(False if isinstance(arg, bool) else None)
+            continue
         plain = kind in "cf" or arg is None
         folded.append(arg if plain else _folded(arg, dim, n, kind))  # type: ignore[arg-type]
     found = op(*folded)
-    places = tuple({"t": 2, "h": 0, "s": 1}[kind] for kind in results)
+    places = tuple({"t": 2, "h": 0, "s": 1, "e": 0}[kind] for kind in results)
     parts = []
-    for x, place in zip(found, places, strict=True):  # type: ignore[call-overload]
-        parts.append(x.unflatten(place, (n, x.shape[place] // n)))
+    for x, place, kind in zip(found, places, results, strict=True):  # type: ignore[call-overload]
+        empty = kind == "e"
+        parts.append(x.new_empty(n, *x.shape) if empty else x.unflatten(place, (n, -1)))
     return tuple(parts), places
+
+
+def _trained(*tensors: Tensor | None) -> bool:
+    """Whether a backward may follow."""
+    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -222,32 +232,49 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _m_forward(k, v, r, w, initial_state, cu_seqlens):
+def _m_kept(k, v, r, w, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or k.device.type != "cpu":
+        return 0
+    if _kernels((k, v, r,), k.shape[3], v.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.m_kept(k, v, r, w)
+
+
+def _m_forward(k, v, r, w, initial_state, cu_seqlens, keep):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels((k, v, r,), k.shape[3], v.shape[3]).m_forward(k, v, r, w, initial_state, cu_seqlens)
+        if _m_kept(k, v, r, w, cu_seqlens, keep):
+            return torch_kernels.m_forward_kept(k, v, r, w, initial_state)
+        kernels = _kernels((k, v, r,), k.shape[3], v.shape[3])
+        y, final = kernels.m_forward(k, v, r, w, initial_state, cu_seqlens)
+    N = _sequences(k, cu_seqlens)
+    return y, final, k.new_empty((N, 0), dtype=_accumulator(k, v, r, w))
 
 
-def _m_forward_fake(k, v, r, w, initial_state, cu_seqlens):
+def _m_forward_fake(k, v, r, w, initial_state, cu_seqlens, keep):
     heads = _heads('tttt', (k, v, r, w,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
     dtype = _accumulator(k, v, r, w)
     y = k.new_empty((B, T, heads, v.shape[3]), dtype=dtype)
-    return y, k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
+    kept = k.new_empty(
+        (N, _m_kept(k, v, r, w, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype), kept
 
 
 def _m_forward_vmap(info, in_dims, *args):
-    kinds, op = 'ttttsc', _OPS.m_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'ttttsco', _OPS.m_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _m_backward(k, v, r, w, initial_state, cu_seqlens, dy, d_final_state):
+def _m_backward(k, v, r, w, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((k, v, r,), k.shape[3], v.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(k.device.type, enabled=False):
-        return kernels.m_backward(k, v, r, w, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.m_backward(k, v, r, w, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _m_backward_fake(k, v, r, w, initial_state, cu_seqlens, dy, d_final_state):
+def _m_backward_fake(k, v, r, w, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('tttt', (k, v, r, w,))
     N = _sequences(k, cu_seqlens)
     dtype = _accumulator(k, v, r, w)
@@ -257,7 +284,7 @@ def _m_backward_fake(k, v, r, w, initial_state, cu_seqlens, dy, d_final_state):
 
 
 def _m_backward_vmap(info, in_dims, *args):
-    kinds, op = 'ttttscts', _OPS.m_backward
+    kinds, op = 'ttttsctso', _OPS.m_backward
     return _vmapped(op, kinds, 'tttts', info, in_dims, args)
 
 
@@ -273,8 +300,10 @@ def _m_step_fake(k, v, r, w, state, state_indices):
 
 
 def _m_saved(ctx, inputs, output):
-    k, v, r, w, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(k, v, r, w, initial_state, cu_seqlens)
+    k, v, r, w, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(k, v, r, w, initial_state, cu_seqlens, kept)
 
 
 class _Scan_mGradient(torch.autograd.Function):
@@ -283,8 +312,8 @@ class _Scan_mGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k, v, r, w, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.m_backward(k, v, r, w, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(k, v, r, w, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.m_backward(k, v, r, w, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -301,26 +330,31 @@ class _Scan_m(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k, v, r, w, initial_state, cu_seqlens):
-        return _OPS.m_forward(k, v, r, w, initial_state, cu_seqlens)
+    def forward(k, v, r, w, initial_state, cu_seqlens, keep):
+        return _OPS.m_forward(k, v, r, w, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _m_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        k, v, r, w, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        k, v, r, w, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_k, d_v, d_r, d_w, d_initial_state = _Scan_mGradient.apply(
-            k, v, r, w, initial_state, cu_seqlens, dy, d_final_state
+            k, v, r, w, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k, d_v, d_r, d_w, d_initial_state, None
+        return d_k, d_v, d_r, d_w, d_initial_state, None, None
+
+
+def _scan_m(k, v, r, w, initial_state, cu_seqlens):
+    keep = _trained(k, v, r, w, initial_state)
+    return _Scan_m.apply(k, v, r, w, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "m_forward",
-    'm_forward(Tensor k, Tensor v, Tensor r, Tensor w, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'm_forward(Tensor k, Tensor v, Tensor r, Tensor w, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _m_forward,
     _m_forward_fake,
     _m_forward_vmap,
@@ -329,7 +363,7 @@ _register(
 )
 _register(
     "m_backward",
-    'm_backward(Tensor k, Tensor v, Tensor r, Tensor w, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor)',
+    'm_backward(Tensor k, Tensor v, Tensor r, Tensor w, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor, Tensor)',
     _m_backward,
     _m_backward_fake,
     _m_backward_vmap,
@@ -343,32 +377,49 @@ _register(
 )
 
 
-def _m_layer_forward(k, v, r, w0, w_raw, initial_state, cu_seqlens):
+def _m_layer_kept(k, v, r, w0, w_raw, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or k.device.type != "cpu":
+        return 0
+    if _kernels((k, v, r,), k.shape[3], v.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.m_layer_kept(k, v, r, w0, w_raw)
+
+
+def _m_layer_forward(k, v, r, w0, w_raw, initial_state, cu_seqlens, keep):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels((k, v, r,), k.shape[3], v.shape[3]).m_layer_forward(k, v, r, w0, w_raw, initial_state, cu_seqlens)
+        if _m_layer_kept(k, v, r, w0, w_raw, cu_seqlens, keep):
+            return torch_kernels.m_layer_forward_kept(k, v, r, w0, w_raw, initial_state)
+        kernels = _kernels((k, v, r,), k.shape[3], v.shape[3])
+        y, final = kernels.m_layer_forward(k, v, r, w0, w_raw, initial_state, cu_seqlens)
+    N = _sequences(k, cu_seqlens)
+    return y, final, k.new_empty((N, 0), dtype=_accumulator(k, v, r, w_raw))
 
 
-def _m_layer_forward_fake(k, v, r, w0, w_raw, initial_state, cu_seqlens):
+def _m_layer_forward_fake(k, v, r, w0, w_raw, initial_state, cu_seqlens, keep):
     heads = _heads('tttht', (k, v, r, w0, w_raw,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
     dtype = _accumulator(k, v, r, w_raw)
     y = k.new_empty((B, T, heads, v.shape[3]), dtype=dtype)
-    return y, k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
+    kept = k.new_empty(
+        (N, _m_layer_kept(k, v, r, w0, w_raw, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype), kept
 
 
 def _m_layer_forward_vmap(info, in_dims, *args):
-    kinds, op = 'ttthtsc', _OPS.m_layer_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'ttthtsco', _OPS.m_layer_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _m_layer_backward(k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state):
+def _m_layer_backward(k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((k, v, r,), k.shape[3], v.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(k.device.type, enabled=False):
-        return kernels.m_layer_backward(k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.m_layer_backward(k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _m_layer_backward_fake(k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state):
+def _m_layer_backward_fake(k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('tttht', (k, v, r, w0, w_raw,))
     N = _sequences(k, cu_seqlens)
     dtype = _accumulator(k, v, r, w_raw)
@@ -378,7 +429,7 @@ def _m_layer_backward_fake(k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_
 
 
 def _m_layer_backward_vmap(info, in_dims, *args):
-    kinds, op = 'ttthtscts', _OPS.m_layer_backward
+    kinds, op = 'ttthtsctso', _OPS.m_layer_backward
     return _vmapped(op, kinds, 'ttthts', info, in_dims, args)
 
 
@@ -394,8 +445,10 @@ def _m_layer_step_fake(k, v, r, w0, w_raw, state, state_indices):
 
 
 def _m_layer_saved(ctx, inputs, output):
-    k, v, r, w0, w_raw, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(k, v, r, w0, w_raw, initial_state, cu_seqlens)
+    k, v, r, w0, w_raw, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(k, v, r, w0, w_raw, initial_state, cu_seqlens, kept)
 
 
 class _Scan_m_layerGradient(torch.autograd.Function):
@@ -404,8 +457,8 @@ class _Scan_m_layerGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.m_layer_backward(k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.m_layer_backward(k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -422,26 +475,31 @@ class _Scan_m_layer(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k, v, r, w0, w_raw, initial_state, cu_seqlens):
-        return _OPS.m_layer_forward(k, v, r, w0, w_raw, initial_state, cu_seqlens)
+    def forward(k, v, r, w0, w_raw, initial_state, cu_seqlens, keep):
+        return _OPS.m_layer_forward(k, v, r, w0, w_raw, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _m_layer_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        k, v, r, w0, w_raw, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        k, v, r, w0, w_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_k, d_v, d_r, d_w0, d_w_raw, d_initial_state = _Scan_m_layerGradient.apply(
-            k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state
+            k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k, d_v, d_r, d_w0, d_w_raw, d_initial_state, None
+        return d_k, d_v, d_r, d_w0, d_w_raw, d_initial_state, None, None
+
+
+def _scan_m_layer(k, v, r, w0, w_raw, initial_state, cu_seqlens):
+    keep = _trained(k, v, r, w0, w_raw, initial_state)
+    return _Scan_m_layer.apply(k, v, r, w0, w_raw, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "m_layer_forward",
-    'm_layer_forward(Tensor k, Tensor v, Tensor r, Tensor w0, Tensor w_raw, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'm_layer_forward(Tensor k, Tensor v, Tensor r, Tensor w0, Tensor w_raw, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _m_layer_forward,
     _m_layer_forward_fake,
     _m_layer_forward_vmap,
@@ -450,7 +508,7 @@ _register(
 )
 _register(
     "m_layer_backward",
-    'm_layer_backward(Tensor k, Tensor v, Tensor r, Tensor w0, Tensor w_raw, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
+    'm_layer_backward(Tensor k, Tensor v, Tensor r, Tensor w0, Tensor w_raw, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
     _m_layer_backward,
     _m_layer_backward_fake,
     _m_layer_backward_vmap,
@@ -479,7 +537,7 @@ def _rwkv6_sequence(
     dtype, device = _work_dtype(r, k, v, w, u), r.device
     K = r.shape[3]
     V = v.shape[3]
-    y, m_final = _Scan_m.apply(k, v, r, w, m_before, cu_seqlens)
+    y, m_final = _scan_m(k, v, r, w, m_before, cu_seqlens)
     r_2 = _shared(_worked(r, dtype), H, 2)
     u_2 = _shared(_worked(u, dtype)[None, None], H, 2)
     k_2 = _shared(_worked(k, dtype), H, 2)
@@ -565,7 +623,7 @@ def _rwkv6_layer_sequence(
     dtype, device = _work_dtype(r, k, v, w0, w_raw, u), r.device
     K = r.shape[3]
     V = v.shape[3]
-    y, m_final = _Scan_m_layer.apply(k, v, r, w0, w_raw, m_before, cu_seqlens)
+    y, m_final = _scan_m_layer(k, v, r, w0, w_raw, m_before, cu_seqlens)
     r_2 = _shared(_worked(r, dtype), H, 2)
     u_2 = _shared(_worked(u, dtype)[None, None], H, 2)
     k_2 = _shared(_worked(k, dtype), H, 2)

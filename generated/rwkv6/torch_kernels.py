@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -135,13 +137,20 @@ def _add_product(
     return x
 
 
-def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
+def _carry(
+    start: Tensor | float,
+    decay: Tensor | None,
+    write: Tensor,
+    reverse: bool,
+    into: Tensor | None = None,
+) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
-    Entry c is the state between chunks c - 1 and c, whichever way the walk goes.
+    Entry c is the state between chunks c - 1 and c, whichever way the walk goes. into: where the
+    states are written, if not to memory of their own.
     """
     chunks = write.shape[0]
-    found = write.new_empty(chunks + 1, *write.shape[1:])
+    found = write.new_empty(chunks + 1, *write.shape[1:]) if into is None else into
     found[chunks if reverse else 0] = start
     if decay is not None:
         decay = decay.expand(*write.shape[:3], *decay.shape[3:])
@@ -162,11 +171,14 @@ def _carry_products(
     right: Tensor,
     scale: float,
     reverse: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """`_carry` with write = scale * (left @ right), written where the states are."""
     lead = torch.broadcast_shapes(left.shape[:3], right.shape[:3])
     chunks = lead[0]
-    found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
+    found = into
+    if found is None:
+        found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
     found[chunks if reverse else 0] = start
     written = found[:-1] if reverse else found[1:]
     torch.matmul(left, right, out=written)
@@ -181,6 +193,34 @@ def _carry_products(
     for target, each in zip(later, reversed(decays) if reverse else decays, strict=True):
         held = target.addcmul_(each, held)
     return found
+
+
+def _places(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """Where tiles [chunks, B, ...] of these shapes are kept, side by side in [B, numbers].
+
+    None for each where nothing is kept.
+    """
+    if kept is None:
+        return [None] * len(shapes)
+    found: list[Any] = []
+    start = 0
+    for chunks, B, *rest in shapes:
+        end = start + chunks * math.prod(rest)
+        found.append(kept[:, start:end].view(B, chunks, *rest).transpose(0, 1))
+        start = end
+    return found
+
+
+def _keep(places: Sequence[Tensor | None], *tiles: Tensor) -> None:
+    """Write to their places the tiles that have not been computed there."""
+    for place, tile in zip(places, tiles, strict=True):
+        if place is not None and place is not tile:
+            place.copy_(tile)
+
+
+def _held(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """The tiles of these shapes that were kept; None for each where nothing was."""
+    return [None if x is None else x.contiguous() for x in _places(kept, *shapes)]
 
 
 def _in_groups(
@@ -248,6 +288,7 @@ def _m_forward(
     r: Tensor,
     w: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks; sequences of one length'
     B, T = k.shape[:2]
@@ -261,6 +302,7 @@ def _m_forward(
     r_tile = _chunked(r, H, 32, dtype)
     w_tile = _chunked(w, H, 32, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, V))
     gK = _valid((-torch.exp(w_tile)).clamp(min=lowest), T)  # log-decay  # line 9
     del w_tile
     prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
@@ -283,8 +325,10 @@ def _m_forward(
     del suffix32_gK
     advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
     del prefix32_gK
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_2.mT, v_tile, 1.0, False)  # m before the chunk
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_2.mT, v_tile, 1.0, False, into=places[0])  # m before the chunk
     del part_2, advance
+    _keep(places, M_all)
+    del places
     total = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
     before16_gK = _before(prefix16_gK, 16)  # the same up to the token before, blocks of 16
     del prefix16_gK
@@ -348,8 +392,21 @@ def m_forward(
         y, final = _m_token(k, v, r, w, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_forward, (k, v, r, w), (), (initial_state,), "tn")
-    return _each_sequence(_m_forward, (k, v, r, w), (), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_forward, (k, v, r, w), (), (initial_state, None), "tn")
+    return _each_sequence(_m_forward, (k, v, r, w), (), (initial_state, None), cu_seqlens, "tn")
+
+
+def m_forward_kept(
+    k: Tensor,
+    v: Tensor,
+    r: Tensor,
+    w: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks; also what the backward would compute again'
+    dtype = _precision(k, v, r, w)
+    kept = k.new_empty(k.shape[0], m_kept(k, v, r, w), dtype=dtype)
+    return (*_in_groups(_m_forward, (k, v, r, w), (), (initial_state, kept), "tn"), kept)
 
 
 def _m_backward(
@@ -360,6 +417,7 @@ def _m_backward(
     dy: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time; sequences of one length'
     B, T = k.shape[:2]
@@ -374,6 +432,7 @@ def _m_backward(
     w_tile = _chunked(w, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, V))
     gK = _valid((-torch.exp(w_tile)).clamp(min=lowest), T)  # log-decay  # line 9
     prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
     del gK
@@ -390,7 +449,8 @@ def _m_backward(
     part = suffix32_gK * k_tile
     prefix32_gK = _grown(prefix16_gK, 16)  # decay from the opening of each block of 32
     advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part.mT, v_tile, 1.0, False)  # m before the chunk
+    if kept is None:
+        M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part.mT, v_tile, 1.0, False)  # m before the chunk
     h = M_all[:-1]  # memory before the chunk
     del M_all
     before32_gK = _before(prefix32_gK, 32)  # the same up to the token before, blocks of 32
@@ -531,11 +591,27 @@ def m_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_m_backward, (k, v, r, w, dy), (), (initial_state, d_final_state), "ttttn")
-    return _each_sequence(_m_backward, (k, v, r, w, dy), (), (initial_state, d_final_state), cu_seqlens, "ttttn")
+        return _in_groups(_m_backward, (k, v, r, w, dy), (), (initial_state, d_final_state, kept), "ttttn")
+    return _each_sequence(_m_backward, (k, v, r, w, dy), (), (initial_state, d_final_state, kept), cu_seqlens, "ttttn")
+
+
+def m_kept(
+    k: Tensor,
+    v: Tensor,
+    r: Tensor,
+    w: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], v.shape[2], r.shape[2], w.shape[2])
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (K + V + K + K) else 0
 
 
 def _m_token(
@@ -599,6 +675,7 @@ def _m_layer_forward(
     w_raw: Tensor,
     w0: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks; sequences of one length'
     B, T = k.shape[:2]
@@ -613,6 +690,7 @@ def _m_layer_forward(
     w0_tile = _headed(w0, H, dtype)
     w_raw_tile = _chunked(w_raw, H, 32, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, V))
     gK = _valid((-torch.exp(w0_tile[:, :, :, None] + w_raw_tile)).clamp(min=lowest), T)  # log-decay  # line 9
     del w0_tile, w_raw_tile
     prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
@@ -635,8 +713,10 @@ def _m_layer_forward(
     del suffix32_gK
     advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
     del prefix32_gK
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_2.mT, v_tile, 1.0, False)  # m before the chunk
+    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part_2.mT, v_tile, 1.0, False, into=places[0])  # m before the chunk
     del part_2, advance
+    _keep(places, M_all)
+    del places
     total = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
     before16_gK = _before(prefix16_gK, 16)  # the same up to the token before, blocks of 16
     del prefix16_gK
@@ -701,8 +781,22 @@ def m_layer_forward(
         y, final = _m_layer_token(k, v, r, w_raw, w0, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_layer_forward, (k, v, r, w_raw), (w0,), (initial_state,), "tn")
-    return _each_sequence(_m_layer_forward, (k, v, r, w_raw), (w0,), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_layer_forward, (k, v, r, w_raw), (w0,), (initial_state, None), "tn")
+    return _each_sequence(_m_layer_forward, (k, v, r, w_raw), (w0,), (initial_state, None), cu_seqlens, "tn")
+
+
+def m_layer_forward_kept(
+    k: Tensor,
+    v: Tensor,
+    r: Tensor,
+    w0: Tensor,
+    w_raw: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'one pass over the chunks; also what the backward would compute again'
+    dtype = _precision(k, v, r, w_raw)
+    kept = k.new_empty(k.shape[0], m_layer_kept(k, v, r, w0, w_raw), dtype=dtype)
+    return (*_in_groups(_m_layer_forward, (k, v, r, w_raw), (w0,), (initial_state, kept), "tn"), kept)
 
 
 def _m_layer_backward(
@@ -714,6 +808,7 @@ def _m_layer_backward(
     w0: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time; sequences of one length'
     B, T = k.shape[:2]
@@ -729,6 +824,7 @@ def _m_layer_backward(
     w_raw_tile = _chunked(w_raw, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, V))
     gK = _valid((-torch.exp(w0_tile[:, :, :, None] + w_raw_tile)).clamp(min=lowest), T)  # log-decay  # line 9
     prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
     del gK
@@ -745,7 +841,8 @@ def _m_layer_backward(
     part = suffix32_gK * k_tile
     prefix32_gK = _grown(prefix16_gK, 16)  # decay from the opening of each block of 32
     advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
-    M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part.mT, v_tile, 1.0, False)  # m before the chunk
+    if kept is None:
+        M_all = _carry_products(0.0 if initial_state is None else initial_state.to(dtype), advance, part.mT, v_tile, 1.0, False)  # m before the chunk
     h = M_all[:-1]  # memory before the chunk
     del M_all
     before32_gK = _before(prefix32_gK, 32)  # the same up to the token before, blocks of 32
@@ -893,11 +990,28 @@ def m_layer_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_m_layer_backward, (k, v, r, w_raw, dy), (w0,), (initial_state, d_final_state), "tttstn")
-    return _each_sequence(_m_layer_backward, (k, v, r, w_raw, dy), (w0,), (initial_state, d_final_state), cu_seqlens, "tttstn")
+        return _in_groups(_m_layer_backward, (k, v, r, w_raw, dy), (w0,), (initial_state, d_final_state, kept), "tttstn")
+    return _each_sequence(_m_layer_backward, (k, v, r, w_raw, dy), (w0,), (initial_state, d_final_state, kept), cu_seqlens, "tttstn")
+
+
+def m_layer_kept(
+    k: Tensor,
+    v: Tensor,
+    r: Tensor,
+    w0: Tensor,
+    w_raw: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], v.shape[2], r.shape[2], w_raw.shape[2], w0.shape[0])
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (K + V + K + K) else 0
 
 
 def _m_layer_token(

@@ -104,21 +104,31 @@ def _vmapped(
 ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     """Run an operator on a batch of calls, one group of heads a call.
 
-    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped.
+    kinds: of each argument t, h or s (see `_folded`); f a number; c what cannot be mapped; o what
+    an operator keeps for its backward, which goes without. results: alike; e is empty then.
     """
     n = info.batch_size  # type: ignore[attr-defined]
     folded: list[object] = []
     for kind, dim, arg in zip(kinds, in_dims, args, strict=True):
         if kind == "c" and dim is not None:
             raise ValueError("cu_seqlens is the same for every call of a vmap")
+        if kind == "o":
+            folded.append(False if isinstance(arg, bool) else None)
+            continue
         plain = kind in "cf" or arg is None
         folded.append(arg if plain else _folded(arg, dim, n, kind))  # type: ignore[arg-type]
     found = op(*folded)
-    places = tuple({"t": 2, "h": 0, "s": 1}[kind] for kind in results)
+    places = tuple({"t": 2, "h": 0, "s": 1, "e": 0}[kind] for kind in results)
     parts = []
-    for x, place in zip(found, places, strict=True):  # type: ignore[call-overload]
-        parts.append(x.unflatten(place, (n, x.shape[place] // n)))
+    for x, place, kind in zip(found, places, results, strict=True):  # type: ignore[call-overload]
+        empty = kind == "e"
+        parts.append(x.new_empty(n, *x.shape) if empty else x.unflatten(place, (n, -1)))
     return tuple(parts), places
+
+
+def _trained(*tensors: Tensor | None) -> bool:
+    """Whether a backward may follow."""
+    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -197,32 +207,49 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _m_forward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens):
+def _m_kept(k, v, r, w_raw, kappa, eta, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or k.device.type != "cpu":
+        return 0
+    if _kernels((k, v, r, kappa, eta,), k.shape[3], v.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.m_kept(k, v, r, w_raw, kappa, eta)
+
+
+def _m_forward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, keep):
     with torch.autocast(k.device.type, enabled=False):
-        return _kernels((k, v, r, kappa, eta,), k.shape[3], v.shape[3]).m_forward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens)
+        if _m_kept(k, v, r, w_raw, kappa, eta, cu_seqlens, keep):
+            return torch_kernels.m_forward_kept(k, v, r, w_raw, kappa, eta, initial_state)
+        kernels = _kernels((k, v, r, kappa, eta,), k.shape[3], v.shape[3])
+        y, final = kernels.m_forward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens)
+    N = _sequences(k, cu_seqlens)
+    return y, final, k.new_empty((N, 0), dtype=_accumulator(k, v, r, w_raw, kappa, eta))
 
 
-def _m_forward_fake(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens):
+def _m_forward_fake(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, keep):
     heads = _heads('tttttt', (k, v, r, w_raw, kappa, eta,))
     B, T = k.shape[:2]
     N = _sequences(k, cu_seqlens)
     dtype = _accumulator(k, v, r, w_raw, kappa, eta)
     y = k.new_empty((B, T, heads, v.shape[3]))
-    return y, k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
+    kept = k.new_empty(
+        (N, _m_kept(k, v, r, w_raw, kappa, eta, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype), kept
 
 
 def _m_forward_vmap(info, in_dims, *args):
-    kinds, op = 'ttttttsc', _OPS.m_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'ttttttsco', _OPS.m_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _m_backward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, dy, d_final_state):
+def _m_backward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((k, v, r, kappa, eta,), k.shape[3], v.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(k.device.type, enabled=False):
-        return kernels.m_backward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.m_backward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _m_backward_fake(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, dy, d_final_state):
+def _m_backward_fake(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('tttttt', (k, v, r, w_raw, kappa, eta,))
     N = _sequences(k, cu_seqlens)
     dtype = _accumulator(k, v, r, w_raw, kappa, eta)
@@ -232,7 +259,7 @@ def _m_backward_fake(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, dy, 
 
 
 def _m_backward_vmap(info, in_dims, *args):
-    kinds, op = 'ttttttscts', _OPS.m_backward
+    kinds, op = 'ttttttsctso', _OPS.m_backward
     return _vmapped(op, kinds, 'tttttts', info, in_dims, args)
 
 
@@ -247,8 +274,10 @@ def _m_step_fake(k, v, r, w_raw, kappa, eta, state, state_indices):
 
 
 def _m_saved(ctx, inputs, output):
-    k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens)
+    k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, kept)
 
 
 class _Scan_mGradient(torch.autograd.Function):
@@ -257,8 +286,8 @@ class _Scan_mGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.m_backward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.m_backward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -275,26 +304,31 @@ class _Scan_m(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens):
-        return _OPS.m_forward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens)
+    def forward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, keep):
+        return _OPS.m_forward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _m_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_k, d_v, d_r, d_w_raw, d_kappa, d_eta, d_initial_state = _Scan_mGradient.apply(
-            k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, dy, d_final_state
+            k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k, d_v, d_r, d_w_raw, d_kappa, d_eta, d_initial_state, None
+        return d_k, d_v, d_r, d_w_raw, d_kappa, d_eta, d_initial_state, None, None
+
+
+def _scan_m(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens):
+    keep = _trained(k, v, r, w_raw, kappa, eta, initial_state)
+    return _Scan_m.apply(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "m_forward",
-    'm_forward(Tensor k, Tensor v, Tensor r, Tensor w_raw, Tensor kappa, Tensor eta, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'm_forward(Tensor k, Tensor v, Tensor r, Tensor w_raw, Tensor kappa, Tensor eta, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _m_forward,
     _m_forward_fake,
     _m_forward_vmap,
@@ -303,7 +337,7 @@ _register(
 )
 _register(
     "m_backward",
-    'm_backward(Tensor k, Tensor v, Tensor r, Tensor w_raw, Tensor kappa, Tensor eta, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
+    'm_backward(Tensor k, Tensor v, Tensor r, Tensor w_raw, Tensor kappa, Tensor eta, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
     _m_backward,
     _m_backward_fake,
     _m_backward_vmap,
@@ -317,32 +351,49 @@ _register(
 )
 
 
-def _m_layer_forward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens):
+def _m_layer_kept(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, cu_seqlens, keep):
+    if not keep or cu_seqlens is not None or k_raw.device.type != "cpu":
+        return 0
+    if _kernels((k_raw, eta_raw, v, r,), k_raw.shape[3], v.shape[3]) is not torch_kernels:
+        return 0
+    return torch_kernels.m_layer_kept(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k)
+
+
+def _m_layer_forward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, keep):
     with torch.autocast(k_raw.device.type, enabled=False):
-        return _kernels((k_raw, eta_raw, v, r,), k_raw.shape[3], v.shape[3]).m_layer_forward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens)
+        if _m_layer_kept(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, cu_seqlens, keep):
+            return torch_kernels.m_layer_forward_kept(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state)
+        kernels = _kernels((k_raw, eta_raw, v, r,), k_raw.shape[3], v.shape[3])
+        y, final = kernels.m_layer_forward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens)
+    N = _sequences(k_raw, cu_seqlens)
+    return y, final, k_raw.new_empty((N, 0), dtype=_accumulator(k_raw, eta_raw, v, r, w_raw_raw))
 
 
-def _m_layer_forward_fake(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens):
+def _m_layer_forward_fake(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, keep):
     heads = _heads('ththtthth', (k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k,))
     B, T = k_raw.shape[:2]
     N = _sequences(k_raw, cu_seqlens)
     dtype = _accumulator(k_raw, eta_raw, v, r, w_raw_raw)
     y = k_raw.new_empty((B, T, heads, v.shape[3]))
-    return y, k_raw.new_empty((N, heads, k_raw.shape[3], v.shape[3]), dtype=dtype)
+    kept = k_raw.new_empty(
+        (N, _m_layer_kept(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, cu_seqlens, keep)), dtype=dtype
+    )
+    return y, k_raw.new_empty((N, heads, k_raw.shape[3], v.shape[3]), dtype=dtype), kept
 
 
 def _m_layer_forward_vmap(info, in_dims, *args):
-    kinds, op = 'ththtththsc', _OPS.m_layer_forward
-    return _vmapped(op, kinds, "ts", info, in_dims, args)
+    kinds, op = 'ththtththsco', _OPS.m_layer_forward
+    return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _m_layer_backward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, dy, d_final_state):
+def _m_layer_backward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((k_raw, eta_raw, v, r,), k_raw.shape[3], v.shape[3])
+    held = () if kept is None or not kept.shape[1] else (kept,)
     with torch.autocast(k_raw.device.type, enabled=False):
-        return kernels.m_layer_backward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, dy, d_final_state)
+        return kernels.m_layer_backward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _m_layer_backward_fake(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, dy, d_final_state):
+def _m_layer_backward_fake(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, dy, d_final_state, kept):
     heads = _heads('ththtthth', (k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k,))
     N = _sequences(k_raw, cu_seqlens)
     dtype = _accumulator(k_raw, eta_raw, v, r, w_raw_raw)
@@ -352,7 +403,7 @@ def _m_layer_backward_fake(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, in
 
 
 def _m_layer_backward_vmap(info, in_dims, *args):
-    kinds, op = 'ththtththscts', _OPS.m_layer_backward
+    kinds, op = 'ththtththsctso', _OPS.m_layer_backward
     return _vmapped(op, kinds, 'ththtthths', info, in_dims, args)
 
 
@@ -367,8 +418,10 @@ def _m_layer_step_fake(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, state,
 
 
 def _m_layer_saved(ctx, inputs, output):
-    k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens = inputs
-    ctx.save_for_backward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens)
+    k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, _ = inputs
+    kept = output[-1]
+    ctx.mark_non_differentiable(kept)
+    ctx.save_for_backward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, kept)
 
 
 class _Scan_m_layerGradient(torch.autograd.Function):
@@ -377,8 +430,8 @@ class _Scan_m_layerGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, dy, d_final_state):
-        return _OPS.m_layer_backward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, dy, d_final_state)
+    def forward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.m_layer_backward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -395,26 +448,31 @@ class _Scan_m_layer(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens):
-        return _OPS.m_layer_forward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens)
+    def forward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, keep):
+        return _OPS.m_layer_forward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         _m_layer_saved(ctx, inputs, output)
 
     @staticmethod
-    def backward(ctx, dy, d_final_state):
-        k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens = ctx.saved_tensors
+    def backward(ctx, dy, d_final_state, _):
+        k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, kept = ctx.saved_tensors
         d_k_raw, d_a0, d_eta_raw, d_k_a, d_v, d_r, d_w0, d_w_raw_raw, d_k_k, d_initial_state = _Scan_m_layerGradient.apply(
-            k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, dy, d_final_state
+            k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, dy, d_final_state, kept
         )
         d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k_raw, d_a0, d_eta_raw, d_k_a, d_v, d_r, d_w0, d_w_raw_raw, d_k_k, d_initial_state, None
+        return d_k_raw, d_a0, d_eta_raw, d_k_a, d_v, d_r, d_w0, d_w_raw_raw, d_k_k, d_initial_state, None, None
+
+
+def _scan_m_layer(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens):
+    keep = _trained(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state)
+    return _Scan_m_layer.apply(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "m_layer_forward",
-    'm_layer_forward(Tensor k_raw, Tensor a0, Tensor eta_raw, Tensor k_a, Tensor v, Tensor r, Tensor w0, Tensor w_raw_raw, Tensor k_k, Tensor? initial_state, Tensor? cu_seqlens) -> (Tensor, Tensor)',
+    'm_layer_forward(Tensor k_raw, Tensor a0, Tensor eta_raw, Tensor k_a, Tensor v, Tensor r, Tensor w0, Tensor w_raw_raw, Tensor k_k, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _m_layer_forward,
     _m_layer_forward_fake,
     _m_layer_forward_vmap,
@@ -423,7 +481,7 @@ _register(
 )
 _register(
     "m_layer_backward",
-    'm_layer_backward(Tensor k_raw, Tensor a0, Tensor eta_raw, Tensor k_a, Tensor v, Tensor r, Tensor w0, Tensor w_raw_raw, Tensor k_k, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
+    'm_layer_backward(Tensor k_raw, Tensor a0, Tensor eta_raw, Tensor k_a, Tensor v, Tensor r, Tensor w0, Tensor w_raw_raw, Tensor k_k, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
     _m_layer_backward,
     _m_layer_backward_fake,
     _m_layer_backward_vmap,
@@ -453,7 +511,7 @@ def _rwkv7_sequence(
     dtype, device = _work_dtype(r, k, v, kappa, w_raw, eta), r.device
     K = r.shape[3]
     V = v.shape[3]
-    y, m_final = _Scan_m.apply(k, v, r, w_raw, kappa, eta, m_before, cu_seqlens)
+    y, m_final = _scan_m(k, v, r, w_raw, kappa, eta, m_before, cu_seqlens)
     return y.to(r.dtype), (m_final,)
 
 
@@ -539,7 +597,7 @@ def _rwkv7_layer_sequence(
     dtype, device = _work_dtype(r, k_raw, k_a, v, k_k, w0, w_raw_raw, a0, eta_raw), r.device
     K = r.shape[3]
     V = v.shape[3]
-    y, m_final = _Scan_m_layer.apply(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, m_before, cu_seqlens)
+    y, m_final = _scan_m_layer(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, m_before, cu_seqlens)
     return y.to(r.dtype), (m_final,)
 
 

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -130,8 +132,10 @@ def _before(prefix: Tensor, size: int) -> Tensor:
     return torch.cat((ones, blocks[:, :, :, :, :-1]), 4).flatten(3, 4)
 
 
-def _between(log: Tensor, low: str, high: str, size: int) -> Tensor:
+def _between(log: Tensor, low: str, high: str, size: int, into: Tensor | None = None) -> Tensor:
     """D(low, high] of each token of aligned blocks, as [.., blocks, size, ..]; signed sums.
+
+    into: where it is written, if not to memory of its own.
 
     Ends: opening (before the first token), closing, at, before (the one before), middle.
     """
@@ -144,12 +148,11 @@ def _between(log: Tensor, low: str, high: str, size: int) -> Tensor:
         "middle": torch.full((size,), size // 2 - 1),
     }
     a, b = ends[low][:, None], ends[high][:, None]
-    forward, backward = (at > a) & (at <= b), (at > b) & (at <= a)
-    weight = (forward.to(log.dtype) - backward.to(log.dtype)).to(log.device)
+    weight = ((at <= b).to(log.dtype) - (at <= a).to(log.dtype)).to(log.device)
     blocks = _blocks(log, size)
-    if blocks.dim() == 5:
-        return (blocks @ weight.mT).exp_()
-    return (weight @ blocks.flatten(5)).exp_().view(blocks.shape)
+    sums = blocks @ weight.mT if blocks.dim() == 5 else weight @ blocks.flatten(5)
+    sums = sums.view(blocks.shape)
+    return sums.exp_() if into is None else torch.exp(sums, out=into)
 
 
 def _inverse(decay: Tensor) -> Tensor:
@@ -179,6 +182,7 @@ def _carry_low_rank(
     base: Tensor | float,
     read: Tensor,
     reverse: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """Walk the chunks with m = decay * m + write + left @ (base + read @ m), as `_carry` does.
 
@@ -188,7 +192,9 @@ def _carry_low_rank(
     # As torch.broadcast_shapes has it, which takes longer than the walk of a single token.
     leads = zip(*(x.shape[:3] for x in (left, read, *wide[:1])), strict=True)
     chunks, B, H = (next((n for n in sizes if n != 1), 1) for sizes in leads)
-    found = left.new_empty(chunks + 1, B, H, left.shape[3], wide[0].shape[-1])
+    found = into
+    if found is None:
+        found = left.new_empty(chunks + 1, B, H, left.shape[3], wide[0].shape[-1])
     found[chunks if reverse else 0] = start
     left, read = left.expand(chunks, *left.shape[1:]), read.expand(chunks, *read.shape[1:])
     for step in range(chunks):
@@ -209,6 +215,34 @@ def _inverse_of_unit(x: Tensor, lower: bool) -> Tensor:
     one = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device).expand_as(x)
     found: Tensor = torch.linalg.solve_triangular(x, one, upper=not lower, unitriangular=True)
     return found
+
+
+def _places(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """Where tiles [chunks, B, ...] of these shapes are kept, side by side in [B, numbers].
+
+    None for each where nothing is kept.
+    """
+    if kept is None:
+        return [None] * len(shapes)
+    found: list[Any] = []
+    start = 0
+    for chunks, B, *rest in shapes:
+        end = start + chunks * math.prod(rest)
+        found.append(kept[:, start:end].view(B, chunks, *rest).transpose(0, 1))
+        start = end
+    return found
+
+
+def _keep(places: Sequence[Tensor | None], *tiles: Tensor) -> None:
+    """Write to their places the tiles that have not been computed there."""
+    for place, tile in zip(places, tiles, strict=True):
+        if place is not None and place is not tile:
+            place.copy_(tile)
+
+
+def _held(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """The tiles of these shapes that were kept; None for each where nothing was."""
+    return [None if x is None else x.contiguous() for x in _places(kept, *shapes)]
 
 
 def _in_groups(
@@ -278,6 +312,7 @@ def _m_forward(
     kappa: Tensor,
     eta: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'a triangular solve in each chunk, memory before each chunk, then the outputs; sequences of one length'
     B, T = k.shape[:2]
@@ -293,6 +328,7 @@ def _m_forward(
     kappa_tile = _chunked(kappa, H, 32, dtype)
     eta_tile = _chunked(eta, H, 32, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks + 1, B, H, K, V))
     total = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
     gK = _valid((-torch.exp(w_raw_tile)).clamp(min=lowest), T)  # log-decay  # line 12
     del w_raw_tile
@@ -382,8 +418,10 @@ def _m_forward(
     del suffix32_gK
     write = part_3.mT @ v_tile
     del part_3
-    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, write, side, Q, P, False)  # m before the chunk
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, write, side, Q, P, False, into=places[0])  # m before the chunk
     del advance, side, write
+    _keep(places, M_all)
+    del places
     h = M_all[:-1]  # memory before the chunk
     z = (P @ M_all[:-1]).add_(Q)  # what the tokens read before they write
     del P, Q
@@ -455,8 +493,23 @@ def m_forward(
         y, final = _m_token(k, v, r, w_raw, kappa, eta, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_forward, (k, v, r, w_raw, kappa, eta), (), (initial_state,), "tn")
-    return _each_sequence(_m_forward, (k, v, r, w_raw, kappa, eta), (), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_forward, (k, v, r, w_raw, kappa, eta), (), (initial_state, None), "tn")
+    return _each_sequence(_m_forward, (k, v, r, w_raw, kappa, eta), (), (initial_state, None), cu_seqlens, "tn")
+
+
+def m_forward_kept(
+    k: Tensor,
+    v: Tensor,
+    r: Tensor,
+    w_raw: Tensor,
+    kappa: Tensor,
+    eta: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; also what the backward would compute again'
+    dtype = _precision(k, v, r, w_raw, kappa, eta)
+    kept = k.new_empty(k.shape[0], m_kept(k, v, r, w_raw, kappa, eta), dtype=dtype)
+    return (*_in_groups(_m_forward, (k, v, r, w_raw, kappa, eta), (), (initial_state, kept), "tn"), kept)
 
 
 def _m_backward(
@@ -469,6 +522,7 @@ def _m_backward(
     dy: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients; sequences of one length'
     B, T = k.shape[:2]
@@ -485,6 +539,7 @@ def _m_backward(
     eta_tile = _chunked(eta, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    (M_all,) = _held(kept, (chunks + 1, B, H, K, V))
     total = torch.zeros(chunks, B, H, 32, 32, dtype=dtype, device=device)
     gK = _valid((-torch.exp(w_raw_tile)).clamp(min=lowest), T)  # log-decay  # line 12
     prefix1_gK = torch.exp(gK)  # decay from the opening of each block of 1
@@ -552,10 +607,11 @@ def _m_backward(
     suffix32_gK = _grown_back(suffix16_gK, prefix16_gK, 16)  # decay to the closing of each block of 32
     part_3 = suffix32_gK * k_tile
     advance = prefix32_gK[:, :, :, -1][:, :, :, :, None]
-    side = (suffix32_gK * u).mT
-    write = part_3.mT @ v_tile
-    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, write, side, Q, P, False)  # m before the chunk
-    del side, write
+    if kept is None:
+        side = (suffix32_gK * u).mT
+        write = part_3.mT @ v_tile
+        M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, write, side, Q, P, False)  # m before the chunk
+        del side, write
     h = M_all[:-1]  # memory before the chunk
     z = (P @ M_all[:-1]).add_(Q)  # what the tokens read before they write
     del P, Q, M_all
@@ -1006,11 +1062,29 @@ def m_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients'
     if cu_seqlens is None:
-        return _in_groups(_m_backward, (k, v, r, w_raw, kappa, eta, dy), (), (initial_state, d_final_state), "ttttttn")
-    return _each_sequence(_m_backward, (k, v, r, w_raw, kappa, eta, dy), (), (initial_state, d_final_state), cu_seqlens, "ttttttn")
+        return _in_groups(_m_backward, (k, v, r, w_raw, kappa, eta, dy), (), (initial_state, d_final_state, kept), "ttttttn")
+    return _each_sequence(_m_backward, (k, v, r, w_raw, kappa, eta, dy), (), (initial_state, d_final_state, kept), cu_seqlens, "ttttttn")
+
+
+def m_kept(
+    k: Tensor,
+    v: Tensor,
+    r: Tensor,
+    w_raw: Tensor,
+    kappa: Tensor,
+    eta: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = k.shape[:2]
+    H = max(k.shape[2], v.shape[2], r.shape[2], w_raw.shape[2], kappa.shape[2], eta.shape[2])
+    K = k.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (K + V + K + K + K + K) else 0
 
 
 def _m_token(
@@ -1091,6 +1165,7 @@ def _m_layer_forward(
     w0: Tensor,
     k_k: Tensor,
     initial_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'a triangular solve in each chunk, memory before each chunk, then the outputs; sequences of one length'
     B, T = k_raw.shape[:2]
@@ -1109,11 +1184,12 @@ def _m_layer_forward(
     w_raw_raw_tile = _chunked(w_raw_raw, H, 32, dtype)
     k_k_tile = _headed(k_k, H, dtype)
     chunks = -(-T // 32)
+    places = _places(kept, (chunks, B, H, 1, 32, K), (chunks, B, H, 1, 32, K), (chunks, B, H, K), (chunks, B, H, K), (chunks + 1, B, H, K, V))
     x = torch.exp(-0.5 + torch.nn.functional.logsigmoid(w0_tile[:, :, :, None] + w_raw_raw_tile))
     del w0_tile, w_raw_raw_tile
     gK = _valid((-x).clamp(min=lowest), T)  # log-decay  # line 12
     del x
-    middle_to_before32_gK = _between(gK, "middle", "before", 32)  # D(middle, before] in blocks of 32
+    middle_to_before32_gK = _between(gK, "middle", "before", 32, into=places[0])  # D(middle, before] in blocks of 32
     x_2 = k_k_tile[:, :, :, None] * k_raw_tile
     part = x_2 * x_2
     del x_2
@@ -1122,8 +1198,7 @@ def _m_layer_forward(
     w = _valid(x_3, T)  # what an erasure reads
     del x_3
     w_base = middle_to_before32_gK.flatten(3, 4) * w
-    del middle_to_before32_gK
-    middle_to_at32_gK = _between(gK, "middle", "at", 32)  # D(middle, at] in blocks of 32
+    middle_to_at32_gK = _between(gK, "middle", "at", 32, into=places[1])  # D(middle, at] in blocks of 32
     at_to_middle32_gK = _inverse(middle_to_at32_gK)  # D(at, middle] in blocks of 32
     x_4 = k_k_tile[:, :, :, None] * k_raw_tile
     part_2 = x_4 * x_4
@@ -1157,13 +1232,14 @@ def _m_layer_forward(
     half1_gK = _half_decay(gK, 32, 1)[:, :, :, 0, 0]  # decay of the second half of the chunk
     del gK
     advance = (half0_gK * half1_gK)[:, :, :, :, None]
-    del half0_gK, half1_gK
     side = (suffix32_gK * u).mT
     del u, suffix32_gK
     write = part_5.mT @ v_tile
     del part_5
-    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, write, side, Q, P, False)  # m before the chunk
+    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, write, side, Q, P, False, into=places[4])  # m before the chunk
     del advance, side, write
+    _keep(places, middle_to_before32_gK, middle_to_at32_gK, half0_gK, half1_gK, M_all)
+    del places, middle_to_before32_gK, half0_gK, half1_gK
     h = M_all[:-1]  # memory before the chunk
     z = (P @ M_all[:-1]).add_(Q)  # what the tokens read before they write
     del P, Q
@@ -1200,8 +1276,26 @@ def m_layer_forward(
         y, final = _m_layer_token(k_raw, eta_raw, v, r, w_raw_raw, a0, k_a, w0, k_k, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_layer_forward, (k_raw, eta_raw, v, r, w_raw_raw), (a0, k_a, w0, k_k), (initial_state,), "tn")
-    return _each_sequence(_m_layer_forward, (k_raw, eta_raw, v, r, w_raw_raw), (a0, k_a, w0, k_k), (initial_state,), cu_seqlens, "tn")
+        return _in_groups(_m_layer_forward, (k_raw, eta_raw, v, r, w_raw_raw), (a0, k_a, w0, k_k), (initial_state, None), "tn")
+    return _each_sequence(_m_layer_forward, (k_raw, eta_raw, v, r, w_raw_raw), (a0, k_a, w0, k_k), (initial_state, None), cu_seqlens, "tn")
+
+
+def m_layer_forward_kept(
+    k_raw: Tensor,
+    a0: Tensor,
+    eta_raw: Tensor,
+    k_a: Tensor,
+    v: Tensor,
+    r: Tensor,
+    w0: Tensor,
+    w_raw_raw: Tensor,
+    k_k: Tensor,
+    initial_state: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; also what the backward would compute again'
+    dtype = _precision(k_raw, eta_raw, v, r, w_raw_raw)
+    kept = k_raw.new_empty(k_raw.shape[0], m_layer_kept(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k), dtype=dtype)
+    return (*_in_groups(_m_layer_forward, (k_raw, eta_raw, v, r, w_raw_raw), (a0, k_a, w0, k_k), (initial_state, kept), "tn"), kept)
 
 
 def _m_layer_backward(
@@ -1217,6 +1311,7 @@ def _m_layer_backward(
     k_k: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients; sequences of one length'
     B, T = k_raw.shape[:2]
@@ -1236,10 +1331,12 @@ def _m_layer_backward(
     k_k_tile = _headed(k_k, H, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
+    middle_to_before32_gK, middle_to_at32_gK, half0_gK, half1_gK, M_all = _held(kept, (chunks, B, H, 1, 32, K), (chunks, B, H, 1, 32, K), (chunks, B, H, K), (chunks, B, H, K), (chunks + 1, B, H, K, V))
     x = torch.exp(-0.5 + torch.nn.functional.logsigmoid(w0_tile[:, :, :, None] + w_raw_raw_tile))
     gK = _valid((-x).clamp(min=lowest), T)  # log-decay  # line 12
     del x
-    middle_to_before32_gK = _between(gK, "middle", "before", 32)  # D(middle, before] in blocks of 32
+    if kept is None:
+        middle_to_before32_gK = _between(gK, "middle", "before", 32)  # D(middle, before] in blocks of 32
     x_2 = k_k_tile[:, :, :, None] * k_raw_tile
     part = x_2 * x_2
     del x_2
@@ -1248,7 +1345,8 @@ def _m_layer_backward(
     w = _valid(x_3, T)  # what an erasure reads
     del x_3
     w_base = middle_to_before32_gK.flatten(3, 4) * w
-    middle_to_at32_gK = _between(gK, "middle", "at", 32)  # D(middle, at] in blocks of 32
+    if kept is None:
+        middle_to_at32_gK = _between(gK, "middle", "at", 32)  # D(middle, at] in blocks of 32
     at_to_middle32_gK = _inverse(middle_to_at32_gK)  # D(at, middle] in blocks of 32
     x_4 = k_k_tile[:, :, :, None] * k_raw_tile
     part_2 = x_4 * x_4
@@ -1272,14 +1370,16 @@ def _m_layer_backward(
     del solved, part_4
     suffix32_gK = (at_to_middle32_gK * _half_decay(gK, 32, 1)).flatten(3, 4)  # decay to the closing of each block of 32
     part_5 = suffix32_gK * x_6
-    half0_gK = _half_decay(gK, 32, 0)[:, :, :, 0, 0]  # decay of the first half of the chunk
-    half1_gK = _half_decay(gK, 32, 1)[:, :, :, 0, 0]  # decay of the second half of the chunk
+    if kept is None:
+        half0_gK = _half_decay(gK, 32, 0)[:, :, :, 0, 0]  # decay of the first half of the chunk
+        half1_gK = _half_decay(gK, 32, 1)[:, :, :, 0, 0]  # decay of the second half of the chunk
     del gK
     advance = (half0_gK * half1_gK)[:, :, :, :, None]
-    side = (suffix32_gK * u).mT
-    write = part_5.mT @ v_tile
-    M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, write, side, Q, P, False)  # m before the chunk
-    del side, write
+    if kept is None:
+        side = (suffix32_gK * u).mT
+        write = part_5.mT @ v_tile
+        M_all = _carry_low_rank(0.0 if initial_state is None else initial_state.to(dtype), advance, write, side, Q, P, False)  # m before the chunk
+        del side, write
     h = M_all[:-1]  # memory before the chunk
     z = (P @ M_all[:-1]).add_(Q)  # what the tokens read before they write
     del P, Q, M_all
@@ -1509,11 +1609,32 @@ def m_layer_backward(
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients'
     if cu_seqlens is None:
-        return _in_groups(_m_layer_backward, (k_raw, eta_raw, v, r, w_raw_raw, dy), (a0, k_a, w0, k_k), (initial_state, d_final_state), "tststtstsn")
-    return _each_sequence(_m_layer_backward, (k_raw, eta_raw, v, r, w_raw_raw, dy), (a0, k_a, w0, k_k), (initial_state, d_final_state), cu_seqlens, "tststtstsn")
+        return _in_groups(_m_layer_backward, (k_raw, eta_raw, v, r, w_raw_raw, dy), (a0, k_a, w0, k_k), (initial_state, d_final_state, kept), "tststtstsn")
+    return _each_sequence(_m_layer_backward, (k_raw, eta_raw, v, r, w_raw_raw, dy), (a0, k_a, w0, k_k), (initial_state, d_final_state, kept), cu_seqlens, "tststtstsn")
+
+
+def m_layer_kept(
+    k_raw: Tensor,
+    a0: Tensor,
+    eta_raw: Tensor,
+    k_a: Tensor,
+    v: Tensor,
+    r: Tensor,
+    w0: Tensor,
+    w_raw_raw: Tensor,
+    k_k: Tensor,
+) -> int:
+    'Numbers that the forward keeps of a sequence for its backward; 0: none'
+    B, T = k_raw.shape[:2]
+    H = max(k_raw.shape[2], eta_raw.shape[2], v.shape[2], r.shape[2], w_raw_raw.shape[2], a0.shape[0], k_a.shape[0], w0.shape[0], k_k.shape[0])
+    K = k_raw.shape[3]  # size of K
+    V = v.shape[3]  # size of V
+    chunks = -(-T // 32)
+    return chunks * H * 32 * K + chunks * H * 32 * K + chunks * H * K + chunks * H * K + (chunks + 1) * H * K * V if T >= 32 and 32 * K + 32 * K + K + K + K * V <= 64 * (K + K + V + K + K) else 0
 
 
 def _m_layer_token(

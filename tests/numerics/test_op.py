@@ -13,7 +13,7 @@ from torch import Tensor
 from eosc.testing.zoo import mixer
 from tests.unit.backends.generated import imported
 
-B, T, H, K, V = 2, 20, 3, 5, 4
+B, T, H, K, V = 2, 36, 3, 5, 4
 DOUBLE = torch.float64
 
 
@@ -49,10 +49,11 @@ def named(op: Any, values: dict[str, Any]) -> tuple[Any, ...]:
 def values(**more: Any) -> dict[str, Any]:
     found = dict(zip(("q", "k", "v", "log_a"), operands(), strict=True))
     state = torch.randn(B, H, K, V, dtype=DOUBLE)
-    return {**found, "scale": 0.3, "initial_state": state, "cu_seqlens": None, **more}
+    keep = {"keep": False, "kept": None}
+    return {**found, **keep, "scale": 0.3, "initial_state": state, "cu_seqlens": None, **more}
 
 
-@pytest.mark.parametrize("case", ["plain", "no state", "packed", "trained"])
+@pytest.mark.parametrize("case", ["plain", "no state", "packed", "trained", "kept"])
 def test_opcheck_of_the_forward(gla: ModuleType, case: str) -> None:
     given = values()
     if case != "plain":
@@ -60,6 +61,7 @@ def test_opcheck_of_the_forward(gla: ModuleType, case: str) -> None:
     if case == "packed":
         given |= {name: given[name][:1] for name in ("q", "k", "v", "log_a")}
         given["cu_seqlens"] = torch.tensor([0, 7, 7, T])
+    given["keep"] = case != "plain"
     if case == "trained":
         given |= {name: given[name].requires_grad_() for name in ("q", "k", "v", "log_a")}
     op = ops(gla).m_forward.default
@@ -93,7 +95,7 @@ def test_gradcheck_through_the_states(gla: ModuleType) -> None:
 def test_compiles_whole_and_for_any_length(gla: ModuleType) -> None:
     torch._dynamo.reset()
     compiled = torch.compile(gla.gla, fullgraph=True, dynamic=True, backend="aot_eager")
-    for length in (T, 33):
+    for length in (20, 33):
         given = [x.requires_grad_() for x in operands(length, torch.float32)]
         found = compiled(*given, output_final_state=True)
         plain = gla.gla(*given, output_final_state=True)
@@ -115,7 +117,7 @@ def test_exports_with_a_dynamic_length(gla: ModuleType) -> None:
     given = operands()
     shapes = tuple({1: length} for _ in given)
     program = torch.export.export(Layer(), tuple(given), dynamic_shapes=shapes)
-    longer = operands(33)
+    longer = operands(49)
     torch.testing.assert_close(program.module()(*longer), gla.gla(*longer).y)
 
 
@@ -173,8 +175,8 @@ def test_autocast_narrows_everything_but_decays(gla: ModuleType) -> None:
         (lambda q: q[..., :3], ValueError, "K is 5 in k and 3 in q"),
         (lambda q: q.long(), TypeError, "q must be a floating-point tensor"),
         (lambda q: q[:, :, :2], ValueError, "q has 2 heads, which do not divide 3"),
-        (lambda q: q[0], ValueError, r"q has shape \[20, 3, 5\]; its layout is \[B, T, h, K\]"),
-        (lambda q: q[:, :7], ValueError, "T is 20 in k and 7 in q"),
+        (lambda q: q[0], ValueError, r"q has shape \[36, 3, 5\]; its layout is \[B, T, h, K\]"),
+        (lambda q: q[:, :7], ValueError, "T is 36 in k and 7 in q"),
         (lambda q: q.to("meta"), ValueError, "on cpu, q on meta"),
     ],
 )

@@ -55,14 +55,14 @@ class Decays:
         if self._middle != self._chunk:
             table = self._table(log, "prefix", self._chunk)
             return Text(f"{table}[:, :, :, -1]", features)
-        first, second = (self._half_of_chunk(log, which) for which in (0, 1))
+        first, second = (self._half_of_chunk(log, which, features) for which in (0, 1))
         if high.kind == "middle":
             return Text(first, features)
         if low.kind == "middle":
             return Text(second, features)
         return Text(f"{first} * {second}", features, bare=False)
 
-    def _half_of_chunk(self, log: str, which: int) -> str:
+    def _half_of_chunk(self, log: str, which: int, features: Dims) -> str:
         """The variable of the decay of the first or the second half of the chunk."""
         key = (log, f"half {which}", self._chunk)
         if key not in self._tables:
@@ -71,8 +71,12 @@ class Decays:
             text = self._writer.call("_half_decay", log, self._chunk, which)
             note = f"decay of the {'second' if which else 'first'} half of the chunk"
             self._writer.line(f"{name} = {text}[:, :, :, 0, 0]", note)
+            self._writer.shapes[name] = ("chunks", "B", "H", *self._sizes(features))
             self._tables[key] = name
         return self._tables[key]
+
+    def _sizes(self, features: Dims) -> tuple[str, ...]:
+        return tuple(self._names.of(f"size of {name}", name) for name in features)
 
     def _pairs(self, value: Decay, log: str, domain: Domain, own: Dims, features: Dims) -> Text:
         low, high = value.low, value.high
@@ -110,6 +114,9 @@ class Decays:
         size = value.low.size or value.high.size
         held = Text(self._from_middle(log, value.low.kind, value.high.kind, size), (BLOCK, *dims))
         if size == self._chunk:
+            if value.low.kind == "middle":
+                sizes = ("chunks", "B", "H", "1", str(size), *self._sizes(dims[1:]))
+                self._writer.shapes[held.text] = sizes
             whole = Text(f"{held.text}.flatten(3, 4)", dims)
             return self._moves.between(whole, FULL, domain, dims)
         return self._moves.between(held, Domain("block", size), domain, dims)

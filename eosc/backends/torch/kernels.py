@@ -15,7 +15,7 @@ from eosc.algebra.derivative import grad
 from eosc.algebra.scalar import ONE, ZERO, Fn, S, args_of, children, postorder, substitute
 from eosc.backends.naming import Names
 from eosc.backends.torch.domains import FULL
-from eosc.backends.torch.lifetimes import released
+from eosc.backends.torch.lifetimes import Line, released
 from eosc.backends.torch.lowrank import LowRank, apart, reads
 from eosc.backends.torch.texts import NotPrintableError, Shared, Text, Writer
 from eosc.backends.torch.tiles import Tiles
@@ -54,7 +54,7 @@ from eosc.ir.nodes import (
 
 LOCALS = (
     "torch Tensor B T H N chunks dtype device lowest cu_seqlens initial_state final_state run "
-    "state state_indices dy d_final_state d_initial_state annotations"
+    "state state_indices dy d_final_state d_initial_state annotations kept places"
 ).split()
 
 
@@ -84,11 +84,13 @@ def print_algorithm(
     Raises:
         NotPrintableError: an update is not affine in its own state, or a value has no torch form.
     """
-    return _Printer(algorithm, name, typed, token).functions()
+    printer = Printer(algorithm, name, typed, token)
+    printer.write()
+    return printer.functions()
 
 
-class _Printer:
-    """One algorithm."""
+class Printer:
+    """One algorithm: its lines once they are written, and the functions that they make."""
 
     def __init__(
         self, algorithm: Algorithm, name: str, typed: tuple[str, ...], token: Function | None
@@ -105,84 +107,94 @@ class _Printer:
             each.state: each.initial for each in algorithm.launches if isinstance(each, SegmentScan)
         }
 
-    def functions(self) -> tuple[Function, ...]:
-        inputs = self.algorithm.inputs
-        self.parameters = {each.name: self._parameter(each) for each in inputs}
+    def write(self) -> None:
+        """Write the lines of the body, and what they leave behind them."""
+        self.parameters = {each.name: self._parameter(each) for each in self.algorithm.inputs}
         self._open()
+        self.opening = len(self.writer.lines)
         for launch in self.algorithm.launches:
             if isinstance(launch, Kernel) and not launch.segmented:
                 _Body(self, launch).write()
-        outputs = [self._output(each) for each in self.algorithm.outputs]
-        lines = released(self.writer.lines, outputs)
-        lines.append((1, "return (", None))
-        lines += [(2, f"{each},", None) for each in outputs]
+        self.ends = [self._output(each) for each in self.algorithm.outputs]
+
+    def functions(self) -> tuple[Function, ...]:
+        """The public function and the function of equal sequences behind it."""
+        return (self.body(released(self.writer.lines, self.ends)), self.public())
+
+    def body(self, lines: list[Line], *states: str) -> Function:
+        """The function of equal sequences; `states` are parameters behind those of the scan."""
+        lines = [*lines, (1, "return (", None)]
+        lines += [(2, f"{each},", None) for each in self.ends]
         lines.append((1, ")", None))
-        order = self._ordered()
-        body = Function(
+        return Function(
             f"_{self.name}",
-            tuple(self._typed(each) for each in order),
+            (*(self.typed(each) for each in self.ordered()), *states),
             self._returns(),
             f"{self.algorithm.doc}; sequences of one length",
             tuple(lines),
             tuple(sorted(self.writer.used)),
         )
-        return (body, self._public(order))
+
+    @property
+    def sizes(self) -> dict[str, str]:
+        """Of each axis, the variable of its size."""
+        axes = [axis for each in self.algorithm.inputs for axis in each.axes]
+        return {axis: self.names.of(f"size of {axis}", axis) for axis in axes}
 
     def _parameter(self, array: Array) -> str:
         if array.name in ("initial_state", "dy", "d_final_state"):
             return array.name
         return self.names(array.name)
 
-    def _typed(self, array: Array) -> str:
+    def typed(self, array: Array) -> str:
+        """The parameter of an array, with its type."""
         kind = {Per.CALL: "float", Per.SEQUENCE: "Tensor | None"}.get(array.per, "Tensor")
         return f"{self.parameters[array.name]}: {kind}"
 
     def _returns(self) -> str:
         return f"tuple[{', '.join(['Tensor'] * len(self.algorithm.outputs))}]"
 
-    def _ordered(self) -> list[Array]:
+    def ordered(self) -> list[Array]:
         """Arrays by tokens first, then what sequences share, then states."""
         rank = {Per.TOKEN: 0, Per.HEAD: 1, Per.CALL: 1, Per.SEQUENCE: 2}
         return sorted(self.algorithm.inputs, key=lambda each: rank[each.per])
 
-    def _public(self, order: list[Array]) -> Function:
-        """The function that also takes sequences packed along time."""
+    def public(self, kept: str = "") -> Function:
+        """The function that also takes sequences packed along time.
+
+        kept: what the body takes as that, where it takes it; a parameter unless it is None.
+        """
         sequence = [each for each in self.algorithm.inputs if each.per is Per.SEQUENCE]
         plain = [each for each in self.algorithm.inputs if each.per is not Per.SEQUENCE]
         dy = [each for each in plain if each.name == "dy"]
         plain = [each for each in plain if each.name != "dy"]
         first, later = sequence[:1], sequence[1:]
-        parameters = [self._typed(each) for each in (*plain, *first)]
+        parameters = [self.typed(each) for each in (*plain, *first)]
         parameters += ["cu_seqlens: Tensor | None"]
-        parameters += [self._typed(each) for each in (*dy, *later)]
-
-        def listed(*kinds: Per) -> str:
-            found = [self.parameters[each.name] for each in order if each.per in kinds]
-            return f"({', '.join(found)}{',' if len(found) == 1 else ''})"
-
-        kinds = "".join(self._kind(each) for each in self.algorithm.outputs)
-        groups = f"{listed(Per.TOKEN)}, {listed(Per.HEAD, Per.CALL)}, {listed(Per.SEQUENCE)}"
+        parameters += [self.typed(each) for each in (*dy, *later)]
+        states = (kept,) if kept else ()
+        groups = self.groups(*states)
         lines = (
-            *self._single(order),
+            *self._single(),
             (1, "if cu_seqlens is None:", None),
-            (2, f'return _in_groups(_{self.name}, {groups}, "{kinds}")', None),
-            (1, f'return _each_sequence(_{self.name}, {groups}, cu_seqlens, "{kinds}")', None),
+            (2, f"return _in_groups(_{self.name}, {groups}, {self.kinds})", None),
+            (1, f"return _each_sequence(_{self.name}, {groups}, cu_seqlens, {self.kinds})", None),
         )
-        doc = self.algorithm.doc
         return Function(
             self.name,
-            tuple(parameters),
+            (*parameters, *(f"{each}: Tensor | None = None" for each in states if each != "None")),
             self._returns(),
-            doc,
+            self.algorithm.doc,
             lines,
             ("_each_sequence", "_in_groups"),
         )
 
-    def _single(self, order: list[Array]) -> list[tuple[int, str, int | None]]:
+    def _single(self) -> list[Line]:
         """Lines that run sequences of one token by the function of tokens."""
         if self.token is None:
             return []
-        typed = tuple(self._typed(each) for each in order)
+        order = self.ordered()
+        typed = tuple(self.typed(each) for each in order)
         assert typed == self.token.parameters, "both take the operands of the scan, in order"
         names = [self.parameters[each.name] for each in order]
         return [
@@ -190,6 +202,22 @@ class _Printer:
             (2, f"y, final = {self.token.name}({', '.join(names)})", None),
             (2, "return y.flatten(1, 2).contiguous(), final", None),
         ]
+
+    def groups(self, *states: str) -> str:
+        """The arguments of the body: along time, shared by sequences, one row a sequence."""
+
+        def listed(*kinds: Per, more: tuple[str, ...] = ()) -> str:
+            found = [self.parameters[each.name] for each in self.ordered() if each.per in kinds]
+            found += more
+            return f"({', '.join(found)}{',' if len(found) == 1 else ''})"
+
+        shared, own = listed(Per.HEAD, Per.CALL), listed(Per.SEQUENCE, more=states)
+        return f"{listed(Per.TOKEN)}, {shared}, {own}"
+
+    @property
+    def kinds(self) -> str:
+        """A letter for each result, as a literal."""
+        return f'"{"".join(self._kind(each) for each in self.algorithm.outputs)}"'
 
     @staticmethod
     def _kind(array: Array) -> str:
@@ -273,7 +301,7 @@ class _Printer:
 class _Body:
     """One kernel of the algorithm."""
 
-    def __init__(self, printer: _Printer, kernel: Kernel) -> None:
+    def __init__(self, printer: Printer, kernel: Kernel) -> None:
         self.printer, self.kernel = printer, kernel
         self.writer, self.names = printer.writer, printer.names
         self.carried = {each.name: each for each in kernel.carried}
@@ -411,7 +439,7 @@ class _Body:
         else:
             added = "0.0" if write is None else self._in_full(text, dims, "write")
             walked = self.writer.call("_carry", start, factor, added, reverse)
-        self.writer.line(f"{stacked} = {walked}", carried.invariant)
+        self._stacked(stacked, walked, carried)
         self.walked[state] = stacked
         self.finals[state] = f"{stacked}[{0 if reverse else -1}]"
         return stacked
@@ -424,12 +452,16 @@ class _Body:
         start = self.printer.state_start(carried)
         given = (*self.tiles.recurrence(update), "T", str(reverse))
         stacked = self.names.fresh(f"{carried.name}_all")
-        self.writer.line(
-            f"{stacked} = {self.writer.call('_carry_tokens', start, *given)}", carried.invariant
-        )
+        self._stacked(stacked, self.writer.call("_carry_tokens", start, *given), carried)
         self.walked[carried.name] = stacked
         self.finals[carried.name] = f"{stacked}[{0 if reverse else -1}]"
         return stacked
+
+    def _stacked(self, name: str, walked: str, carried: Carried) -> None:
+        """Name the states between chunks."""
+        self.writer.line(f"{name} = {walked}", carried.invariant)
+        sizes = (self.tiles.extent(each) for each in carried.dims)
+        self.writer.shapes[name] = ("chunks + 1", "B", "H", *sizes)
 
     def _sides(self, product: LowRank, dims: Dims) -> list[str]:
         """The texts of the factors of a term of low rank, as matrices."""

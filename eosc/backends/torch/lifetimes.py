@@ -14,29 +14,35 @@ Line = tuple[int, str, int | None]
 """Indent, text, line of the spec or None."""
 
 
-def released(lines: Sequence[Line], outputs: Iterable[str]) -> list[Line]:
+def released(
+    lines: Sequence[Line], outputs: Iterable[str], given: Iterable[str] = ()
+) -> list[Line]:
     """The lines with `del` behind the last use of each tile.
 
-    lines: assignments and calls, one a line. outputs: what is read behind the lines.
+    lines: assignments and calls, one a line; those one step in run under a condition. outputs:
+    what is read behind the lines. given: tiles that are there where that condition is not met.
     """
-    kept = {name for text in outputs for name in _names(text)}
+    given = frozenset(given)
+    kept = {name for text in outputs for name in names_of(text)}
     last: dict[str, int] = {}
     for at, (_, text, _) in enumerate(lines):
-        last.update(dict.fromkeys(_names(text), at))
-    dropped: dict[int, list[str]] = {}
-    for _, text, _ in lines:
+        last.update(dict.fromkeys(names_of(text), at))
+    dropped: dict[tuple[int, int], list[str]] = {}
+    for indent, text, _ in lines:
         made = _ASSIGNED.match(text)
         if made and made[1] not in kept and not _SIZE.match(text):
-            dropped.setdefault(last[made[1]], []).append(made[1])
+            step = 1 if made[1] in given else indent
+            dropped.setdefault((last[made[1]], step), []).append(made[1])
     found: list[Line] = []
     for at, line in enumerate(lines):
         found.append(line)
-        if at in dropped and at + 1 < len(lines):
-            found.append((1, f"del {', '.join(dropped[at])}", None))
+        for step in (2, 1):
+            if (at, step) in dropped and at + 1 < len(lines):
+                found.append((step, f"del {', '.join(dropped[at, step])}", None))
     return found
 
 
-def _names(text: str) -> list[str]:
+def names_of(text: str) -> list[str]:
     """The identifiers of a line, without its comment."""
     return _NAME.findall(text.split("  # ")[0])
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from eosc.backends.text import Library, docstring, render
 from eosc.backends.torch.kernels import Function, print_algorithm
+from eosc.backends.torch.pairs import print_pair
 from eosc.ir.nodes import Algorithm, Array, Per
 from eosc.lowering.family import AnyScan, family
 from eosc.lowering.parts import Form
@@ -31,12 +33,11 @@ def algorithms(scan: AnyScan, form: Form) -> dict[str, Algorithm]:
 
 
 def scan_functions(scan: AnyScan, form: Form, name: str) -> tuple[Function, ...]:
-    """`<name>_forward`, `<name>_backward` and `<name>_step` of a scan, in one form."""
+    """The functions of `print_pair` and `<name>_step` of a scan, in one form."""
     printed = algorithms(scan, form)
     whole, _ = print_algorithm(printed["step"], f"{name}_token", scan.typed)
-    forward = print_algorithm(printed["forward"], f"{name}_forward", scan.typed, whole)
-    backward = print_algorithm(printed["backward"], f"{name}_backward", scan.typed)
-    return (*forward, *backward, whole, _step(scan, whole, name))
+    pair = print_pair(printed["forward"], printed["backward"], name, scan.typed, whole)
+    return (*pair, whole, _step(scan, whole, name))
 
 
 def _step(scan: AnyScan, whole: Function, name: str) -> Function:
@@ -86,7 +87,7 @@ def _rendered(
     names = [name for name in ("Callable", "Sequence") if f"{name}[" in used]
     imports = ["import math"] if "math." in used else []
     imports += [f"from collections.abc import {', '.join(names)}"] if names else []
-    imports += ["from typing import Any"] if ": Any" in used else []
+    imports += ["from typing import Any"] if re.search(r"\bAny\b", used) else []
     context = [
         {
             "name": each.name,

@@ -22,7 +22,8 @@ _RESERVED = (
     "torch Tensor os NamedTuple ModuleType Callable Any Sequence State Output NAMESPACE B T N K V "
     "heads dtype kinds op info in_dims args kernels trained d_state held states final y dy "
     "d_final_state initial_state cu_seqlens state state_indices operands output_final_state ctx "
-    "inputs output grads tangents numbers d_initial_state torch_kernels triton_kernels filters"
+    "inputs output grads tangents numbers d_initial_state torch_kernels triton_kernels filters "
+    "keep kept found"
 ).split()
 
 _KINDS = {Per.TOKEN: "t", Per.HEAD: "h", Per.CALL: "f"}
@@ -112,7 +113,7 @@ class _Printer:
     """One public function: its operands, its sequence function, its decode step."""
 
     def __init__(self, name: str, program: Program, filters: Filters | None) -> None:
-        calls = {n: f"_Scan_{scan_name(step)}.apply" for n, step in enumerate(program.scans)}
+        calls = {n: f"_scan_{scan_name(step)}" for n, step in enumerate(program.scans)}
         self.program, self.name = program, name
         self.sequence = sequence = print_program(program, f"_{name}_sequence", calls, filters)
         self.names = Names((*_RESERVED, name, f"{name}_step"))
@@ -129,7 +130,7 @@ class _Printer:
         used = {"_checked", "_autocast", "_listed", "_packed", "_stored"}
         used -= set() if self.sequence.loops else {"_packed"}
         if self.program.scans:
-            used |= {"_heads", "_accumulator", "_vmapped", "_sequences"}
+            used |= {"_heads", "_accumulator", "_vmapped", "_sequences", "_trained"}
         return used - ({"_stored"} if self.direct else set())
 
     def context(self) -> dict[str, Any]:
@@ -318,6 +319,7 @@ def _scan_context(step: ScanStep) -> dict[str, Any]:
         "class_name": f"_Scan_{name}",
         "arguments": arguments,
         "passed": arguments,
+        "operands": ", ".join(texts),
         "first": tokens[0],
         "like": products[0],
         "typed": f"({', '.join(products)},)",
@@ -331,12 +333,13 @@ def _scan_context(step: ScanStep) -> dict[str, Any]:
         "y_shape": ", ".join(_size(scan, axis, tensors) for axis in scan.reads),
         "y_dtype": ", dtype=dtype" if scan.wide else "",
         "step_shape": ", ".join(held[scan.axes.index(axis)] for axis in scan.reads),
-        "forward_kinds": repr(f"{kinds}sc"),
-        "backward_kinds": repr(f"{kinds}scts"),
+        "forward_kinds": repr(f"{kinds}sco"),
+        "backward_kinds": repr(f"{kinds}sctso"),
         "result_kinds": repr(f"{trained_kinds}s"),
-        "forward_schema": repr(f"{name}_forward({head}) -> (Tensor, Tensor)"),
+        "forward_schema": repr(f"{name}_forward({head}, bool keep) -> (Tensor, Tensor, Tensor)"),
         "backward_schema": repr(
-            f"{name}_backward({head}, Tensor dy, Tensor? d_final_state) -> ({results})"
+            f"{name}_backward({head}, Tensor dy, Tensor? d_final_state, Tensor? kept)"
+            f" -> ({results})"
         ),
         "step_schema": repr(
             f"{name}_step({', '.join(typed)}, Tensor(a!) state, Tensor? state_indices) -> Tensor"
@@ -347,7 +350,7 @@ def _scan_context(step: ScanStep) -> dict[str, Any]:
         "numbers": numbers,
         "restored": ", ".join([*restored, "initial_state", "cu_seqlens"]),
         "gradients": ", ".join([*gradients, "d_initial_state"]),
-        "returned": ", ".join([*returned, "d_initial_state", "None"]),
+        "returned": ", ".join([*returned, "d_initial_state", "None", "None"]),
     }
 
 

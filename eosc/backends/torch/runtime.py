@@ -6,7 +6,9 @@ This module is read as text, never imported, by the printer; the tests import it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -167,8 +169,10 @@ def _rows_before(pairs: Tensor) -> Tensor:
     return torch.cat((torch.zeros_like(pairs[..., :1, :]), pairs[..., :-1, :]), -2)
 
 
-def _between(log: Tensor, low: str, high: str, size: int) -> Tensor:
+def _between(log: Tensor, low: str, high: str, size: int, into: Tensor | None = None) -> Tensor:
     """D(low, high] of each token of aligned blocks, as [.., blocks, size, ..]; signed sums.
+
+    into: where it is written, if not to memory of its own.
 
     Ends: opening (before the first token), closing, at, before (the one before), middle.
     """
@@ -181,12 +185,11 @@ def _between(log: Tensor, low: str, high: str, size: int) -> Tensor:
         "middle": torch.full((size,), size // 2 - 1),
     }
     a, b = ends[low][:, None], ends[high][:, None]
-    forward, backward = (at > a) & (at <= b), (at > b) & (at <= a)
-    weight = (forward.to(log.dtype) - backward.to(log.dtype)).to(log.device)
+    weight = ((at <= b).to(log.dtype) - (at <= a).to(log.dtype)).to(log.device)
     blocks = _blocks(log, size)
-    if blocks.dim() == 5:
-        return (blocks @ weight.mT).exp_()
-    return (weight @ blocks.flatten(5)).exp_().view(blocks.shape)
+    sums = blocks @ weight.mT if blocks.dim() == 5 else weight @ blocks.flatten(5)
+    sums = sums.view(blocks.shape)
+    return sums.exp_() if into is None else torch.exp(sums, out=into)
 
 
 def _inverse(decay: Tensor) -> Tensor:
@@ -225,13 +228,20 @@ def _add_product(
     return x
 
 
-def _carry(start: Tensor | float, decay: Tensor | None, write: Tensor, reverse: bool) -> Tensor:
+def _carry(
+    start: Tensor | float,
+    decay: Tensor | None,
+    write: Tensor,
+    reverse: bool,
+    into: Tensor | None = None,
+) -> Tensor:
     """Walk the chunks with m = decay * m + write: [chunks + 1, B, H, ...], before and behind each.
 
-    Entry c is the state between chunks c - 1 and c, whichever way the walk goes.
+    Entry c is the state between chunks c - 1 and c, whichever way the walk goes. into: where the
+    states are written, if not to memory of their own.
     """
     chunks = write.shape[0]
-    found = write.new_empty(chunks + 1, *write.shape[1:])
+    found = write.new_empty(chunks + 1, *write.shape[1:]) if into is None else into
     found[chunks if reverse else 0] = start
     if decay is not None:
         decay = decay.expand(*write.shape[:3], *decay.shape[3:])
@@ -252,11 +262,14 @@ def _carry_products(
     right: Tensor,
     scale: float,
     reverse: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """`_carry` with write = scale * (left @ right), written where the states are."""
     lead = torch.broadcast_shapes(left.shape[:3], right.shape[:3])
     chunks = lead[0]
-    found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
+    found = into
+    if found is None:
+        found = left.new_empty(chunks + 1, *lead[1:], left.shape[3], right.shape[4])
     found[chunks if reverse else 0] = start
     written = found[:-1] if reverse else found[1:]
     torch.matmul(left, right, out=written)
@@ -293,7 +306,12 @@ def _recur(start: Tensor | float, decay: Tensor, write: Tensor, T: int, reverse:
 
 
 def _carry_tokens(
-    start: Tensor | float, decay: Tensor, write: Tensor, T: int, reverse: bool
+    start: Tensor | float,
+    decay: Tensor,
+    write: Tensor,
+    T: int,
+    reverse: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """The states between chunks, as `_carry`, of a walk over their tokens."""
     chunks, chunk = write.shape[0], write.shape[3]
@@ -305,7 +323,7 @@ def _carry_tokens(
         n = chunks if i < rest else chunks - 1
         torch.addcmul(write[:n, :, :, i], decay[:n, :, :, i], ends[:n], out=ends[:n])
         whole[:n].mul_(decay[:n, :, :, i])
-    return _carry(start, whole, ends, reverse)
+    return _carry(start, whole, ends, reverse, into)
 
 
 def _carry_low_rank(
@@ -316,6 +334,7 @@ def _carry_low_rank(
     base: Tensor | float,
     read: Tensor,
     reverse: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """Walk the chunks with m = decay * m + write + left @ (base + read @ m), as `_carry` does.
 
@@ -325,7 +344,9 @@ def _carry_low_rank(
     # As torch.broadcast_shapes has it, which takes longer than the walk of a single token.
     leads = zip(*(x.shape[:3] for x in (left, read, *wide[:1])), strict=True)
     chunks, B, H = (next((n for n in sizes if n != 1), 1) for sizes in leads)
-    found = left.new_empty(chunks + 1, B, H, left.shape[3], wide[0].shape[-1])
+    found = into
+    if found is None:
+        found = left.new_empty(chunks + 1, B, H, left.shape[3], wide[0].shape[-1])
     found[chunks if reverse else 0] = start
     left, read = left.expand(chunks, *left.shape[1:]), read.expand(chunks, *read.shape[1:])
     for step in range(chunks):
@@ -346,6 +367,34 @@ def _inverse_of_unit(x: Tensor, lower: bool) -> Tensor:
     one = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device).expand_as(x)
     found: Tensor = torch.linalg.solve_triangular(x, one, upper=not lower, unitriangular=True)
     return found
+
+
+def _places(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """Where tiles [chunks, B, ...] of these shapes are kept, side by side in [B, numbers].
+
+    None for each where nothing is kept.
+    """
+    if kept is None:
+        return [None] * len(shapes)
+    found: list[Any] = []
+    start = 0
+    for chunks, B, *rest in shapes:
+        end = start + chunks * math.prod(rest)
+        found.append(kept[:, start:end].view(B, chunks, *rest).transpose(0, 1))
+        start = end
+    return found
+
+
+def _keep(places: Sequence[Tensor | None], *tiles: Tensor) -> None:
+    """Write to their places the tiles that have not been computed there."""
+    for place, tile in zip(places, tiles, strict=True):
+        if place is not None and place is not tile:
+            place.copy_(tile)
+
+
+def _held(kept: Tensor | None, *shapes: tuple[int, ...]) -> list[Any]:
+    """The tiles of these shapes that were kept; None for each where nothing was."""
+    return [None if x is None else x.contiguous() for x in _places(kept, *shapes)]
 
 
 def _in_groups(

@@ -51,10 +51,15 @@ class Text:
 
 @dataclass
 class Writer:
-    """The lines of a function: (indent, text, line of the spec or None)."""
+    """The lines of a function: (indent, text, line of the spec or None).
+
+    shapes: of tiles that cost more than a pass over them, the texts of their sizes from
+    [chunks, B, H] on.
+    """
 
     lines: list[tuple[int, str, int | None]] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    shapes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def line(self, text: str, note: str = "", spec: int | None = None) -> None:
         """Add a line, with a comment."""
