@@ -59,6 +59,7 @@ def spell(
     dialect: Dialect,
     names: Mapping[str, str] | None = None,
     prefix: str = "x",
+    calls: Mapping[str, str] | None = None,
 ) -> Spelled:
     """Write scalars as Python text over torch tensors or Triton blocks.
 
@@ -67,18 +68,22 @@ def spell(
         dialect: `torch` (text over the name `torch`) or `triton` (over `tl`, fp32 arithmetic).
         names: text of each argument, an identifier; by default its own name.
         prefix: the names of shared terms are the prefix and a number, skipping the names given.
+        calls: spellings of functions, by name, that are calls of the caller's own.
     """
     given = (roots,) if isinstance(roots, S) else roots
-    return _Speller(dialect, names or {}, prefix).spell(given)
+    return _Speller(dialect, names or {}, prefix, calls or {}).spell(given)
 
 
 class _Speller:
     """One call of `spell`: its names, and the text of each node done."""
 
-    def __init__(self, dialect: Dialect, names: Mapping[str, str], prefix: str) -> None:
+    def __init__(
+        self, dialect: Dialect, names: Mapping[str, str], prefix: str, calls: Mapping[str, str]
+    ) -> None:
         self.dialect = dialect
         self.names = names
         self.prefix = prefix
+        self.calls = calls
         self.counter = 0
         self.lines: list[tuple[str, str]] = []
         self.done: dict[S, tuple[str, int]] = {}
@@ -137,6 +142,9 @@ class _Speller:
             return self._select(node), CALL
         assert isinstance(node, Fn)
         row, args = FUNCTIONS[node.name], list(node.args)
+        if node.name in self.calls:
+            given = (self.done[each][0] for each in args)
+            return self.calls[node.name].format(*given), CALL
         text = row.torch.text if self.dialect == "torch" else row.triton
         if self.dialect == "torch" and row.torch.literal is not None:
             if args[0] not in self.varies:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from eosc.backends.naming import Names, comment, identifier
 from eosc.backends.triton.frame import Frame, Line, NotPrintableError
+from eosc.backends.triton.lines import walked
 from eosc.backends.triton.order import arranged
 from eosc.backends.triton.split import GRADIENTS
 from eosc.backends.triton.tiles import Tiles
@@ -23,7 +24,6 @@ from eosc.ir.nodes import (
     Let,
     Load,
     Per,
-    Recur,
     SegmentScan,
     Size,
     Store,
@@ -38,7 +38,7 @@ LOCALS = (
     "tl triton torch cu T H N C DT FT PRECISION EXACT VARLEN SPLIT SEGMENT SEGMENTS STEPS BLOCK "
     "program block h n segment slot batch first left last token valid rest start c step chunks "
     "first_chunk least lowest group head one SLOTS index indices entry inside row count state "
-    "added run"
+    "added run COLUMNS QUICK"
 ).split()
 
 RUNNING = (
@@ -59,7 +59,10 @@ UNSPECIALISED = ("T", "SEGMENT", "SEGMENTS", "N", "STEPS", "SLOTS")
 LOWEST = "decay of half a chunk"
 
 GROUP = 8
-"""Chunks that a program looks after whose kernel computes few of them."""
+"""Chunks that a program looks after whose kernel computes few of them; segments scanned at once."""
+
+SCANNED = 512
+"""Entries of a state that a program takes through the segments: four to a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +116,7 @@ class Namer:
 
 def power_of(kernel: Kernel) -> str:
     """What pads the axes of a kernel's tiles: products take no less than 16."""
-    values = [v for each in kernel.body for v in walk(each.value)]
-    return "_padded" if any(isinstance(each, Recur) for each in values) else "_power"
+    return "_padded" if walked(kernel) else "_power"
 
 
 def partial_sums(kernel: Kernel, arrays: Mapping[str, Array]) -> tuple[str, ...]:
@@ -298,8 +300,13 @@ class KernelPrinter:
             if axis == self.looped:
                 continue
             index, block = self.frame.index[axis], self.frame.block[axis]
-            start = f"block * {block} + " if axis == self.blocked else ""
-            self._line(f"{index} = {start}tl.arange(0, {block})")
+            text = f"tl.arange(0, {block})"
+            if axis == self.blocked:
+                text = f"block * {block} + {text}"
+                if self.tiles.walks:
+                    # Wider loads would spread the tokens of a column over the lanes.
+                    text = f"tl.max_contiguous({text}, COLUMNS)"
+            self._line(f"{index} = {text}")
             self._line(f"{self.frame.inside[axis]} = {index} < {self.frame.size[axis]}")
         chunked = any(each.per is Per.CHUNK for each in self.used_arrays)
         if chunked and not self.kernel.parallel:
@@ -530,6 +537,9 @@ class KernelPrinter:
             ]
             if not self.kernel.parallel:
                 constants.append(Parameter("SPLIT", True, "run.split"))
+            if self.blocked and self.tiles.walks:
+                columns = f"max(1, min(block, {self.power}({self.frame.size[self.blocked]}))"
+                constants.append(Parameter("COLUMNS", True, f"{columns} // (32 * warps))"))
         return (*found, *running, *strides, *constants)
 
 
@@ -546,8 +556,11 @@ def print_scan(scan: SegmentScan, namer: Namer, name: str) -> Printed:
         for each in (scan.state, *scan.decay, scan.initial)
     }
     whole = " * ".join(size[axis] for axis in scan.axes)
-    order = "step" if scan.direction == 1 else "count - 1 - step"
+    order = "first + at" if scan.direction == 1 else "first + count - 1 - at"
     state, initial = pointer[scan.state], pointer[scan.initial]
+    decay = " * ".join(_decay_entry(arrays[each], pointer[each], scan, size) for each in scan.decay)
+    if not all(arrays[each].axes for each in scan.decay):
+        decay = f"tl.broadcast_to({decay}, [GROUP, BLOCK])"
     texts: list[tuple[int, str]] = [
         (1, f"blocks = tl.cdiv({whole}, BLOCK)"),
         (1, "entry = (tl.program_id(0) % blocks) * BLOCK + tl.arange(0, BLOCK)"),
@@ -561,41 +574,50 @@ def print_scan(scan: SegmentScan, namer: Namer, name: str) -> Printed:
         (2, "state = tl.load(place, mask=inside, other=0.0).to(tl.float32)"),
         (1, "else:"),
         (2, "state = tl.full([BLOCK], 0.0, tl.float32)"),
-        (1, "for step in range(count):"),
-        (2, f"at = _row(first + ({order}), h, H)"),
-        (2, f"place = {state} + at * ({whole}) + entry"),
-        (2, "added = tl.load(place, mask=inside, other=0.0)"),
-        (2, "tl.store(place, state, mask=inside)"),
+        (1, "token = tl.arange(0, GROUP)"),
+        (1, "for step in range(0, count, GROUP):"),
+        (2, "at = step + token"),
+        (2, "valid = (at < count)[:, None]"),
+        (2, f"at = _row({order}, h, H)[:, None]"),
+        (2, f"place = {state} + at * ({whole}) + entry[None, :]"),
+        (2, "added = tl.load(place, mask=valid & inside[None, :], other=0.0)"),
     ]
-    for each in scan.decay:
-        texts.append(
-            (2, f"state = state * {_decay_entry(arrays[each], pointer[each], scan, size)}")
-        )
-    texts.append((2, "state = state + added"))
+    if decay:
+        texts.append((2, f"decay = {decay}"))
+    else:
+        texts.append((2, "decay = tl.full([GROUP, BLOCK], 1.0, tl.float32)"))
+    texts += [
+        (2, "start = (token == 0)[:, None]"),
+        (2, "before, after = _states(decay, added, state[None, :], start, False)"),
+        (2, "tl.store(place, before, mask=valid & inside[None, :])"),
+        (2, "state = _end(after, (token == GROUP - 1)[:, None])"),
+    ]
     parameters = [Parameter(pointer[each], False, namer.host[each]) for each in pointer]
     parameters += [
         Parameter(name, False, text) for name, _, text in RUNNING if name not in ("N", "STEPS")
     ]
     parameters += [Parameter(size[axis], True, size[axis]) for axis in scan.axes]
-    parameters += [Parameter("BLOCK", True, "1024"), Parameter("VARLEN", True, "run.varlen")]
+    sizes = {"BLOCK": SCANNED, "GROUP": GROUP, "VARLEN": "run.varlen"}
+    parameters += [Parameter(each, True, str(text)) for each, text in sizes.items()]
     return Printed(
         name,
         tuple(parameters),
         "the state before each segment, in place of what each adds",
         tuple((indent, text, None) for indent, text in texts),
-        ("_row", "_segments"),
+        ("_end", "_row", "_segments", "_states"),
         ("T", "SEGMENT", "SEGMENTS"),
     )
 
 
 def _decay_entry(array: Array, pointer: str, scan: SegmentScan, size: Mapping[str, str]) -> str:
-    """The load of a segment's whole decay for each entry of the state."""
+    """The load of the segments' whole decays, 1 behind the last, for each entry of the state."""
     if not array.axes:
-        return f"tl.load({pointer} + at)"
+        return f"tl.load({pointer} + at, mask=valid, other=1.0)"
+    mask = "mask=valid & inside[None, :], other=1.0"
     if array.axes == scan.axes:
         whole = " * ".join(size[axis] for axis in scan.axes)
-        return f"tl.load({pointer} + at * ({whole}) + entry, mask=inside, other=0.0)"
+        return f"tl.load({pointer} + at * ({whole}) + entry[None, :], {mask})"
     (axis,) = array.axes
     row, last = scan.axes
     index = f"entry // {size[last]}" if axis == row else f"entry % {size[last]}"
-    return f"tl.load({pointer} + at * {size[axis]} + {index}, mask=inside, other=0.0)"
+    return f"tl.load({pointer} + at * {size[axis]} + ({index})[None, :], {mask})"

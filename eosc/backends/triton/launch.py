@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from eosc.backends.triton.frame import Line, NotPrintableError
 from eosc.backends.triton.kernel import (
+    SCANNED,
     KernelPrinter,
     Namer,
     Printed,
@@ -15,7 +16,11 @@ from eosc.backends.triton.kernel import (
     power_of,
     print_scan,
 )
+from eosc.backends.triton.lines import walked
 from eosc.ir.nodes import Algorithm, Array, Kernel, Per, Precision, SegmentScan
+
+RESIDENT, SHORTEST = 8, 64
+"""Warps a processor that an element-wise scan wants, and tokens of its shortest segment."""
 
 STATES = ("initial_state", "dy", "d_final_state")
 
@@ -133,7 +138,7 @@ class _Launch:
             self.partial = partial_sums(main, self.namer.arrays)
         if self.partial:
             self.line(f"blocks = {blocks}")
-        light = ", max(1, 8 // warps)" if power_of(walker) == "_padded" else ""
+        light = f", max(1, {RESIDENT} // warps), {SHORTEST}" if walked(walker) else ""
         whole = "" if self.scans else ", divisible=False"
         self.line(f"run = _Layout({lead}, H, cu_seqlens, {blocks}{light}{whole})")
         guards = [each.guard for each in self.algorithm.kernels if each.guard is not None]
@@ -256,7 +261,7 @@ class _Launch:
         printed = print_scan(scan, self.namer, scan.name)
         name = self.kernels.add(printed)
         whole = " * ".join(self.namer.size[axis] for axis in scan.axes)
-        self.line(f"{name}[(run.N * H * -(-{whole} // 1024),)](", indent)
+        self.line(f"{name}[(run.N * H * -(-{whole} // {SCANNED}),)](", indent)
         self._arguments(printed, indent + 1)
         self.line(")", indent)
 

@@ -20,6 +20,7 @@ from eosc.ir.nodes import (
     LogDecay,
     Map,
     Per,
+    Recur,
     Relation,
     Rename,
     Round,
@@ -29,6 +30,11 @@ from eosc.ir.nodes import (
     Value,
     walk,
 )
+
+
+def walked(kernel: Kernel) -> bool:
+    """Whether a kernel walks over the tokens of a chunk: all tokens of a column in one thread."""
+    return any(isinstance(each, Recur) for part in kernel.body for each in walk(part.value))
 
 
 class Lines:
@@ -75,6 +81,7 @@ class Lines:
         self._done: dict[Value, Tile] = {}
         self._texts: dict[str, str] = {}
         self._walks: dict[str, tuple[str, str]] = {}
+        self.walks = walked(kernel)
         self._fixed: dict[Value, bool] = {}
         self._varying: dict[Value, bool] = {}
 

@@ -171,6 +171,35 @@ def _local(weights, g, EXACT: tl.constexpr, PRECISION: tl.constexpr, SINGLE: tl.
 
 
 @triton.jit
+def _exp2(x):
+    """A power of 2; below the normal numbers it is 0 where the hardware then is quicker."""
+    if QUICK:
+        return tl.inline_asm_elementwise(
+            "ex2.approx.ftz.f32 $0, $1;", "=f,f", [x], dtype=tl.float32, is_pure=True, pack=1
+        )
+    else:
+        return tl.exp2(x)
+
+
+@triton.jit
+def _exp(x):
+    """The exponential, as `_exp2`."""
+    return _exp2(x * 1.4426950408889634)
+
+
+@triton.jit
+def _ratio(x, y):
+    """A quotient of numbers in fp32 that is off in the last digit at most; 0 where y > 2^126."""
+    if QUICK:
+        inverse = tl.inline_asm_elementwise(
+            "rcp.approx.ftz.f32 $0, $1;", "=f,f", [y], dtype=tl.float32, is_pure=True, pack=1
+        )
+        return x * inverse
+    else:
+        return x / y
+
+
+@triton.jit
 def _steps(p, x, q, y):
     """One run of steps m = p * m + x, then another."""
     return p * q, y + q * x
@@ -183,11 +212,25 @@ def _steps_before(p, o, x, b, q, r, y, c):
 
 
 @triton.jit
+def _turned(x, REVERSE: tl.constexpr):
+    """The tile, its tokens (axis 0) in reverse order for a walk in reverse time.
+
+    A scan that is told to run backwards reverses through the lanes even where a thread holds all
+    tokens of its columns; here it is then a matter of names.
+    """
+    if REVERSE:
+        return tl.flip(x, 0)
+    else:
+        return x
+
+
+@triton.jit
 def _states_after(decay, write, start, first, REVERSE: tl.constexpr):
     """The states after each token (axis 0) of a walk from `start`, which enters where `first`."""
     write = tl.where(first, write + decay * start, write)
-    _, after = tl.associative_scan((decay, write), 0, _steps, reverse=REVERSE)
-    return after
+    given = (_turned(decay, REVERSE), _turned(write, REVERSE))
+    _, after = tl.associative_scan(given, 0, _steps)
+    return _turned(after, REVERSE)
 
 
 @triton.jit
@@ -196,8 +239,9 @@ def _states(decay, write, start, first, REVERSE: tl.constexpr):
     before = tl.where(first, start + tl.zeros_like(write), 0.0)
     write = tl.where(first, write + decay * start, write)
     one = tl.full(write.shape, 1.0, tl.float32)
-    found = tl.associative_scan((decay, one, write, before), 0, _steps_before, reverse=REVERSE)
-    return found[3], found[2]
+    given = (_turned(decay, REVERSE), one, _turned(write, REVERSE), _turned(before, REVERSE))
+    found = tl.associative_scan(given, 0, _steps_before)
+    return _turned(found[3], REVERSE), _turned(found[2], REVERSE)
 
 
 @triton.jit
@@ -241,6 +285,8 @@ def _end(after, last):
     return tl.sum(tl.where(last, after, nothing), 0)
 
 
+# Whether kernels may hold instructions of NVIDIA's: not in the interpreter, nor on other devices.
+QUICK = tl.constexpr(torch.version.cuda is not None and not triton.knobs.runtime.interpret)
 _TABLE: tuple[Any, ...] = ()  # the rows of `eosc.schedule.table`, as `Row.printed`
 SEGMENT: int | None = None  # tokens a segment; None: by `_segment_length`
 
@@ -272,12 +318,12 @@ def _architecture(device: torch.device) -> str:
     return f"sm{major}{minor}"
 
 
-def _segment_length(T: int, programs: int, processors: int) -> int:
+def _segment_length(T: int, programs: int, processors: int, shortest: int) -> int:
     """Tokens a segment: all while the programs nearly fill the chip, else two programs for each."""
-    if 4 * programs >= 3 * processors or T <= 1024:
+    if 4 * programs >= 3 * processors or T <= 2 * shortest:
         return 1 << 30
     wanted = -(-2 * processors // programs)
-    length = max(512, triton.next_power_of_2(-(-T // wanted)))
+    length = max(shortest, triton.next_power_of_2(-(-T // wanted)))
     return length if length < T else 1 << 30
 
 
@@ -331,14 +377,20 @@ class _Layout:
         cu_seqlens: torch.Tensor | None,
         blocks: int,
         light: int = 1,
+        shortest: int = 512,
         divisible: bool = True,
     ):
-        """Blocks: programs a head. light: how many share a processor. divisible: in segments."""
+        """Where the programs of a call begin.
+
+        blocks: programs a head. light: how many share a processor. shortest: tokens of a segment
+        for which its own launch pays. divisible: in segments.
+        """
         self.cu, self.T, self.H = cu_seqlens, x.shape[1], heads
         self.varlen = cu_seqlens is not None
         self.N = cu_seqlens.shape[0] - 1 if cu_seqlens is not None else x.shape[0]
         programs = max(1, self.N * heads * blocks)
-        length = SEGMENT or _segment_length(self.T, programs, light * _processors(x.device))
+        processors = light * _processors(x.device)
+        length = SEGMENT or _segment_length(self.T, programs, processors, shortest)
         self.split = divisible and length < self.T
         self.segment = length if self.split else 1 << 30
         self.segments = -(-self.T // length) if self.split else 1

@@ -42,6 +42,9 @@ from eosc.ir.nodes import (
     walk,
 )
 
+QUICK = {"exp": "_exp({0})", "div": "_ratio({0}, {1})"}
+"""Functions of the runtime for what element-wise scans do most."""
+
 _SIMPLE = re.compile(r"-?[A-Za-z_0-9.]+(\.to\((tl\.\w+|DT|FT)\))?\Z")
 
 
@@ -204,12 +207,17 @@ class Tiles(Walks):
     def _spelled(self, value: Map, tiles: Mapping[str, Tile], dims: Dims) -> Tile:
         texts = {name: self.aligned(tile, dims) for name, tile in tiles.items()}
         # A name of its own for each part: a loop may not give a variable another type.
-        spelled = spell(value.fn, "triton", texts, f"{self.names.fresh('part')}_")
+        prefix = f"{self.names.fresh('part')}_"
+        spelled = spell(value.fn, "triton", texts, prefix, QUICK if self.walks else None)
         lines, result = list(spelled.lines), spelled.result
         if lines and lines[-1][0] == result:
             result = lines.pop()[1]
         for name, line in lines:
             self.line(f"{name} = {line}")
+        for function in QUICK.values():
+            name = function.partition("(")[0]
+            if any(f"{name}(" in text for text in (*(line for _, line in lines), result)):
+                self.used.add(name)
         return Tile(result, dims)
 
     def _sum_of_products(self, value: Map, tiles: Mapping[str, Tile], dims: Dims) -> Tile | None:

@@ -87,7 +87,7 @@ class Walks(Memory):
                 tile = Tile(self.once("rate", text, tile.dims, "for a power of 2"), tile.dims)
                 self.level = outer
             texts.append(self.aligned(tile, value.dims))
-        return Tile(f"tl.exp2({' * '.join(texts)})", value.dims)
+        return Tile(self.call("_exp2", " * ".join(texts)), value.dims)
 
     def _is_neutral(self, decay: Value) -> bool:
         """Whether the decay is known to be 1 at tokens behind T."""
