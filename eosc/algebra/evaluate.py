@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from eosc.algebra.functions import FUNCTIONS
@@ -12,21 +12,21 @@ from eosc.algebra.scalar import Arg, Const, Fn, Inf, S, Select, postorder, rewri
 __all__ = ["evaluate", "expand"]
 
 
-def expand(s: S) -> S:
+def expand(s: S, kept: Collection[str] = ()) -> S:
     """`s` by primitive functions only: those that have a float value and a Triton spelling.
 
-    A function that has an expansion is replaced by it, again and again until none is left; an
-    expansion uses functions nearer to the primitive ones, so this ends.
+    A function that has an expansion is replaced by it, again and again until none is left but those
+    that are `kept`; an expansion uses functions nearer to the primitive ones, so this ends.
     """
     while True:
-        expanded = rewrite(s, _expand_once)
+        expanded = rewrite(s, lambda node: _expand_once(node, kept))
         if expanded is s:
             return s
         s = expanded
 
 
-def _expand_once(node: S) -> S:
-    if isinstance(node, Fn):
+def _expand_once(node: S, kept: Collection[str]) -> S:
+    if isinstance(node, Fn) and node.name not in kept:
         build = FUNCTIONS[node.name].expand
         return node if build is None else build(*node.args)
     return node

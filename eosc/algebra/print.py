@@ -120,7 +120,7 @@ class _Speller:
     def _ready(self, root: S) -> S:
         """The root over functions that the dialect has, with conditions and numbers apart."""
         if self.dialect == "triton":
-            return typed(expand(root))
+            return typed(expand(root, self.calls))
         return typed(rewrite(root, self._torch_only))
 
     @staticmethod

@@ -167,12 +167,12 @@ def _architecture(device: torch.device) -> str:
     return f"sm{major}{minor}"
 
 
-def _segment_length(T: int, programs: int, processors: int) -> int:
+def _segment_length(T: int, programs: int, processors: int, shortest: int) -> int:
     """Tokens a segment: all while the programs nearly fill the chip, else two programs for each."""
-    if 4 * programs >= 3 * processors or T <= 1024:
+    if 4 * programs >= 3 * processors or T <= 2 * shortest:
         return 1 << 30
     wanted = -(-2 * processors // programs)
-    length = max(512, triton.next_power_of_2(-(-T // wanted)))
+    length = max(shortest, triton.next_power_of_2(-(-T // wanted)))
     return length if length < T else 1 << 30
 
 
@@ -226,14 +226,20 @@ class _Layout:
         cu_seqlens: torch.Tensor | None,
         blocks: int,
         light: int = 1,
+        shortest: int = 512,
         divisible: bool = True,
     ):
-        """Blocks: programs a head. light: how many share a processor. divisible: in segments."""
+        """Where the programs of a call begin.
+
+        blocks: programs a head. light: how many share a processor. shortest: tokens of a segment
+        for which its own launch pays. divisible: in segments.
+        """
         self.cu, self.T, self.H = cu_seqlens, x.shape[1], heads
         self.varlen = cu_seqlens is not None
         self.N = cu_seqlens.shape[0] - 1 if cu_seqlens is not None else x.shape[0]
         programs = max(1, self.N * heads * blocks)
-        length = SEGMENT or _segment_length(self.T, programs, light * _processors(x.device))
+        processors = light * _processors(x.device)
+        length = SEGMENT or _segment_length(self.T, programs, processors, shortest)
         self.split = divisible and length < self.T
         self.segment = length if self.split else 1 << 30
         self.segments = -(-self.T // length) if self.split else 1

@@ -27,11 +27,11 @@ FORMS = {
 # Of each scan: (kernel, arch, bytes an element, K, V, chunk, block, warps, stages, precision).
 ROWS = {
     "m": (
-        ('element_forward', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
-        ('element_ends', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
-        ('element_states', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
-        ('element_ends_adjoint', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
-        ('element_backward', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
+        ('element_forward', '', 0, 1, 1048576, 16, 128, 1, 1, 'ieee'),
+        ('element_ends', '', 0, 1, 1048576, 2, 128, 1, 1, 'ieee'),
+        ('element_states', '', 0, 1, 1048576, 2, 128, 1, 1, 'ieee'),
+        ('element_ends_adjoint', '', 0, 1, 1048576, 2, 128, 1, 1, 'ieee'),
+        ('element_backward', '', 0, 1, 1048576, 2, 128, 1, 1, 'ieee'),
         ('element_step', '', 0, 1, 1048576, 1, 256, 4, 1, 'ieee'),
     ),
 }

@@ -10,11 +10,11 @@ import triton.language as tl
 
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
-    ('element_forward', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
-    ('element_ends', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
-    ('element_states', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
-    ('element_ends_adjoint', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
-    ('element_backward', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
+    ('element_forward', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
+    ('element_ends', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
+    ('element_states', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
+    ('element_backward', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
     ('element_forward', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
     ('element_ends', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
     ('element_states', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
@@ -35,6 +35,8 @@ _TABLE = (
 )
 
 SEGMENT: int | None = None  # tokens a segment; None: by `_segment_length`
+# Whether kernels may hold instructions of NVIDIA's: not in the interpreter, nor on other devices.
+QUICK = tl.constexpr(torch.version.cuda is not None and not triton.knobs.runtime.interpret)
 
 
 @triton.jit
@@ -115,33 +117,90 @@ def _head(pointer, batch, h, batch_stride, head_stride, group):
 
 
 @triton.jit
-def _steps(p, x, q, y):
-    """One run of steps m = p * m + x, then another."""
-    return p * q, y + q * x
+def _exp2(x):
+    """A power of 2; below the normal numbers it is 0 where the hardware then is quicker."""
+    if QUICK:
+        return tl.inline_asm_elementwise(
+            "ex2.approx.ftz.f32 $0, $1;", "=f,f", [x], dtype=tl.float32, is_pure=True, pack=1
+        )
+    else:
+        return tl.exp2(x)
 
 
 @triton.jit
-def _steps_before(p, o, x, b, q, r, y, c):
-    """The same, with the decay and the state up to the last step but one."""
-    return p * q, p * r, y + q * x, c + r * x
+def _exp(x):
+    """The exponential, as `_exp2`."""
+    return _exp2(x * 1.4426950408889634)
 
 
 @triton.jit
-def _states_after(decay, write, start, first, REVERSE: tl.constexpr):
-    """The states after each token (axis 0) of a walk from `start`, which enters where `first`."""
-    write = tl.where(first, write + decay * start, write)
-    _, after = tl.associative_scan((decay, write), 0, _steps, reverse=REVERSE)
-    return after
+def _ratio(x, y):
+    """A quotient of numbers in fp32 that is off in the last digit at most; 0 where y > 2^126."""
+    if QUICK:
+        inverse = tl.inline_asm_elementwise(
+            "rcp.approx.ftz.f32 $0, $1;", "=f,f", [y], dtype=tl.float32, is_pure=True, pack=1
+        )
+        return x * inverse
+    else:
+        return x / y
 
 
 @triton.jit
-def _states(decay, write, start, first, REVERSE: tl.constexpr):
-    """The states before and after each token (axis 0) of a walk from `start`."""
-    before = tl.where(first, start + tl.zeros_like(write), 0.0)
-    write = tl.where(first, write + decay * start, write)
-    one = tl.full(write.shape, 1.0, tl.float32)
-    found = tl.associative_scan((decay, one, write, before), 0, _steps_before, reverse=REVERSE)
-    return found[3], found[2]
+def _log1p_of_exp(x):
+    """The log of 1 + e for e = exp(-|x|), as e times a polynomial in e: within 2e-7 of its value.
+
+    Source: interpolation of log(1 + e)/e at the Chebyshev nodes of [0, 1].
+    """
+    e = _exp(-tl.abs(x))
+    found = e * 0.005253457929939032 - 0.02958850748836994
+    found = e * found + 0.07836166769266129
+    found = e * found - 0.13674770295619965
+    found = e * found + 0.19111430644989014
+    found = e * found - 0.24844369292259216
+    found = e * found + 0.33319270610809326
+    found = e * found - 0.49999502301216125
+    found = e * found + 1.0
+    return e * found
+
+
+@triton.jit
+def _logsigmoid(x):
+    """The log of 1/(1 + exp(-x))."""
+    return tl.minimum(x, 0.0) - _log1p_of_exp(x)
+
+
+@triton.jit
+def _here(tile, t: tl.constexpr):
+    """Where a tile has token t (axis 0): known when compiled, if a thread has all tokens."""
+    here = tl.arange(0, tile.shape[0]) == t
+    if len(tile.shape) == 2:
+        return here[:, None]
+    else:
+        return here[:, None, None]
+
+
+@triton.jit
+def _picked(tile, here):
+    """The entry where `here` (axis 0). The others become -0.0, which adds nothing to anything."""
+    nothing = tl.full(tile.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
+    return tl.sum(tl.where(here, tile, nothing), 0)
+
+
+@triton.jit
+def _states(decay, write, state, REVERSE: tl.constexpr):
+    """The states before and after each token (axis 0) of a walk from `state`, and behind it.
+
+    One token after the other: where a thread has all tokens of its columns, its registers hold
+    the tiles and picking an entry is a matter of names.
+    """
+    before = tl.zeros_like(write)
+    after = tl.zeros_like(write)
+    for n in tl.static_range(write.shape[0]):
+        here = _here(write, write.shape[0] - 1 - n if REVERSE else n)
+        before = tl.where(here, tl.expand_dims(state, 0), before)
+        state = state * _picked(decay, here) + _picked(write, here)
+        after = tl.where(here, tl.expand_dims(state, 0), after)
+    return before, after, state
 
 
 @triton.jit
@@ -154,13 +213,6 @@ def _both(p, q):
 def _whole(decay):
     """The decay over all tokens (axis 0)."""
     return tl.reduce(decay, 0, _both)
-
-
-@triton.jit
-def _end(after, last):
-    """The state where `last`. The others become -0.0, whose sum with anything is no operation."""
-    nothing = tl.full(after.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
-    return tl.sum(tl.where(last, after, nothing), 0)
 
 
 def _power(n: int) -> int:
@@ -190,12 +242,12 @@ def _architecture(device: torch.device) -> str:
     return f"sm{major}{minor}"
 
 
-def _segment_length(T: int, programs: int, processors: int) -> int:
+def _segment_length(T: int, programs: int, processors: int, shortest: int) -> int:
     """Tokens a segment: all while the programs nearly fill the chip, else two programs for each."""
-    if 4 * programs >= 3 * processors or T <= 1024:
+    if 4 * programs >= 3 * processors or T <= 2 * shortest:
         return 1 << 30
     wanted = -(-2 * processors // programs)
-    length = max(512, triton.next_power_of_2(-(-T // wanted)))
+    length = max(shortest, triton.next_power_of_2(-(-T // wanted)))
     return length if length < T else 1 << 30
 
 
@@ -249,14 +301,20 @@ class _Layout:
         cu_seqlens: torch.Tensor | None,
         blocks: int,
         light: int = 1,
+        shortest: int = 512,
         divisible: bool = True,
     ):
-        """Blocks: programs a head. light: how many share a processor. divisible: in segments."""
+        """Where the programs of a call begin.
+
+        blocks: programs a head. light: how many share a processor. shortest: tokens of a segment
+        for which its own launch pays. divisible: in segments.
+        """
         self.cu, self.T, self.H = cu_seqlens, x.shape[1], heads
         self.varlen = cu_seqlens is not None
         self.N = cu_seqlens.shape[0] - 1 if cu_seqlens is not None else x.shape[0]
         programs = max(1, self.N * heads * blocks)
-        length = SEGMENT or _segment_length(self.T, programs, light * _processors(x.device))
+        processors = light * _processors(x.device)
+        length = SEGMENT or _segment_length(self.T, programs, processors, shortest)
         self.split = divisible and length < self.T
         self.segment = length if self.split else 1 << 30
         self.segments = -(-self.T // length) if self.split else 1
@@ -322,7 +380,7 @@ def _m_element_ends_kernel(
     i_raw_ptr_b, i_raw_ptr_t: tl.constexpr, i_raw_ptr_h, i_raw_ptr_g, o_ptr_h, o_ptr_g,
     K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'what each segment adds to the state, and its whole decay'
     program = tl.program_id(0)
@@ -332,7 +390,7 @@ def _m_element_ends_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     e_raw_ptr = _head(e_raw_ptr, batch, h, e_raw_ptr_b, e_raw_ptr_h, e_raw_ptr_g)
     i_raw_ptr = _head(i_raw_ptr, batch, h, i_raw_ptr_b, i_raw_ptr_h, i_raw_ptr_g)
@@ -340,11 +398,7 @@ def _m_element_ends_kernel(
     M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)  # m from 0 [BLOCK_K, BLOCK_V]
     P = tl.full([BLOCK_K, BLOCK_V], 1.0, tl.float32)  # [BLOCK_K, BLOCK_V]
     load_3 = tl.load(o_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load o [BLOCK_K, BLOCK_V]
-    part_2_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_2_1 = 1.0 + part_2_0
-    part_2_2 = part_2_1 == 1.0
-    part_2_3 = tl.where(part_2_2, part_2_0, tl.log(part_2_1) * (part_2_0 / tl.where(part_2_2, 1.0, part_2_1 - 1.0)))
-    a = tl.exp(0.0625 * (tl.minimum(load_3.to(tl.float32), 0.0) - part_2_3))  # decay [BLOCK_K, BLOCK_V]  # line 50
+    a = _exp(0.0625 * _logsigmoid(load_3.to(tl.float32)))  # decay [BLOCK_K, BLOCK_V]  # line 50
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -356,9 +410,8 @@ def _m_element_ends_kernel(
         i_raw_ptr_c = i_raw_ptr + start * i_raw_ptr_t  # first token of the chunk
         load_2 = tl.load(i_raw_ptr_c + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
         w = load.to(tl.float32)[:, :, None] * load_2.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 45
-        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
-        M_next = _end(after, (token == C - 1)[:, None, None])  # decay, and write [BLOCK_K, BLOCK_V]
-        M = M_next
+        before, after, end = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), w, M, False)  # each token [C, BLOCK_K, BLOCK_V]
+        M = end
         P_next = P * _whole(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0))  # the decay of the whole segment [BLOCK_K, BLOCK_V]
         P = P_next
     tl.store(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -368,7 +421,8 @@ def _m_element_ends_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_kernel(
     start_state_ptr, segment_decay_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * V, BLOCK)
@@ -383,13 +437,16 @@ def _m_segment_scan_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    for step in range(count):
-        at = _row(first + (step), h, H)
-        place = start_state_ptr + at * (K * V) + entry
-        added = tl.load(place, mask=inside, other=0.0)
-        tl.store(place, state, mask=inside)
-        state = state * tl.load(segment_decay_ptr + at * (K * V) + entry, mask=inside, other=0.0)
-        state = state + added
+    token = tl.arange(0, GROUP)
+    for step in range(0, count, GROUP):
+        at = step + token
+        valid = (at < count)[:, None]
+        at = _row(first + at, h, H)[:, None]
+        place = start_state_ptr + at * (K * V) + entry[None, :]
+        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
+        decay = tl.load(segment_decay_ptr + at * (K * V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
+        before, _, state = _states(decay, added, state, False)
+        tl.store(place, before, mask=valid & inside[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -401,6 +458,7 @@ def _m_element_forward_kernel(
     y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
     BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):
     'y and the final state, with the state on chip'
     program = tl.program_id(0)
@@ -410,7 +468,7 @@ def _m_element_forward_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
     e_raw_ptr = _head(e_raw_ptr, batch, h, e_raw_ptr_b, e_raw_ptr_h, e_raw_ptr_g)
@@ -422,11 +480,7 @@ def _m_element_forward_kernel(
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
     load_3 = tl.load(o_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load o [BLOCK_K, BLOCK_V]
-    part_2_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_2_1 = 1.0 + part_2_0
-    part_2_2 = part_2_1 == 1.0
-    part_2_3 = tl.where(part_2_2, part_2_0, tl.log(part_2_1) * (part_2_0 / tl.where(part_2_2, 1.0, part_2_1 - 1.0)))
-    a = tl.exp(0.0625 * (tl.minimum(load_3.to(tl.float32), 0.0) - part_2_3))  # decay [BLOCK_K, BLOCK_V]  # line 50
+    a = _exp(0.0625 * _logsigmoid(load_3.to(tl.float32)))  # decay [BLOCK_K, BLOCK_V]  # line 50
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -440,13 +494,12 @@ def _m_element_forward_kernel(
         i_raw_ptr_c = i_raw_ptr + start * i_raw_ptr_t  # first token of the chunk
         load_2 = tl.load(i_raw_ptr_c + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
         w = load.to(tl.float32)[:, :, None] * load_2.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 45
-        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
+        before, after, end = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), w, M, False)  # each token [C, BLOCK_K, BLOCK_V]
         map_2 = s.to(tl.float32)[:, :, None] * after  # [C, BLOCK_K, BLOCK_V]
         y_new = tl.sum(map_2, 1)  # read [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
-        M = M_next
+        M = end
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -459,7 +512,7 @@ def _m_element_states_kernel(
     i_raw_ptr_t: tl.constexpr, i_raw_ptr_h, i_raw_ptr_g, o_ptr_h, o_ptr_g, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -469,7 +522,7 @@ def _m_element_states_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     e_raw_ptr = _head(e_raw_ptr, batch, h, e_raw_ptr_b, e_raw_ptr_h, e_raw_ptr_g)
@@ -480,11 +533,7 @@ def _m_element_states_kernel(
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
     load_3 = tl.load(o_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load o [BLOCK_K, BLOCK_V]
-    part_2_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_2_1 = 1.0 + part_2_0
-    part_2_2 = part_2_1 == 1.0
-    part_2_3 = tl.where(part_2_2, part_2_0, tl.log(part_2_1) * (part_2_0 / tl.where(part_2_2, 1.0, part_2_1 - 1.0)))
-    a = tl.exp(0.0625 * (tl.minimum(load_3.to(tl.float32), 0.0) - part_2_3))  # decay [BLOCK_K, BLOCK_V]  # line 50
+    a = _exp(0.0625 * _logsigmoid(load_3.to(tl.float32)))  # decay [BLOCK_K, BLOCK_V]  # line 50
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -497,9 +546,8 @@ def _m_element_states_kernel(
         i_raw_ptr_c = i_raw_ptr + start * i_raw_ptr_t  # first token of the chunk
         load_2 = tl.load(i_raw_ptr_c + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
         w = load.to(tl.float32)[:, :, None] * load_2.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 45
-        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
-        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
-        M = M_next
+        before, after, end = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), w, M, False)  # each token [C, BLOCK_K, BLOCK_V]
+        M = end
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -509,6 +557,7 @@ def _m_element_ends_adjoint_kernel(
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
     V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):
     'what each segment adds to the adjoint'
     program = tl.program_id(0)
@@ -518,18 +567,14 @@ def _m_element_ends_adjoint_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
     o_ptr = o_ptr + (h // o_ptr_g) * o_ptr_h
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     L = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)  # adjoint from 0 [BLOCK_K, BLOCK_V]
     load = tl.load(o_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load o [BLOCK_K, BLOCK_V]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_1 = 1.0 + part_0
-    part_2 = part_1 == 1.0
-    part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
-    a = tl.exp(0.0625 * (tl.minimum(load.to(tl.float32), 0.0) - part_3))  # decay [BLOCK_K, BLOCK_V]  # line 50
+    a = _exp(0.0625 * _logsigmoid(load.to(tl.float32)))  # decay [BLOCK_K, BLOCK_V]  # line 50
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = chunks - 1 - step
@@ -542,16 +587,16 @@ def _m_element_ends_adjoint_kernel(
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         u = s.to(tl.float32)[:, :, None] * dy_2.to(tl.float32)[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
         r = a[None, :, :] * u  # what it adds to the adjoint [C, BLOCK_K, BLOCK_V]
-        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_V]
-        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
-        L = L_next
+        before, after, end = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), r, L, True)  # each token [C, BLOCK_K, BLOCK_V]
+        L = end
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * V, BLOCK)
@@ -566,13 +611,16 @@ def _m_segment_scan_adjoint_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    for step in range(count):
-        at = _row(first + (count - 1 - step), h, H)
-        place = end_state_ptr + at * (K * V) + entry
-        added = tl.load(place, mask=inside, other=0.0)
-        tl.store(place, state, mask=inside)
-        state = state * tl.load(segment_decay_ptr + at * (K * V) + entry, mask=inside, other=0.0)
-        state = state + added
+    token = tl.arange(0, GROUP)
+    for step in range(0, count, GROUP):
+        at = step + token
+        valid = (at < count)[:, None]
+        at = _row(first + count - 1 - at, h, H)[:, None]
+        place = end_state_ptr + at * (K * V) + entry[None, :]
+        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
+        decay = tl.load(segment_decay_ptr + at * (K * V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
+        before, _, state = _states(decay, added, state, False)
+        tl.store(place, before, mask=valid & inside[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -587,6 +635,7 @@ def _m_element_backward_kernel(
     d_s_raw_ptr_t: tl.constexpr, d_s_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
     V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):
     'every gradient, in reverse time'
     program = tl.program_id(0)
@@ -596,7 +645,7 @@ def _m_element_backward_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     s_raw_ptr = _head(s_raw_ptr, batch, h, s_raw_ptr_b, s_raw_ptr_h, s_raw_ptr_g)
@@ -615,11 +664,7 @@ def _m_element_backward_kernel(
         L = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
     d_o_2 = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)  # of later tokens [BLOCK_K, BLOCK_V]
     load_3 = tl.load(o_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load o [BLOCK_K, BLOCK_V]
-    part_2_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_2_1 = 1.0 + part_2_0
-    part_2_2 = part_2_1 == 1.0
-    part_2_3 = tl.where(part_2_2, part_2_0, tl.log(part_2_1) * (part_2_0 / tl.where(part_2_2, 1.0, part_2_1 - 1.0)))
-    a = tl.exp(0.0625 * (tl.minimum(load_3.to(tl.float32), 0.0) - part_2_3))  # decay [BLOCK_K, BLOCK_V]  # line 50
+    a = _exp(0.0625 * _logsigmoid(load_3.to(tl.float32)))  # decay [BLOCK_K, BLOCK_V]  # line 50
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = chunks - 1 - step
@@ -638,9 +683,9 @@ def _m_element_backward_kernel(
         u = s.to(tl.float32)[:, :, None] * dy_2.to(tl.float32)[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
         r = a[None, :, :] * u  # what it adds to the adjoint [C, BLOCK_K, BLOCK_V]
         M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        before, after = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_V]
+        before, after, end = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), r, L, True)  # each token [C, BLOCK_K, BLOCK_V]
         l = u + before  # adjoint of the memory [C, BLOCK_K, BLOCK_V]
-        before_2, after_2 = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_V]
+        before_2, after_2, end_2 = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), w, M, False)  # each token [C, BLOCK_K, BLOCK_V]
         map_2 = dy_2.to(tl.float32)[:, None, :] * after_2  # [C, BLOCK_K, BLOCK_V]
         ds = tl.sum(map_2, 2)  # gradient of the shrink [C, BLOCK_K]
         dg = a[None, :, :] * before_2 * l  # gradient of the log-decay [C, BLOCK_K, BLOCK_V]
@@ -654,15 +699,14 @@ def _m_element_backward_kernel(
         tl.store(d_i_raw_ptr_c + (token * d_i_raw_ptr_t)[:, None] + at_V[None, :], d_i_raw_new.to(d_i_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         d_s_raw_ptr_c = d_s_raw_ptr + start * d_s_raw_ptr_t  # first token of the chunk
         tl.store(d_s_raw_ptr_c + (token * d_s_raw_ptr_t)[:, None] + at_K[None, :], ds.to(d_s_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-        part_10_0 = tl.exp(-tl.abs(load_3.to(tl.float32)[None, :, :]))
-        part_10_1 = tl.where(-load_3.to(tl.float32)[None, :, :] >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0)
+        part_10_0 = _exp(-tl.abs(load_3.to(tl.float32)[None, :, :]))
+        part_10_1 = _ratio(tl.where(-load_3.to(tl.float32)[None, :, :] >= 0.0, 1.0, part_10_0), 1.0 + part_10_0)
         map_5 = 0.0625 * part_10_1 * dg  # [C, BLOCK_K, BLOCK_V]
         inner = tl.where(valid[:, None, None], map_5, 0.0)  # [C, BLOCK_K, BLOCK_V]
         sum_2 = tl.sum(inner, 0)  # [BLOCK_K, BLOCK_V]
         d_o_next = d_o_2 + sum_2  # gradient of o [BLOCK_K, BLOCK_V]
         d_o_2 = d_o_next
-        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
-        L = L_next
+        L = end
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -739,7 +783,7 @@ def m_forward(
     DT, FT, EXACT = _types(dtype, e_raw.device)
     config = _config("element_forward", e_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(e_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
+    run = _Layout(e_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
     y = torch.empty((*e_raw.shape[:2], H, V), dtype=torch.float32, device=e_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=e_raw.device)
     start_state = initial_state
@@ -753,12 +797,13 @@ def m_forward(
             H // e_raw.shape[2], i_raw.stride(0), i_raw.stride(1), i_raw.stride(2),
             H // i_raw.shape[2], o.stride(0), H // o.shape[0], K, _padded(K), V,
             min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _m_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
+        _m_segment_scan_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, 1024, run.varlen,
+            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = config
     _m_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -768,7 +813,7 @@ def m_forward(
         H // e_raw.shape[2], i_raw.stride(0), i_raw.stride(1), i_raw.stride(2),
         H // i_raw.shape[2], o.stride(0), H // o.shape[0], y.stride(0), y.stride(1),
         y.stride(2), K, _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -801,7 +846,7 @@ def m_backward(
     config = _config("element_backward", e_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     blocks = -(-V // min(block, _padded(V)))
-    run = _Layout(e_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
+    run = _Layout(e_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
     d_e_raw = torch.empty((blocks, *e_raw.shape[:2], H, K), dtype=torch.float32, device=e_raw.device)
     d_i_raw = _gradient(i_raw, H)
     d_s_raw = torch.empty((blocks, *s_raw.shape[:2], H, K), dtype=torch.float32, device=e_raw.device)
@@ -821,12 +866,13 @@ def m_backward(
             H // e_raw.shape[2], i_raw.stride(0), i_raw.stride(1), i_raw.stride(2),
             H // i_raw.shape[2], o.stride(0), H // o.shape[0], K, _padded(K), V,
             min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _m_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
+        _m_segment_scan_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, 1024, run.varlen,
+            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = _config("element_states", e_raw.device, dtype.itemsize, K, V)
     _m_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -834,7 +880,7 @@ def m_backward(
         run.steps, e_raw.stride(0), e_raw.stride(1), e_raw.stride(2), H // e_raw.shape[2],
         i_raw.stride(0), i_raw.stride(1), i_raw.stride(2), H // i_raw.shape[2], o.stride(0),
         H // o.shape[0], K, _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        EXACT, run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -846,12 +892,13 @@ def m_backward(
             o.stride(0), H // o.shape[0], dy.stride(0), dy.stride(1), dy.stride(2),
             H // dy.shape[2], K, _padded(K), V, min(block, _padded(V)), chunk, DT, FT,
             precision, EXACT, run.varlen, run.split,
+            max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _m_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // 1024),)](
+        _m_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             end_state, segment_decay, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, 1024, run.varlen,
+            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = config
     _m_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -864,7 +911,7 @@ def m_backward(
         d_e_raw.stride(3), d_i_raw.stride(0), d_i_raw.stride(1), d_i_raw.stride(2),
         d_s_raw.stride(0), d_s_raw.stride(1), d_s_raw.stride(2), d_s_raw.stride(3), K,
         _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        run.split, max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )

@@ -10,11 +10,11 @@ import triton.language as tl
 
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
-    ('element_forward', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
-    ('element_ends', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
-    ('element_states', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
-    ('element_ends_adjoint', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
-    ('element_backward', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
+    ('element_forward', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
+    ('element_ends', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
+    ('element_states', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
+    ('element_backward', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
     ('element_forward', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
     ('element_ends', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
     ('element_states', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
@@ -35,6 +35,8 @@ _TABLE = (
 )
 
 SEGMENT: int | None = None  # tokens a segment; None: by `_segment_length`
+# Whether kernels may hold instructions of NVIDIA's: not in the interpreter, nor on other devices.
+QUICK = tl.constexpr(torch.version.cuda is not None and not triton.knobs.runtime.interpret)
 
 
 @triton.jit
@@ -115,33 +117,90 @@ def _head(pointer, batch, h, batch_stride, head_stride, group):
 
 
 @triton.jit
-def _steps(p, x, q, y):
-    """One run of steps m = p * m + x, then another."""
-    return p * q, y + q * x
+def _exp2(x):
+    """A power of 2; below the normal numbers it is 0 where the hardware then is quicker."""
+    if QUICK:
+        return tl.inline_asm_elementwise(
+            "ex2.approx.ftz.f32 $0, $1;", "=f,f", [x], dtype=tl.float32, is_pure=True, pack=1
+        )
+    else:
+        return tl.exp2(x)
 
 
 @triton.jit
-def _steps_before(p, o, x, b, q, r, y, c):
-    """The same, with the decay and the state up to the last step but one."""
-    return p * q, p * r, y + q * x, c + r * x
+def _exp(x):
+    """The exponential, as `_exp2`."""
+    return _exp2(x * 1.4426950408889634)
 
 
 @triton.jit
-def _states_after(decay, write, start, first, REVERSE: tl.constexpr):
-    """The states after each token (axis 0) of a walk from `start`, which enters where `first`."""
-    write = tl.where(first, write + decay * start, write)
-    _, after = tl.associative_scan((decay, write), 0, _steps, reverse=REVERSE)
-    return after
+def _ratio(x, y):
+    """A quotient of numbers in fp32 that is off in the last digit at most; 0 where y > 2^126."""
+    if QUICK:
+        inverse = tl.inline_asm_elementwise(
+            "rcp.approx.ftz.f32 $0, $1;", "=f,f", [y], dtype=tl.float32, is_pure=True, pack=1
+        )
+        return x * inverse
+    else:
+        return x / y
 
 
 @triton.jit
-def _states(decay, write, start, first, REVERSE: tl.constexpr):
-    """The states before and after each token (axis 0) of a walk from `start`."""
-    before = tl.where(first, start + tl.zeros_like(write), 0.0)
-    write = tl.where(first, write + decay * start, write)
-    one = tl.full(write.shape, 1.0, tl.float32)
-    found = tl.associative_scan((decay, one, write, before), 0, _steps_before, reverse=REVERSE)
-    return found[3], found[2]
+def _log1p_of_exp(x):
+    """The log of 1 + e for e = exp(-|x|), as e times a polynomial in e: within 2e-7 of its value.
+
+    Source: interpolation of log(1 + e)/e at the Chebyshev nodes of [0, 1].
+    """
+    e = _exp(-tl.abs(x))
+    found = e * 0.005253457929939032 - 0.02958850748836994
+    found = e * found + 0.07836166769266129
+    found = e * found - 0.13674770295619965
+    found = e * found + 0.19111430644989014
+    found = e * found - 0.24844369292259216
+    found = e * found + 0.33319270610809326
+    found = e * found - 0.49999502301216125
+    found = e * found + 1.0
+    return e * found
+
+
+@triton.jit
+def _softplus(x):
+    """The log of 1 + exp(x)."""
+    return tl.maximum(x, 0.0) + _log1p_of_exp(x)
+
+
+@triton.jit
+def _here(tile, t: tl.constexpr):
+    """Where a tile has token t (axis 0): known when compiled, if a thread has all tokens."""
+    here = tl.arange(0, tile.shape[0]) == t
+    if len(tile.shape) == 2:
+        return here[:, None]
+    else:
+        return here[:, None, None]
+
+
+@triton.jit
+def _picked(tile, here):
+    """The entry where `here` (axis 0). The others become -0.0, which adds nothing to anything."""
+    nothing = tl.full(tile.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
+    return tl.sum(tl.where(here, tile, nothing), 0)
+
+
+@triton.jit
+def _states(decay, write, state, REVERSE: tl.constexpr):
+    """The states before and after each token (axis 0) of a walk from `state`, and behind it.
+
+    One token after the other: where a thread has all tokens of its columns, its registers hold
+    the tiles and picking an entry is a matter of names.
+    """
+    before = tl.zeros_like(write)
+    after = tl.zeros_like(write)
+    for n in tl.static_range(write.shape[0]):
+        here = _here(write, write.shape[0] - 1 - n if REVERSE else n)
+        before = tl.where(here, tl.expand_dims(state, 0), before)
+        state = state * _picked(decay, here) + _picked(write, here)
+        after = tl.where(here, tl.expand_dims(state, 0), after)
+    return before, after, state
 
 
 @triton.jit
@@ -154,13 +213,6 @@ def _both(p, q):
 def _whole(decay):
     """The decay over all tokens (axis 0)."""
     return tl.reduce(decay, 0, _both)
-
-
-@triton.jit
-def _end(after, last):
-    """The state where `last`. The others become -0.0, whose sum with anything is no operation."""
-    nothing = tl.full(after.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
-    return tl.sum(tl.where(last, after, nothing), 0)
 
 
 def _power(n: int) -> int:
@@ -190,12 +242,12 @@ def _architecture(device: torch.device) -> str:
     return f"sm{major}{minor}"
 
 
-def _segment_length(T: int, programs: int, processors: int) -> int:
+def _segment_length(T: int, programs: int, processors: int, shortest: int) -> int:
     """Tokens a segment: all while the programs nearly fill the chip, else two programs for each."""
-    if 4 * programs >= 3 * processors or T <= 1024:
+    if 4 * programs >= 3 * processors or T <= 2 * shortest:
         return 1 << 30
     wanted = -(-2 * processors // programs)
-    length = max(512, triton.next_power_of_2(-(-T // wanted)))
+    length = max(shortest, triton.next_power_of_2(-(-T // wanted)))
     return length if length < T else 1 << 30
 
 
@@ -249,14 +301,20 @@ class _Layout:
         cu_seqlens: torch.Tensor | None,
         blocks: int,
         light: int = 1,
+        shortest: int = 512,
         divisible: bool = True,
     ):
-        """Blocks: programs a head. light: how many share a processor. divisible: in segments."""
+        """Where the programs of a call begin.
+
+        blocks: programs a head. light: how many share a processor. shortest: tokens of a segment
+        for which its own launch pays. divisible: in segments.
+        """
         self.cu, self.T, self.H = cu_seqlens, x.shape[1], heads
         self.varlen = cu_seqlens is not None
         self.N = cu_seqlens.shape[0] - 1 if cu_seqlens is not None else x.shape[0]
         programs = max(1, self.N * heads * blocks)
-        length = SEGMENT or _segment_length(self.T, programs, light * _processors(x.device))
+        processors = light * _processors(x.device)
+        length = SEGMENT or _segment_length(self.T, programs, processors, shortest)
         self.split = divisible and length < self.T
         self.segment = length if self.split else 1 << 30
         self.segments = -(-self.T // length) if self.split else 1
@@ -323,7 +381,7 @@ def _m_element_ends_kernel(
     d_bias_ptr_h, d_bias_ptr_g, A_log_ptr_h, A_log_ptr_g, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'what each segment adds to the state, and its whole decay'
     program = tl.program_id(0)
@@ -333,7 +391,7 @@ def _m_element_ends_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
     u_ptr = _head(u_ptr, batch, h, u_ptr_b, u_ptr_h, u_ptr_g)
@@ -344,7 +402,7 @@ def _m_element_ends_kernel(
     P = tl.full([BLOCK_K, BLOCK_V], 1.0, tl.float32)  # [BLOCK_K, BLOCK_V]
     load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
-    map_3 = tl.exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    map_3 = _exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
@@ -358,24 +416,13 @@ def _m_element_ends_kernel(
         load_2 = tl.load(u_ptr_c + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
         d_ptr_c = d_ptr + start * d_ptr_t  # first token of the chunk
         load_3 = tl.load(d_ptr_c + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        part_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_1 = tl.exp(-tl.abs(part_0))
-        part_2 = 1.0 + part_1
-        part_3 = part_2 == 1.0
-        part_4 = tl.where(part_3, part_1, tl.log(part_2) * (part_1 / tl.where(part_3, 1.0, part_2 - 1.0)))
-        map_2 = load_2.to(tl.float32) * (tl.maximum(part_0, 0.0) + part_4)  # [C, BLOCK_V]
+        map_2 = load_2.to(tl.float32) * _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
         w = load.to(tl.float32)[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
-        part_4_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_4_1 = tl.exp(-tl.abs(part_4_0))
-        part_4_2 = 1.0 + part_4_1
-        part_4_3 = part_4_2 == 1.0
-        part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
-        map_4 = tl.maximum(part_4_0, 0.0) + part_4_4  # [C, BLOCK_V]
+        map_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
-        a = tl.exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
-        after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
-        M_next = _end(after, (token == C - 1)[:, None, None])  # decay, and write [BLOCK_K, BLOCK_V]
-        M = M_next
+        a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
+        before, after, end = _states(a, w, M, False)  # each token [C, BLOCK_K, BLOCK_V]
+        M = end
         P_next = P * _whole(a)  # the decay of the whole segment [BLOCK_K, BLOCK_V]
         P = P_next
     tl.store(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -385,7 +432,8 @@ def _m_element_ends_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_kernel(
     start_state_ptr, segment_decay_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * V, BLOCK)
@@ -400,13 +448,16 @@ def _m_segment_scan_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    for step in range(count):
-        at = _row(first + (step), h, H)
-        place = start_state_ptr + at * (K * V) + entry
-        added = tl.load(place, mask=inside, other=0.0)
-        tl.store(place, state, mask=inside)
-        state = state * tl.load(segment_decay_ptr + at * (K * V) + entry, mask=inside, other=0.0)
-        state = state + added
+    token = tl.arange(0, GROUP)
+    for step in range(0, count, GROUP):
+        at = step + token
+        valid = (at < count)[:, None]
+        at = _row(first + at, h, H)[:, None]
+        place = start_state_ptr + at * (K * V) + entry[None, :]
+        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
+        decay = tl.load(segment_decay_ptr + at * (K * V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
+        before, _, state = _states(decay, added, state, False)
+        tl.store(place, before, mask=valid & inside[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -418,7 +469,7 @@ def _m_element_forward_kernel(
     d_bias_ptr_h, d_bias_ptr_g, A_log_ptr_h, A_log_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr,
     y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'y and the final state, with the state on chip'
     program = tl.program_id(0)
@@ -428,7 +479,7 @@ def _m_element_forward_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     c_2_ptr = _head(c_2_ptr, batch, h, c_2_ptr_b, c_2_ptr_h, c_2_ptr_g)
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
@@ -443,7 +494,7 @@ def _m_element_forward_kernel(
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
     load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
-    map_3 = tl.exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    map_3 = _exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
@@ -459,28 +510,17 @@ def _m_element_forward_kernel(
         load_2 = tl.load(u_ptr_c + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
         d_ptr_c = d_ptr + start * d_ptr_t  # first token of the chunk
         load_3 = tl.load(d_ptr_c + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        part_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_1 = tl.exp(-tl.abs(part_0))
-        part_2 = 1.0 + part_1
-        part_3 = part_2 == 1.0
-        part_4 = tl.where(part_3, part_1, tl.log(part_2) * (part_1 / tl.where(part_3, 1.0, part_2 - 1.0)))
-        map_2 = load_2.to(tl.float32) * (tl.maximum(part_0, 0.0) + part_4)  # [C, BLOCK_V]
+        map_2 = load_2.to(tl.float32) * _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
         w = load.to(tl.float32)[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
-        part_4_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_4_1 = tl.exp(-tl.abs(part_4_0))
-        part_4_2 = 1.0 + part_4_1
-        part_4_3 = part_4_2 == 1.0
-        part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
-        map_4 = tl.maximum(part_4_0, 0.0) + part_4_4  # [C, BLOCK_V]
+        map_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
-        a = tl.exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
-        after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
+        a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
+        before, after, end = _states(a, w, M, False)  # each token [C, BLOCK_K, BLOCK_V]
         map_5 = s.to(tl.float32)[:, :, None] * after  # [C, BLOCK_K, BLOCK_V]
         y_new = tl.sum(map_5, 1)  # read [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
-        M = M_next
+        M = end
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -494,7 +534,7 @@ def _m_element_states_kernel(
     d_bias_ptr_h, d_bias_ptr_g, A_log_ptr_h, A_log_ptr_g, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -504,7 +544,7 @@ def _m_element_states_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
@@ -518,7 +558,7 @@ def _m_element_states_kernel(
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
     load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
-    map_3 = tl.exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    map_3 = _exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
@@ -533,24 +573,13 @@ def _m_element_states_kernel(
         load_2 = tl.load(u_ptr_c + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
         d_ptr_c = d_ptr + start * d_ptr_t  # first token of the chunk
         load_3 = tl.load(d_ptr_c + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        part_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_1 = tl.exp(-tl.abs(part_0))
-        part_2 = 1.0 + part_1
-        part_3 = part_2 == 1.0
-        part_4 = tl.where(part_3, part_1, tl.log(part_2) * (part_1 / tl.where(part_3, 1.0, part_2 - 1.0)))
-        map_2 = load_2.to(tl.float32) * (tl.maximum(part_0, 0.0) + part_4)  # [C, BLOCK_V]
+        map_2 = load_2.to(tl.float32) * _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
         w = load.to(tl.float32)[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
-        part_4_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_4_1 = tl.exp(-tl.abs(part_4_0))
-        part_4_2 = 1.0 + part_4_1
-        part_4_3 = part_4_2 == 1.0
-        part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
-        map_4 = tl.maximum(part_4_0, 0.0) + part_4_4  # [C, BLOCK_V]
+        map_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
-        a = tl.exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
-        after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
-        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
-        M = M_next
+        a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
+        before, after, end = _states(a, w, M, False)  # each token [C, BLOCK_K, BLOCK_V]
+        M = end
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -561,7 +590,7 @@ def _m_element_ends_adjoint_kernel(
     dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'what each segment adds to the adjoint'
     program = tl.program_id(0)
@@ -571,7 +600,7 @@ def _m_element_ends_adjoint_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     c_2_ptr = _head(c_2_ptr, batch, h, c_2_ptr_b, c_2_ptr_h, c_2_ptr_g)
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
@@ -580,7 +609,7 @@ def _m_element_ends_adjoint_kernel(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     L = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)  # adjoint from 0 [BLOCK_K, BLOCK_V]
     load = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
-    map_2 = tl.exp(load.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    map_2 = _exp(load.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_2 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     load_3 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     chunks = tl.cdiv(left, C)
@@ -593,28 +622,23 @@ def _m_element_ends_adjoint_kernel(
         s = tl.load(c_2_ptr_c + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
         d_ptr_c = d_ptr + start * d_ptr_t  # first token of the chunk
         load_2 = tl.load(d_ptr_c + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        part_2_0 = load_2.to(tl.float32) + load_3.to(tl.float32)[None, :]
-        part_2_1 = tl.exp(-tl.abs(part_2_0))
-        part_2_2 = 1.0 + part_2_1
-        part_2_3 = part_2_2 == 1.0
-        part_2_4 = tl.where(part_2_3, part_2_1, tl.log(part_2_2) * (part_2_1 / tl.where(part_2_3, 1.0, part_2_2 - 1.0)))
-        map_3 = tl.maximum(part_2_0, 0.0) + part_2_4  # [C, BLOCK_V]
+        map_3 = _softplus(load_2.to(tl.float32) + load_3.to(tl.float32)[None, :])  # [C, BLOCK_V]
         inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_V]
-        a = tl.exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
+        a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         u_2 = s.to(tl.float32)[:, :, None] * dy_2.to(tl.float32)[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
         r = a * u_2  # what it adds to the adjoint [C, BLOCK_K, BLOCK_V]
-        after = _states_after(a, r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_V]
-        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
-        L = L_next
+        before, after, end = _states(a, r, L, True)  # each token [C, BLOCK_K, BLOCK_V]
+        L = end
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * V, BLOCK)
@@ -629,13 +653,16 @@ def _m_segment_scan_adjoint_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    for step in range(count):
-        at = _row(first + (count - 1 - step), h, H)
-        place = end_state_ptr + at * (K * V) + entry
-        added = tl.load(place, mask=inside, other=0.0)
-        tl.store(place, state, mask=inside)
-        state = state * tl.load(segment_decay_ptr + at * (K * V) + entry, mask=inside, other=0.0)
-        state = state + added
+    token = tl.arange(0, GROUP)
+    for step in range(0, count, GROUP):
+        at = step + token
+        valid = (at < count)[:, None]
+        at = _row(first + count - 1 - at, h, H)[:, None]
+        place = end_state_ptr + at * (K * V) + entry[None, :]
+        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
+        decay = tl.load(segment_decay_ptr + at * (K * V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
+        before, _, state = _states(decay, added, state, False)
+        tl.store(place, before, mask=valid & inside[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -651,6 +678,7 @@ def _m_element_backward_kernel(
     d_c_ptr_t: tl.constexpr, d_c_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
     BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):
     'every gradient, in reverse time'
     program = tl.program_id(0)
@@ -660,7 +688,7 @@ def _m_element_backward_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     c_2_ptr = _head(c_2_ptr, batch, h, c_2_ptr_b, c_2_ptr_h, c_2_ptr_g)
@@ -684,7 +712,7 @@ def _m_element_backward_kernel(
     d_A_log_2 = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)  # of later tokens [BLOCK_K, BLOCK_V]
     load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
-    map_3 = tl.exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    map_3 = _exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
@@ -700,29 +728,19 @@ def _m_element_backward_kernel(
         load_2 = tl.load(u_ptr_c + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
         d_ptr_c = d_ptr + start * d_ptr_t  # first token of the chunk
         load_3 = tl.load(d_ptr_c + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        part_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_1 = tl.exp(-tl.abs(part_0))
-        part_2 = 1.0 + part_1
-        part_3 = part_2 == 1.0
-        part_4 = tl.where(part_3, part_1, tl.log(part_2) * (part_1 / tl.where(part_3, 1.0, part_2 - 1.0)))
-        map_2 = load_2.to(tl.float32) * (tl.maximum(part_0, 0.0) + part_4)  # [C, BLOCK_V]
+        map_2 = load_2.to(tl.float32) * _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
         w = load.to(tl.float32)[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
-        part_4_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_4_1 = tl.exp(-tl.abs(part_4_0))
-        part_4_2 = 1.0 + part_4_1
-        part_4_3 = part_4_2 == 1.0
-        part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
-        map_4 = tl.maximum(part_4_0, 0.0) + part_4_4  # [C, BLOCK_V]
+        map_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
-        a = tl.exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
+        a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         u_2 = s.to(tl.float32)[:, :, None] * dy_2.to(tl.float32)[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
         r = a * u_2  # what it adds to the adjoint [C, BLOCK_K, BLOCK_V]
         M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        before, after = _states(a, r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_V]
+        before, after, end = _states(a, r, L, True)  # each token [C, BLOCK_K, BLOCK_V]
         l = u_2 + before  # adjoint of the memory [C, BLOCK_K, BLOCK_V]
-        before_2, after_2 = _states(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_V]
+        before_2, after_2, end_2 = _states(a, w, M, False)  # each token [C, BLOCK_K, BLOCK_V]
         map_5 = dy_2.to(tl.float32)[:, None, :] * after_2  # [C, BLOCK_K, BLOCK_V]
         ds = tl.sum(map_5, 2)  # gradient of the shrink [C, BLOCK_K]
         dg = a * before_2 * l  # gradient of the log-decay [C, BLOCK_K, BLOCK_V]
@@ -733,14 +751,14 @@ def _m_element_backward_kernel(
         map_7 = load.to(tl.float32)[:, :, None] * l  # [C, BLOCK_K, BLOCK_V]
         sum_2 = tl.sum(map_7, 1)  # [C, BLOCK_V]
         part_12_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_12_1 = tl.exp(-tl.abs(part_12_0))
-        part_12_2 = load_2.to(tl.float32) * (tl.where(part_12_0 >= 0.0, 1.0, part_12_1) / (1.0 + part_12_1))
+        part_12_1 = _exp(-tl.abs(part_12_0))
+        part_12_2 = load_2.to(tl.float32) * _ratio(tl.where(part_12_0 >= 0.0, 1.0, part_12_1), 1.0 + part_12_1)
         map_8 = part_12_2 * sum_2  # [C, BLOCK_V]
         map_9 = -map_3[None, :, :] * dg  # [C, BLOCK_K, BLOCK_V]
         sum_3 = tl.sum(map_9, 1)  # [C, BLOCK_V]
         part_14_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_14_1 = tl.exp(-tl.abs(part_14_0))
-        map_10 = tl.where(part_14_0 >= 0.0, 1.0, part_14_1) / (1.0 + part_14_1) * sum_3  # [C, BLOCK_V]
+        part_14_1 = _exp(-tl.abs(part_14_0))
+        map_10 = _ratio(tl.where(part_14_0 >= 0.0, 1.0, part_14_1), 1.0 + part_14_1) * sum_3  # [C, BLOCK_V]
         d_d_new = map_8 + map_10  # gradient of d [C, BLOCK_V]
         d_d_ptr_c = d_d_ptr + start * d_d_ptr_t  # first token of the chunk
         tl.store(d_d_ptr_c + (token * d_d_ptr_t)[:, None] + at_V[None, :], d_d_new.to(d_d_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
@@ -750,12 +768,7 @@ def _m_element_backward_kernel(
         map_11 = sum_4 + sum_5  # [BLOCK_V]
         d_d_bias_next = d_d_bias_2 + map_11  # gradient of d_bias [BLOCK_V]
         d_d_bias_2 = d_d_bias_next
-        part_18_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_18_1 = tl.exp(-tl.abs(part_18_0))
-        part_18_2 = 1.0 + part_18_1
-        part_18_3 = part_18_2 == 1.0
-        part_18_4 = tl.log(part_18_2) * (part_18_1 / tl.where(part_18_3, 1.0, part_18_2 - 1.0))
-        d_u_new = (tl.maximum(part_18_0, 0.0) + tl.where(part_18_3, part_18_1, part_18_4)) * sum_2  # gradient of u [C, BLOCK_V]
+        d_u_new = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]) * sum_2  # gradient of u [C, BLOCK_V]
         d_u_ptr_c = d_u_ptr + start * d_u_ptr_t  # first token of the chunk
         tl.store(d_u_ptr_c + (token * d_u_ptr_t)[:, None] + at_V[None, :], d_u_new.to(d_u_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         d_c_ptr_c = d_c_ptr + start * d_c_ptr_t  # first token of the chunk
@@ -763,11 +776,10 @@ def _m_element_backward_kernel(
         map_12 = -map_4[:, None, :] * dg  # [C, BLOCK_K, BLOCK_V]
         inner_3 = tl.where(valid[:, None, None], map_12, 0.0)  # [C, BLOCK_K, BLOCK_V]
         sum_6 = tl.sum(inner_3, 0)  # [BLOCK_K, BLOCK_V]
-        map_13 = tl.exp(load_5.to(tl.float32)) * sum_6  # [BLOCK_K, BLOCK_V]
+        map_13 = _exp(load_5.to(tl.float32)) * sum_6  # [BLOCK_K, BLOCK_V]
         d_A_log_next = d_A_log_2 + map_13  # gradient of A_log [BLOCK_K, BLOCK_V]
         d_A_log_2 = d_A_log_next
-        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
-        L = L_next
+        L = end
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -846,7 +858,7 @@ def _m_layer_element_ends_kernel(
     d_ptr_t: tl.constexpr, d_ptr_h, d_ptr_g, d_bias_ptr_h, d_bias_ptr_g, A_log_ptr_h,
     A_log_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'what each segment adds to the state, and its whole decay'
     program = tl.program_id(0)
@@ -856,7 +868,7 @@ def _m_layer_element_ends_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
     u_raw_ptr = _head(u_raw_ptr, batch, h, u_raw_ptr_b, u_raw_ptr_h, u_raw_ptr_g)
@@ -867,7 +879,7 @@ def _m_layer_element_ends_kernel(
     P = tl.full([BLOCK_K, BLOCK_V], 1.0, tl.float32)  # [BLOCK_K, BLOCK_V]
     load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
-    map_3 = tl.exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    map_3 = _exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
@@ -881,26 +893,15 @@ def _m_layer_element_ends_kernel(
         load_2 = tl.load(u_raw_ptr_c + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
         d_ptr_c = d_ptr + start * d_ptr_t  # first token of the chunk
         load_3 = tl.load(d_ptr_c + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        part_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-        part_2 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_3 = tl.exp(-tl.abs(part_2))
-        part_4 = 1.0 + part_3
-        part_5 = part_4 == 1.0
-        part_6 = tl.where(part_5, part_3, tl.log(part_4) * (part_3 / tl.where(part_5, 1.0, part_4 - 1.0)))
-        map_2 = part_1 * (tl.maximum(part_2, 0.0) + part_6)  # [C, BLOCK_V]
+        part_0 = _exp(-tl.abs(load_2.to(tl.float32)))
+        part_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
+        map_2 = load_2.to(tl.float32) * part_1 * _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
         w = load.to(tl.float32)[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
-        part_4_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_4_1 = tl.exp(-tl.abs(part_4_0))
-        part_4_2 = 1.0 + part_4_1
-        part_4_3 = part_4_2 == 1.0
-        part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
-        map_4 = tl.maximum(part_4_0, 0.0) + part_4_4  # [C, BLOCK_V]
+        map_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
-        a = tl.exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
-        after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
-        M_next = _end(after, (token == C - 1)[:, None, None])  # decay, and write [BLOCK_K, BLOCK_V]
-        M = M_next
+        a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
+        before, after, end = _states(a, w, M, False)  # each token [C, BLOCK_K, BLOCK_V]
+        M = end
         P_next = P * _whole(a)  # the decay of the whole segment [BLOCK_K, BLOCK_V]
         P = P_next
     tl.store(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -910,7 +911,8 @@ def _m_layer_element_ends_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_layer_segment_scan_kernel(
     start_state_ptr, segment_decay_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * V, BLOCK)
@@ -925,13 +927,16 @@ def _m_layer_segment_scan_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    for step in range(count):
-        at = _row(first + (step), h, H)
-        place = start_state_ptr + at * (K * V) + entry
-        added = tl.load(place, mask=inside, other=0.0)
-        tl.store(place, state, mask=inside)
-        state = state * tl.load(segment_decay_ptr + at * (K * V) + entry, mask=inside, other=0.0)
-        state = state + added
+    token = tl.arange(0, GROUP)
+    for step in range(0, count, GROUP):
+        at = step + token
+        valid = (at < count)[:, None]
+        at = _row(first + at, h, H)[:, None]
+        place = start_state_ptr + at * (K * V) + entry[None, :]
+        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
+        decay = tl.load(segment_decay_ptr + at * (K * V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
+        before, _, state = _states(decay, added, state, False)
+        tl.store(place, before, mask=valid & inside[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -944,6 +949,7 @@ def _m_layer_element_forward_kernel(
     y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
     BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):
     'y and the final state, with the state on chip'
     program = tl.program_id(0)
@@ -953,7 +959,7 @@ def _m_layer_element_forward_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     c_2_ptr = _head(c_2_ptr, batch, h, c_2_ptr_b, c_2_ptr_h, c_2_ptr_g)
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
@@ -968,7 +974,7 @@ def _m_layer_element_forward_kernel(
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
     load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
-    map_3 = tl.exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    map_3 = _exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
@@ -984,30 +990,19 @@ def _m_layer_element_forward_kernel(
         load_2 = tl.load(u_raw_ptr_c + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
         d_ptr_c = d_ptr + start * d_ptr_t  # first token of the chunk
         load_3 = tl.load(d_ptr_c + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        part_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-        part_2 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_3 = tl.exp(-tl.abs(part_2))
-        part_4 = 1.0 + part_3
-        part_5 = part_4 == 1.0
-        part_6 = tl.where(part_5, part_3, tl.log(part_4) * (part_3 / tl.where(part_5, 1.0, part_4 - 1.0)))
-        map_2 = part_1 * (tl.maximum(part_2, 0.0) + part_6)  # [C, BLOCK_V]
+        part_0 = _exp(-tl.abs(load_2.to(tl.float32)))
+        part_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
+        map_2 = load_2.to(tl.float32) * part_1 * _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
         w = load.to(tl.float32)[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
-        part_4_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_4_1 = tl.exp(-tl.abs(part_4_0))
-        part_4_2 = 1.0 + part_4_1
-        part_4_3 = part_4_2 == 1.0
-        part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
-        map_4 = tl.maximum(part_4_0, 0.0) + part_4_4  # [C, BLOCK_V]
+        map_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
-        a = tl.exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
-        after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
+        a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
+        before, after, end = _states(a, w, M, False)  # each token [C, BLOCK_K, BLOCK_V]
         map_5 = s.to(tl.float32)[:, :, None] * after  # [C, BLOCK_K, BLOCK_V]
         y_new = tl.sum(map_5, 1)  # read [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
-        M = M_next
+        M = end
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -1021,7 +1016,7 @@ def _m_layer_element_states_kernel(
     d_ptr_h, d_ptr_g, d_bias_ptr_h, d_bias_ptr_g, A_log_ptr_h, A_log_ptr_g, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1031,7 +1026,7 @@ def _m_layer_element_states_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
@@ -1045,7 +1040,7 @@ def _m_layer_element_states_kernel(
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
     load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
-    map_3 = tl.exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    map_3 = _exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
@@ -1060,26 +1055,15 @@ def _m_layer_element_states_kernel(
         load_2 = tl.load(u_raw_ptr_c + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
         d_ptr_c = d_ptr + start * d_ptr_t  # first token of the chunk
         load_3 = tl.load(d_ptr_c + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        part_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-        part_2 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_3 = tl.exp(-tl.abs(part_2))
-        part_4 = 1.0 + part_3
-        part_5 = part_4 == 1.0
-        part_6 = tl.where(part_5, part_3, tl.log(part_4) * (part_3 / tl.where(part_5, 1.0, part_4 - 1.0)))
-        map_2 = part_1 * (tl.maximum(part_2, 0.0) + part_6)  # [C, BLOCK_V]
+        part_0 = _exp(-tl.abs(load_2.to(tl.float32)))
+        part_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
+        map_2 = load_2.to(tl.float32) * part_1 * _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
         w = load.to(tl.float32)[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
-        part_4_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_4_1 = tl.exp(-tl.abs(part_4_0))
-        part_4_2 = 1.0 + part_4_1
-        part_4_3 = part_4_2 == 1.0
-        part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
-        map_4 = tl.maximum(part_4_0, 0.0) + part_4_4  # [C, BLOCK_V]
+        map_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
-        a = tl.exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
-        after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
-        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
-        M = M_next
+        a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
+        before, after, end = _states(a, w, M, False)  # each token [C, BLOCK_K, BLOCK_V]
+        M = end
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -1090,7 +1074,7 @@ def _m_layer_element_ends_adjoint_kernel(
     dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'what each segment adds to the adjoint'
     program = tl.program_id(0)
@@ -1100,7 +1084,7 @@ def _m_layer_element_ends_adjoint_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     c_2_ptr = _head(c_2_ptr, batch, h, c_2_ptr_b, c_2_ptr_h, c_2_ptr_g)
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
@@ -1109,7 +1093,7 @@ def _m_layer_element_ends_adjoint_kernel(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     L = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)  # adjoint from 0 [BLOCK_K, BLOCK_V]
     load = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
-    map_2 = tl.exp(load.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    map_2 = _exp(load.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_2 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     load_3 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     chunks = tl.cdiv(left, C)
@@ -1122,28 +1106,23 @@ def _m_layer_element_ends_adjoint_kernel(
         s = tl.load(c_2_ptr_c + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
         d_ptr_c = d_ptr + start * d_ptr_t  # first token of the chunk
         load_2 = tl.load(d_ptr_c + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        part_2_0 = load_2.to(tl.float32) + load_3.to(tl.float32)[None, :]
-        part_2_1 = tl.exp(-tl.abs(part_2_0))
-        part_2_2 = 1.0 + part_2_1
-        part_2_3 = part_2_2 == 1.0
-        part_2_4 = tl.where(part_2_3, part_2_1, tl.log(part_2_2) * (part_2_1 / tl.where(part_2_3, 1.0, part_2_2 - 1.0)))
-        map_3 = tl.maximum(part_2_0, 0.0) + part_2_4  # [C, BLOCK_V]
+        map_3 = _softplus(load_2.to(tl.float32) + load_3.to(tl.float32)[None, :])  # [C, BLOCK_V]
         inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_V]
-        a = tl.exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
+        a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         u = s.to(tl.float32)[:, :, None] * dy_2.to(tl.float32)[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
         r = a * u  # what it adds to the adjoint [C, BLOCK_K, BLOCK_V]
-        after = _states_after(a, r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_V]
-        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
-        L = L_next
+        before, after, end = _states(a, r, L, True)  # each token [C, BLOCK_K, BLOCK_V]
+        L = end
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_layer_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * V, BLOCK)
@@ -1158,13 +1137,16 @@ def _m_layer_segment_scan_adjoint_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    for step in range(count):
-        at = _row(first + (count - 1 - step), h, H)
-        place = end_state_ptr + at * (K * V) + entry
-        added = tl.load(place, mask=inside, other=0.0)
-        tl.store(place, state, mask=inside)
-        state = state * tl.load(segment_decay_ptr + at * (K * V) + entry, mask=inside, other=0.0)
-        state = state + added
+    token = tl.arange(0, GROUP)
+    for step in range(0, count, GROUP):
+        at = step + token
+        valid = (at < count)[:, None]
+        at = _row(first + count - 1 - at, h, H)[:, None]
+        place = end_state_ptr + at * (K * V) + entry[None, :]
+        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
+        decay = tl.load(segment_decay_ptr + at * (K * V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
+        before, _, state = _states(decay, added, state, False)
+        tl.store(place, before, mask=valid & inside[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -1180,7 +1162,7 @@ def _m_layer_element_backward_kernel(
     d_u_raw_ptr_h, d_c_ptr_o, d_c_ptr_b, d_c_ptr_t: tl.constexpr, d_c_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'every gradient, in reverse time'
     program = tl.program_id(0)
@@ -1190,7 +1172,7 @@ def _m_layer_element_backward_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     c_2_ptr = _head(c_2_ptr, batch, h, c_2_ptr_b, c_2_ptr_h, c_2_ptr_g)
@@ -1214,7 +1196,7 @@ def _m_layer_element_backward_kernel(
     d_A_log_2 = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)  # of later tokens [BLOCK_K, BLOCK_V]
     load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
-    map_3 = tl.exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    map_3 = _exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
@@ -1230,31 +1212,21 @@ def _m_layer_element_backward_kernel(
         load_2 = tl.load(u_raw_ptr_c + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
         d_ptr_c = d_ptr + start * d_ptr_t  # first token of the chunk
         load_3 = tl.load(d_ptr_c + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        part_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-        part_2 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_3 = tl.exp(-tl.abs(part_2))
-        part_4 = 1.0 + part_3
-        part_5 = part_4 == 1.0
-        part_6 = tl.where(part_5, part_3, tl.log(part_4) * (part_3 / tl.where(part_5, 1.0, part_4 - 1.0)))
-        map_2 = part_1 * (tl.maximum(part_2, 0.0) + part_6)  # [C, BLOCK_V]
+        part_0 = _exp(-tl.abs(load_2.to(tl.float32)))
+        part_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
+        map_2 = load_2.to(tl.float32) * part_1 * _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
         w = load.to(tl.float32)[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
-        part_4_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_4_1 = tl.exp(-tl.abs(part_4_0))
-        part_4_2 = 1.0 + part_4_1
-        part_4_3 = part_4_2 == 1.0
-        part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
-        map_4 = tl.maximum(part_4_0, 0.0) + part_4_4  # [C, BLOCK_V]
+        map_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
-        a = tl.exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
+        a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         u = s.to(tl.float32)[:, :, None] * dy_2.to(tl.float32)[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
         r = a * u  # what it adds to the adjoint [C, BLOCK_K, BLOCK_V]
         M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        before, after = _states(a, r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_V]
+        before, after, end = _states(a, r, L, True)  # each token [C, BLOCK_K, BLOCK_V]
         l = u + before  # adjoint of the memory [C, BLOCK_K, BLOCK_V]
-        before_2, after_2 = _states(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_V]
+        before_2, after_2, end_2 = _states(a, w, M, False)  # each token [C, BLOCK_K, BLOCK_V]
         map_5 = dy_2.to(tl.float32)[:, None, :] * after_2  # [C, BLOCK_K, BLOCK_V]
         ds = tl.sum(map_5, 2)  # gradient of the shrink [C, BLOCK_K]
         dg = a * before_2 * l  # gradient of the log-decay [C, BLOCK_K, BLOCK_V]
@@ -1264,17 +1236,17 @@ def _m_layer_element_backward_kernel(
         tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], d_b_new.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
         map_7 = load.to(tl.float32)[:, :, None] * l  # [C, BLOCK_K, BLOCK_V]
         sum_2 = tl.sum(map_7, 1)  # [C, BLOCK_V]
-        part_12_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_12_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_12_0) / (1.0 + part_12_0)
+        part_12_0 = _exp(-tl.abs(load_2.to(tl.float32)))
+        part_12_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_12_0), 1.0 + part_12_0)
         part_12_2 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_12_3 = tl.exp(-tl.abs(part_12_2))
-        part_12_4 = load_2.to(tl.float32) * part_12_1 * (tl.where(part_12_2 >= 0.0, 1.0, part_12_3) / (1.0 + part_12_3))
+        part_12_3 = _exp(-tl.abs(part_12_2))
+        part_12_4 = load_2.to(tl.float32) * part_12_1 * _ratio(tl.where(part_12_2 >= 0.0, 1.0, part_12_3), 1.0 + part_12_3)
         map_8 = part_12_4 * sum_2  # [C, BLOCK_V]
         map_9 = -map_3[None, :, :] * dg  # [C, BLOCK_K, BLOCK_V]
         sum_3 = tl.sum(map_9, 1)  # [C, BLOCK_V]
         part_14_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_14_1 = tl.exp(-tl.abs(part_14_0))
-        map_10 = tl.where(part_14_0 >= 0.0, 1.0, part_14_1) / (1.0 + part_14_1) * sum_3  # [C, BLOCK_V]
+        part_14_1 = _exp(-tl.abs(part_14_0))
+        map_10 = _ratio(tl.where(part_14_0 >= 0.0, 1.0, part_14_1), 1.0 + part_14_1) * sum_3  # [C, BLOCK_V]
         d_d_new = map_8 + map_10  # gradient of d [C, BLOCK_V]
         d_d_ptr_c = d_d_ptr + start * d_d_ptr_t  # first token of the chunk
         tl.store(d_d_ptr_c + (token * d_d_ptr_t)[:, None] + at_V[None, :], d_d_new.to(d_d_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
@@ -1284,17 +1256,12 @@ def _m_layer_element_backward_kernel(
         map_11 = sum_4 + sum_5  # [BLOCK_V]
         d_d_bias_next = d_d_bias_2 + map_11  # gradient of d_bias [BLOCK_V]
         d_d_bias_2 = d_d_bias_next
-        part_18_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_18_1 = tl.exp(-tl.abs(part_18_0))
-        part_18_2 = 1.0 + part_18_1
-        part_18_3 = part_18_2 == 1.0
-        part_18_4 = tl.log(part_18_2) * (part_18_1 / tl.where(part_18_3, 1.0, part_18_2 - 1.0))
-        part_18_5 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_18_6 = 1.0 + part_18_5
-        part_18_7 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_18_5) / part_18_6)
-        part_18_8 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_18_5) / part_18_6 * (1.0 + part_18_7)
-        part_18_9 = (tl.maximum(part_18_0, 0.0) + tl.where(part_18_3, part_18_1, part_18_4)) * part_18_8
-        d_u_raw_new = part_18_9 * sum_2  # gradient of u_raw [C, BLOCK_V]
+        part_18_0 = _exp(-tl.abs(load_2.to(tl.float32)))
+        part_18_1 = 1.0 + part_18_0
+        part_18_2 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_18_0), part_18_1)
+        part_18_3 = _ratio(tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_18_0), part_18_1)
+        part_18_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]) * (part_18_2 * (1.0 + load_2.to(tl.float32) * part_18_3))
+        d_u_raw_new = part_18_4 * sum_2  # gradient of u_raw [C, BLOCK_V]
         d_u_raw_ptr_c = d_u_raw_ptr + start * d_u_raw_ptr_t  # first token of the chunk
         tl.store(d_u_raw_ptr_c + (token * d_u_raw_ptr_t)[:, None] + at_V[None, :], d_u_raw_new.to(d_u_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         d_c_ptr_c = d_c_ptr + start * d_c_ptr_t  # first token of the chunk
@@ -1302,11 +1269,10 @@ def _m_layer_element_backward_kernel(
         map_12 = -map_4[:, None, :] * dg  # [C, BLOCK_K, BLOCK_V]
         inner_3 = tl.where(valid[:, None, None], map_12, 0.0)  # [C, BLOCK_K, BLOCK_V]
         sum_6 = tl.sum(inner_3, 0)  # [BLOCK_K, BLOCK_V]
-        map_13 = tl.exp(load_5.to(tl.float32)) * sum_6  # [BLOCK_K, BLOCK_V]
+        map_13 = _exp(load_5.to(tl.float32)) * sum_6  # [BLOCK_K, BLOCK_V]
         d_A_log_next = d_A_log_2 + map_13  # gradient of A_log [BLOCK_K, BLOCK_V]
         d_A_log_2 = d_A_log_next
-        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
-        L = L_next
+        L = end
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -1404,7 +1370,7 @@ def m_forward(
     DT, FT, EXACT = _types(dtype, b.device)
     config = _config("element_forward", b.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
+    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
     y = torch.empty((*b.shape[:2], H, V), dtype=torch.float32, device=b.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b.device)
     start_state = initial_state
@@ -1419,12 +1385,13 @@ def m_forward(
             d.stride(0), d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0),
             H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K, _padded(K), V,
             min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _m_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
+        _m_segment_scan_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, 1024, run.varlen,
+            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = config
     _m_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -1435,6 +1402,7 @@ def m_forward(
         H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
         H // A_log.shape[0], y.stride(0), y.stride(1), y.stride(2), K, _padded(K), V,
         min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1471,7 +1439,7 @@ def m_backward(
     config = _config("element_backward", b.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     blocks = -(-V // min(block, _padded(V)))
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
+    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
     d_b = torch.empty((blocks, *b.shape[:2], H, K), dtype=torch.float32, device=b.device)
     d_d = _gradient(d, H)
     d_d_bias = torch.empty((run.slots, H, V), dtype=torch.float32, device=b.device)
@@ -1494,12 +1462,13 @@ def m_backward(
             d.stride(0), d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0),
             H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K, _padded(K), V,
             min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _m_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
+        _m_segment_scan_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, 1024, run.varlen,
+            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = _config("element_states", b.device, dtype.itemsize, K, V)
     _m_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -1508,7 +1477,7 @@ def m_backward(
         u.stride(1), u.stride(2), H // u.shape[2], d.stride(0), d.stride(1), d.stride(2),
         H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
         H // A_log.shape[0], K, _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        EXACT, run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1521,12 +1490,13 @@ def m_backward(
             H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], dy.stride(0), dy.stride(1),
             dy.stride(2), H // dy.shape[2], K, _padded(K), V, min(block, _padded(V)), chunk, DT,
             FT, precision, EXACT, run.varlen, run.split,
+            max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _m_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // 1024),)](
+        _m_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             end_state, segment_decay, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, 1024, run.varlen,
+            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = config
     _m_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -1541,6 +1511,7 @@ def m_backward(
         d_d.stride(2), d_u.stride(0), d_u.stride(1), d_u.stride(2), d_c.stride(0),
         d_c.stride(1), d_c.stride(2), d_c.stride(3), K, _padded(K), V, min(block, _padded(V)),
         chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1610,7 +1581,7 @@ def m_layer_forward(
     DT, FT, EXACT = _types(dtype, b.device)
     config = _config("element_forward", b.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
+    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
     y = torch.empty((*b.shape[:2], H, V), dtype=torch.float32, device=b.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b.device)
     start_state = initial_state
@@ -1625,13 +1596,13 @@ def m_layer_forward(
             H // u_raw.shape[2], d.stride(0), d.stride(1), d.stride(2), H // d.shape[2],
             d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K,
             _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            run.split, max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _m_layer_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
+        _m_layer_segment_scan_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, 1024, run.varlen,
+            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = config
     _m_layer_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -1642,7 +1613,7 @@ def m_layer_forward(
         d.stride(0), d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0),
         H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], y.stride(0), y.stride(1),
         y.stride(2), K, _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1679,7 +1650,7 @@ def m_layer_backward(
     config = _config("element_backward", b.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     blocks = -(-V // min(block, _padded(V)))
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
+    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
     d_b = torch.empty((blocks, *b.shape[:2], H, K), dtype=torch.float32, device=b.device)
     d_d = _gradient(d, H)
     d_d_bias = torch.empty((run.slots, H, V), dtype=torch.float32, device=b.device)
@@ -1702,13 +1673,13 @@ def m_layer_backward(
             H // u_raw.shape[2], d.stride(0), d.stride(1), d.stride(2), H // d.shape[2],
             d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K,
             _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            run.split, max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _m_layer_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
+        _m_layer_segment_scan_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, 1024, run.varlen,
+            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = _config("element_states", b.device, dtype.itemsize, K, V)
     _m_layer_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -1718,6 +1689,7 @@ def m_layer_backward(
         d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0],
         A_log.stride(0), H // A_log.shape[0], K, _padded(K), V, min(block, _padded(V)), chunk,
         DT, FT, precision, EXACT, run.varlen, run.split,
+        max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1730,12 +1702,13 @@ def m_layer_backward(
             H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], dy.stride(0), dy.stride(1),
             dy.stride(2), H // dy.shape[2], K, _padded(K), V, min(block, _padded(V)), chunk, DT,
             FT, precision, EXACT, run.varlen, run.split,
+            max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _m_layer_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // 1024),)](
+        _m_layer_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             end_state, segment_decay, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, 1024, run.varlen,
+            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = config
     _m_layer_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -1750,6 +1723,7 @@ def m_layer_backward(
         d_d.stride(1), d_d.stride(2), d_u_raw.stride(0), d_u_raw.stride(1), d_u_raw.stride(2),
         d_c.stride(0), d_c.stride(1), d_c.stride(2), d_c.stride(3), K, _padded(K), V,
         min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )

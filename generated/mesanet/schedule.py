@@ -34,11 +34,11 @@ FORMS = {
 # Of each scan: (kernel, arch, bytes an element, K, V, chunk, block, warps, stages, precision).
 ROWS = {
     "g": (
-        ('element_forward', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
-        ('element_ends', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
-        ('element_states', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
-        ('element_ends_adjoint', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
-        ('element_backward', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
+        ('element_forward', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
+        ('element_ends', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
+        ('element_states', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
+        ('element_ends_adjoint', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
+        ('element_backward', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
         ('element_forward', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
         ('element_ends', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
         ('element_states', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),

@@ -10,11 +10,11 @@ import triton.language as tl
 
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
-    ('element_forward', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
-    ('element_ends', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
-    ('element_states', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
-    ('element_ends_adjoint', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
-    ('element_backward', '', 0, 16, 1048576, 8, 32, 4, 1, 'ieee'),
+    ('element_forward', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
+    ('element_ends', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
+    ('element_states', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
+    ('element_backward', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
     ('element_forward', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
     ('element_ends', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
     ('element_states', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
@@ -60,6 +60,8 @@ _TABLE = (
 )
 
 SEGMENT: int | None = None  # tokens a segment; None: by `_segment_length`
+# Whether kernels may hold instructions of NVIDIA's: not in the interpreter, nor on other devices.
+QUICK = tl.constexpr(torch.version.cuda is not None and not triton.knobs.runtime.interpret)
 
 
 @triton.jit
@@ -162,33 +164,54 @@ def _joined(coarse, fine, EXACT: tl.constexpr):
 
 
 @triton.jit
-def _steps(p, x, q, y):
-    """One run of steps m = p * m + x, then another."""
-    return p * q, y + q * x
+def _exp2(x):
+    """A power of 2; below the normal numbers it is 0 where the hardware then is quicker."""
+    if QUICK:
+        return tl.inline_asm_elementwise(
+            "ex2.approx.ftz.f32 $0, $1;", "=f,f", [x], dtype=tl.float32, is_pure=True, pack=1
+        )
+    else:
+        return tl.exp2(x)
 
 
 @triton.jit
-def _steps_before(p, o, x, b, q, r, y, c):
-    """The same, with the decay and the state up to the last step but one."""
-    return p * q, p * r, y + q * x, c + r * x
+def _exp(x):
+    """The exponential, as `_exp2`."""
+    return _exp2(x * 1.4426950408889634)
 
 
 @triton.jit
-def _states_after(decay, write, start, first, REVERSE: tl.constexpr):
-    """The states after each token (axis 0) of a walk from `start`, which enters where `first`."""
-    write = tl.where(first, write + decay * start, write)
-    _, after = tl.associative_scan((decay, write), 0, _steps, reverse=REVERSE)
-    return after
+def _here(tile, t: tl.constexpr):
+    """Where a tile has token t (axis 0): known when compiled, if a thread has all tokens."""
+    here = tl.arange(0, tile.shape[0]) == t
+    if len(tile.shape) == 2:
+        return here[:, None]
+    else:
+        return here[:, None, None]
 
 
 @triton.jit
-def _states(decay, write, start, first, REVERSE: tl.constexpr):
-    """The states before and after each token (axis 0) of a walk from `start`."""
-    before = tl.where(first, start + tl.zeros_like(write), 0.0)
-    write = tl.where(first, write + decay * start, write)
-    one = tl.full(write.shape, 1.0, tl.float32)
-    found = tl.associative_scan((decay, one, write, before), 0, _steps_before, reverse=REVERSE)
-    return found[3], found[2]
+def _picked(tile, here):
+    """The entry where `here` (axis 0). The others become -0.0, which adds nothing to anything."""
+    nothing = tl.full(tile.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
+    return tl.sum(tl.where(here, tile, nothing), 0)
+
+
+@triton.jit
+def _states(decay, write, state, REVERSE: tl.constexpr):
+    """The states before and after each token (axis 0) of a walk from `state`, and behind it.
+
+    One token after the other: where a thread has all tokens of its columns, its registers hold
+    the tiles and picking an entry is a matter of names.
+    """
+    before = tl.zeros_like(write)
+    after = tl.zeros_like(write)
+    for n in tl.static_range(write.shape[0]):
+        here = _here(write, write.shape[0] - 1 - n if REVERSE else n)
+        before = tl.where(here, tl.expand_dims(state, 0), before)
+        state = state * _picked(decay, here) + _picked(write, here)
+        after = tl.where(here, tl.expand_dims(state, 0), after)
+    return before, after, state
 
 
 @triton.jit
@@ -201,13 +224,6 @@ def _both(p, q):
 def _whole(decay):
     """The decay over all tokens (axis 0)."""
     return tl.reduce(decay, 0, _both)
-
-
-@triton.jit
-def _end(after, last):
-    """The state where `last`. The others become -0.0, whose sum with anything is no operation."""
-    nothing = tl.full(after.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
-    return tl.sum(tl.where(last, after, nothing), 0)
 
 
 def _power(n: int) -> int:
@@ -237,12 +253,12 @@ def _architecture(device: torch.device) -> str:
     return f"sm{major}{minor}"
 
 
-def _segment_length(T: int, programs: int, processors: int) -> int:
+def _segment_length(T: int, programs: int, processors: int, shortest: int) -> int:
     """Tokens a segment: all while the programs nearly fill the chip, else two programs for each."""
-    if 4 * programs >= 3 * processors or T <= 1024:
+    if 4 * programs >= 3 * processors or T <= 2 * shortest:
         return 1 << 30
     wanted = -(-2 * processors // programs)
-    length = max(512, triton.next_power_of_2(-(-T // wanted)))
+    length = max(shortest, triton.next_power_of_2(-(-T // wanted)))
     return length if length < T else 1 << 30
 
 
@@ -296,14 +312,20 @@ class _Layout:
         cu_seqlens: torch.Tensor | None,
         blocks: int,
         light: int = 1,
+        shortest: int = 512,
         divisible: bool = True,
     ):
-        """Blocks: programs a head. light: how many share a processor. divisible: in segments."""
+        """Where the programs of a call begin.
+
+        blocks: programs a head. light: how many share a processor. shortest: tokens of a segment
+        for which its own launch pays. divisible: in segments.
+        """
         self.cu, self.T, self.H = cu_seqlens, x.shape[1], heads
         self.varlen = cu_seqlens is not None
         self.N = cu_seqlens.shape[0] - 1 if cu_seqlens is not None else x.shape[0]
         programs = max(1, self.N * heads * blocks)
-        length = SEGMENT or _segment_length(self.T, programs, light * _processors(x.device))
+        processors = light * _processors(x.device)
+        length = SEGMENT or _segment_length(self.T, programs, processors, shortest)
         self.split = divisible and length < self.T
         self.segment = length if self.split else 1 << 30
         self.segments = -(-self.T // length) if self.split else 1
@@ -362,7 +384,7 @@ def _g_element_ends_kernel(
     part_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g,
     K: tl.constexpr, BLOCK_K: tl.constexpr, s_Kp: tl.constexpr, BLOCK_s_Kp: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'what each segment adds to the state, and its whole decay'
     program = tl.program_id(0)
@@ -372,7 +394,7 @@ def _g_element_ends_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_s_Kp = block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp)
+    at_s_Kp = tl.max_contiguous(block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp), COLUMNS)
     in_s_Kp = at_s_Kp < s_Kp
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
@@ -396,10 +418,9 @@ def _g_element_ends_kernel(
         w = map_2[:, :, None] * load_3.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
         load_4 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        a = tl.exp(load_4)  # decay [C]  # line 7
-        after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
-        M_next = _end(after, (token == C - 1)[:, None, None])  # decay, and write [BLOCK_K, BLOCK_s_Kp]
-        M = M_next
+        a = _exp(load_4)  # decay [C]  # line 7
+        before, after, end = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M, False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
+        M = end
         P_next = P * _whole(a)  # the decay of the whole segment
         P = P_next
     tl.store(start_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
@@ -410,7 +431,8 @@ def _g_element_ends_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _g_segment_scan_kernel(
     start_state_ptr, segment_decay_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, s_Kp: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    K: tl.constexpr, s_Kp: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * s_Kp, BLOCK)
@@ -425,13 +447,16 @@ def _g_segment_scan_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    for step in range(count):
-        at = _row(first + (step), h, H)
-        place = start_state_ptr + at * (K * s_Kp) + entry
-        added = tl.load(place, mask=inside, other=0.0)
-        tl.store(place, state, mask=inside)
-        state = state * tl.load(segment_decay_ptr + at)
-        state = state + added
+    token = tl.arange(0, GROUP)
+    for step in range(0, count, GROUP):
+        at = step + token
+        valid = (at < count)[:, None]
+        at = _row(first + at, h, H)[:, None]
+        place = start_state_ptr + at * (K * s_Kp) + entry[None, :]
+        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
+        decay = tl.broadcast_to(tl.load(segment_decay_ptr + at, mask=valid, other=1.0), [GROUP, BLOCK])
+        before, _, state = _states(decay, added, state, False)
+        tl.store(place, before, mask=valid & inside[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -443,7 +468,7 @@ def _g_element_forward_kernel(
     y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
     s_Kp: tl.constexpr, BLOCK_s_Kp: tl.constexpr, C: tl.constexpr, DT: tl.constexpr,
     FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
-    SPLIT: tl.constexpr,
+    SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'y and the final state, with the state on chip'
     program = tl.program_id(0)
@@ -453,7 +478,7 @@ def _g_element_forward_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_s_Kp = block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp)
+    at_s_Kp = tl.max_contiguous(block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp), COLUMNS)
     in_s_Kp = at_s_Kp < s_Kp
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
@@ -480,12 +505,11 @@ def _g_element_forward_kernel(
         w = map_2[:, :, None] * load_3.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
         load_4 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        a = tl.exp(load_4)  # decay [C]  # line 7
-        after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
+        a = _exp(load_4)  # decay [C]  # line 7
+        before, after, end = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M, False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], after.to(y_ptr.dtype.element_ty), mask=valid[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :])
-        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_s_Kp]
-        M = M_next
+        M = end
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
@@ -499,7 +523,7 @@ def _g_element_states_kernel(
     part_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g,
     K: tl.constexpr, BLOCK_K: tl.constexpr, s_Kp: tl.constexpr, BLOCK_s_Kp: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -509,7 +533,7 @@ def _g_element_states_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_s_Kp = block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp)
+    at_s_Kp = tl.max_contiguous(block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp), COLUMNS)
     in_s_Kp = at_s_Kp < s_Kp
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
@@ -537,10 +561,9 @@ def _g_element_states_kernel(
         w = map_2[:, :, None] * load_3.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
         load_4 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        a = tl.exp(load_4)  # decay [C]  # line 7
-        after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
-        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_s_Kp]
-        M = M_next
+        a = _exp(load_4)  # decay [C]  # line 7
+        before, after, end = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M, False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
+        M = end
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -550,6 +573,7 @@ def _g_element_ends_adjoint_kernel(
     dy_ptr_h, dy_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, s_Kp: tl.constexpr,
     BLOCK_s_Kp: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):
     'what each segment adds to the adjoint'
     program = tl.program_id(0)
@@ -559,7 +583,7 @@ def _g_element_ends_adjoint_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_s_Kp = block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp)
+    at_s_Kp = tl.max_contiguous(block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp), COLUMNS)
     in_s_Kp = at_s_Kp < s_Kp
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
@@ -572,20 +596,20 @@ def _g_element_ends_adjoint_kernel(
         start = first + c * C
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
         load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        a = tl.exp(load)  # decay [C]  # line 7
+        a = _exp(load)  # decay [C]  # line 7
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
         r = a[:, None, None] * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
-        after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_s_Kp]
-        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_s_Kp]
-        L = L_next
+        before, after, end = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), r, L, True)  # each token [C, BLOCK_K, BLOCK_s_Kp]
+        L = end
     tl.store(end_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _g_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, s_Kp: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    K: tl.constexpr, s_Kp: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * s_Kp, BLOCK)
@@ -600,13 +624,16 @@ def _g_segment_scan_adjoint_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    for step in range(count):
-        at = _row(first + (count - 1 - step), h, H)
-        place = end_state_ptr + at * (K * s_Kp) + entry
-        added = tl.load(place, mask=inside, other=0.0)
-        tl.store(place, state, mask=inside)
-        state = state * tl.load(segment_decay_ptr + at)
-        state = state + added
+    token = tl.arange(0, GROUP)
+    for step in range(0, count, GROUP):
+        at = step + token
+        valid = (at < count)[:, None]
+        at = _row(first + count - 1 - at, h, H)[:, None]
+        place = end_state_ptr + at * (K * s_Kp) + entry[None, :]
+        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
+        decay = tl.broadcast_to(tl.load(segment_decay_ptr + at, mask=valid, other=1.0), [GROUP, BLOCK])
+        before, _, state = _states(decay, added, state, False)
+        tl.store(place, before, mask=valid & inside[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -622,7 +649,7 @@ def _g_element_backward_kernel(
     d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, s_Kp: tl.constexpr, BLOCK_s_Kp: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'every gradient, in reverse time'
     program = tl.program_id(0)
@@ -632,7 +659,7 @@ def _g_element_backward_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_s_Kp = block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp)
+    at_s_Kp = tl.max_contiguous(block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp), COLUMNS)
     in_s_Kp = at_s_Kp < s_Kp
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
@@ -667,14 +694,14 @@ def _g_element_backward_kernel(
         w = map_2[:, :, None] * load_3.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
         load_4 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        a = tl.exp(load_4)  # decay [C]  # line 7
+        a = _exp(load_4)  # decay [C]  # line 7
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
         r = a[:, None, None] * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
         M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], mask=in_K[:, None] & in_s_Kp[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_s_Kp]
-        before, after = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_s_Kp]
+        before, after, end = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), r, L, True)  # each token [C, BLOCK_K, BLOCK_s_Kp]
         l = dy_2.to(tl.float32) + before  # adjoint of the memory [C, BLOCK_K, BLOCK_s_Kp]
-        before_2, after_2 = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
+        before_2, after_2, end_2 = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M, False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
         map_3 = a[:, None, None] * before_2 * l  # [C, BLOCK_K, BLOCK_s_Kp]
         dg = tl.sum(tl.sum(map_3, 2), 1)  # gradient of the log-decay [C]
         map_4 = load_3.to(tl.float32)[:, None, :] * l  # [C, BLOCK_K, BLOCK_s_Kp]
@@ -692,8 +719,7 @@ def _g_element_backward_kernel(
         tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_s_Kp[None, :], d_part_new.to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_s_Kp[None, :])
         d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
         tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t), dg.to(d_log_a_ptr.dtype.element_ty), mask=valid)
-        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_s_Kp]
-        L = L_next
+        L = end
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
@@ -807,7 +833,8 @@ def _m_segment_ends_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_kernel(
     start_state_ptr, segment_decay_0_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * V, BLOCK)
@@ -822,13 +849,16 @@ def _m_segment_scan_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    for step in range(count):
-        at = _row(first + (step), h, H)
-        place = start_state_ptr + at * (K * V) + entry
-        added = tl.load(place, mask=inside, other=0.0)
-        tl.store(place, state, mask=inside)
-        state = state * tl.load(segment_decay_0_ptr + at)
-        state = state + added
+    token = tl.arange(0, GROUP)
+    for step in range(0, count, GROUP):
+        at = step + token
+        valid = (at < count)[:, None]
+        at = _row(first + at, h, H)[:, None]
+        place = start_state_ptr + at * (K * V) + entry[None, :]
+        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
+        decay = tl.broadcast_to(tl.load(segment_decay_0_ptr + at, mask=valid, other=1.0), [GROUP, BLOCK])
+        before, _, state = _states(decay, added, state, False)
+        tl.store(place, before, mask=valid & inside[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -1022,7 +1052,8 @@ def _m_segment_ends_adjoint_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_0_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * V, BLOCK)
@@ -1037,13 +1068,16 @@ def _m_segment_scan_adjoint_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    for step in range(count):
-        at = _row(first + (count - 1 - step), h, H)
-        place = end_state_ptr + at * (K * V) + entry
-        added = tl.load(place, mask=inside, other=0.0)
-        tl.store(place, state, mask=inside)
-        state = state * tl.load(segment_decay_0_ptr + at)
-        state = state + added
+    token = tl.arange(0, GROUP)
+    for step in range(0, count, GROUP):
+        at = step + token
+        valid = (at < count)[:, None]
+        at = _row(first + count - 1 - at, h, H)[:, None]
+        place = end_state_ptr + at * (K * V) + entry[None, :]
+        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
+        decay = tl.broadcast_to(tl.load(segment_decay_0_ptr + at, mask=valid, other=1.0), [GROUP, BLOCK])
+        before, _, state = _states(decay, added, state, False)
+        tl.store(place, before, mask=valid & inside[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -1288,7 +1322,7 @@ def g_forward(
     DT, FT, EXACT = _types(dtype, beta.device)
     config = _config("element_forward", beta.device, dtype.itemsize, K, s_Kp)
     chunk, block, warps, stages, precision = config
-    run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 8 // warps))
+    run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 16 // warps), 64)
     y = torch.empty((*beta.shape[:2], H, K, s_Kp), dtype=torch.float32, device=beta.device)
     final_state = torch.empty((run.N, H, K, s_Kp), dtype=torch.float32, device=beta.device)
     start_state = initial_state
@@ -1303,12 +1337,13 @@ def g_forward(
             part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], log_a.stride(0),
             log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _padded(K), s_Kp,
             min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            max(1, min(block, _padded(s_Kp)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _g_segment_scan_kernel[(run.N * H * -(-K * s_Kp // 1024),)](
+        _g_segment_scan_kernel[(run.N * H * -(-K * s_Kp // min(512, _padded(K * s_Kp))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, s_Kp, 1024, run.varlen,
+            run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), 8, run.varlen,
         )
     _, block, warps, stages, precision = config
     _g_element_forward_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
@@ -1318,7 +1353,7 @@ def g_forward(
         part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], log_a.stride(0),
         log_a.stride(1), log_a.stride(2), H // log_a.shape[2], y.stride(0), y.stride(1),
         y.stride(2), K, _padded(K), s_Kp, min(block, _padded(s_Kp)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        EXACT, run.varlen, run.split, max(1, min(block, _padded(s_Kp)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1349,7 +1384,7 @@ def g_backward(
     config = _config("element_backward", beta.device, dtype.itemsize, K, s_Kp)
     chunk, block, warps, stages, precision = config
     blocks = -(-s_Kp // min(block, _padded(s_Kp)))
-    run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 8 // warps))
+    run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 16 // warps), 64)
     d_beta = torch.empty((blocks, *beta.shape[:2], H), dtype=torch.float32, device=beta.device)
     d_k = torch.empty((blocks, *k.shape[:2], H, K), dtype=torch.float32, device=beta.device)
     d_part = _gradient(part, H)
@@ -1370,12 +1405,13 @@ def g_backward(
             part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], log_a.stride(0),
             log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _padded(K), s_Kp,
             min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            max(1, min(block, _padded(s_Kp)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _g_segment_scan_kernel[(run.N * H * -(-K * s_Kp // 1024),)](
+        _g_segment_scan_kernel[(run.N * H * -(-K * s_Kp // min(512, _padded(K * s_Kp))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, s_Kp, 1024, run.varlen,
+            run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), 8, run.varlen,
         )
     _, block, warps, stages, precision = _config("element_states", beta.device, dtype.itemsize, K, s_Kp)
     _g_element_states_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
@@ -1385,6 +1421,7 @@ def g_backward(
         part.stride(2), H // part.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
         H // log_a.shape[2], K, _padded(K), s_Kp, min(block, _padded(s_Kp)), chunk, DT, FT,
         precision, EXACT, run.varlen, run.split,
+        max(1, min(block, _padded(s_Kp)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1395,12 +1432,13 @@ def g_backward(
             log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
             dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _padded(K), s_Kp,
             min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            max(1, min(block, _padded(s_Kp)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _g_segment_scan_adjoint_kernel[(run.N * H * -(-K * s_Kp // 1024),)](
+        _g_segment_scan_adjoint_kernel[(run.N * H * -(-K * s_Kp // min(512, _padded(K * s_Kp))),)](
             end_state, segment_decay, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, K, s_Kp, 1024, run.varlen,
+            run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), 8, run.varlen,
         )
     _, block, warps, stages, precision = config
     _g_element_backward_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
@@ -1415,6 +1453,7 @@ def g_backward(
         d_part.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2),
         d_log_a.stride(3), K, _padded(K), s_Kp, min(block, _padded(s_Kp)), chunk, DT, FT,
         precision, EXACT, run.varlen, run.split,
+        max(1, min(block, _padded(s_Kp)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1492,9 +1531,9 @@ def m_forward(
             num_warps=warps,
             num_stages=stages,
         )
-        _m_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
+        _m_segment_scan_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             start_state, segment_decay_0, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, 1024, run.varlen,
+            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = config
     _m_forward_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
@@ -1563,9 +1602,9 @@ def m_backward(
             num_warps=warps,
             num_stages=stages,
         )
-        _m_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
+        _m_segment_scan_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             start_state, segment_decay_0, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, 1024, run.varlen,
+            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
     _m_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
@@ -1589,9 +1628,9 @@ def m_backward(
             num_warps=warps,
             num_stages=stages,
         )
-        _m_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // 1024),)](
+        _m_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             end_state, segment_decay_0, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, 1024, run.varlen,
+            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", beta.device, dtype.itemsize, K, V)
     _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](

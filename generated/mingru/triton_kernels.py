@@ -10,15 +10,17 @@ import triton.language as tl
 
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
-    ('element_forward', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
-    ('element_ends', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
-    ('element_states', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
-    ('element_ends_adjoint', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
-    ('element_backward', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
+    ('element_forward', '', 0, 1, 1048576, 16, 128, 1, 1, 'ieee'),
+    ('element_ends', '', 0, 1, 1048576, 2, 128, 1, 1, 'ieee'),
+    ('element_states', '', 0, 1, 1048576, 2, 128, 1, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 1, 1048576, 2, 128, 1, 1, 'ieee'),
+    ('element_backward', '', 0, 1, 1048576, 2, 128, 1, 1, 'ieee'),
     ('element_step', '', 0, 1, 1048576, 1, 256, 4, 1, 'ieee'),
 )
 
 SEGMENT: int | None = None  # tokens a segment; None: by `_segment_length`
+# Whether kernels may hold instructions of NVIDIA's: not in the interpreter, nor on other devices.
+QUICK = tl.constexpr(torch.version.cuda is not None and not triton.knobs.runtime.interpret)
 
 
 @triton.jit
@@ -99,33 +101,66 @@ def _head(pointer, batch, h, batch_stride, head_stride, group):
 
 
 @triton.jit
-def _steps(p, x, q, y):
-    """One run of steps m = p * m + x, then another."""
-    return p * q, y + q * x
+def _exp2(x):
+    """A power of 2; below the normal numbers it is 0 where the hardware then is quicker."""
+    if QUICK:
+        return tl.inline_asm_elementwise(
+            "ex2.approx.ftz.f32 $0, $1;", "=f,f", [x], dtype=tl.float32, is_pure=True, pack=1
+        )
+    else:
+        return tl.exp2(x)
 
 
 @triton.jit
-def _steps_before(p, o, x, b, q, r, y, c):
-    """The same, with the decay and the state up to the last step but one."""
-    return p * q, p * r, y + q * x, c + r * x
+def _exp(x):
+    """The exponential, as `_exp2`."""
+    return _exp2(x * 1.4426950408889634)
 
 
 @triton.jit
-def _states_after(decay, write, start, first, REVERSE: tl.constexpr):
-    """The states after each token (axis 0) of a walk from `start`, which enters where `first`."""
-    write = tl.where(first, write + decay * start, write)
-    _, after = tl.associative_scan((decay, write), 0, _steps, reverse=REVERSE)
-    return after
+def _ratio(x, y):
+    """A quotient of numbers in fp32 that is off in the last digit at most; 0 where y > 2^126."""
+    if QUICK:
+        inverse = tl.inline_asm_elementwise(
+            "rcp.approx.ftz.f32 $0, $1;", "=f,f", [y], dtype=tl.float32, is_pure=True, pack=1
+        )
+        return x * inverse
+    else:
+        return x / y
 
 
 @triton.jit
-def _states(decay, write, start, first, REVERSE: tl.constexpr):
-    """The states before and after each token (axis 0) of a walk from `start`."""
-    before = tl.where(first, start + tl.zeros_like(write), 0.0)
-    write = tl.where(first, write + decay * start, write)
-    one = tl.full(write.shape, 1.0, tl.float32)
-    found = tl.associative_scan((decay, one, write, before), 0, _steps_before, reverse=REVERSE)
-    return found[3], found[2]
+def _here(tile, t: tl.constexpr):
+    """Where a tile has token t (axis 0): known when compiled, if a thread has all tokens."""
+    here = tl.arange(0, tile.shape[0]) == t
+    if len(tile.shape) == 2:
+        return here[:, None]
+    else:
+        return here[:, None, None]
+
+
+@triton.jit
+def _picked(tile, here):
+    """The entry where `here` (axis 0). The others become -0.0, which adds nothing to anything."""
+    nothing = tl.full(tile.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
+    return tl.sum(tl.where(here, tile, nothing), 0)
+
+
+@triton.jit
+def _states(decay, write, state, REVERSE: tl.constexpr):
+    """The states before and after each token (axis 0) of a walk from `state`, and behind it.
+
+    One token after the other: where a thread has all tokens of its columns, its registers hold
+    the tiles and picking an entry is a matter of names.
+    """
+    before = tl.zeros_like(write)
+    after = tl.zeros_like(write)
+    for n in tl.static_range(write.shape[0]):
+        here = _here(write, write.shape[0] - 1 - n if REVERSE else n)
+        before = tl.where(here, tl.expand_dims(state, 0), before)
+        state = state * _picked(decay, here) + _picked(write, here)
+        after = tl.where(here, tl.expand_dims(state, 0), after)
+    return before, after, state
 
 
 @triton.jit
@@ -138,13 +173,6 @@ def _both(p, q):
 def _whole(decay):
     """The decay over all tokens (axis 0)."""
     return tl.reduce(decay, 0, _both)
-
-
-@triton.jit
-def _end(after, last):
-    """The state where `last`. The others become -0.0, whose sum with anything is no operation."""
-    nothing = tl.full(after.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
-    return tl.sum(tl.where(last, after, nothing), 0)
 
 
 def _power(n: int) -> int:
@@ -174,12 +202,12 @@ def _architecture(device: torch.device) -> str:
     return f"sm{major}{minor}"
 
 
-def _segment_length(T: int, programs: int, processors: int) -> int:
+def _segment_length(T: int, programs: int, processors: int, shortest: int) -> int:
     """Tokens a segment: all while the programs nearly fill the chip, else two programs for each."""
-    if 4 * programs >= 3 * processors or T <= 1024:
+    if 4 * programs >= 3 * processors or T <= 2 * shortest:
         return 1 << 30
     wanted = -(-2 * processors // programs)
-    length = max(512, triton.next_power_of_2(-(-T // wanted)))
+    length = max(shortest, triton.next_power_of_2(-(-T // wanted)))
     return length if length < T else 1 << 30
 
 
@@ -233,14 +261,20 @@ class _Layout:
         cu_seqlens: torch.Tensor | None,
         blocks: int,
         light: int = 1,
+        shortest: int = 512,
         divisible: bool = True,
     ):
-        """Blocks: programs a head. light: how many share a processor. divisible: in segments."""
+        """Where the programs of a call begin.
+
+        blocks: programs a head. light: how many share a processor. shortest: tokens of a segment
+        for which its own launch pays. divisible: in segments.
+        """
         self.cu, self.T, self.H = cu_seqlens, x.shape[1], heads
         self.varlen = cu_seqlens is not None
         self.N = cu_seqlens.shape[0] - 1 if cu_seqlens is not None else x.shape[0]
         programs = max(1, self.N * heads * blocks)
-        length = SEGMENT or _segment_length(self.T, programs, light * _processors(x.device))
+        processors = light * _processors(x.device)
+        length = SEGMENT or _segment_length(self.T, programs, processors, shortest)
         self.split = divisible and length < self.T
         self.segment = length if self.split else 1 << 30
         self.segments = -(-self.T // length) if self.split else 1
@@ -297,7 +331,7 @@ def _m_element_ends_kernel(
     STEPS, z_raw_ptr_b, z_raw_ptr_t: tl.constexpr, z_raw_ptr_h, z_raw_ptr_g, h_raw_ptr_b,
     h_raw_ptr_t: tl.constexpr, h_raw_ptr_h, h_raw_ptr_g, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'what each segment adds to the state, and its whole decay'
     program = tl.program_id(0)
@@ -305,7 +339,7 @@ def _m_element_ends_kernel(
     program = program // tl.cdiv(V, BLOCK_V)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     z_raw_ptr = _head(z_raw_ptr, batch, h, z_raw_ptr_b, z_raw_ptr_h, z_raw_ptr_g)
     h_raw_ptr = _head(h_raw_ptr, batch, h, h_raw_ptr_b, h_raw_ptr_h, h_raw_ptr_g)
@@ -319,20 +353,19 @@ def _m_element_ends_kernel(
         start = first + c * C
         z_raw_ptr_c = z_raw_ptr + start * z_raw_ptr_t  # first token of the chunk
         load = tl.load(z_raw_ptr_c + (token * z_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z_raw [C, BLOCK_V]
-        part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        map_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0)  # [C, BLOCK_V]
+        part_0 = _exp(-tl.abs(load.to(tl.float32)))
+        map_2 = _ratio(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)  # [C, BLOCK_V]
         h_raw_ptr_c = h_raw_ptr + start * h_raw_ptr_t  # first token of the chunk
         load_2 = tl.load(h_raw_ptr_c + (token * h_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load h_raw [C, BLOCK_V]
         part_2_0 = load_2.to(tl.float32) >= 0.0
-        part_2_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        map_3 = tl.where(part_2_0, 0.5 + load_2.to(tl.float32), tl.where(part_2_0, 1.0, part_2_1) / (1.0 + part_2_1))  # [C, BLOCK_V]
+        part_2_1 = _exp(-tl.abs(load_2.to(tl.float32)))
+        map_3 = tl.where(part_2_0, 0.5 + load_2.to(tl.float32), _ratio(tl.where(part_2_0, 1.0, part_2_1), 1.0 + part_2_1))  # [C, BLOCK_V]
         w = map_2 * map_3  # write [C, BLOCK_V]  # line 7
-        part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        a = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)  # decay [C, BLOCK_V]  # line 6
+        part_4_0 = _exp(-tl.abs(load.to(tl.float32)))
+        a = _ratio(tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_4_0), 1.0 + part_4_0)  # decay [C, BLOCK_V]  # line 6
         inner = tl.where(valid[:, None], w, 0.0)  # [C, BLOCK_V]
-        after = _states_after(tl.where(valid[:, None], a, 1.0), inner, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
-        M_next = _end(after, (token == C - 1)[:, None])  # decay, and write [BLOCK_V]
-        M = M_next
+        before, after, end = _states(tl.where(valid[:, None], a, 1.0), inner, M, False)  # each token [C, BLOCK_V]
+        M = end
         P_next = P * _whole(tl.where(valid[:, None], a, 1.0))  # the decay of the whole segment [BLOCK_V]
         P = P_next
     tl.store(start_state_ptr + _row(slot, h, H) * (V) + at_V, M.to(start_state_ptr.dtype.element_ty), mask=in_V)
@@ -342,7 +375,7 @@ def _m_element_ends_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_kernel(
     start_state_ptr, segment_decay_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(V, BLOCK)
@@ -357,13 +390,16 @@ def _m_segment_scan_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    for step in range(count):
-        at = _row(first + (step), h, H)
-        place = start_state_ptr + at * (V) + entry
-        added = tl.load(place, mask=inside, other=0.0)
-        tl.store(place, state, mask=inside)
-        state = state * tl.load(segment_decay_ptr + at * (V) + entry, mask=inside, other=0.0)
-        state = state + added
+    token = tl.arange(0, GROUP)
+    for step in range(0, count, GROUP):
+        at = step + token
+        valid = (at < count)[:, None]
+        at = _row(first + at, h, H)[:, None]
+        place = start_state_ptr + at * (V) + entry[None, :]
+        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
+        decay = tl.load(segment_decay_ptr + at * (V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
+        before, _, state = _states(decay, added, state, False)
+        tl.store(place, before, mask=valid & inside[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -373,7 +409,7 @@ def _m_element_forward_kernel(
     h_raw_ptr_t: tl.constexpr, h_raw_ptr_h, h_raw_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr,
     y_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr,
     FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
-    SPLIT: tl.constexpr,
+    SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'y and the final state, with the state on chip'
     program = tl.program_id(0)
@@ -381,7 +417,7 @@ def _m_element_forward_kernel(
     program = program // tl.cdiv(V, BLOCK_V)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     z_raw_ptr = _head(z_raw_ptr, batch, h, z_raw_ptr_b, z_raw_ptr_h, z_raw_ptr_g)
     h_raw_ptr = _head(h_raw_ptr, batch, h, h_raw_ptr_b, h_raw_ptr_h, h_raw_ptr_g)
@@ -398,24 +434,23 @@ def _m_element_forward_kernel(
         start = first + c * C
         z_raw_ptr_c = z_raw_ptr + start * z_raw_ptr_t  # first token of the chunk
         load = tl.load(z_raw_ptr_c + (token * z_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z_raw [C, BLOCK_V]
-        part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        map_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0)  # [C, BLOCK_V]
+        part_0 = _exp(-tl.abs(load.to(tl.float32)))
+        map_2 = _ratio(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)  # [C, BLOCK_V]
         h_raw_ptr_c = h_raw_ptr + start * h_raw_ptr_t  # first token of the chunk
         load_2 = tl.load(h_raw_ptr_c + (token * h_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load h_raw [C, BLOCK_V]
         part_2_0 = load_2.to(tl.float32) >= 0.0
-        part_2_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        map_3 = tl.where(part_2_0, 0.5 + load_2.to(tl.float32), tl.where(part_2_0, 1.0, part_2_1) / (1.0 + part_2_1))  # [C, BLOCK_V]
+        part_2_1 = _exp(-tl.abs(load_2.to(tl.float32)))
+        map_3 = tl.where(part_2_0, 0.5 + load_2.to(tl.float32), _ratio(tl.where(part_2_0, 1.0, part_2_1), 1.0 + part_2_1))  # [C, BLOCK_V]
         w = map_2 * map_3  # write [C, BLOCK_V]  # line 7
-        part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        a = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)  # decay [C, BLOCK_V]  # line 6
+        part_4_0 = _exp(-tl.abs(load.to(tl.float32)))
+        a = _ratio(tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_4_0), 1.0 + part_4_0)  # decay [C, BLOCK_V]  # line 6
         inner = tl.where(valid[:, None], w, 0.0)  # [C, BLOCK_V]
-        after = _states_after(tl.where(valid[:, None], a, 1.0), inner, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
+        before, after, end = _states(tl.where(valid[:, None], a, 1.0), inner, M, False)  # each token [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], after.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         inner_2 = tl.where(valid[:, None], w, 0.0)  # [C, BLOCK_V]
-        after_2 = _states_after(tl.where(valid[:, None], a, 1.0), inner_2, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
-        M_next = _end(after_2, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
-        M = M_next
+        before_2, after_2, end_2 = _states(tl.where(valid[:, None], a, 1.0), inner_2, M, False)  # each token [C, BLOCK_V]
+        M = end_2
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (V) + at_V, M.to(final_state_ptr.dtype.element_ty), mask=in_V)
@@ -427,7 +462,7 @@ def _m_element_states_kernel(
     z_raw_ptr_b, z_raw_ptr_t: tl.constexpr, z_raw_ptr_h, z_raw_ptr_g, h_raw_ptr_b,
     h_raw_ptr_t: tl.constexpr, h_raw_ptr_h, h_raw_ptr_g, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -435,7 +470,7 @@ def _m_element_states_kernel(
     program = program // tl.cdiv(V, BLOCK_V)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     z_raw_ptr = _head(z_raw_ptr, batch, h, z_raw_ptr_b, z_raw_ptr_h, z_raw_ptr_g)
@@ -453,20 +488,19 @@ def _m_element_states_kernel(
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (V) + at_V, M.to(h_2_ptr.dtype.element_ty), mask=in_V)
         z_raw_ptr_c = z_raw_ptr + start * z_raw_ptr_t  # first token of the chunk
         load = tl.load(z_raw_ptr_c + (token * z_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z_raw [C, BLOCK_V]
-        part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        map_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0)  # [C, BLOCK_V]
+        part_0 = _exp(-tl.abs(load.to(tl.float32)))
+        map_2 = _ratio(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)  # [C, BLOCK_V]
         h_raw_ptr_c = h_raw_ptr + start * h_raw_ptr_t  # first token of the chunk
         load_2 = tl.load(h_raw_ptr_c + (token * h_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load h_raw [C, BLOCK_V]
         part_2_0 = load_2.to(tl.float32) >= 0.0
-        part_2_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        map_3 = tl.where(part_2_0, 0.5 + load_2.to(tl.float32), tl.where(part_2_0, 1.0, part_2_1) / (1.0 + part_2_1))  # [C, BLOCK_V]
+        part_2_1 = _exp(-tl.abs(load_2.to(tl.float32)))
+        map_3 = tl.where(part_2_0, 0.5 + load_2.to(tl.float32), _ratio(tl.where(part_2_0, 1.0, part_2_1), 1.0 + part_2_1))  # [C, BLOCK_V]
         w = map_2 * map_3  # write [C, BLOCK_V]  # line 7
-        part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        a = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)  # decay [C, BLOCK_V]  # line 6
+        part_4_0 = _exp(-tl.abs(load.to(tl.float32)))
+        a = _ratio(tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_4_0), 1.0 + part_4_0)  # decay [C, BLOCK_V]  # line 6
         inner = tl.where(valid[:, None], w, 0.0)  # [C, BLOCK_V]
-        after = _states_after(tl.where(valid[:, None], a, 1.0), inner, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
-        M_next = _end(after, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
-        M = M_next
+        before, after, end = _states(tl.where(valid[:, None], a, 1.0), inner, M, False)  # each token [C, BLOCK_V]
+        M = end
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -475,7 +509,7 @@ def _m_element_ends_adjoint_kernel(
     z_raw_ptr_t: tl.constexpr, z_raw_ptr_h, z_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
     dy_ptr_h, dy_ptr_g, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'what each segment adds to the adjoint'
     program = tl.program_id(0)
@@ -483,7 +517,7 @@ def _m_element_ends_adjoint_kernel(
     program = program // tl.cdiv(V, BLOCK_V)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     z_raw_ptr = _head(z_raw_ptr, batch, h, z_raw_ptr_b, z_raw_ptr_h, z_raw_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
@@ -496,21 +530,20 @@ def _m_element_ends_adjoint_kernel(
         start = first + c * C
         z_raw_ptr_c = z_raw_ptr + start * z_raw_ptr_t  # first token of the chunk
         load = tl.load(z_raw_ptr_c + (token * z_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z_raw [C, BLOCK_V]
-        part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        a = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0)  # decay [C, BLOCK_V]  # line 6
+        part_0 = _exp(-tl.abs(load.to(tl.float32)))
+        a = _ratio(tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)  # decay [C, BLOCK_V]  # line 6
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         r = a * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_V]
-        after = _states_after(tl.where(valid[:, None], a, 1.0), r, L[None, :], (token == C - 1)[:, None], True)  # [C, BLOCK_V]
-        L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
-        L = L_next
+        before, after, end = _states(tl.where(valid[:, None], a, 1.0), r, L, True)  # each token [C, BLOCK_V]
+        L = end
     tl.store(end_state_ptr + _row(slot, h, H) * (V) + at_V, L.to(end_state_ptr.dtype.element_ty), mask=in_V)
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(V, BLOCK)
@@ -525,13 +558,16 @@ def _m_segment_scan_adjoint_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    for step in range(count):
-        at = _row(first + (count - 1 - step), h, H)
-        place = end_state_ptr + at * (V) + entry
-        added = tl.load(place, mask=inside, other=0.0)
-        tl.store(place, state, mask=inside)
-        state = state * tl.load(segment_decay_ptr + at * (V) + entry, mask=inside, other=0.0)
-        state = state + added
+    token = tl.arange(0, GROUP)
+    for step in range(0, count, GROUP):
+        at = step + token
+        valid = (at < count)[:, None]
+        at = _row(first + count - 1 - at, h, H)[:, None]
+        place = end_state_ptr + at * (V) + entry[None, :]
+        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
+        decay = tl.load(segment_decay_ptr + at * (V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
+        before, _, state = _states(decay, added, state, False)
+        tl.store(place, before, mask=valid & inside[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -543,7 +579,7 @@ def _m_element_backward_kernel(
     d_z_raw_ptr_b, d_z_raw_ptr_t: tl.constexpr, d_z_raw_ptr_h, d_h_raw_ptr_b,
     d_h_raw_ptr_t: tl.constexpr, d_h_raw_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'every gradient, in reverse time'
     program = tl.program_id(0)
@@ -551,7 +587,7 @@ def _m_element_backward_kernel(
     program = program // tl.cdiv(V, BLOCK_V)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     z_raw_ptr = _head(z_raw_ptr, batch, h, z_raw_ptr_b, z_raw_ptr_h, z_raw_ptr_g)
@@ -571,46 +607,46 @@ def _m_element_backward_kernel(
         start = first + c * C
         z_raw_ptr_c = z_raw_ptr + start * z_raw_ptr_t  # first token of the chunk
         load = tl.load(z_raw_ptr_c + (token * z_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z_raw [C, BLOCK_V]
-        part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        map_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0)  # [C, BLOCK_V]
+        part_0 = _exp(-tl.abs(load.to(tl.float32)))
+        map_2 = _ratio(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)  # [C, BLOCK_V]
         h_raw_ptr_c = h_raw_ptr + start * h_raw_ptr_t  # first token of the chunk
         load_2 = tl.load(h_raw_ptr_c + (token * h_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load h_raw [C, BLOCK_V]
         part_2_0 = load_2.to(tl.float32) >= 0.0
-        part_2_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        map_3 = tl.where(part_2_0, 0.5 + load_2.to(tl.float32), tl.where(part_2_0, 1.0, part_2_1) / (1.0 + part_2_1))  # [C, BLOCK_V]
+        part_2_1 = _exp(-tl.abs(load_2.to(tl.float32)))
+        map_3 = tl.where(part_2_0, 0.5 + load_2.to(tl.float32), _ratio(tl.where(part_2_0, 1.0, part_2_1), 1.0 + part_2_1))  # [C, BLOCK_V]
         w = map_2 * map_3  # write [C, BLOCK_V]  # line 7
-        part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        a = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)  # decay [C, BLOCK_V]  # line 6
+        part_4_0 = _exp(-tl.abs(load.to(tl.float32)))
+        a = _ratio(tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_4_0), 1.0 + part_4_0)  # decay [C, BLOCK_V]  # line 6
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         r = a * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_V]
         M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (V) + at_V, mask=in_V, other=0.0)  # memory before the chunk: load h [BLOCK_V]
-        before, after = _states(tl.where(valid[:, None], a, 1.0), r, L[None, :], (token == C - 1)[:, None], True)  # each token [C, BLOCK_V]
+        before, after, end = _states(tl.where(valid[:, None], a, 1.0), r, L, True)  # each token [C, BLOCK_V]
         l = dy_2.to(tl.float32) + before  # adjoint of the memory [C, BLOCK_V]
         inner = tl.where(valid[:, None], w, 0.0)  # [C, BLOCK_V]
-        before_2, after_2 = _states(tl.where(valid[:, None], a, 1.0), inner, M[None, :], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
+        before_2, after_2, end_2 = _states(tl.where(valid[:, None], a, 1.0), inner, M, False)  # each token [C, BLOCK_V]
         dg = a * before_2 * l  # gradient of the log-decay [C, BLOCK_V]
         map_4 = map_3 * l  # [C, BLOCK_V]
-        part_9_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_9_0 = _exp(-tl.abs(load.to(tl.float32)))
         part_9_1 = 1.0 + part_9_0
-        part_9_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_9_0) / part_9_1 * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_9_0) / part_9_1)
+        part_9_2 = _ratio(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_9_0), part_9_1) * _ratio(tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_9_0), part_9_1)
         map_5 = part_9_2 * map_4  # [C, BLOCK_V]
-        part_10_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        part_10_1 = -(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0))
-        map_6 = part_10_1 * dg  # [C, BLOCK_V]
+        part_10_0 = _exp(-tl.abs(load.to(tl.float32)))
+        part_10_1 = _ratio(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_10_0), 1.0 + part_10_0)
+        map_6 = -part_10_1 * dg  # [C, BLOCK_V]
         d_z_raw_new = map_5 + map_6  # gradient of z_raw [C, BLOCK_V]
         d_z_raw_ptr_c = d_z_raw_ptr + start * d_z_raw_ptr_t  # first token of the chunk
         tl.store(d_z_raw_ptr_c + (token * d_z_raw_ptr_t)[:, None] + at_V[None, :], d_z_raw_new.to(d_z_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         map_7 = map_2 * l  # [C, BLOCK_V]
         part_13_0 = load_2.to(tl.float32) >= 0.0
-        part_13_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_13_1 = _exp(-tl.abs(load_2.to(tl.float32)))
         part_13_2 = 1.0 + part_13_1
-        part_13_3 = tl.where(part_13_0, 1.0, part_13_1) / part_13_2 * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_13_1) / part_13_2)
-        d_h_raw_new = (tl.where(part_13_0, 0.0, part_13_3) + tl.where(part_13_0, 1.0, 0.0)) * map_7  # gradient of h_raw [C, BLOCK_V]
+        part_13_3 = _ratio(tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_13_1), part_13_2)
+        part_13_4 = tl.where(part_13_0, 0.0, _ratio(tl.where(part_13_0, 1.0, part_13_1), part_13_2) * part_13_3)
+        d_h_raw_new = (part_13_4 + tl.where(part_13_0, 1.0, 0.0)) * map_7  # gradient of h_raw [C, BLOCK_V]
         d_h_raw_ptr_c = d_h_raw_ptr + start * d_h_raw_ptr_t  # first token of the chunk
         tl.store(d_h_raw_ptr_c + (token * d_h_raw_ptr_t)[:, None] + at_V[None, :], d_h_raw_new.to(d_h_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
-        L = L_next
+        L = end
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (V) + at_V, L.to(d_initial_state_ptr.dtype.element_ty), mask=in_V)
@@ -674,7 +710,7 @@ def m_forward(
     DT, FT, EXACT = _types(dtype, z_raw.device)
     config = _config("element_forward", z_raw.device, dtype.itemsize, 1, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(z_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
+    run = _Layout(z_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
     y = torch.empty((*z_raw.shape[:2], H, V), dtype=z_raw.dtype, device=z_raw.device)
     final_state = torch.empty((run.N, H, V), dtype=torch.float32, device=z_raw.device)
     start_state = initial_state
@@ -687,13 +723,13 @@ def m_forward(
             run.segments, run.N, run.steps, z_raw.stride(0), z_raw.stride(1), z_raw.stride(2),
             H // z_raw.shape[2], h_raw.stride(0), h_raw.stride(1), h_raw.stride(2),
             H // h_raw.shape[2], V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _m_segment_scan_kernel[(run.N * H * -(-V // 1024),)](
+        _m_segment_scan_kernel[(run.N * H * -(-V // min(512, _padded(V))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, V, 1024, run.varlen,
+            run.segments, V, min(512, _padded(V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = config
     _m_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -702,6 +738,7 @@ def m_forward(
         H // z_raw.shape[2], h_raw.stride(0), h_raw.stride(1), h_raw.stride(2),
         H // h_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), V, min(block, _padded(V)),
         chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -728,7 +765,7 @@ def m_backward(
     DT, FT, EXACT = _types(dtype, z_raw.device)
     config = _config("element_backward", z_raw.device, dtype.itemsize, 1, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(z_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
+    run = _Layout(z_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
     d_z_raw = _gradient(z_raw, H)
     d_h_raw = _gradient(h_raw, H)
     d_initial_state = torch.empty((run.N, H, V), dtype=torch.float32, device=z_raw.device)
@@ -745,13 +782,13 @@ def m_backward(
             run.segments, run.N, run.steps, z_raw.stride(0), z_raw.stride(1), z_raw.stride(2),
             H // z_raw.shape[2], h_raw.stride(0), h_raw.stride(1), h_raw.stride(2),
             H // h_raw.shape[2], V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _m_segment_scan_kernel[(run.N * H * -(-V // 1024),)](
+        _m_segment_scan_kernel[(run.N * H * -(-V // min(512, _padded(V))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, V, 1024, run.varlen,
+            run.segments, V, min(512, _padded(V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = _config("element_states", z_raw.device, dtype.itemsize, 1, V)
     _m_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -759,6 +796,7 @@ def m_backward(
         run.steps, z_raw.stride(0), z_raw.stride(1), z_raw.stride(2), H // z_raw.shape[2],
         h_raw.stride(0), h_raw.stride(1), h_raw.stride(2), H // h_raw.shape[2], V,
         min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -769,12 +807,13 @@ def m_backward(
             z_raw.stride(0), z_raw.stride(1), z_raw.stride(2), H // z_raw.shape[2],
             dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], V,
             min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _m_segment_scan_adjoint_kernel[(run.N * H * -(-V // 1024),)](
+        _m_segment_scan_adjoint_kernel[(run.N * H * -(-V // min(512, _padded(V))),)](
             end_state, segment_decay, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, V, 1024, run.varlen,
+            run.segments, V, min(512, _padded(V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = config
     _m_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -784,7 +823,7 @@ def m_backward(
         H // h_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
         d_z_raw.stride(0), d_z_raw.stride(1), d_z_raw.stride(2), d_h_raw.stride(0),
         d_h_raw.stride(1), d_h_raw.stride(2), V, min(block, _padded(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        precision, EXACT, run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )

@@ -10,15 +10,17 @@ import triton.language as tl
 
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
-    ('element_forward', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
-    ('element_ends', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
-    ('element_states', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
-    ('element_ends_adjoint', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
-    ('element_backward', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
+    ('element_forward', '', 0, 1, 1048576, 16, 128, 1, 1, 'ieee'),
+    ('element_ends', '', 0, 1, 1048576, 2, 128, 1, 1, 'ieee'),
+    ('element_states', '', 0, 1, 1048576, 2, 128, 1, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 1, 1048576, 2, 128, 1, 1, 'ieee'),
+    ('element_backward', '', 0, 1, 1048576, 2, 128, 1, 1, 'ieee'),
     ('element_step', '', 0, 1, 1048576, 1, 256, 4, 1, 'ieee'),
 )
 
 SEGMENT: int | None = None  # tokens a segment; None: by `_segment_length`
+# Whether kernels may hold instructions of NVIDIA's: not in the interpreter, nor on other devices.
+QUICK = tl.constexpr(torch.version.cuda is not None and not triton.knobs.runtime.interpret)
 
 
 @triton.jit
@@ -99,33 +101,90 @@ def _head(pointer, batch, h, batch_stride, head_stride, group):
 
 
 @triton.jit
-def _steps(p, x, q, y):
-    """One run of steps m = p * m + x, then another."""
-    return p * q, y + q * x
+def _exp2(x):
+    """A power of 2; below the normal numbers it is 0 where the hardware then is quicker."""
+    if QUICK:
+        return tl.inline_asm_elementwise(
+            "ex2.approx.ftz.f32 $0, $1;", "=f,f", [x], dtype=tl.float32, is_pure=True, pack=1
+        )
+    else:
+        return tl.exp2(x)
 
 
 @triton.jit
-def _steps_before(p, o, x, b, q, r, y, c):
-    """The same, with the decay and the state up to the last step but one."""
-    return p * q, p * r, y + q * x, c + r * x
+def _exp(x):
+    """The exponential, as `_exp2`."""
+    return _exp2(x * 1.4426950408889634)
 
 
 @triton.jit
-def _states_after(decay, write, start, first, REVERSE: tl.constexpr):
-    """The states after each token (axis 0) of a walk from `start`, which enters where `first`."""
-    write = tl.where(first, write + decay * start, write)
-    _, after = tl.associative_scan((decay, write), 0, _steps, reverse=REVERSE)
-    return after
+def _ratio(x, y):
+    """A quotient of numbers in fp32 that is off in the last digit at most; 0 where y > 2^126."""
+    if QUICK:
+        inverse = tl.inline_asm_elementwise(
+            "rcp.approx.ftz.f32 $0, $1;", "=f,f", [y], dtype=tl.float32, is_pure=True, pack=1
+        )
+        return x * inverse
+    else:
+        return x / y
 
 
 @triton.jit
-def _states(decay, write, start, first, REVERSE: tl.constexpr):
-    """The states before and after each token (axis 0) of a walk from `start`."""
-    before = tl.where(first, start + tl.zeros_like(write), 0.0)
-    write = tl.where(first, write + decay * start, write)
-    one = tl.full(write.shape, 1.0, tl.float32)
-    found = tl.associative_scan((decay, one, write, before), 0, _steps_before, reverse=REVERSE)
-    return found[3], found[2]
+def _log1p_of_exp(x):
+    """The log of 1 + e for e = exp(-|x|), as e times a polynomial in e: within 2e-7 of its value.
+
+    Source: interpolation of log(1 + e)/e at the Chebyshev nodes of [0, 1].
+    """
+    e = _exp(-tl.abs(x))
+    found = e * 0.005253457929939032 - 0.02958850748836994
+    found = e * found + 0.07836166769266129
+    found = e * found - 0.13674770295619965
+    found = e * found + 0.19111430644989014
+    found = e * found - 0.24844369292259216
+    found = e * found + 0.33319270610809326
+    found = e * found - 0.49999502301216125
+    found = e * found + 1.0
+    return e * found
+
+
+@triton.jit
+def _logsigmoid(x):
+    """The log of 1/(1 + exp(-x))."""
+    return tl.minimum(x, 0.0) - _log1p_of_exp(x)
+
+
+@triton.jit
+def _here(tile, t: tl.constexpr):
+    """Where a tile has token t (axis 0): known when compiled, if a thread has all tokens."""
+    here = tl.arange(0, tile.shape[0]) == t
+    if len(tile.shape) == 2:
+        return here[:, None]
+    else:
+        return here[:, None, None]
+
+
+@triton.jit
+def _picked(tile, here):
+    """The entry where `here` (axis 0). The others become -0.0, which adds nothing to anything."""
+    nothing = tl.full(tile.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
+    return tl.sum(tl.where(here, tile, nothing), 0)
+
+
+@triton.jit
+def _states(decay, write, state, REVERSE: tl.constexpr):
+    """The states before and after each token (axis 0) of a walk from `state`, and behind it.
+
+    One token after the other: where a thread has all tokens of its columns, its registers hold
+    the tiles and picking an entry is a matter of names.
+    """
+    before = tl.zeros_like(write)
+    after = tl.zeros_like(write)
+    for n in tl.static_range(write.shape[0]):
+        here = _here(write, write.shape[0] - 1 - n if REVERSE else n)
+        before = tl.where(here, tl.expand_dims(state, 0), before)
+        state = state * _picked(decay, here) + _picked(write, here)
+        after = tl.where(here, tl.expand_dims(state, 0), after)
+    return before, after, state
 
 
 @triton.jit
@@ -138,13 +197,6 @@ def _both(p, q):
 def _whole(decay):
     """The decay over all tokens (axis 0)."""
     return tl.reduce(decay, 0, _both)
-
-
-@triton.jit
-def _end(after, last):
-    """The state where `last`. The others become -0.0, whose sum with anything is no operation."""
-    nothing = tl.full(after.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
-    return tl.sum(tl.where(last, after, nothing), 0)
 
 
 def _power(n: int) -> int:
@@ -174,12 +226,12 @@ def _architecture(device: torch.device) -> str:
     return f"sm{major}{minor}"
 
 
-def _segment_length(T: int, programs: int, processors: int) -> int:
+def _segment_length(T: int, programs: int, processors: int, shortest: int) -> int:
     """Tokens a segment: all while the programs nearly fill the chip, else two programs for each."""
-    if 4 * programs >= 3 * processors or T <= 1024:
+    if 4 * programs >= 3 * processors or T <= 2 * shortest:
         return 1 << 30
     wanted = -(-2 * processors // programs)
-    length = max(512, triton.next_power_of_2(-(-T // wanted)))
+    length = max(shortest, triton.next_power_of_2(-(-T // wanted)))
     return length if length < T else 1 << 30
 
 
@@ -233,14 +285,20 @@ class _Layout:
         cu_seqlens: torch.Tensor | None,
         blocks: int,
         light: int = 1,
+        shortest: int = 512,
         divisible: bool = True,
     ):
-        """Blocks: programs a head. light: how many share a processor. divisible: in segments."""
+        """Where the programs of a call begin.
+
+        blocks: programs a head. light: how many share a processor. shortest: tokens of a segment
+        for which its own launch pays. divisible: in segments.
+        """
         self.cu, self.T, self.H = cu_seqlens, x.shape[1], heads
         self.varlen = cu_seqlens is not None
         self.N = cu_seqlens.shape[0] - 1 if cu_seqlens is not None else x.shape[0]
         programs = max(1, self.N * heads * blocks)
-        length = SEGMENT or _segment_length(self.T, programs, light * _processors(x.device))
+        processors = light * _processors(x.device)
+        length = SEGMENT or _segment_length(self.T, programs, processors, shortest)
         self.split = divisible and length < self.T
         self.segment = length if self.split else 1 << 30
         self.segments = -(-self.T // length) if self.split else 1
@@ -307,6 +365,7 @@ def _m_element_ends_kernel(
     u_ptr_h, u_ptr_g, i_raw_ptr_b, i_raw_ptr_t: tl.constexpr, i_raw_ptr_h, i_raw_ptr_g,
     V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):
     'what each segment adds to the state, and its whole decay'
     program = tl.program_id(0)
@@ -314,7 +373,7 @@ def _m_element_ends_kernel(
     program = program // tl.cdiv(V, BLOCK_V)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     decay_raw_ptr = decay_raw_ptr + (h // decay_raw_ptr_g) * decay_raw_ptr_h
     r_raw_ptr = _head(r_raw_ptr, batch, h, r_raw_ptr_b, r_raw_ptr_h, r_raw_ptr_g)
@@ -323,11 +382,7 @@ def _m_element_ends_kernel(
     M = tl.full([BLOCK_V], 0.0, tl.float32)  # m from 0 [BLOCK_V]
     P = tl.full([BLOCK_V], 1.0, tl.float32)  # [BLOCK_V]
     load = tl.load(decay_raw_ptr + at_V, mask=in_V, other=0.0)  # load decay_raw [BLOCK_V]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_1 = 1.0 + part_0
-    part_2 = part_1 == 1.0
-    part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
-    map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [BLOCK_V]
+    map_2 = _logsigmoid(load.to(tl.float32))  # [BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -336,28 +391,28 @@ def _m_element_ends_kernel(
         start = first + c * C
         r_raw_ptr_c = r_raw_ptr + start * r_raw_ptr_t  # first token of the chunk
         load_2 = tl.load(r_raw_ptr_c + (token * r_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load r_raw [C, BLOCK_V]
-        part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_2_1 = 8.0 * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-        part_2_2 = 2.0 * (map_2[None, :] * part_2_1)
+        part_2_0 = _exp(-tl.abs(load_2.to(tl.float32)))
+        part_2_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)
+        part_2_2 = 2.0 * (map_2[None, :] * (8.0 * part_2_1))
         part_2_3 = tl.minimum(tl.maximum(part_2_2, -1.0), 1.0)
-        part_2_4 = tl.exp(part_2_3)
+        part_2_4 = _exp(part_2_3)
         part_2_5 = part_2_4 == 1.0
-        part_2_6 = (part_2_4 - 1.0) * (part_2_3 / tl.log(tl.where(part_2_5, 2.0, part_2_4)))
-        part_2_7 = tl.where(tl.abs(part_2_2) < 1.0, tl.where(part_2_5, part_2_2, part_2_6), tl.exp(part_2_2) - 1.0)
+        part_2_6 = (part_2_4 - 1.0) * _ratio(part_2_3, tl.log(tl.where(part_2_5, 2.0, part_2_4)))
+        part_2_7 = tl.where(tl.abs(part_2_2) < 1.0, tl.where(part_2_5, part_2_2, part_2_6), _exp(part_2_2) - 1.0)
         map_3 = tl.sqrt(-part_2_7)  # [C, BLOCK_V]
         u_ptr_c = u_ptr + start * u_ptr_t  # first token of the chunk
         load_3 = tl.load(u_ptr_c + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
         i_raw_ptr_c = i_raw_ptr + start * i_raw_ptr_t  # first token of the chunk
         load_4 = tl.load(i_raw_ptr_c + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
-        part_3_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-        map_4 = load_3.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))  # [C, BLOCK_V]
+        part_3_0 = _exp(-tl.abs(load_4.to(tl.float32)))
+        part_3_1 = _ratio(tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_0), 1.0 + part_3_0)
+        map_4 = load_3.to(tl.float32) * part_3_1  # [C, BLOCK_V]
         w = map_3 * map_4  # write [C, BLOCK_V]  # line 12
-        part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_5_1 = 8.0 * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-        a = tl.exp(map_2[None, :] * part_5_1)  # decay [C, BLOCK_V]  # line 11
-        after = _states_after(tl.where(valid[:, None], a, 1.0), w, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
-        M_next = _end(after, (token == C - 1)[:, None])  # decay, and write [BLOCK_V]
-        M = M_next
+        part_5_0 = _exp(-tl.abs(load_2.to(tl.float32)))
+        part_5_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0), 1.0 + part_5_0)
+        a = _exp(map_2[None, :] * (8.0 * part_5_1))  # decay [C, BLOCK_V]  # line 11
+        before, after, end = _states(tl.where(valid[:, None], a, 1.0), w, M, False)  # each token [C, BLOCK_V]
+        M = end
         P_next = P * _whole(tl.where(valid[:, None], a, 1.0))  # the decay of the whole segment [BLOCK_V]
         P = P_next
     tl.store(start_state_ptr + _row(slot, h, H) * (V) + at_V, M.to(start_state_ptr.dtype.element_ty), mask=in_V)
@@ -367,7 +422,7 @@ def _m_element_ends_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_kernel(
     start_state_ptr, segment_decay_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(V, BLOCK)
@@ -382,13 +437,16 @@ def _m_segment_scan_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    for step in range(count):
-        at = _row(first + (step), h, H)
-        place = start_state_ptr + at * (V) + entry
-        added = tl.load(place, mask=inside, other=0.0)
-        tl.store(place, state, mask=inside)
-        state = state * tl.load(segment_decay_ptr + at * (V) + entry, mask=inside, other=0.0)
-        state = state + added
+    token = tl.arange(0, GROUP)
+    for step in range(0, count, GROUP):
+        at = step + token
+        valid = (at < count)[:, None]
+        at = _row(first + at, h, H)[:, None]
+        place = start_state_ptr + at * (V) + entry[None, :]
+        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
+        decay = tl.load(segment_decay_ptr + at * (V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
+        before, _, state = _states(decay, added, state, False)
+        tl.store(place, before, mask=valid & inside[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -399,7 +457,7 @@ def _m_element_forward_kernel(
     u_ptr_h, u_ptr_g, i_raw_ptr_b, i_raw_ptr_t: tl.constexpr, i_raw_ptr_h, i_raw_ptr_g, y_ptr_b,
     y_ptr_t: tl.constexpr, y_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'y and the final state, with the state on chip'
     program = tl.program_id(0)
@@ -407,7 +465,7 @@ def _m_element_forward_kernel(
     program = program // tl.cdiv(V, BLOCK_V)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     decay_raw_ptr = decay_raw_ptr + (h // decay_raw_ptr_g) * decay_raw_ptr_h
     r_raw_ptr = _head(r_raw_ptr, batch, h, r_raw_ptr_b, r_raw_ptr_h, r_raw_ptr_g)
@@ -419,11 +477,7 @@ def _m_element_forward_kernel(
     else:
         M = tl.full([BLOCK_V], 0.0, tl.float32)
     load = tl.load(decay_raw_ptr + at_V, mask=in_V, other=0.0)  # load decay_raw [BLOCK_V]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_1 = 1.0 + part_0
-    part_2 = part_1 == 1.0
-    part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
-    map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [BLOCK_V]
+    map_2 = _logsigmoid(load.to(tl.float32))  # [BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -432,30 +486,30 @@ def _m_element_forward_kernel(
         start = first + c * C
         r_raw_ptr_c = r_raw_ptr + start * r_raw_ptr_t  # first token of the chunk
         load_2 = tl.load(r_raw_ptr_c + (token * r_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load r_raw [C, BLOCK_V]
-        part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_2_1 = 8.0 * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-        part_2_2 = 2.0 * (map_2[None, :] * part_2_1)
+        part_2_0 = _exp(-tl.abs(load_2.to(tl.float32)))
+        part_2_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)
+        part_2_2 = 2.0 * (map_2[None, :] * (8.0 * part_2_1))
         part_2_3 = tl.minimum(tl.maximum(part_2_2, -1.0), 1.0)
-        part_2_4 = tl.exp(part_2_3)
+        part_2_4 = _exp(part_2_3)
         part_2_5 = part_2_4 == 1.0
-        part_2_6 = (part_2_4 - 1.0) * (part_2_3 / tl.log(tl.where(part_2_5, 2.0, part_2_4)))
-        part_2_7 = tl.where(tl.abs(part_2_2) < 1.0, tl.where(part_2_5, part_2_2, part_2_6), tl.exp(part_2_2) - 1.0)
+        part_2_6 = (part_2_4 - 1.0) * _ratio(part_2_3, tl.log(tl.where(part_2_5, 2.0, part_2_4)))
+        part_2_7 = tl.where(tl.abs(part_2_2) < 1.0, tl.where(part_2_5, part_2_2, part_2_6), _exp(part_2_2) - 1.0)
         map_3 = tl.sqrt(-part_2_7)  # [C, BLOCK_V]
         u_ptr_c = u_ptr + start * u_ptr_t  # first token of the chunk
         load_3 = tl.load(u_ptr_c + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
         i_raw_ptr_c = i_raw_ptr + start * i_raw_ptr_t  # first token of the chunk
         load_4 = tl.load(i_raw_ptr_c + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
-        part_3_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-        map_4 = load_3.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))  # [C, BLOCK_V]
+        part_3_0 = _exp(-tl.abs(load_4.to(tl.float32)))
+        part_3_1 = _ratio(tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_0), 1.0 + part_3_0)
+        map_4 = load_3.to(tl.float32) * part_3_1  # [C, BLOCK_V]
         w = map_3 * map_4  # write [C, BLOCK_V]  # line 12
-        part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_5_1 = 8.0 * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-        a = tl.exp(map_2[None, :] * part_5_1)  # decay [C, BLOCK_V]  # line 11
-        after = _states_after(tl.where(valid[:, None], a, 1.0), w, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
+        part_5_0 = _exp(-tl.abs(load_2.to(tl.float32)))
+        part_5_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0), 1.0 + part_5_0)
+        a = _exp(map_2[None, :] * (8.0 * part_5_1))  # decay [C, BLOCK_V]  # line 11
+        before, after, end = _states(tl.where(valid[:, None], a, 1.0), w, M, False)  # each token [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], after.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        M_next = _end(after, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
-        M = M_next
+        M = end
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (V) + at_V, M.to(final_state_ptr.dtype.element_ty), mask=in_V)
@@ -469,6 +523,7 @@ def _m_element_states_kernel(
     u_ptr_h, u_ptr_g, i_raw_ptr_b, i_raw_ptr_t: tl.constexpr, i_raw_ptr_h, i_raw_ptr_g,
     V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -476,7 +531,7 @@ def _m_element_states_kernel(
     program = program // tl.cdiv(V, BLOCK_V)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     decay_raw_ptr = decay_raw_ptr + (h // decay_raw_ptr_g) * decay_raw_ptr_h
@@ -488,11 +543,7 @@ def _m_element_states_kernel(
     else:
         M = tl.full([BLOCK_V], 0.0, tl.float32)
     load = tl.load(decay_raw_ptr + at_V, mask=in_V, other=0.0)  # load decay_raw [BLOCK_V]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_1 = 1.0 + part_0
-    part_2 = part_1 == 1.0
-    part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
-    map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [BLOCK_V]
+    map_2 = _logsigmoid(load.to(tl.float32))  # [BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -502,28 +553,28 @@ def _m_element_states_kernel(
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (V) + at_V, M.to(h_2_ptr.dtype.element_ty), mask=in_V)
         r_raw_ptr_c = r_raw_ptr + start * r_raw_ptr_t  # first token of the chunk
         load_2 = tl.load(r_raw_ptr_c + (token * r_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load r_raw [C, BLOCK_V]
-        part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_2_1 = 8.0 * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-        part_2_2 = 2.0 * (map_2[None, :] * part_2_1)
+        part_2_0 = _exp(-tl.abs(load_2.to(tl.float32)))
+        part_2_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)
+        part_2_2 = 2.0 * (map_2[None, :] * (8.0 * part_2_1))
         part_2_3 = tl.minimum(tl.maximum(part_2_2, -1.0), 1.0)
-        part_2_4 = tl.exp(part_2_3)
+        part_2_4 = _exp(part_2_3)
         part_2_5 = part_2_4 == 1.0
-        part_2_6 = (part_2_4 - 1.0) * (part_2_3 / tl.log(tl.where(part_2_5, 2.0, part_2_4)))
-        part_2_7 = tl.where(tl.abs(part_2_2) < 1.0, tl.where(part_2_5, part_2_2, part_2_6), tl.exp(part_2_2) - 1.0)
+        part_2_6 = (part_2_4 - 1.0) * _ratio(part_2_3, tl.log(tl.where(part_2_5, 2.0, part_2_4)))
+        part_2_7 = tl.where(tl.abs(part_2_2) < 1.0, tl.where(part_2_5, part_2_2, part_2_6), _exp(part_2_2) - 1.0)
         map_3 = tl.sqrt(-part_2_7)  # [C, BLOCK_V]
         u_ptr_c = u_ptr + start * u_ptr_t  # first token of the chunk
         load_3 = tl.load(u_ptr_c + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
         i_raw_ptr_c = i_raw_ptr + start * i_raw_ptr_t  # first token of the chunk
         load_4 = tl.load(i_raw_ptr_c + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
-        part_3_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-        map_4 = load_3.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))  # [C, BLOCK_V]
+        part_3_0 = _exp(-tl.abs(load_4.to(tl.float32)))
+        part_3_1 = _ratio(tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_0), 1.0 + part_3_0)
+        map_4 = load_3.to(tl.float32) * part_3_1  # [C, BLOCK_V]
         w = map_3 * map_4  # write [C, BLOCK_V]  # line 12
-        part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_5_1 = 8.0 * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-        a = tl.exp(map_2[None, :] * part_5_1)  # decay [C, BLOCK_V]  # line 11
-        after = _states_after(tl.where(valid[:, None], a, 1.0), w, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
-        M_next = _end(after, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
-        M = M_next
+        part_5_0 = _exp(-tl.abs(load_2.to(tl.float32)))
+        part_5_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0), 1.0 + part_5_0)
+        a = _exp(map_2[None, :] * (8.0 * part_5_1))  # decay [C, BLOCK_V]  # line 11
+        before, after, end = _states(tl.where(valid[:, None], a, 1.0), w, M, False)  # each token [C, BLOCK_V]
+        M = end
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -533,6 +584,7 @@ def _m_element_ends_adjoint_kernel(
     r_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, V: tl.constexpr,
     BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):
     'what each segment adds to the adjoint'
     program = tl.program_id(0)
@@ -540,18 +592,14 @@ def _m_element_ends_adjoint_kernel(
     program = program // tl.cdiv(V, BLOCK_V)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     decay_raw_ptr = decay_raw_ptr + (h // decay_raw_ptr_g) * decay_raw_ptr_h
     r_raw_ptr = _head(r_raw_ptr, batch, h, r_raw_ptr_b, r_raw_ptr_h, r_raw_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     L = tl.full([BLOCK_V], 0.0, tl.float32)  # adjoint from 0 [BLOCK_V]
     load = tl.load(decay_raw_ptr + at_V, mask=in_V, other=0.0)  # load decay_raw [BLOCK_V]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_1 = 1.0 + part_0
-    part_2 = part_1 == 1.0
-    part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
-    map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [BLOCK_V]
+    map_2 = _logsigmoid(load.to(tl.float32))  # [BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = chunks - 1 - step
@@ -560,22 +608,21 @@ def _m_element_ends_adjoint_kernel(
         start = first + c * C
         r_raw_ptr_c = r_raw_ptr + start * r_raw_ptr_t  # first token of the chunk
         load_2 = tl.load(r_raw_ptr_c + (token * r_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load r_raw [C, BLOCK_V]
-        part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_2_1 = 8.0 * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-        a = tl.exp(map_2[None, :] * part_2_1)  # decay [C, BLOCK_V]  # line 11
+        part_2_0 = _exp(-tl.abs(load_2.to(tl.float32)))
+        part_2_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)
+        a = _exp(map_2[None, :] * (8.0 * part_2_1))  # decay [C, BLOCK_V]  # line 11
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         r = a * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_V]
-        after = _states_after(tl.where(valid[:, None], a, 1.0), r, L[None, :], (token == C - 1)[:, None], True)  # [C, BLOCK_V]
-        L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
-        L = L_next
+        before, after, end = _states(tl.where(valid[:, None], a, 1.0), r, L, True)  # each token [C, BLOCK_V]
+        L = end
     tl.store(end_state_ptr + _row(slot, h, H) * (V) + at_V, L.to(end_state_ptr.dtype.element_ty), mask=in_V)
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(V, BLOCK)
@@ -590,13 +637,16 @@ def _m_segment_scan_adjoint_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    for step in range(count):
-        at = _row(first + (count - 1 - step), h, H)
-        place = end_state_ptr + at * (V) + entry
-        added = tl.load(place, mask=inside, other=0.0)
-        tl.store(place, state, mask=inside)
-        state = state * tl.load(segment_decay_ptr + at * (V) + entry, mask=inside, other=0.0)
-        state = state + added
+    token = tl.arange(0, GROUP)
+    for step in range(0, count, GROUP):
+        at = step + token
+        valid = (at < count)[:, None]
+        at = _row(first + count - 1 - at, h, H)[:, None]
+        place = end_state_ptr + at * (V) + entry[None, :]
+        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
+        decay = tl.load(segment_decay_ptr + at * (V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
+        before, _, state = _states(decay, added, state, False)
+        tl.store(place, before, mask=valid & inside[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -610,7 +660,7 @@ def _m_element_backward_kernel(
     d_i_raw_ptr_b, d_i_raw_ptr_t: tl.constexpr, d_i_raw_ptr_h, d_u_ptr_b,
     d_u_ptr_t: tl.constexpr, d_u_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'every gradient, in reverse time'
     program = tl.program_id(0)
@@ -618,7 +668,7 @@ def _m_element_backward_kernel(
     program = program // tl.cdiv(V, BLOCK_V)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     decay_raw_ptr = decay_raw_ptr + (h // decay_raw_ptr_g) * decay_raw_ptr_h
@@ -635,11 +685,7 @@ def _m_element_backward_kernel(
         L = tl.full([BLOCK_V], 0.0, tl.float32)
     d_decay_raw_2 = tl.full([BLOCK_V], 0.0, tl.float32)  # of later tokens [BLOCK_V]
     load = tl.load(decay_raw_ptr + at_V, mask=in_V, other=0.0)  # load decay_raw [BLOCK_V]
-    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_1 = 1.0 + part_0
-    part_2 = part_1 == 1.0
-    part_3 = tl.where(part_2, part_0, tl.log(part_1) * (part_0 / tl.where(part_2, 1.0, part_1 - 1.0)))
-    map_2 = tl.minimum(load.to(tl.float32), 0.0) - part_3  # [BLOCK_V]
+    map_2 = _logsigmoid(load.to(tl.float32))  # [BLOCK_V]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = chunks - 1 - step
@@ -648,94 +694,96 @@ def _m_element_backward_kernel(
         start = first + c * C
         r_raw_ptr_c = r_raw_ptr + start * r_raw_ptr_t  # first token of the chunk
         load_2 = tl.load(r_raw_ptr_c + (token * r_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load r_raw [C, BLOCK_V]
-        part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_2_1 = 8.0 * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-        part_2_2 = 2.0 * (map_2[None, :] * part_2_1)
+        part_2_0 = _exp(-tl.abs(load_2.to(tl.float32)))
+        part_2_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)
+        part_2_2 = 2.0 * (map_2[None, :] * (8.0 * part_2_1))
         part_2_3 = tl.minimum(tl.maximum(part_2_2, -1.0), 1.0)
-        part_2_4 = tl.exp(part_2_3)
+        part_2_4 = _exp(part_2_3)
         part_2_5 = part_2_4 == 1.0
-        part_2_6 = (part_2_4 - 1.0) * (part_2_3 / tl.log(tl.where(part_2_5, 2.0, part_2_4)))
-        part_2_7 = tl.where(tl.abs(part_2_2) < 1.0, tl.where(part_2_5, part_2_2, part_2_6), tl.exp(part_2_2) - 1.0)
+        part_2_6 = (part_2_4 - 1.0) * _ratio(part_2_3, tl.log(tl.where(part_2_5, 2.0, part_2_4)))
+        part_2_7 = tl.where(tl.abs(part_2_2) < 1.0, tl.where(part_2_5, part_2_2, part_2_6), _exp(part_2_2) - 1.0)
         map_3 = tl.sqrt(-part_2_7)  # [C, BLOCK_V]
         u_ptr_c = u_ptr + start * u_ptr_t  # first token of the chunk
         load_3 = tl.load(u_ptr_c + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
         i_raw_ptr_c = i_raw_ptr + start * i_raw_ptr_t  # first token of the chunk
         load_4 = tl.load(i_raw_ptr_c + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
-        part_3_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-        map_4 = load_3.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))  # [C, BLOCK_V]
+        part_3_0 = _exp(-tl.abs(load_4.to(tl.float32)))
+        part_3_1 = _ratio(tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_0), 1.0 + part_3_0)
+        map_4 = load_3.to(tl.float32) * part_3_1  # [C, BLOCK_V]
         w = map_3 * map_4  # write [C, BLOCK_V]  # line 12
-        part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_5_1 = 8.0 * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-        a = tl.exp(map_2[None, :] * part_5_1)  # decay [C, BLOCK_V]  # line 11
+        part_5_0 = _exp(-tl.abs(load_2.to(tl.float32)))
+        part_5_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0), 1.0 + part_5_0)
+        a = _exp(map_2[None, :] * (8.0 * part_5_1))  # decay [C, BLOCK_V]  # line 11
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         r = a * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_V]
         M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (V) + at_V, mask=in_V, other=0.0)  # memory before the chunk: load h [BLOCK_V]
-        before, after = _states(tl.where(valid[:, None], a, 1.0), r, L[None, :], (token == C - 1)[:, None], True)  # each token [C, BLOCK_V]
+        before, after, end = _states(tl.where(valid[:, None], a, 1.0), r, L, True)  # each token [C, BLOCK_V]
         l = dy_2.to(tl.float32) + before  # adjoint of the memory [C, BLOCK_V]
-        before_2, after_2 = _states(tl.where(valid[:, None], a, 1.0), w, M[None, :], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
+        before_2, after_2, end_2 = _states(tl.where(valid[:, None], a, 1.0), w, M, False)  # each token [C, BLOCK_V]
         dg = a * before_2 * l  # gradient of the log-decay [C, BLOCK_V]
         map_5 = map_4 * l  # [C, BLOCK_V]
-        part_10_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_10_0 = _exp(-tl.abs(load_2.to(tl.float32)))
         part_10_1 = 1.0 + part_10_0
-        part_10_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_10_0) / part_10_1
+        part_10_2 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_10_0), part_10_1)
         part_10_3 = 2.0 * (map_2[None, :] * (8.0 * part_10_2))
         part_10_4 = tl.minimum(tl.maximum(part_10_3, -1.0), 1.0)
-        part_10_5 = tl.exp(part_10_4)
+        part_10_5 = _exp(part_10_4)
         part_10_6 = part_10_5 == 1.0
-        part_10_7 = (part_10_5 - 1.0) * (part_10_4 / tl.log(tl.where(part_10_6, 2.0, part_10_5)))
-        part_10_8 = tl.exp(part_10_3)
+        part_10_7 = (part_10_5 - 1.0) * _ratio(part_10_4, tl.log(tl.where(part_10_6, 2.0, part_10_5)))
+        part_10_8 = _exp(part_10_3)
         part_10_9 = tl.where(tl.abs(part_10_3) < 1.0, tl.where(part_10_6, part_10_3, part_10_7), part_10_8 - 1.0)
-        part_10_10 = part_10_2 * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_10_0) / part_10_1)
-        part_10_11 = -(0.5 / tl.sqrt(-part_10_9)) * part_10_8 * 2.0 * map_2[None, :] * 8.0 * part_10_10
-        map_6 = part_10_11 * map_5  # [C, BLOCK_V]
-        part_11_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_10_10 = -_ratio(0.5, tl.sqrt(-part_10_9)) * part_10_8 * 2.0 * map_2[None, :] * 8.0
+        part_10_11 = _ratio(tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_10_0), part_10_1)
+        map_6 = part_10_10 * (part_10_2 * part_10_11) * map_5  # [C, BLOCK_V]
+        part_11_0 = _exp(-tl.abs(load_2.to(tl.float32)))
         part_11_1 = 1.0 + part_11_0
-        part_11_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_11_0) / part_11_1 * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_11_0) / part_11_1)
-        map_7 = map_2[None, :] * 8.0 * part_11_2 * dg  # [C, BLOCK_V]
+        part_11_2 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_11_0), part_11_1)
+        part_11_3 = _ratio(tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_11_0), part_11_1)
+        map_7 = map_2[None, :] * 8.0 * (part_11_2 * part_11_3) * dg  # [C, BLOCK_V]
         d_r_raw_new = map_6 + map_7  # gradient of r_raw [C, BLOCK_V]
         d_r_raw_ptr_c = d_r_raw_ptr + start * d_r_raw_ptr_t  # first token of the chunk
         tl.store(d_r_raw_ptr_c + (token * d_r_raw_ptr_t)[:, None] + at_V[None, :], d_r_raw_new.to(d_r_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        part_13_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_13_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_13_0) / (1.0 + part_13_0)
+        part_13_0 = _exp(-tl.abs(load_2.to(tl.float32)))
+        part_13_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_13_0), 1.0 + part_13_0)
         part_13_2 = 8.0 * part_13_1
         part_13_3 = 2.0 * (map_2[None, :] * part_13_2)
         part_13_4 = tl.minimum(tl.maximum(part_13_3, -1.0), 1.0)
-        part_13_5 = tl.exp(part_13_4)
+        part_13_5 = _exp(part_13_4)
         part_13_6 = part_13_5 == 1.0
-        part_13_7 = (part_13_5 - 1.0) * (part_13_4 / tl.log(tl.where(part_13_6, 2.0, part_13_5)))
-        part_13_8 = tl.exp(part_13_3)
+        part_13_7 = (part_13_5 - 1.0) * _ratio(part_13_4, tl.log(tl.where(part_13_6, 2.0, part_13_5)))
+        part_13_8 = _exp(part_13_3)
         part_13_9 = tl.where(tl.abs(part_13_3) < 1.0, tl.where(part_13_6, part_13_3, part_13_7), part_13_8 - 1.0)
-        map_8 = -(0.5 / tl.sqrt(-part_13_9)) * part_13_8 * 2.0 * part_13_2 * map_5  # [C, BLOCK_V]
+        map_8 = -_ratio(0.5, tl.sqrt(-part_13_9)) * part_13_8 * 2.0 * part_13_2 * map_5  # [C, BLOCK_V]
         sum_2 = tl.sum(map_8, 0)  # [BLOCK_V]
-        part_14_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        part_14_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_14_0) / (1.0 + part_14_0)
+        part_14_0 = _exp(-tl.abs(load.to(tl.float32)))
+        part_14_1 = _ratio(tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_14_0), 1.0 + part_14_0)
         map_9 = part_14_1 * sum_2  # [BLOCK_V]
-        part_15_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_15_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_15_0) / (1.0 + part_15_0)
+        part_15_0 = _exp(-tl.abs(load_2.to(tl.float32)))
+        part_15_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_15_0), 1.0 + part_15_0)
         map_10 = 8.0 * part_15_1 * dg  # [C, BLOCK_V]
         inner = tl.where(valid[:, None], map_10, 0.0)  # [C, BLOCK_V]
         sum_3 = tl.sum(inner, 0)  # [BLOCK_V]
-        part_16_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        part_16_1 = tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_16_0) / (1.0 + part_16_0)
+        part_16_0 = _exp(-tl.abs(load.to(tl.float32)))
+        part_16_1 = _ratio(tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_16_0), 1.0 + part_16_0)
         map_11 = part_16_1 * sum_3  # [BLOCK_V]
         map_12 = map_9 + map_11  # [BLOCK_V]
         d_decay_raw_next = d_decay_raw_2 + map_12  # gradient of decay_raw [BLOCK_V]
         d_decay_raw_2 = d_decay_raw_next
         map_13 = map_3 * l  # [C, BLOCK_V]
-        part_20_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+        part_20_0 = _exp(-tl.abs(load_4.to(tl.float32)))
         part_20_1 = 1.0 + part_20_0
-        part_20_2 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_20_0) / part_20_1 * (tl.where(-load_4.to(tl.float32) >= 0.0, 1.0, part_20_0) / part_20_1)
-        d_i_raw_new = load_3.to(tl.float32) * part_20_2 * map_13  # gradient of i_raw [C, BLOCK_V]
+        part_20_2 = _ratio(tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_20_0), part_20_1)
+        part_20_3 = _ratio(tl.where(-load_4.to(tl.float32) >= 0.0, 1.0, part_20_0), part_20_1)
+        d_i_raw_new = load_3.to(tl.float32) * (part_20_2 * part_20_3) * map_13  # gradient of i_raw [C, BLOCK_V]
         d_i_raw_ptr_c = d_i_raw_ptr + start * d_i_raw_ptr_t  # first token of the chunk
         tl.store(d_i_raw_ptr_c + (token * d_i_raw_ptr_t)[:, None] + at_V[None, :], d_i_raw_new.to(d_i_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        part_21_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-        part_21_1 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_21_0) / (1.0 + part_21_0)
+        part_21_0 = _exp(-tl.abs(load_4.to(tl.float32)))
+        part_21_1 = _ratio(tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_21_0), 1.0 + part_21_0)
         d_u_new = part_21_1 * map_13  # gradient of u [C, BLOCK_V]
         d_u_ptr_c = d_u_ptr + start * d_u_ptr_t  # first token of the chunk
         tl.store(d_u_ptr_c + (token * d_u_ptr_t)[:, None] + at_V[None, :], d_u_new.to(d_u_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
-        L = L_next
+        L = end
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (V) + at_V, L.to(d_initial_state_ptr.dtype.element_ty), mask=in_V)
@@ -821,7 +869,7 @@ def m_forward(
     DT, FT, EXACT = _types(dtype, r_raw.device)
     config = _config("element_forward", r_raw.device, dtype.itemsize, 1, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(r_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
+    run = _Layout(r_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
     y = torch.empty((*r_raw.shape[:2], H, V), dtype=r_raw.dtype, device=r_raw.device)
     final_state = torch.empty((run.N, H, V), dtype=torch.float32, device=r_raw.device)
     start_state = initial_state
@@ -836,12 +884,13 @@ def m_forward(
             H // r_raw.shape[2], u.stride(0), u.stride(1), u.stride(2), H // u.shape[2],
             i_raw.stride(0), i_raw.stride(1), i_raw.stride(2), H // i_raw.shape[2], V,
             min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _m_segment_scan_kernel[(run.N * H * -(-V // 1024),)](
+        _m_segment_scan_kernel[(run.N * H * -(-V // min(512, _padded(V))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, V, 1024, run.varlen,
+            run.segments, V, min(512, _padded(V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = config
     _m_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -851,6 +900,7 @@ def m_forward(
         u.stride(1), u.stride(2), H // u.shape[2], i_raw.stride(0), i_raw.stride(1),
         i_raw.stride(2), H // i_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), V,
         min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -881,7 +931,7 @@ def m_backward(
     DT, FT, EXACT = _types(dtype, r_raw.device)
     config = _config("element_backward", r_raw.device, dtype.itemsize, 1, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(r_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
+    run = _Layout(r_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
     d_r_raw = _gradient(r_raw, H)
     d_decay_raw = torch.empty((run.slots, H, V), dtype=torch.float32, device=r_raw.device)
     d_i_raw = _gradient(i_raw, H)
@@ -902,12 +952,13 @@ def m_backward(
             H // r_raw.shape[2], u.stride(0), u.stride(1), u.stride(2), H // u.shape[2],
             i_raw.stride(0), i_raw.stride(1), i_raw.stride(2), H // i_raw.shape[2], V,
             min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _m_segment_scan_kernel[(run.N * H * -(-V // 1024),)](
+        _m_segment_scan_kernel[(run.N * H * -(-V // min(512, _padded(V))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, V, 1024, run.varlen,
+            run.segments, V, min(512, _padded(V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = _config("element_states", r_raw.device, dtype.itemsize, 1, V)
     _m_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -916,7 +967,7 @@ def m_backward(
         r_raw.stride(0), r_raw.stride(1), r_raw.stride(2), H // r_raw.shape[2], u.stride(0),
         u.stride(1), u.stride(2), H // u.shape[2], i_raw.stride(0), i_raw.stride(1),
         i_raw.stride(2), H // i_raw.shape[2], V, min(block, _padded(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        precision, EXACT, run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -927,13 +978,13 @@ def m_backward(
             run.steps, decay_raw.stride(0), H // decay_raw.shape[0], r_raw.stride(0),
             r_raw.stride(1), r_raw.stride(2), H // r_raw.shape[2], dy.stride(0), dy.stride(1),
             dy.stride(2), H // dy.shape[2], V, min(block, _padded(V)), chunk, DT, FT, precision,
-            EXACT, run.varlen, run.split,
+            EXACT, run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _m_segment_scan_adjoint_kernel[(run.N * H * -(-V // 1024),)](
+        _m_segment_scan_adjoint_kernel[(run.N * H * -(-V // min(512, _padded(V))),)](
             end_state, segment_decay, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, V, 1024, run.varlen,
+            run.segments, V, min(512, _padded(V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = config
     _m_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -946,6 +997,7 @@ def m_backward(
         d_r_raw.stride(1), d_r_raw.stride(2), d_i_raw.stride(0), d_i_raw.stride(1),
         d_i_raw.stride(2), d_u.stride(0), d_u.stride(1), d_u.stride(2), V,
         min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )

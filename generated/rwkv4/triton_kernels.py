@@ -10,15 +10,17 @@ import triton.language as tl
 
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
-    ('element_forward', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
-    ('element_ends', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
-    ('element_states', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
-    ('element_ends_adjoint', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
-    ('element_backward', '', 0, 1, 1048576, 32, 64, 4, 1, 'ieee'),
+    ('element_forward', '', 0, 1, 1048576, 16, 128, 1, 1, 'ieee'),
+    ('element_ends', '', 0, 1, 1048576, 2, 128, 1, 1, 'ieee'),
+    ('element_states', '', 0, 1, 1048576, 2, 128, 1, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 1, 1048576, 2, 128, 1, 1, 'ieee'),
+    ('element_backward', '', 0, 1, 1048576, 2, 128, 1, 1, 'ieee'),
     ('element_step', '', 0, 1, 1048576, 1, 256, 4, 1, 'ieee'),
 )
 
 SEGMENT: int | None = None  # tokens a segment; None: by `_segment_length`
+# Whether kernels may hold instructions of NVIDIA's: not in the interpreter, nor on other devices.
+QUICK = tl.constexpr(torch.version.cuda is not None and not triton.knobs.runtime.interpret)
 
 
 @triton.jit
@@ -99,33 +101,54 @@ def _head(pointer, batch, h, batch_stride, head_stride, group):
 
 
 @triton.jit
-def _steps(p, x, q, y):
-    """One run of steps m = p * m + x, then another."""
-    return p * q, y + q * x
+def _exp2(x):
+    """A power of 2; below the normal numbers it is 0 where the hardware then is quicker."""
+    if QUICK:
+        return tl.inline_asm_elementwise(
+            "ex2.approx.ftz.f32 $0, $1;", "=f,f", [x], dtype=tl.float32, is_pure=True, pack=1
+        )
+    else:
+        return tl.exp2(x)
 
 
 @triton.jit
-def _steps_before(p, o, x, b, q, r, y, c):
-    """The same, with the decay and the state up to the last step but one."""
-    return p * q, p * r, y + q * x, c + r * x
+def _exp(x):
+    """The exponential, as `_exp2`."""
+    return _exp2(x * 1.4426950408889634)
 
 
 @triton.jit
-def _states_after(decay, write, start, first, REVERSE: tl.constexpr):
-    """The states after each token (axis 0) of a walk from `start`, which enters where `first`."""
-    write = tl.where(first, write + decay * start, write)
-    _, after = tl.associative_scan((decay, write), 0, _steps, reverse=REVERSE)
-    return after
+def _here(tile, t: tl.constexpr):
+    """Where a tile has token t (axis 0): known when compiled, if a thread has all tokens."""
+    here = tl.arange(0, tile.shape[0]) == t
+    if len(tile.shape) == 2:
+        return here[:, None]
+    else:
+        return here[:, None, None]
 
 
 @triton.jit
-def _states(decay, write, start, first, REVERSE: tl.constexpr):
-    """The states before and after each token (axis 0) of a walk from `start`."""
-    before = tl.where(first, start + tl.zeros_like(write), 0.0)
-    write = tl.where(first, write + decay * start, write)
-    one = tl.full(write.shape, 1.0, tl.float32)
-    found = tl.associative_scan((decay, one, write, before), 0, _steps_before, reverse=REVERSE)
-    return found[3], found[2]
+def _picked(tile, here):
+    """The entry where `here` (axis 0). The others become -0.0, which adds nothing to anything."""
+    nothing = tl.full(tile.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
+    return tl.sum(tl.where(here, tile, nothing), 0)
+
+
+@triton.jit
+def _states(decay, write, state, REVERSE: tl.constexpr):
+    """The states before and after each token (axis 0) of a walk from `state`, and behind it.
+
+    One token after the other: where a thread has all tokens of its columns, its registers hold
+    the tiles and picking an entry is a matter of names.
+    """
+    before = tl.zeros_like(write)
+    after = tl.zeros_like(write)
+    for n in tl.static_range(write.shape[0]):
+        here = _here(write, write.shape[0] - 1 - n if REVERSE else n)
+        before = tl.where(here, tl.expand_dims(state, 0), before)
+        state = state * _picked(decay, here) + _picked(write, here)
+        after = tl.where(here, tl.expand_dims(state, 0), after)
+    return before, after, state
 
 
 @triton.jit
@@ -138,13 +161,6 @@ def _both(p, q):
 def _whole(decay):
     """The decay over all tokens (axis 0)."""
     return tl.reduce(decay, 0, _both)
-
-
-@triton.jit
-def _end(after, last):
-    """The state where `last`. The others become -0.0, whose sum with anything is no operation."""
-    nothing = tl.full(after.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
-    return tl.sum(tl.where(last, after, nothing), 0)
 
 
 def _power(n: int) -> int:
@@ -174,12 +190,12 @@ def _architecture(device: torch.device) -> str:
     return f"sm{major}{minor}"
 
 
-def _segment_length(T: int, programs: int, processors: int) -> int:
+def _segment_length(T: int, programs: int, processors: int, shortest: int) -> int:
     """Tokens a segment: all while the programs nearly fill the chip, else two programs for each."""
-    if 4 * programs >= 3 * processors or T <= 1024:
+    if 4 * programs >= 3 * processors or T <= 2 * shortest:
         return 1 << 30
     wanted = -(-2 * processors // programs)
-    length = max(512, triton.next_power_of_2(-(-T // wanted)))
+    length = max(shortest, triton.next_power_of_2(-(-T // wanted)))
     return length if length < T else 1 << 30
 
 
@@ -233,14 +249,20 @@ class _Layout:
         cu_seqlens: torch.Tensor | None,
         blocks: int,
         light: int = 1,
+        shortest: int = 512,
         divisible: bool = True,
     ):
-        """Blocks: programs a head. light: how many share a processor. divisible: in segments."""
+        """Where the programs of a call begin.
+
+        blocks: programs a head. light: how many share a processor. shortest: tokens of a segment
+        for which its own launch pays. divisible: in segments.
+        """
         self.cu, self.T, self.H = cu_seqlens, x.shape[1], heads
         self.varlen = cu_seqlens is not None
         self.N = cu_seqlens.shape[0] - 1 if cu_seqlens is not None else x.shape[0]
         programs = max(1, self.N * heads * blocks)
-        length = SEGMENT or _segment_length(self.T, programs, light * _processors(x.device))
+        processors = light * _processors(x.device)
+        length = SEGMENT or _segment_length(self.T, programs, processors, shortest)
         self.split = divisible and length < self.T
         self.segment = length if self.split else 1 << 30
         self.segments = -(-self.T // length) if self.split else 1
@@ -305,7 +327,7 @@ def _num_element_ends_kernel(
     STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
     v_ptr_h, v_ptr_g, w_ptr_h, w_ptr_g, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'what each segment adds to the state, and its whole decay'
     program = tl.program_id(0)
@@ -313,7 +335,7 @@ def _num_element_ends_kernel(
     program = program // tl.cdiv(V, BLOCK_V)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
@@ -321,7 +343,7 @@ def _num_element_ends_kernel(
     M = tl.full([BLOCK_V], 0.0, tl.float32)  # m from 0 [BLOCK_V]
     P = tl.full([BLOCK_V], 1.0, tl.float32)  # [BLOCK_V]
     load_3 = tl.load(w_ptr + at_V, mask=in_V, other=0.0)  # load w [BLOCK_V]
-    a = tl.exp(-tl.exp(load_3.to(tl.float32)))  # decay [BLOCK_V]  # line 7
+    a = _exp(-_exp(load_3.to(tl.float32)))  # decay [BLOCK_V]  # line 7
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -330,13 +352,12 @@ def _num_element_ends_kernel(
         start = first + c * C
         k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
         load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load k [C, BLOCK_V]
-        map_2 = tl.exp(load.to(tl.float32))  # [C, BLOCK_V]
+        map_2 = _exp(load.to(tl.float32))  # [C, BLOCK_V]
         v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
         load_2 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
         w_2 = map_2 * load_2.to(tl.float32)  # write [C, BLOCK_V]  # line 5
-        after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), w_2, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
-        M_next = _end(after, (token == C - 1)[:, None])  # decay, and write [BLOCK_V]
-        M = M_next
+        before, after, end = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), w_2, M, False)  # each token [C, BLOCK_V]
+        M = end
         P_next = P * _whole(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0))  # the decay of the whole segment [BLOCK_V]
         P = P_next
     tl.store(start_state_ptr + _row(slot, h, H) * (V) + at_V, M.to(start_state_ptr.dtype.element_ty), mask=in_V)
@@ -346,7 +367,7 @@ def _num_element_ends_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _num_segment_scan_kernel(
     start_state_ptr, segment_decay_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(V, BLOCK)
@@ -361,13 +382,16 @@ def _num_segment_scan_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    for step in range(count):
-        at = _row(first + (step), h, H)
-        place = start_state_ptr + at * (V) + entry
-        added = tl.load(place, mask=inside, other=0.0)
-        tl.store(place, state, mask=inside)
-        state = state * tl.load(segment_decay_ptr + at * (V) + entry, mask=inside, other=0.0)
-        state = state + added
+    token = tl.arange(0, GROUP)
+    for step in range(0, count, GROUP):
+        at = step + token
+        valid = (at < count)[:, None]
+        at = _row(first + at, h, H)[:, None]
+        place = start_state_ptr + at * (V) + entry[None, :]
+        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
+        decay = tl.load(segment_decay_ptr + at * (V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
+        before, _, state = _states(decay, added, state, False)
+        tl.store(place, before, mask=valid & inside[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -377,6 +401,7 @@ def _num_element_forward_kernel(
     v_ptr_h, v_ptr_g, w_ptr_h, w_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
     V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):
     'y and the final state, with the state on chip'
     program = tl.program_id(0)
@@ -384,7 +409,7 @@ def _num_element_forward_kernel(
     program = program // tl.cdiv(V, BLOCK_V)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
@@ -395,7 +420,7 @@ def _num_element_forward_kernel(
     else:
         M = tl.full([BLOCK_V], 0.0, tl.float32)
     load_3 = tl.load(w_ptr + at_V, mask=in_V, other=0.0)  # load w [BLOCK_V]
-    a = tl.exp(-tl.exp(load_3.to(tl.float32)))  # decay [BLOCK_V]  # line 7
+    a = _exp(-_exp(load_3.to(tl.float32)))  # decay [BLOCK_V]  # line 7
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -404,15 +429,14 @@ def _num_element_forward_kernel(
         start = first + c * C
         k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
         load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load k [C, BLOCK_V]
-        map_2 = tl.exp(load.to(tl.float32))  # [C, BLOCK_V]
+        map_2 = _exp(load.to(tl.float32))  # [C, BLOCK_V]
         v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
         load_2 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
         w_2 = map_2 * load_2.to(tl.float32)  # write [C, BLOCK_V]  # line 5
-        before, after = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), w_2, M[None, :], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
+        before, after, end = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), w_2, M, False)  # each token [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], before.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        M_next = _end(after, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
-        M = M_next
+        M = end
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (V) + at_V, M.to(final_state_ptr.dtype.element_ty), mask=in_V)
@@ -424,7 +448,7 @@ def _num_element_states_kernel(
     k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h,
     v_ptr_g, w_ptr_h, w_ptr_g, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -432,7 +456,7 @@ def _num_element_states_kernel(
     program = program // tl.cdiv(V, BLOCK_V)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
@@ -443,7 +467,7 @@ def _num_element_states_kernel(
     else:
         M = tl.full([BLOCK_V], 0.0, tl.float32)
     load_3 = tl.load(w_ptr + at_V, mask=in_V, other=0.0)  # load w [BLOCK_V]
-    a = tl.exp(-tl.exp(load_3.to(tl.float32)))  # decay [BLOCK_V]  # line 7
+    a = _exp(-_exp(load_3.to(tl.float32)))  # decay [BLOCK_V]  # line 7
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -453,13 +477,12 @@ def _num_element_states_kernel(
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (V) + at_V, M.to(h_2_ptr.dtype.element_ty), mask=in_V)
         k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
         load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load k [C, BLOCK_V]
-        map_2 = tl.exp(load.to(tl.float32))  # [C, BLOCK_V]
+        map_2 = _exp(load.to(tl.float32))  # [C, BLOCK_V]
         v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
         load_2 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
         w_2 = map_2 * load_2.to(tl.float32)  # write [C, BLOCK_V]  # line 5
-        after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), w_2, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
-        M_next = _end(after, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
-        M = M_next
+        before, after, end = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), w_2, M, False)  # each token [C, BLOCK_V]
+        M = end
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -468,6 +491,7 @@ def _num_element_ends_adjoint_kernel(
     dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, V: tl.constexpr,
     BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):
     'what each segment adds to the adjoint'
     program = tl.program_id(0)
@@ -475,13 +499,13 @@ def _num_element_ends_adjoint_kernel(
     program = program // tl.cdiv(V, BLOCK_V)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     w_ptr = w_ptr + (h // w_ptr_g) * w_ptr_h
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     L = tl.full([BLOCK_V], 0.0, tl.float32)  # adjoint from 0 [BLOCK_V]
     load = tl.load(w_ptr + at_V, mask=in_V, other=0.0)  # load w [BLOCK_V]
-    a = tl.exp(-tl.exp(load.to(tl.float32)))  # decay [BLOCK_V]  # line 7
+    a = _exp(-_exp(load.to(tl.float32)))  # decay [BLOCK_V]  # line 7
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = chunks - 1 - step
@@ -490,16 +514,15 @@ def _num_element_ends_adjoint_kernel(
         start = first + c * C
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), dy_2, L[None, :], (token == C - 1)[:, None], True)  # [C, BLOCK_V]
-        L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
-        L = L_next
+        before, after, end = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), dy_2, L, True)  # each token [C, BLOCK_V]
+        L = end
     tl.store(end_state_ptr + _row(slot, h, H) * (V) + at_V, L.to(end_state_ptr.dtype.element_ty), mask=in_V)
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _num_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(V, BLOCK)
@@ -514,13 +537,16 @@ def _num_segment_scan_adjoint_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    for step in range(count):
-        at = _row(first + (count - 1 - step), h, H)
-        place = end_state_ptr + at * (V) + entry
-        added = tl.load(place, mask=inside, other=0.0)
-        tl.store(place, state, mask=inside)
-        state = state * tl.load(segment_decay_ptr + at * (V) + entry, mask=inside, other=0.0)
-        state = state + added
+    token = tl.arange(0, GROUP)
+    for step in range(0, count, GROUP):
+        at = step + token
+        valid = (at < count)[:, None]
+        at = _row(first + count - 1 - at, h, H)[:, None]
+        place = end_state_ptr + at * (V) + entry[None, :]
+        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
+        decay = tl.load(segment_decay_ptr + at * (V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
+        before, _, state = _states(decay, added, state, False)
+        tl.store(place, before, mask=valid & inside[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -531,7 +557,7 @@ def _num_element_backward_kernel(
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
     d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'every gradient, in reverse time'
     program = tl.program_id(0)
@@ -539,7 +565,7 @@ def _num_element_backward_kernel(
     program = program // tl.cdiv(V, BLOCK_V)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
@@ -554,7 +580,7 @@ def _num_element_backward_kernel(
         L = tl.full([BLOCK_V], 0.0, tl.float32)
     d_w_2 = tl.full([BLOCK_V], 0.0, tl.float32)  # of later tokens [BLOCK_V]
     load_3 = tl.load(w_ptr + at_V, mask=in_V, other=0.0)  # load w [BLOCK_V]
-    a = tl.exp(-tl.exp(load_3.to(tl.float32)))  # decay [BLOCK_V]  # line 7
+    a = _exp(-_exp(load_3.to(tl.float32)))  # decay [BLOCK_V]  # line 7
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = chunks - 1 - step
@@ -563,30 +589,29 @@ def _num_element_backward_kernel(
         start = first + c * C
         k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
         load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load k [C, BLOCK_V]
-        map_2 = tl.exp(load.to(tl.float32))  # [C, BLOCK_V]
+        map_2 = _exp(load.to(tl.float32))  # [C, BLOCK_V]
         v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
         load_2 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
         w_2 = map_2 * load_2.to(tl.float32)  # write [C, BLOCK_V]  # line 5
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (V) + at_V, mask=in_V, other=0.0)  # memory before the chunk: load h [BLOCK_V]
-        before, after = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), dy_2, L[None, :], (token == C - 1)[:, None], True)  # each token [C, BLOCK_V]
-        before_2, after_2 = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), w_2, M[None, :], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
+        before, after, end = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), dy_2, L, True)  # each token [C, BLOCK_V]
+        before_2, after_2, end_2 = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), w_2, M, False)  # each token [C, BLOCK_V]
         dg = a[None, :] * before_2 * before  # gradient of the log-decay [C, BLOCK_V]
         map_3 = load_2.to(tl.float32) * before  # [C, BLOCK_V]
-        d_k_new = tl.exp(load.to(tl.float32)) * map_3  # gradient of k [C, BLOCK_V]
+        d_k_new = _exp(load.to(tl.float32)) * map_3  # gradient of k [C, BLOCK_V]
         d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
         tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_V[None, :], d_k_new.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         d_v_new = map_2 * before  # gradient of v [C, BLOCK_V]
         d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        map_4 = -tl.exp(load_3.to(tl.float32)[None, :]) * dg  # [C, BLOCK_V]
+        map_4 = -_exp(load_3.to(tl.float32)[None, :]) * dg  # [C, BLOCK_V]
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
         sum_2 = tl.sum(inner, 0)  # [BLOCK_V]
         d_w_next = d_w_2 + sum_2  # gradient of w [BLOCK_V]
         d_w_2 = d_w_next
-        L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
-        L = L_next
+        L = end
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (V) + at_V, L.to(d_initial_state_ptr.dtype.element_ty), mask=in_V)
@@ -638,6 +663,7 @@ def _den_element_ends_kernel(
     k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_ptr_h, w_ptr_g, V: tl.constexpr,
     BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):
     'what each segment adds to the state, and its whole decay'
     program = tl.program_id(0)
@@ -645,14 +671,14 @@ def _den_element_ends_kernel(
     program = program // tl.cdiv(V, BLOCK_V)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     w_ptr = w_ptr + (h // w_ptr_g) * w_ptr_h
     M = tl.full([BLOCK_V], 0.0, tl.float32)  # m from 0 [BLOCK_V]
     P = tl.full([BLOCK_V], 1.0, tl.float32)  # [BLOCK_V]
     load_2 = tl.load(w_ptr + at_V, mask=in_V, other=0.0)  # load w [BLOCK_V]
-    a = tl.exp(-tl.exp(load_2.to(tl.float32)))  # decay [BLOCK_V]  # line 7
+    a = _exp(-_exp(load_2.to(tl.float32)))  # decay [BLOCK_V]  # line 7
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -661,12 +687,11 @@ def _den_element_ends_kernel(
         start = first + c * C
         k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
         load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load k [C, BLOCK_V]
-        map_2 = tl.exp(load.to(tl.float32))  # [C, BLOCK_V]
+        map_2 = _exp(load.to(tl.float32))  # [C, BLOCK_V]
         w_2 = map_2 * 1.0  # write [C, BLOCK_V]  # line 8
         inner = tl.where(valid[:, None], w_2, 0.0)  # [C, BLOCK_V]
-        after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
-        M_next = _end(after, (token == C - 1)[:, None])  # decay, and write [BLOCK_V]
-        M = M_next
+        before, after, end = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner, M, False)  # each token [C, BLOCK_V]
+        M = end
         P_next = P * _whole(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0))  # the decay of the whole segment [BLOCK_V]
         P = P_next
     tl.store(start_state_ptr + _row(slot, h, H) * (V) + at_V, M.to(start_state_ptr.dtype.element_ty), mask=in_V)
@@ -676,7 +701,7 @@ def _den_element_ends_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _den_segment_scan_kernel(
     start_state_ptr, segment_decay_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(V, BLOCK)
@@ -691,13 +716,16 @@ def _den_segment_scan_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    for step in range(count):
-        at = _row(first + (step), h, H)
-        place = start_state_ptr + at * (V) + entry
-        added = tl.load(place, mask=inside, other=0.0)
-        tl.store(place, state, mask=inside)
-        state = state * tl.load(segment_decay_ptr + at * (V) + entry, mask=inside, other=0.0)
-        state = state + added
+    token = tl.arange(0, GROUP)
+    for step in range(0, count, GROUP):
+        at = step + token
+        valid = (at < count)[:, None]
+        at = _row(first + at, h, H)[:, None]
+        place = start_state_ptr + at * (V) + entry[None, :]
+        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
+        decay = tl.load(segment_decay_ptr + at * (V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
+        before, _, state = _states(decay, added, state, False)
+        tl.store(place, before, mask=valid & inside[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -706,7 +734,7 @@ def _den_element_forward_kernel(
     STEPS, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_ptr_h, w_ptr_g, y_ptr_b,
     y_ptr_t: tl.constexpr, y_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'y and the final state, with the state on chip'
     program = tl.program_id(0)
@@ -714,7 +742,7 @@ def _den_element_forward_kernel(
     program = program // tl.cdiv(V, BLOCK_V)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     w_ptr = w_ptr + (h // w_ptr_g) * w_ptr_h
@@ -724,7 +752,7 @@ def _den_element_forward_kernel(
     else:
         M = tl.full([BLOCK_V], 0.0, tl.float32)
     load_2 = tl.load(w_ptr + at_V, mask=in_V, other=0.0)  # load w [BLOCK_V]
-    a = tl.exp(-tl.exp(load_2.to(tl.float32)))  # decay [BLOCK_V]  # line 7
+    a = _exp(-_exp(load_2.to(tl.float32)))  # decay [BLOCK_V]  # line 7
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -733,16 +761,15 @@ def _den_element_forward_kernel(
         start = first + c * C
         k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
         load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load k [C, BLOCK_V]
-        map_2 = tl.exp(load.to(tl.float32))  # [C, BLOCK_V]
+        map_2 = _exp(load.to(tl.float32))  # [C, BLOCK_V]
         w_2 = map_2 * 1.0  # write [C, BLOCK_V]  # line 8
         inner = tl.where(valid[:, None], w_2, 0.0)  # [C, BLOCK_V]
-        before, after = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner, M[None, :], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
+        before, after, end = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner, M, False)  # each token [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], before.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         inner_2 = tl.where(valid[:, None], w_2, 0.0)  # [C, BLOCK_V]
-        before_2, after_2 = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner_2, M[None, :], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
-        M_next = _end(after_2, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
-        M = M_next
+        before_2, after_2, end_2 = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner_2, M, False)  # each token [C, BLOCK_V]
+        M = end_2
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (V) + at_V, M.to(final_state_ptr.dtype.element_ty), mask=in_V)
@@ -754,6 +781,7 @@ def _den_element_states_kernel(
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_ptr_h, w_ptr_g, V: tl.constexpr,
     BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -761,7 +789,7 @@ def _den_element_states_kernel(
     program = program // tl.cdiv(V, BLOCK_V)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
@@ -771,7 +799,7 @@ def _den_element_states_kernel(
     else:
         M = tl.full([BLOCK_V], 0.0, tl.float32)
     load_2 = tl.load(w_ptr + at_V, mask=in_V, other=0.0)  # load w [BLOCK_V]
-    a = tl.exp(-tl.exp(load_2.to(tl.float32)))  # decay [BLOCK_V]  # line 7
+    a = _exp(-_exp(load_2.to(tl.float32)))  # decay [BLOCK_V]  # line 7
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -781,12 +809,11 @@ def _den_element_states_kernel(
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (V) + at_V, M.to(h_2_ptr.dtype.element_ty), mask=in_V)
         k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
         load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load k [C, BLOCK_V]
-        map_2 = tl.exp(load.to(tl.float32))  # [C, BLOCK_V]
+        map_2 = _exp(load.to(tl.float32))  # [C, BLOCK_V]
         w_2 = map_2 * 1.0  # write [C, BLOCK_V]  # line 8
         inner = tl.where(valid[:, None], w_2, 0.0)  # [C, BLOCK_V]
-        after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
-        M_next = _end(after, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
-        M = M_next
+        before, after, end = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner, M, False)  # each token [C, BLOCK_V]
+        M = end
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -795,6 +822,7 @@ def _den_element_ends_adjoint_kernel(
     dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, V: tl.constexpr,
     BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):
     'what each segment adds to the adjoint'
     program = tl.program_id(0)
@@ -802,13 +830,13 @@ def _den_element_ends_adjoint_kernel(
     program = program // tl.cdiv(V, BLOCK_V)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     w_ptr = w_ptr + (h // w_ptr_g) * w_ptr_h
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     L = tl.full([BLOCK_V], 0.0, tl.float32)  # adjoint from 0 [BLOCK_V]
     load = tl.load(w_ptr + at_V, mask=in_V, other=0.0)  # load w [BLOCK_V]
-    a = tl.exp(-tl.exp(load.to(tl.float32)))  # decay [BLOCK_V]  # line 7
+    a = _exp(-_exp(load.to(tl.float32)))  # decay [BLOCK_V]  # line 7
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = chunks - 1 - step
@@ -817,16 +845,15 @@ def _den_element_ends_adjoint_kernel(
         start = first + c * C
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        after = _states_after(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), dy_2, L[None, :], (token == C - 1)[:, None], True)  # [C, BLOCK_V]
-        L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
-        L = L_next
+        before, after, end = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), dy_2, L, True)  # each token [C, BLOCK_V]
+        L = end
     tl.store(end_state_ptr + _row(slot, h, H) * (V) + at_V, L.to(end_state_ptr.dtype.element_ty), mask=in_V)
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _den_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(V, BLOCK)
@@ -841,13 +868,16 @@ def _den_segment_scan_adjoint_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    for step in range(count):
-        at = _row(first + (count - 1 - step), h, H)
-        place = end_state_ptr + at * (V) + entry
-        added = tl.load(place, mask=inside, other=0.0)
-        tl.store(place, state, mask=inside)
-        state = state * tl.load(segment_decay_ptr + at * (V) + entry, mask=inside, other=0.0)
-        state = state + added
+    token = tl.arange(0, GROUP)
+    for step in range(0, count, GROUP):
+        at = step + token
+        valid = (at < count)[:, None]
+        at = _row(first + count - 1 - at, h, H)[:, None]
+        place = end_state_ptr + at * (V) + entry[None, :]
+        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
+        decay = tl.load(segment_decay_ptr + at * (V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
+        before, _, state = _states(decay, added, state, False)
+        tl.store(place, before, mask=valid & inside[None, :])
 
 
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
@@ -857,7 +887,7 @@ def _den_element_backward_kernel(
     w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_k_ptr_b,
     d_k_ptr_t: tl.constexpr, d_k_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     'every gradient, in reverse time'
     program = tl.program_id(0)
@@ -865,7 +895,7 @@ def _den_element_backward_kernel(
     program = program // tl.cdiv(V, BLOCK_V)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, SPLIT)
     token = tl.arange(0, C)
-    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
+    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
@@ -878,7 +908,7 @@ def _den_element_backward_kernel(
         L = tl.full([BLOCK_V], 0.0, tl.float32)
     d_w_2 = tl.full([BLOCK_V], 0.0, tl.float32)  # of later tokens [BLOCK_V]
     load_2 = tl.load(w_ptr + at_V, mask=in_V, other=0.0)  # load w [BLOCK_V]
-    a = tl.exp(-tl.exp(load_2.to(tl.float32)))  # decay [BLOCK_V]  # line 7
+    a = _exp(-_exp(load_2.to(tl.float32)))  # decay [BLOCK_V]  # line 7
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = chunks - 1 - step
@@ -887,26 +917,25 @@ def _den_element_backward_kernel(
         start = first + c * C
         k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
         load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load k [C, BLOCK_V]
-        map_2 = tl.exp(load.to(tl.float32))  # [C, BLOCK_V]
+        map_2 = _exp(load.to(tl.float32))  # [C, BLOCK_V]
         w_2 = map_2 * 1.0  # write [C, BLOCK_V]  # line 8
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (V) + at_V, mask=in_V, other=0.0)  # memory before the chunk: load h [BLOCK_V]
-        before, after = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), dy_2, L[None, :], (token == C - 1)[:, None], True)  # each token [C, BLOCK_V]
+        before, after, end = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), dy_2, L, True)  # each token [C, BLOCK_V]
         inner = tl.where(valid[:, None], w_2, 0.0)  # [C, BLOCK_V]
-        before_2, after_2 = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner, M[None, :], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
+        before_2, after_2, end_2 = _states(tl.where(valid[:, None], tl.broadcast_to(a[None, :], [C, BLOCK_V]), 1.0), inner, M, False)  # each token [C, BLOCK_V]
         dg = a[None, :] * before_2 * before  # gradient of the log-decay [C, BLOCK_V]
         map_3 = 1.0 * before  # [C, BLOCK_V]
-        d_k_new = tl.exp(load.to(tl.float32)) * map_3  # gradient of k [C, BLOCK_V]
+        d_k_new = _exp(load.to(tl.float32)) * map_3  # gradient of k [C, BLOCK_V]
         d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
         tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_V[None, :], d_k_new.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        map_4 = -tl.exp(load_2.to(tl.float32)[None, :]) * dg  # [C, BLOCK_V]
+        map_4 = -_exp(load_2.to(tl.float32)[None, :]) * dg  # [C, BLOCK_V]
         inner_2 = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
         sum_2 = tl.sum(inner_2, 0)  # [BLOCK_V]
         d_w_next = d_w_2 + sum_2  # gradient of w [BLOCK_V]
         d_w_2 = d_w_next
-        L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
-        L = L_next
+        L = end
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (V) + at_V, L.to(d_initial_state_ptr.dtype.element_ty), mask=in_V)
@@ -967,7 +996,7 @@ def num_forward(
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("element_forward", k.device, dtype.itemsize, 1, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
     y = torch.empty((*k.shape[:2], H, V), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, V), dtype=torch.float32, device=k.device)
     start_state = initial_state
@@ -980,13 +1009,13 @@ def num_forward(
             run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
             v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w.stride(0),
             H // w.shape[0], V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _num_segment_scan_kernel[(run.N * H * -(-V // 1024),)](
+        _num_segment_scan_kernel[(run.N * H * -(-V // min(512, _padded(V))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, V, 1024, run.varlen,
+            run.segments, V, min(512, _padded(V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = config
     _num_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -994,7 +1023,7 @@ def num_forward(
         run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
         v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), H // w.shape[0], y.stride(0),
         y.stride(1), y.stride(2), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1023,7 +1052,7 @@ def num_backward(
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("element_backward", k.device, dtype.itemsize, 1, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
     d_w = torch.empty((run.slots, H, V), dtype=torch.float32, device=k.device)
@@ -1041,13 +1070,13 @@ def num_backward(
             run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
             v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w.stride(0),
             H // w.shape[0], V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _num_segment_scan_kernel[(run.N * H * -(-V // 1024),)](
+        _num_segment_scan_kernel[(run.N * H * -(-V // min(512, _padded(V))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, V, 1024, run.varlen,
+            run.segments, V, min(512, _padded(V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = _config("element_states", k.device, dtype.itemsize, 1, V)
     _num_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -1055,6 +1084,7 @@ def num_backward(
         run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
         v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), H // w.shape[0], V,
         min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1064,13 +1094,13 @@ def num_backward(
             w, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
             w.stride(0), H // w.shape[0], dy.stride(0), dy.stride(1), dy.stride(2),
             H // dy.shape[2], V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _num_segment_scan_adjoint_kernel[(run.N * H * -(-V // 1024),)](
+        _num_segment_scan_adjoint_kernel[(run.N * H * -(-V // min(512, _padded(V))),)](
             end_state, segment_decay, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, V, 1024, run.varlen,
+            run.segments, V, min(512, _padded(V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = config
     _num_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -1080,7 +1110,7 @@ def num_backward(
         H // w.shape[0], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
         d_k.stride(0), d_k.stride(1), d_k.stride(2), d_v.stride(0), d_v.stride(1),
         d_v.stride(2), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        run.split, max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1132,7 +1162,7 @@ def den_forward(
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("element_forward", k.device, dtype.itemsize, 1, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
     y = torch.empty((*k.shape[:2], H, V), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, V), dtype=torch.float32, device=k.device)
     start_state = initial_state
@@ -1144,13 +1174,13 @@ def den_forward(
             k, w, start_state, segment_decay, run.cu, run.T, H, run.segment, run.segments,
             run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
             w.stride(0), H // w.shape[0], V, min(block, _padded(V)), chunk, DT, FT, precision,
-            EXACT, run.varlen, run.split,
+            EXACT, run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _den_segment_scan_kernel[(run.N * H * -(-V // 1024),)](
+        _den_segment_scan_kernel[(run.N * H * -(-V // min(512, _padded(V))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, V, 1024, run.varlen,
+            run.segments, V, min(512, _padded(V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = config
     _den_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -1158,6 +1188,7 @@ def den_forward(
         run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], w.stride(0),
         H // w.shape[0], y.stride(0), y.stride(1), y.stride(2), V, min(block, _padded(V)),
         chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1184,7 +1215,7 @@ def den_backward(
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("element_backward", k.device, dtype.itemsize, 1, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps))
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
     d_k = _gradient(k, H)
     d_w = torch.empty((run.slots, H, V), dtype=torch.float32, device=k.device)
     d_initial_state = torch.empty((run.N, H, V), dtype=torch.float32, device=k.device)
@@ -1200,19 +1231,20 @@ def den_backward(
             k, w, start_state, segment_decay, run.cu, run.T, H, run.segment, run.segments,
             run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
             w.stride(0), H // w.shape[0], V, min(block, _padded(V)), chunk, DT, FT, precision,
-            EXACT, run.varlen, run.split,
+            EXACT, run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _den_segment_scan_kernel[(run.N * H * -(-V // 1024),)](
+        _den_segment_scan_kernel[(run.N * H * -(-V // min(512, _padded(V))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, V, 1024, run.varlen,
+            run.segments, V, min(512, _padded(V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = _config("element_states", k.device, dtype.itemsize, 1, V)
     _den_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
         k, w, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
         k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], w.stride(0), H // w.shape[0], V,
         min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1222,13 +1254,13 @@ def den_backward(
             w, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
             w.stride(0), H // w.shape[0], dy.stride(0), dy.stride(1), dy.stride(2),
             H // dy.shape[2], V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
-        _den_segment_scan_adjoint_kernel[(run.N * H * -(-V // 1024),)](
+        _den_segment_scan_adjoint_kernel[(run.N * H * -(-V // min(512, _padded(V))),)](
             end_state, segment_decay, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, V, 1024, run.varlen,
+            run.segments, V, min(512, _padded(V)), 8, run.varlen,
         )
     _, block, warps, stages, precision = config
     _den_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -1237,6 +1269,7 @@ def den_backward(
         w.stride(0), H // w.shape[0], dy.stride(0), dy.stride(1), dy.stride(2),
         H // dy.shape[2], d_k.stride(0), d_k.stride(1), d_k.stride(2), V,
         min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )

@@ -129,6 +129,9 @@ def test_lines_in_triton() -> None:
         {"kind": "line", "T": 9, "share": ["x"], "states": False, "strided": True},
         {"kind": "sum", "T": 10, "segment": 8},
         {"kind": "static", "T": 10, "segment": 8, "inclusive": False},
+        # More segments than are scanned at once.
+        {"kind": "line", "T": 37, "segment": 4, "gates": "strong"},
+        {"kind": "line", "T": 40, "cuts": [0, 2, 2, 40], "segment": 4},
     )
 
 

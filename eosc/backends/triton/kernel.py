@@ -61,9 +61,6 @@ LOWEST = "decay of half a chunk"
 GROUP = 8
 """Chunks that a program looks after whose kernel computes few of them; segments scanned at once."""
 
-SCANNED = 512
-"""Entries of a state that a program takes through the segments: four to a thread."""
-
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
@@ -547,6 +544,11 @@ def _indented(lines: Iterable[Line], more: int) -> list[Line]:
     return [(indent + more, text, spec) for indent, text, spec in lines]
 
 
+def scanned(whole: str) -> str:
+    """Entries of a state that a program takes through the segments: four to a thread at most."""
+    return f"min(512, _padded({whole}))"
+
+
 def print_scan(scan: SegmentScan, namer: Namer, name: str) -> Printed:
     """The kernel that combines segments: the state before each, in place."""
     size, arrays = namer.size, namer.arrays
@@ -587,24 +589,22 @@ def print_scan(scan: SegmentScan, namer: Namer, name: str) -> Printed:
     else:
         texts.append((2, "decay = tl.full([GROUP, BLOCK], 1.0, tl.float32)"))
     texts += [
-        (2, "start = (token == 0)[:, None]"),
-        (2, "before, after = _states(decay, added, state[None, :], start, False)"),
+        (2, "before, _, state = _states(decay, added, state, False)"),
         (2, "tl.store(place, before, mask=valid & inside[None, :])"),
-        (2, "state = _end(after, (token == GROUP - 1)[:, None])"),
     ]
     parameters = [Parameter(pointer[each], False, namer.host[each]) for each in pointer]
     parameters += [
         Parameter(name, False, text) for name, _, text in RUNNING if name not in ("N", "STEPS")
     ]
     parameters += [Parameter(size[axis], True, size[axis]) for axis in scan.axes]
-    sizes = {"BLOCK": SCANNED, "GROUP": GROUP, "VARLEN": "run.varlen"}
+    sizes = {"BLOCK": scanned(whole), "GROUP": GROUP, "VARLEN": "run.varlen"}
     parameters += [Parameter(each, True, str(text)) for each, text in sizes.items()]
     return Printed(
         name,
         tuple(parameters),
         "the state before each segment, in place of what each adds",
         tuple((indent, text, None) for indent, text in texts),
-        ("_end", "_row", "_segments", "_states"),
+        ("_row", "_segments", "_states"),
         ("T", "SEGMENT", "SEGMENTS"),
     )
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from eosc.backends.triton.frame import Line, NotPrintableError
 from eosc.backends.triton.kernel import (
-    SCANNED,
     KernelPrinter,
     Namer,
     Printed,
@@ -15,11 +14,12 @@ from eosc.backends.triton.kernel import (
     partial_sums,
     power_of,
     print_scan,
+    scanned,
 )
 from eosc.backends.triton.lines import walked
 from eosc.ir.nodes import Algorithm, Array, Kernel, Per, Precision, SegmentScan
 
-RESIDENT, SHORTEST = 8, 64
+RESIDENT, SHORTEST = 16, 64
 """Warps a processor that an element-wise scan wants, and tokens of its shortest segment."""
 
 STATES = ("initial_state", "dy", "d_final_state")
@@ -261,7 +261,7 @@ class _Launch:
         printed = print_scan(scan, self.namer, scan.name)
         name = self.kernels.add(printed)
         whole = " * ".join(self.namer.size[axis] for axis in scan.axes)
-        self.line(f"{name}[(run.N * H * -(-{whole} // {SCANNED}),)](", indent)
+        self.line(f"{name}[(run.N * H * -(-{whole} // {scanned(whole)}),)](", indent)
         self._arguments(printed, indent + 1)
         self.line(")", indent)
 

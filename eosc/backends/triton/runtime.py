@@ -200,48 +200,67 @@ def _ratio(x, y):
 
 
 @triton.jit
-def _steps(p, x, q, y):
-    """One run of steps m = p * m + x, then another."""
-    return p * q, y + q * x
+def _log1p_of_exp(x):
+    """The log of 1 + e for e = exp(-|x|), as e times a polynomial in e: within 2e-7 of its value.
 
-
-@triton.jit
-def _steps_before(p, o, x, b, q, r, y, c):
-    """The same, with the decay and the state up to the last step but one."""
-    return p * q, p * r, y + q * x, c + r * x
-
-
-@triton.jit
-def _turned(x, REVERSE: tl.constexpr):
-    """The tile, its tokens (axis 0) in reverse order for a walk in reverse time.
-
-    A scan that is told to run backwards reverses through the lanes even where a thread holds all
-    tokens of its columns; here it is then a matter of names.
+    Source: interpolation of log(1 + e)/e at the Chebyshev nodes of [0, 1].
     """
-    if REVERSE:
-        return tl.flip(x, 0)
+    e = _exp(-tl.abs(x))
+    found = e * 0.005253457929939032 - 0.02958850748836994
+    found = e * found + 0.07836166769266129
+    found = e * found - 0.13674770295619965
+    found = e * found + 0.19111430644989014
+    found = e * found - 0.24844369292259216
+    found = e * found + 0.33319270610809326
+    found = e * found - 0.49999502301216125
+    found = e * found + 1.0
+    return e * found
+
+
+@triton.jit
+def _softplus(x):
+    """The log of 1 + exp(x)."""
+    return tl.maximum(x, 0.0) + _log1p_of_exp(x)
+
+
+@triton.jit
+def _logsigmoid(x):
+    """The log of 1/(1 + exp(-x))."""
+    return tl.minimum(x, 0.0) - _log1p_of_exp(x)
+
+
+@triton.jit
+def _here(tile, t: tl.constexpr):
+    """Where a tile has token t (axis 0): known when compiled, if a thread has all tokens."""
+    here = tl.arange(0, tile.shape[0]) == t
+    if len(tile.shape) == 2:
+        return here[:, None]
     else:
-        return x
+        return here[:, None, None]
 
 
 @triton.jit
-def _states_after(decay, write, start, first, REVERSE: tl.constexpr):
-    """The states after each token (axis 0) of a walk from `start`, which enters where `first`."""
-    write = tl.where(first, write + decay * start, write)
-    given = (_turned(decay, REVERSE), _turned(write, REVERSE))
-    _, after = tl.associative_scan(given, 0, _steps)
-    return _turned(after, REVERSE)
+def _picked(tile, here):
+    """The entry where `here` (axis 0). The others become -0.0, which adds nothing to anything."""
+    nothing = tl.full(tile.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
+    return tl.sum(tl.where(here, tile, nothing), 0)
 
 
 @triton.jit
-def _states(decay, write, start, first, REVERSE: tl.constexpr):
-    """The states before and after each token (axis 0) of a walk from `start`."""
-    before = tl.where(first, start + tl.zeros_like(write), 0.0)
-    write = tl.where(first, write + decay * start, write)
-    one = tl.full(write.shape, 1.0, tl.float32)
-    given = (_turned(decay, REVERSE), one, _turned(write, REVERSE), _turned(before, REVERSE))
-    found = tl.associative_scan(given, 0, _steps_before)
-    return _turned(found[3], REVERSE), _turned(found[2], REVERSE)
+def _states(decay, write, state, REVERSE: tl.constexpr):
+    """The states before and after each token (axis 0) of a walk from `state`, and behind it.
+
+    One token after the other: where a thread has all tokens of its columns, its registers hold
+    the tiles and picking an entry is a matter of names.
+    """
+    before = tl.zeros_like(write)
+    after = tl.zeros_like(write)
+    for n in tl.static_range(write.shape[0]):
+        here = _here(write, write.shape[0] - 1 - n if REVERSE else n)
+        before = tl.where(here, tl.expand_dims(state, 0), before)
+        state = state * _picked(decay, here) + _picked(write, here)
+        after = tl.where(here, tl.expand_dims(state, 0), after)
+    return before, after, state
 
 
 @triton.jit
@@ -276,13 +295,6 @@ def _both(p, q):
 def _whole(decay):
     """The decay over all tokens (axis 0)."""
     return tl.reduce(decay, 0, _both)
-
-
-@triton.jit
-def _end(after, last):
-    """The state where `last`. The others become -0.0, whose sum with anything is no operation."""
-    nothing = tl.full(after.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
-    return tl.sum(tl.where(last, after, nothing), 0)
 
 
 # Whether kernels may hold instructions of NVIDIA's: not in the interpreter, nor on other devices.

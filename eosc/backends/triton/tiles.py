@@ -42,7 +42,12 @@ from eosc.ir.nodes import (
     walk,
 )
 
-QUICK = {"exp": "_exp({0})", "div": "_ratio({0}, {1})"}
+QUICK = {
+    "div": "_ratio({0}, {1})",
+    "exp": "_exp({0})",
+    "logsigmoid": "_logsigmoid({0})",
+    "softplus": "_softplus({0})",
+}
 """Functions of the runtime for what element-wise scans do most."""
 
 _SIMPLE = re.compile(r"-?[A-Za-z_0-9.]+(\.to\((tl\.\w+|DT|FT)\))?\Z")
