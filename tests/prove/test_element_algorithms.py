@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 from eosc.algebra.scalar import Arg, fn
+from eosc.api import load
+from eosc.backends.proofs import certify
 from eosc.ir.build import product, summed
 from eosc.ir.nodes import (
     Algorithm,
@@ -25,16 +28,20 @@ from eosc.ir.nodes import (
 from eosc.lowering.elementwise import adjoint, chunk, token
 from eosc.lowering.elementwise.scan import ElementScan
 from eosc.lowering.parts import Form
+from eosc.pipeline import PIPELINE
 from eosc.prove.algorithms import statement, structure
 from eosc.prove.algorithms.family import prove_family
 from eosc.prove.algorithms.proof import prove_algorithm
 from eosc.prove.algorithms.scalars import Unreadable
 from eosc.prove.checker import Rejected
 from eosc.prove.formula import as_json
+from eosc.resources import zoo_folder
+from eosc.testing import zoo
 from tests.numerics.elementwise_cases import scan_of
 from tests.prove.scans import proved
 from tests.prove.test_algorithms import holds, mutated, refusal, same
 
+FAMILY = load(zoo_folder() / "lcsm" / "lcsm.eos").families["lcsm"]
 KINDS = ("line", "sum", "field", "steady", "static", "open", "scalar", "whole")
 SCANS = [(kind, inclusive) for kind in KINDS for inclusive in (True, False)]
 FORM = Form(4)
@@ -237,3 +244,21 @@ def test_a_family_proves_a_walk_once() -> None:
     assert set(found.parts) == {"scan", "decay", "operands"}
     assert len(found.parts["decay"].problem.goals) == 1
     assert {part for part, _ in found.goals["forward"]} == {"scan", "decay"}
+
+
+# The grid of a family, of which most cells walk over elements.
+
+
+def cells() -> list[dict[str, str]]:
+    """A cell for each oscillation, whose other choices differ from one to the next."""
+    every = [dict(each) for each in FAMILY.combinations]
+    random.Random(3).shuffle(every)
+    return list({(each["osc"], each["par"]): each for each in every}.values())
+
+
+@pytest.mark.parametrize("cell", cells(), ids=lambda each: f"{each['osc']}-{each['par']}")
+def test_each_oscillation_of_the_grid_is_proved(cell: dict[str, str]) -> None:
+    program = PIPELINE.program(zoo.mixer("lcsm", **cell))
+    lines = certify([("lcsm", program)], triton=True).lines
+    assert len(lines) > 3
+    assert [str(each) for each in lines if each.unproved] == []

@@ -12,6 +12,7 @@ from eosc.algebra.scalar import Arg
 from eosc.backends.proofs import certify
 from eosc.ir.nodes import Load, Map, Value
 from eosc.lowering.elementwise.scan import ElementScan
+from eosc.lowering.scan import Scan
 from eosc.pipeline import PIPELINE
 from eosc.prove import formula
 from eosc.prove.algorithms.choices import written
@@ -24,6 +25,7 @@ from eosc.recurrence.model import Peak, Phase
 from eosc.schedule.program import Compute, InvariantStep, Packed, Program, ScanStep, Spread, Step
 from eosc.semantics.terms import Apply, Rename, Solve, Term
 from eosc.testing import zoo
+from tests.numerics.test_composed import SPECS
 from tests.prove.scans import scan_of
 
 PROVED = (
@@ -70,6 +72,23 @@ def test_a_program_is_its_spec(name: str) -> None:
     inside = PIPELINE.inside(program)
     if inside is not None:
         assert proved(inside).goals == ("output",)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_composition_that_the_zoo_has_not_is_its_spec(name: str) -> None:
+    assert "output" in proved(PIPELINE.program(zoo.mixer_from(SPECS[name]))).goals
+
+
+def test_a_memory_of_two_scans_is_the_same_in_both() -> None:
+    """Each scan of the second read's memory is a walk of its own, with a decay of its own."""
+    program = PIPELINE.program(zoo.mixer_from(SPECS["twice"]))
+    place, step = next((n, each) for n, each in enumerate(program.steps) if n > 0)
+    assert isinstance(step, ScanStep) and isinstance(step.scan, Scan)
+    assert step.scan.log_key is not None
+    for log in (None, times(step.scan.log_key, step.scan.log_key)):
+        other = replace(step, scan=replace(step.scan, log_key=log))
+        with pytest.raises(Rejected):
+            proved(_with_step(program, place, other))
 
 
 def test_what_is_not_proved_says_why() -> None:
@@ -226,9 +245,12 @@ def _wrong_steps(program: Program) -> Iterator[Program]:
                     yield _with_step(program, place, replace(step, parts=(*rest, first)))
 
 
-@pytest.mark.parametrize("name", ["retnet", "gateloop", "cosformer", "lrpe_feature", "based"])
+@pytest.mark.parametrize(
+    "name", ["retnet", "gateloop", "cosformer", "lrpe_feature", "based", "spiral", "polar"]
+)
 def test_a_wrong_composition_is_refused(name: str) -> None:
-    program = PIPELINE.program(zoo.mixer(name))
+    mixer = zoo.mixer_from(SPECS[name]) if name in SPECS else zoo.mixer(name)
+    program = PIPELINE.program(mixer)
     wrong = list(_wrong_steps(program))
     assert len(wrong) >= 2
     for each in wrong:

@@ -2,16 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from eosc.prove import formula
+from eosc.prove.algorithms.scalars import Unreadable
 from eosc.prove.formula import TIME, ZERO, Definition, Formula, Time, shifted
 from eosc.prove.statements.environment import Environment, Names, suffix
 from eosc.prove.statements.mixers import Side
 from eosc.prove.statements.terms import evaluate, place_of
-from eosc.recurrence.model import Peak
+from eosc.recurrence.building import rebuild
+from eosc.recurrence.model import Peak, Phase
+from eosc.schedule.program import Compute, Packed, Program, Step
 from eosc.semantics import terms as ir
+
+_LOG = "log of "
+"""Before the name of a complex operand whose log a program reads."""
+
+
+def with_logs(program: Program) -> Program:
+    """The program with reads of a name of their own in place of logs of complex operands."""
+
+    def named(term: ir.Term) -> ir.Term:
+        term = rebuild(term, named)
+        match term:
+            case ir.Apply(op="log", args=(ir.Read() as read,)) if read.type.complex:
+                return replace(read, name=f"{_LOG}{read.name}")
+        return term
+
+    return with_terms(program, named)
+
+
+def with_terms(program: Program, change: Callable[[ir.Term], ir.Term]) -> Program:
+    """The program with the terms of its steps, and its output, changed."""
+
+    def changed(step: Step) -> Step:
+        match step:
+            case Compute(term=term):
+                return replace(step, term=change(term))
+            case Packed(parts=parts):
+                return replace(step, parts=tuple(change(each) for each in parts))
+            case Phase(angle=angle):
+                return replace(step, angle=change(angle))
+        return step
+
+    steps = tuple(changed(each) for each in program.steps)
+    return replace(program, steps=steps, output=change(program.output))
 
 
 @dataclass
@@ -43,9 +80,24 @@ class Around:
         for peak in self.peaks:
             if term.name in (peak.name, peak.decay, peak.rise):
                 return self.height(peak, term.name, time, env)
+        if term.name.startswith(_LOG):
+            operand = replace(term, name=term.name.removeprefix(_LOG))
+            return self.logarithm(operand, time, env)
         if term.name in self.values:
             return evaluate(self.values[term.name], env.moved(time), self)
         return self.side.read(term, time, env)
+
+    def logarithm(self, term: ir.Read, time: Time, env: Environment) -> Formula:
+        """The log of a complex operand, which crosses as that of its modulus and as its argument.
+
+        Raises:
+            Unreadable: it does not.
+        """
+        match self.side.read(term, time, env):
+            case ("mul", modulus, ("call", "exp", ("mul", formula.IMAGINARY, argument))):
+                turned = formula.mul(formula.IMAGINARY, argument)
+                return formula.add(formula.call("log", modulus), turned)
+        raise Unreadable(f"the log of {term.name}, which is no operand that decays")
 
     def phase(self, name: str, time: Time, env: Environment) -> Formula:
         """The sum of an angle over the tokens up to a time."""

@@ -13,7 +13,7 @@ from typing import Any
 from eosc.ir.nodes import Array, Per
 from eosc.lowering.family import AnyScan
 from eosc.prove import formula
-from eosc.prove.algorithms.around import Around
+from eosc.prove.algorithms.around import Around, with_logs
 from eosc.prove.algorithms.choices import with_choices
 from eosc.prove.algorithms.convolutions import prove_convolutions
 from eosc.prove.algorithms.crossed import operand_named
@@ -133,7 +133,7 @@ class _Program:
     """
 
     def __init__(self, program: Program) -> None:
-        program, self.solutions = opened(program)
+        program, self.solutions = opened(with_logs(program))
         self.program, self.scans, self.mixer = program, program.scans, program.mixer
         mixer = self.mixer
         self.draft = Draft(layouts(mixer.axes, list(terms_of(mixer))))
@@ -316,6 +316,7 @@ class _Program:
                 claims = [claim for each in memories for claim in self._claims(each, number)]
             if claims:
                 found.append({"rule": "induction", "claims": claims})
+        found += ({"rule": "induction", "claims": [each]} for each in self._again())
         return [*found, *({"rule": "equal", "goal": each.name} for each in goals)]
 
     def _number(self, step: ScanStep) -> int:
@@ -332,6 +333,19 @@ class _Program:
             closed = [cells[0].at(slot.places) for cells in held]
             value = closed[0] if turn is None else self._turned(turn, closed, slot.places)
             yield {"definition": f"spec.{memory.name}{slot.digits}", "closed": value}
+
+    def _again(self) -> Iterator[dict[str, Any]]:
+        """That a memory which several scans walk is the same in each."""
+        for first, *others in self.cells.values():
+            for each in others:
+                if each.scan == first.scan:
+                    continue
+                for slot in self.side.slots(each.axes):
+                    digits = suffix(tuple(slot.places[axis] for axis in each.axes))
+                    name = f"m{each.mark}{digits}"
+                    places = self.draft.definitions[name].parameters[1:]
+                    closed = formula.at(f"m{first.mark}{digits}", {"t": 1}, *places)
+                    yield {"definition": name, "closed": closed}
 
     def _turned(self, turn: Turn, parts: list[Formula], places: Mapping[str, Place]) -> Formula:
         """A memory of the spec from its parts, at time t."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from eosc.prove.algorithms.around import with_terms
 from eosc.prove.algorithms.scalars import Unreadable
 from eosc.prove.formula import Equation
 from eosc.prove.statements.environment import Layout
@@ -20,7 +21,7 @@ from eosc.prove.statements.mixers import Side
 from eosc.prove.statements.sides import equations, terms_of
 from eosc.prove.statements.terms import Scope, evaluate
 from eosc.recurrence.building import rebuild, untaken
-from eosc.schedule.program import Compute, Packed, Program, Step
+from eosc.schedule.program import Program
 from eosc.semantics.model import Declaration, Kind
 from eosc.semantics.terms import NOW, Accumulator, Read, Solve, Term, Variable, walk
 
@@ -68,8 +69,7 @@ def opened(program: Program) -> tuple[Program, tuple[Solution, ...]]:
         for each in mixer.declarations
     )
     planned.names = spec.names
-    steps = tuple(planned.step(each) for each in program.steps)
-    output = planned.opened(program.output)
+    program = with_terms(program, planned.opened)
     if len(spec.found) != len(planned.found):
         raise Unreadable("the program solves other equations than its spec")
     operands = tuple(
@@ -78,10 +78,7 @@ def opened(program: Program) -> tuple[Program, tuple[Solution, ...]]:
     )
     mixer = replace(mixer, declarations=(*operands, *declarations))
     solutions = zip(spec.names, spec.found, planned.found, strict=True)
-    return (
-        replace(program, mixer=mixer, steps=steps, output=output),
-        tuple(Solution(*each) for each in solutions),
-    )
+    return replace(program, mixer=mixer), tuple(Solution(*each) for each in solutions)
 
 
 class _Opening:
@@ -94,14 +91,6 @@ class _Opening:
         self.known, self.taken = known, taken
         self.found: list[Solve] = []
         self.names: list[str] = []
-
-    def step(self, step: Step) -> Step:
-        match step:
-            case Compute(term=term):
-                return replace(step, term=self.opened(term))
-            case Packed(parts=parts):
-                return replace(step, parts=tuple(self.opened(each) for each in parts))
-        return step
 
     def opened(self, term: Term) -> Term:
         term = rebuild(term, self.opened)
