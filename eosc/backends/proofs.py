@@ -230,7 +230,14 @@ def _checked(text: str) -> tuple[str, tuple[str, ...]]:
         found = check(whole["problem"], whole["proof"])
     except Rejected as reason:
         return str(reason), ()
-    return "", tuple(dict.fromkeys(each.text for each in found.conditions))
+    # Where a value is positive, that it is not 0 need not be said.
+    positive = [each.formula for each in found.conditions if each.kind == "positive"]
+    said = (
+        each.text
+        for each in found.conditions
+        if each.kind == "positive" or each.formula not in positive
+    )
+    return "", tuple(dict.fromkeys(said))
 
 
 @lru_cache(maxsize=256)

@@ -10,7 +10,7 @@ import pytest
 
 from eosc.algebra.scalar import Arg
 from eosc.backends.proofs import certify
-from eosc.ir.nodes import Load, Map, Value
+from eosc.ir.nodes import Load, Map, Sum, Value
 from eosc.lowering.elementwise.scan import ElementScan
 from eosc.lowering.scan import Scan
 from eosc.pipeline import PIPELINE
@@ -165,10 +165,7 @@ def test_a_wrong_step_of_a_fold_is_refused() -> None:
         proved(with_scan(program, inclusive=False))
 
 
-def test_a_sum_inside_a_scan_is_over_whole_axes() -> None:
-    """The halves of K that a rotation makes are no memories of their own where K is summed over."""
-    mixer = zoo.mixer_from(
-        """
+TURNED = """
 mixer turned:
     axes K, V
     arg q[t], k[t]: K
@@ -179,9 +176,24 @@ mixer turned:
     m[t] = m[t-1] + e[t] * (v[t] - sum[K](e[t] * m[t-1]))
     output y[t]: V = sum[K](s[t] * m[t])
 """
-    )
+
+
+def test_an_erasure_reads_every_part_of_a_split_axis() -> None:
+    """A rotation splits K into the places of each pair; each part of a memory reads both."""
+    program = PIPELINE.program(zoo.mixer_from(TURNED))
+    assert proved(program).goals == ("output",)
+    scan = program.scans[0].scan
+    with pytest.raises(Rejected):
+        proved(with_scan(program, functional=scan.shrink))
+
+
+def test_a_prologue_sums_over_whole_axes() -> None:
+    """Inside the scan the parts of K that a rotation makes have no sum over K but the memory's."""
+    program = PIPELINE.program(zoo.mixer_from(TURNED))
+    scan = program.scans[0].scan
+    total = Sum(scan.expand, ("K",), dims=("i",))
     with pytest.raises(Unreadable, match="split or packed"):
-        prove_program(PIPELINE.program(mixer))
+        proved(with_scan(program, functional=times(scan.expand, total)))
 
 
 def test_a_wrong_plan_is_refused() -> None:

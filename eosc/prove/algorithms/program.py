@@ -7,13 +7,14 @@ memory, and its output. Operands that cross as logs are the logs of the spec's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from eosc.ir.nodes import Array, Per
 from eosc.lowering.family import AnyScan
 from eosc.prove import formula
 from eosc.prove.algorithms.around import Around, with_logs
+from eosc.prove.algorithms.cells import Behind, Cell, Rewriting
 from eosc.prove.algorithms.choices import with_choices
 from eosc.prove.algorithms.convolutions import prove_convolutions
 from eosc.prove.algorithms.crossed import operand_named
@@ -94,36 +95,6 @@ def ranges_of(program: Program, step: ScanStep) -> dict[str, Bounds]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """The places along the axes behind the key or the value axis of a scan, for some digits."""
-
-    places: dict[str, Place]
-    letters: tuple[str, ...]
-    sorts: tuple[str, ...]
-
-    def along(self, axis: str, draft: Draft) -> _Side:
-        """Of one of the axes."""
-        place, sort = self.places[axis], draft.layouts[base(axis)].sort
-        letters = (place.index,) if isinstance(place.index, str) else ()
-        return _Side({axis: place}, letters, () if sort is None else (sort,))
-
-
-@dataclass(frozen=True, slots=True)
-class _Cell:
-    """One memory of a scan: the recurrence that stands for it, and the axes of its indices."""
-
-    scan: int
-    axes: tuple[str, ...]
-    mark: str
-
-    def at(self, places: Mapping[str, Place]) -> Formula:
-        """The memory at time t and some places."""
-        ordered = tuple(places[axis] for axis in self.axes)
-        indices = [place.index for place in ordered if place.index is not None]
-        return formula.at(f"m{self.mark}{suffix(ordered)}", {"t": 1}, *indices)
-
-
 class _Program:
     """The statement of one program.
 
@@ -150,7 +121,7 @@ class _Program:
             {each.name: each.angle for each in program.steps if isinstance(each, Phase)},
             tuple(each for each in program.steps if isinstance(each, Peak)),
         )
-        self.cells: dict[str, list[_Cell]] = {}
+        self.cells: dict[str, list[Cell]] = {}
 
     def proved(self) -> tuple[Problem, list[dict[str, Any]]]:
         self.side.enter()
@@ -177,7 +148,7 @@ class _Program:
                     mark = f"@{number}" if len(self.scans) > 1 else ""
                     mark += f"/{n}/{k}" if step.layout is not None else ""
                     axes = (*keys, *values) if step.layout is not None else scan.axes
-                    cell = _Cell(number, axes, mark)
+                    cell = Cell(number, axes, mark)
                     found = self.cells.setdefault(layout.memories[n][k], [])
                     if cell not in found:
                         found.append(cell)
@@ -189,16 +160,16 @@ class _Program:
                 self.draft.define(Definition(name, parameters, sorts, body, facts=(AT_A_TOKEN,)))
             self.around.results[result] = values
 
-    def _sides(self, axes: tuple[str, ...], letter: str) -> list[_Side]:
+    def _sides(self, axes: tuple[str, ...], letter: str) -> list[Behind]:
         """One for each choice of digits of the axes."""
-        found = [_Side({}, (), ())]
+        found = [Behind({}, (), ())]
         for n, axis in enumerate(axes):
             layout = self.draft.layouts[base(axis)]
             index = None if layout.sort is None else f"{letter}{n or ''}"
             letters = () if index is None else (index,)
             sorts = () if layout.sort is None else (layout.sort,)
             found = [
-                _Side(
+                Behind(
                     {**each.places, axis: Place(digits, index)},
                     each.letters + letters,
                     each.sorts + sorts,
@@ -212,9 +183,9 @@ class _Program:
         self,
         step: ScanStep,
         scan: AnyScan,
-        cell: _Cell,
-        row: tuple[int, _Side],
-        column: tuple[int, _Side],
+        cell: Cell,
+        row: tuple[int, Behind],
+        column: tuple[int, Behind],
     ) -> Formula:
         """Define one memory for one choice of digits; its part of the output."""
         keys, values = (
@@ -228,13 +199,12 @@ class _Program:
             raise Unreadable("packed axes of a readout that keeps, or sums over, two")
         meanings = {each.name: self._array(step, each, sides) for each in scan.operands}
         recurrence = recurrence_of(scan, False, low={}, initial=ZERO, raw=meanings)
-        split = {axis for axis in sides if len(self._parts(step, scan, axis)) > 1}
-        if any(_summed(each.body, split) for each in recurrence.definitions.values()):
-            raise Unreadable("a sum inside a scan over an axis that is split or packed")
         places = {**row[1].places, **column[1].places}
         tail = cell.mark + suffix(tuple(places[axis] for axis in cell.axes))
         letters = {recurrence.letters[axis]: side.letters for axis, (_, side) in sides.items()}
-        own = _Own(set(recurrence.definitions), tail, {k: v[1] for k, v in sides.items()}, letters)
+        behind = {axis: side for axis, (_, side) in sides.items()}
+        own = Rewriting(set(recurrence.definitions), tail, behind, letters)
+        inside = self._inside(step, own, cell, places, recurrence.letters)
         for each in recurrence.definitions.values():
             timed = each.sorts[:1] == (TIME,) and each.start is None
             self.draft.define(
@@ -243,22 +213,39 @@ class _Program:
                     name=each.name + tail,
                     parameters=own.indices(each.parameters),
                     sorts=own.sorts(each.sorts),
-                    body=own(each.body),
+                    body=inside(each.body),
                     facts=(AT_A_TOKEN,) if timed else (),
                 )
             )
         found: Formula = own(recurrence.output({"t": 1}))
         return found
 
-    def _parts(self, step: ScanStep, scan: AnyScan, axis: str) -> list[_Side]:
-        """Everything that stands behind an axis of a scan."""
-        groups: tuple[tuple[str, ...], ...] = ((axis,),)
-        if step.layout is not None:
-            groups = step.layout.values if axis in scan.reads else step.layout.keys
-        return [part for axes in groups for part in self._sides(axes, "")]
+    def _inside(
+        self,
+        step: ScanStep,
+        own: Rewriting,
+        cell: Cell,
+        places: Mapping[str, Place],
+        letters: Mapping[str, str],
+    ) -> Rewriting:
+        """The same rewriting for what a scan sums inside: an axis that is split has other parts."""
+        others: dict[str, tuple[str, tuple[Rewriting, ...]]] = {}
+        for axis in own.sides:
+            groups: tuple[tuple[str, ...], ...] = ((axis,),)
+            if step.layout is not None:
+                groups = step.layout.values if axis in step.scan.reads else step.layout.keys
+            if sum(len(self._sides(axes, "")) for axes in groups) == 1:
+                continue
+            parts: list[Rewriting] = []
+            for each in self._sides((axis,), letters[axis]) if step.layout is None else ():
+                there = {**places, **each.places}
+                tail = cell.mark + suffix(tuple(there[name] for name in cell.axes))
+                parts.append(replace(own, tail=tail, others={axis: (letters[axis], ())}))
+            others[axis] = (letters[axis], tuple(parts))
+        return replace(own, others=others)
 
     def _array(
-        self, step: ScanStep, array: Array, sides: Mapping[str, tuple[int, _Side]]
+        self, step: ScanStep, array: Array, sides: Mapping[str, tuple[int, Behind]]
     ) -> Meaning:
         """What an operand array of the scan holds, in terms of the spec's names."""
         name = dict(step.arguments)[array.name]
@@ -361,54 +348,6 @@ class _Program:
         env = Environment(names, {"t": 1}, places=dict(places))
         phase = self.around.phase(turn.phase, {"t": 1}, env)
         return formula.mul(formula.call("exp", formula.mul(formula.IMAGINARY, phase)), whole)
-
-
-@dataclass(frozen=True, slots=True)
-class _Own:
-    """Rewrites the definitions of one recurrence to the names and the axes of one cell."""
-
-    names: set[str]
-    tail: str
-    sides: Mapping[str, _Side]
-    letters: Mapping[str, tuple[str, ...]]
-
-    def indices(self, given: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Times and indices, those of the two axes replaced."""
-        return tuple(new for each in given for new in _letters(self.letters, each))
-
-    def sorts(self, given: tuple[str, ...]) -> tuple[str, ...]:
-        """The sorts of parameters."""
-        found: list[str] = []
-        for sort in given:
-            found += self.sides[sort].sorts if sort in self.sides else (sort,)
-        return tuple(found)
-
-    def __call__(self, value: Any) -> Any:
-        """A formula."""
-        match value:
-            case ("at", str(name), *rest) if name in self.names:
-                return ("at", name + self.tail, *self.indices(tuple(rest)))
-            case ("contract", variable, axis, body) if axis in self.sides:
-                side, inner = self.sides[axis], self(body)
-                letters = self.letters.get(variable, (variable,))
-                if len(letters) != len(side.sorts):
-                    raise Unreadable(f"a sum over the axes behind {axis}")
-                for letter, sort in zip(reversed(letters), reversed(side.sorts), strict=True):
-                    inner = formula.contract(letter, sort, inner)
-                return inner
-            case tuple():
-                return tuple(self(each) for each in value)
-        return value
-
-
-def _summed(value: Formula, axes: set[str]) -> bool:
-    """Whether a formula sums over one of the axes."""
-    return any(each[0] == "contract" and each[2] in axes for each in formula.nodes(value))
-
-
-def _letters(letters: Mapping[str, tuple[str, ...]], given: Any) -> tuple[Any, ...]:
-    """The letters of an axis, or what was given."""
-    return letters.get(given, (given,)) if isinstance(given, str) else (given,)
 
 
 def _kind(array: Array) -> ir.Type:
