@@ -58,6 +58,13 @@ def test_mixers_with_erasures_are_proved(name: str) -> None:
     assert len(found.lines) == 1 + len(proofs.emitted(program.scans[0], triton=True))
 
 
+def test_what_is_positive_is_not_also_said_to_differ_from_zero() -> None:
+    """The gradient of a norm divides by the root of a sum of squares."""
+    found = proofs.certify([("rwkv7", PIPELINE.program(zoo.mixer("rwkv7")))], triton=False)
+    conditions = {text for line in found.lines for text in line.conditions}
+    assert conditions == {"Σ_{j∈K} kappa[t,j]^(2) > 0"}
+
+
 def test_a_build_without_proofs_says_so(tmp_path: Path) -> None:
     done = run("build", spec("gla"), "-o", tmp_path, "--no-prove", "--json")
     (row,) = json.loads(done.stdout)["built"]
