@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from eosc.backends.torch.kept import common, grouped
-from eosc.backends.torch.lifetimes import released
+from eosc.backends.torch.lifetimes import released, uncopied
 from eosc.backends.torch.texts import Writer
 from eosc.testing.zoo import mixer
 from tests.unit.backends.generated import imported
@@ -163,3 +163,19 @@ def test_what_is_overwritten_or_of_something_else_is_not_in_common(lines: tuple[
     same = writer("p = f(x)", "s = g(p)", "z = s * dy", s=state)
     assert common(forward, same, ["z"], 10**6, []) is not None
     assert common(forward, same, ["z"], 10, []) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "copied"),
+    [
+        ("s = decay * q_tile", False),
+        ("s = decay.flatten(3, 4) * q_tile  # s about the middle", False),
+        ("s = q_tile * decay", True),  # its order would be the product's
+        ("s = decay @ q_tile", True),
+        ("s = decay * q_tile + q_tile", True),
+    ],
+)
+def test_an_operand_that_is_read_once_behind_a_tile_is_not_copied(line: str, copied: bool) -> None:
+    lines = [(1, "q_tile = _chunked(q, H, 32, dtype)", None), (1, line, 7)]
+    function = "_chunked" if copied else "_chunks"
+    assert uncopied(lines) == [(1, f"q_tile = {function}(q, H, 32, dtype)", None), (1, line, 7)]

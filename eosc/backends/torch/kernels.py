@@ -15,7 +15,7 @@ from eosc.algebra.derivative import grad
 from eosc.algebra.scalar import ONE, ZERO, Fn, S, args_of, children, postorder, substitute
 from eosc.backends.naming import Names
 from eosc.backends.torch.domains import FULL
-from eosc.backends.torch.lifetimes import Line, released
+from eosc.backends.torch.lifetimes import Line, released, uncopied
 from eosc.backends.torch.lowrank import LowRank, apart, reads
 from eosc.backends.torch.texts import NotPrintableError, Shared, Text, Writer
 from eosc.backends.torch.tiles import Tiles
@@ -119,7 +119,7 @@ class Printer:
 
     def functions(self) -> tuple[Function, ...]:
         """The public function and the function of equal sequences behind it."""
-        return (self.body(released(self.writer.lines, self.ends)), self.public())
+        return (self.body(released(uncopied(self.writer.lines), self.ends)), self.public())
 
     def body(self, lines: list[Line], *states: str) -> Function:
         """The function of equal sequences; `states` are parameters behind those of the scan."""

@@ -8,6 +8,7 @@ call that the next call spends a third of its time on getting it again, page by 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 Line = tuple[int, str, int | None]
@@ -42,11 +43,29 @@ def released(
     return found
 
 
+def uncopied(lines: Sequence[Line]) -> list[Line]:
+    """The lines without copies of operands that are read once, as the last factor of a product.
+
+    Where the first factor is a tile, so is the product, in whatever order the operand is read.
+    """
+    uses = Counter(name for _, text, _ in lines for name in names_of(text))
+    factors = {made[1] for _, text, _ in lines if (made := _LAST_FACTOR.match(text))}
+    found = []
+    for indent, text, spec in lines:
+        made = _CHUNKED.match(text)
+        if made and made[1] in factors and uses[made[1]] == 2:
+            text = f"{made[1]} = _chunks({made[2]})"
+        found.append((indent, text, spec))
+    return found
+
+
 def names_of(text: str) -> list[str]:
     """The identifiers of a line, without its comment."""
     return _NAME.findall(text.split("  # ")[0])
 
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
+_CHUNKED = re.compile(r"(\w+) = _chunked\((.*)\)$")
+_LAST_FACTOR = re.compile(r"\w+ = \w+(?:\.flatten\(3, 4\))? \* (\w+)(?:  # .*)?$")
 _ASSIGNED = re.compile(r"(\w+) = ")
 _SIZE = re.compile(r"\w+ = (?:\w+\.shape\[|-\(-T|T$|max\(|-800\.0)")

@@ -10,7 +10,7 @@ import re
 
 from eosc.backends.torch.kept import NOMINAL, Kept, common, grouped
 from eosc.backends.torch.kernels import LOCALS, Function, Printer
-from eosc.backends.torch.lifetimes import Line, released
+from eosc.backends.torch.lifetimes import Line, released, uncopied
 from eosc.ir.nodes import Algorithm, Per
 
 
@@ -68,7 +68,7 @@ def _keeping(printer: Printer, kept: Kept) -> list[Line]:
         lines.append(line)
         if name == "chunks":
             lines.append((1, f"places = _places(kept, {kept.texts})", None))
-    return released(lines, printer.ends)
+    return released(uncopied(lines), printer.ends)
 
 
 def _placed(text: str, place: str) -> str:
@@ -86,7 +86,7 @@ def _taking(printer: Printer, kept: Kept) -> list[Line]:
     sized = next(at for at, line in enumerate(lines) if line[1].startswith("chunks = "))
     tiles = f"({kept.backward[0]},)" if len(kept.backward) == 1 else ", ".join(kept.backward)
     lines.insert(sized + 1, (1, f"{tiles} = _held(kept, {kept.texts})", None))
-    return grouped(released(lines, printer.ends, kept.backward), "kept is None")
+    return grouped(released(uncopied(lines), printer.ends, kept.backward), "kept is None")
 
 
 def _keeper(printer: Printer, name: str) -> Function:
