@@ -18,8 +18,8 @@ def _precision(*tensors: Tensor) -> torch.dtype:
     return torch.float64 if double else torch.float32
 
 
-def _chunked(x: Tensor, heads: int, chunk: int, dtype: torch.dtype) -> Tensor:
-    """[B, T, h, ...] as [chunks, B, heads, chunk, ...]; zeros behind T, shared heads repeated."""
+def _chunks(x: Tensor, heads: int, chunk: int, dtype: torch.dtype) -> Tensor:
+    """`_chunked`, in the order of the operand's memory where that will do."""
     B, T, h, *axes = x.shape
     chunks = -(-T // chunk)
     if T != chunks * chunk:
@@ -27,7 +27,12 @@ def _chunked(x: Tensor, heads: int, chunk: int, dtype: torch.dtype) -> Tensor:
     x = x.reshape(B, chunks, chunk, h, *axes).permute(1, 0, 3, 2, *range(4, 4 + len(axes)))
     if h != heads:
         x = x.repeat_interleave(heads // h, 2)
-    return x.to(dtype).contiguous()
+    return x.to(dtype)
+
+
+def _chunked(x: Tensor, heads: int, chunk: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [chunks, B, heads, chunk, ...]; zeros behind T, shared heads repeated."""
+    return _chunks(x, heads, chunk, dtype).contiguous()
 
 
 def _stepped(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
@@ -107,11 +112,19 @@ def _grown_back(suffix: Tensor, prefix: Tensor, size: int) -> Tensor:
 
 def _running(x: Tensor, suffix: bool, strict: bool) -> Tensor:
     """Sums over the tokens of a chunk up to (from) each one; strict: without itself."""
-    ones = torch.ones(x.shape[3], x.shape[3], dtype=x.dtype, device=x.device)
+    size = x.shape[3]
+    # Of a long chunk in runs, each continued by what those before it come to: fewer products.
+    run = 8 if x.dim() > 4 and not strict and size % 8 == 0 else size
+    ones = torch.ones(run, run, dtype=x.dtype, device=x.device)
     weight = ones.triu(int(strict)) if suffix else ones.tril(-int(strict))
     if x.dim() == 4:
         return x @ weight.mT
-    return (weight @ x.flatten(4)).view(x.shape)
+    sums = weight @ x.flatten(4).unflatten(3, (size // run, run))
+    runs = list(reversed(sums.unbind(3)) if suffix else sums.unbind(3))
+    for before, each in zip(runs[:-1], runs[1:], strict=True):
+        each.add_(before[:, :, :, :1] if suffix else before[:, :, :, -1:])
+    found: Tensor = sums.view(x.shape)
+    return found
 
 
 def _add_product(

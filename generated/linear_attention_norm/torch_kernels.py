@@ -18,8 +18,8 @@ def _precision(*tensors: Tensor) -> torch.dtype:
     return torch.float64 if double else torch.float32
 
 
-def _chunked(x: Tensor, heads: int, chunk: int, dtype: torch.dtype) -> Tensor:
-    """[B, T, h, ...] as [chunks, B, heads, chunk, ...]; zeros behind T, shared heads repeated."""
+def _chunks(x: Tensor, heads: int, chunk: int, dtype: torch.dtype) -> Tensor:
+    """`_chunked`, in the order of the operand's memory where that will do."""
     B, T, h, *axes = x.shape
     chunks = -(-T // chunk)
     if T != chunks * chunk:
@@ -27,7 +27,12 @@ def _chunked(x: Tensor, heads: int, chunk: int, dtype: torch.dtype) -> Tensor:
     x = x.reshape(B, chunks, chunk, h, *axes).permute(1, 0, 3, 2, *range(4, 4 + len(axes)))
     if h != heads:
         x = x.repeat_interleave(heads // h, 2)
-    return x.to(dtype).contiguous()
+    return x.to(dtype)
+
+
+def _chunked(x: Tensor, heads: int, chunk: int, dtype: torch.dtype) -> Tensor:
+    """[B, T, h, ...] as [chunks, B, heads, chunk, ...]; zeros behind T, shared heads repeated."""
+    return _chunks(x, heads, chunk, dtype).contiguous()
 
 
 def _stepped(x: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
