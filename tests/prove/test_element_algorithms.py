@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,7 +34,8 @@ from eosc.prove.algorithms import statement, structure
 from eosc.prove.algorithms.family import prove_family
 from eosc.prove.algorithms.proof import prove_algorithm
 from eosc.prove.algorithms.scalars import Unreadable
-from eosc.prove.checker import Rejected
+from eosc.prove.algorithms.summary import prove_summary
+from eosc.prove.checker import Rejected, check
 from eosc.prove.formula import as_json
 from eosc.resources import zoo_folder
 from eosc.testing import zoo
@@ -244,6 +246,14 @@ def test_a_family_proves_a_walk_once() -> None:
     assert set(found.parts) == {"scan", "decay", "operands"}
     assert len(found.parts["decay"].problem.goals) == 1
     assert {part for part, _ in found.goals["forward"]} == {"scan", "decay"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_summaries_of_segments_combine_in_any_order(kind: str) -> None:
+    problem, proof = prove_summary(scan_of(kind))
+    found = check(json.loads(json.dumps(as_json(problem))), json.loads(json.dumps(proof)))
+    assert found.conditions == ()
+    assert {"joined", "associative, added"} <= set(found.goals)
 
 
 # The grid of a family, of which most cells walk over elements.

@@ -62,10 +62,10 @@ def _elements(recurrence: Elements, definition: Definition) -> Formula | None:
     t = {"t": 1}
     match definition.name:
         case "m.zero":
-            first = formula.mul(_part(recurrence, LOW, t), recurrence.given("before"))
+            first = formula.mul(recurrence.whole(LOW, t), recurrence.given("before"))
             return formula.minus(formula.at("m", t, *recurrence.indices), first)
         case "l.zero":
-            last = formula.mul(_part(recurrence, t, HIGH), recurrence.given("after"))
+            last = formula.mul(recurrence.whole(t, HIGH), recurrence.given("after"))
             return formula.minus(formula.at("l", t, *recurrence.indices), last)
         case "p.g.one":
             return recurrence.over("g", LOW, t)
@@ -74,10 +74,6 @@ def _elements(recurrence: Elements, definition: Definition) -> Formula | None:
             case ("at", str(name), dict(), *indices):
                 return formula.at(name, t, *indices)
     return None
-
-
-def _part(recurrence: Elements, low: dict[str, int], high: dict[str, int]) -> Formula:
-    return recurrence.over("g", low, high) if recurrence.logs else ONE
 
 
 _FORMS: dict[type, Callable[[Any, Definition], Formula | None]] = {

@@ -38,10 +38,6 @@ class Decaying(Recurrence):
         """The decay of one part of the log over the tokens of (low, high]."""
         return formula.call("exp", formula.over("u", low, high, self.prologue(name, {"u": 1})))
 
-    def whole(self, low: Time, high: Time) -> Formula:
-        """The whole decay over the tokens of (low, high]."""
-        return formula.mul(*(self.over(each, low, high) for each in self.logs))
-
     def writers(self) -> tuple[str, ...]:
         """What is written is the outer product of e and x."""
         return ("e", "x")

@@ -36,6 +36,7 @@ from eosc.ir.nodes import (
     Value,
 )
 from eosc.prove import formula
+from eosc.prove.algorithms.masks import masks, product_masks, product_under
 from eosc.prove.algorithms.places import Here, Place, Walk
 from eosc.prove.algorithms.scalars import Unreadable, apply, scalar
 from eosc.prove.algorithms.walks import Walks
@@ -172,7 +173,7 @@ class Reader:
                 if want is None:
                     return formula.mul(*plain)
                 under = [self._scalar_part(each, args, here, scope, want) for each in (left, right)]
-                return _product_under(plain, under)
+                return product_under(plain, under)
         if want is not None:
             return ZERO
         used = set(args_of(fn))
@@ -186,7 +187,7 @@ class Reader:
         plain = [self.part(each, here, scope, None) for each in factors]
         if want is None or len(factors) == 1:
             return formula.mul(*plain) if want is None else self.part(factors[0], here, scope, want)
-        return _product_under(plain, [self.part(each, here, scope, want) for each in factors])
+        return product_under(plain, [self.part(each, here, scope, want) for each in factors])
 
     def _load(self, value: Load, here: Here, scope: Scope) -> Formula:
         array = self.arrays[value.array]
@@ -235,7 +236,7 @@ class Reader:
             name = self.fresh("n")
             body = self._summed(args, rest, here.index(dim, name), scope)
             return ZERO if body == ZERO else formula.contract(name, dim, body)
-        relations = _product_masks([masks(each, scope) for each in args])
+        relations = product_masks([masks(each, scope) for each in args])
         return formula.total(
             self._over_chunk(args, dim, here, scope)
             if relation is None
@@ -360,75 +361,3 @@ def _in_order(low: Point, high: Point, relation: Relation | None) -> bool:
     strict = relation is not None and (relation.strict or relation.kind == "level")
     at = high.kind == "at" or (high.kind == "before" and strict)
     return relation is not None and low == Point("at", "j") and at and high.dim == "i"
-
-
-def masks(value: Value, scope: Scope) -> tuple[Relation | None, ...]:
-    """The relations that the summands of a value stand under; empty where there is no mask.
-
-    Where some summand stands under none, None is among them.
-
-    Raises:
-        Unreadable: a summand stands under two.
-    """
-    match value:
-        case Mask(arg=arg, relation=relation):
-            if masks(arg, scope):
-                raise Unreadable("a mask under a mask")
-            return (relation,)
-        case Use(name=name):
-            if name in scope.cuts or name not in scope.lets:
-                return ()
-            return masks(*scope.lets[name])
-        case Map(fn=fn, args=args):
-            held = {name: masks(arg, scope) for name, arg in args}
-            found = _of(fn, held) if any(held.values()) else (None,)
-            return () if found == (None,) else found
-        case Dot(left=left, right=right, over=over) if over not in TIME:
-            found = _product_masks([masks(left, scope), masks(right, scope)])
-            return () if found == (None,) else found
-        case Sum(arg=arg, over=over) if not any(name in TIME for name in over):
-            return masks(arg, scope)
-        case Rename(arg=arg):
-            if masks(arg, scope):
-                raise Unreadable("a renamed mask")
-            return ()
-        case Round(arg=arg) | LogDecay(arg=arg):
-            return masks(arg, scope)
-    return ()
-
-
-def _of(fn: S, held: Mapping[str, tuple[Relation | None, ...]]) -> tuple[Relation | None, ...]:
-    """The relations of the summands of a scalar expression."""
-    match fn:
-        case Arg(name):
-            return held[name] or (None,)
-        case Fn("add" | "sub" | "neg", parts):
-            return tuple(dict.fromkeys(each for part in parts for each in _of(part, held)))
-        case Fn("mul", (left, right)):
-            return _product_masks([_of(left, held), _of(right, held)])
-    below = [_of(each, held) for each in getattr(fn, "args", ())]
-    if any(each != (None,) for each in below):
-        raise Unreadable("a mask under a function")
-    return (None,)
-
-
-def _product_masks(
-    factors: list[tuple[Relation | None, ...]],
-) -> tuple[Relation | None, ...]:
-    """The relations of the summands of a product."""
-    found: tuple[Relation | None, ...] = (None,)
-    for each in factors:
-        pairs = [(a, b) for a in found for b in (each or (None,))]
-        joined: list[Relation | None] = []
-        for a, b in pairs:
-            if a is not None and b is not None and a != b:
-                raise Unreadable("a product of tiles under different masks")
-            joined.append(a if b is None else b)
-        found = tuple(dict.fromkeys(joined))
-    return found
-
-
-def _product_under(plain: list[Formula], under: list[Formula]) -> Formula:
-    """The part of a product under a relation: [r] times [r] is [r]."""
-    (a, b), (x, y) = plain, under
-    return formula.add(formula.mul(x, b), formula.mul(a, y), formula.mul(x, y))

@@ -171,6 +171,10 @@ class Recurrence(ABC):
     def over(self, name: str, low: Time, high: Time) -> Formula:
         """The decay of one part of the log over the tokens of (low, high]."""
 
+    def whole(self, low: Time, high: Time) -> Formula:
+        """The whole decay over the tokens of (low, high]."""
+        return formula.mul(*(self.over(each, low, high) for each in self.logs))
+
     @abstractmethod
     def writers(self) -> tuple[str, ...]:
         """The prologues whose product the memory takes at each token."""

@@ -11,25 +11,25 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from eosc.lowering.elementwise.scan import ElementScan
 from eosc.lowering.scan import Scan
 from eosc.prove import formula
-from eosc.prove.algorithms.decaying import Decaying
-from eosc.prove.algorithms.recurrence import HIGH, LOW, MIDDLE
+from eosc.prove.algorithms.families import recurrence_of
+from eosc.prove.algorithms.recurrence import HIGH, LOW, MIDDLE, Recurrence
 from eosc.prove.formula import ONE, ZERO, Definition, Equation, Formula, Problem, Symbol
 
 
-def prove_summary(scan: Scan) -> tuple[Problem, list[dict[str, Any]]]:
+def prove_summary(scan: Scan | ElementScan) -> tuple[Problem, list[dict[str, Any]]]:
     """The statements that summaries combine and that their combination is associative, proved."""
-    whole = Decaying(scan, opaque=True, initial=ZERO)
-    late = Decaying(scan, opaque=True, initial=ZERO, low=MIDDLE)
+    whole = recurrence_of(scan, opaque=True, initial=ZERO)
+    late = recurrence_of(scan, opaque=True, initial=ZERO, low=MIDDLE)
     second = _from_middle(late.definitions["m"])
     goals = [_joined(whole)]
     goals += [_decays(whole, name) for name in whole.logs]
-    key, value = scan.key, scan.value
-    factors = [Symbol(f"{name}{n}", (key, value)) for n in (1, 2, 3) for name in ("P", "z")]
-    goals += _associative((("a", key), ("b", value)))
+    factors = [Symbol(f"{name}{n}", scan.axes) for n in (1, 2, 3) for name in ("P", "z")]
+    goals += _associative(whole)
     problem = Problem(
-        tuple(dict.fromkeys((key, value))),
+        tuple(dict.fromkeys(scan.axes)),
         (*whole.symbols.values(), *factors),
         (*whole.definitions.values(), second),
         tuple(goals),
@@ -50,15 +50,19 @@ def _renamed(value: Formula) -> Formula:
     return tuple(_renamed(each) if isinstance(each, tuple) else each for each in value)
 
 
-def _joined(whole: Decaying) -> Equation:
+def _joined(whole: Recurrence) -> Equation:
     """What both segments add: the second's decay times what the first adds, and its own."""
-    first = formula.mul(whole.whole(MIDDLE, HIGH), formula.at("m", MIDDLE, "a", "b"))
-    both = formula.add(first, formula.at("late", HIGH, "a", "b"))
-    parameters = (("a", whole.scan.key), ("b", whole.scan.value))
-    return Equation("joined", parameters, both, formula.at("m", HIGH, "a", "b"))
+    first = formula.mul(whole.whole(MIDDLE, HIGH), formula.at("m", MIDDLE, *whole.indices))
+    both = formula.add(first, formula.at("late", HIGH, *whole.indices))
+    return Equation("joined", _places(whole), both, formula.at("m", HIGH, *whole.indices))
 
 
-def _decays(whole: Decaying, name: str) -> Equation:
+def _places(whole: Recurrence) -> tuple[tuple[str, str], ...]:
+    """The memory's indices, with their axes."""
+    return tuple(zip(whole.indices, whole.scan.axes, strict=True))
+
+
+def _decays(whole: Recurrence, name: str) -> Equation:
     """The decay of both segments is the product of theirs, for one part of the log."""
     parts = formula.mul(whole.over(name, MIDDLE, HIGH), whole.over(name, LOW, MIDDLE))
     parameters = tuple((whole.letter(axis), axis) for axis in whole.log_axes(name))
@@ -68,11 +72,11 @@ def _decays(whole: Decaying, name: str) -> Equation:
 Summary = tuple[Formula, Formula]
 
 
-def _associative(parameters: tuple[tuple[str, str], ...]) -> list[Equation]:
+def _associative(whole: Recurrence) -> list[Equation]:
     """Three neighbours in either order, and that the summary of nothing changes nothing."""
 
     def summary(n: int) -> Summary:
-        return formula.at(f"P{n}", "a", "b"), formula.at(f"z{n}", "a", "b")
+        return formula.at(f"P{n}", *whole.indices), formula.at(f"z{n}", *whole.indices)
 
     def merged(first: Summary, second: Summary) -> Summary:
         decay, added = second
@@ -87,18 +91,16 @@ def _associative(parameters: tuple[tuple[str, str], ...]) -> list[Equation]:
         ("empty last", empty[1], one),
     )
     return [
-        Equation(f"{name}, {part}", parameters, a[n], b[n])
+        Equation(f"{name}, {part}", _places(whole), a[n], b[n])
         for name, a, b in named
         for n, part in enumerate(("decay", "added"))
     ]
 
 
-def _steps(whole: Decaying, problem: Problem) -> list[dict[str, Any]]:
-    """Closed forms of both memories; the rest is equality."""
-    t, w = {"t": 1}, {"w": 1}
-    claims = []
-    for name, start in (("m", LOW), ("late", MIDDLE)):
-        write = formula.mul(whole.prologue("e", w), whole.prologue("x", w))
-        closed = formula.over("w", start, t, formula.mul(whole.whole(w, t), write))
-        claims.append({"rule": "induction", "claims": [{"definition": name, "closed": closed}]})
-    return [*claims, *({"rule": "equal", "goal": each.name} for each in problem.goals)]
+def _steps(whole: Recurrence, problem: Problem) -> list[dict[str, Any]]:
+    """The second memory is what the whole one adds to its decayed middle; the rest is equality."""
+    t = {"t": 1}
+    middle = formula.mul(whole.whole(MIDDLE, t), formula.at("m", MIDDLE, *whole.indices))
+    closed = formula.minus(formula.at("m", t, *whole.indices), middle)
+    claim = {"rule": "induction", "claims": [{"definition": "late", "closed": closed}]}
+    return [claim, *({"rule": "equal", "goal": each.name} for each in problem.goals)]

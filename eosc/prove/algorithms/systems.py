@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from eosc.ir.nodes import TIME, Dot, Inverse, Rename, Use, Value
 from eosc.prove import formula
+from eosc.prove.algorithms.masks import masks
 from eosc.prove.algorithms.places import Here
-from eosc.prove.algorithms.reading import Meaning, Reader, Scope, masks
+from eosc.prove.algorithms.reading import Meaning, Reader, Scope
 from eosc.prove.algorithms.scalars import Unreadable
 from eosc.prove.formula import Formula
 
