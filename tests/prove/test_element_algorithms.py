@@ -16,14 +16,21 @@ from eosc.backends.proofs import certify
 from eosc.ir.build import product, summed
 from eosc.ir.nodes import (
     Algorithm,
+    Decay,
     Kernel,
     Let,
     Load,
+    LogDecay,
     Map,
+    Mask,
     Per,
+    Point,
+    Recur,
+    Relation,
     State,
     Store,
     Update,
+    Use,
     Value,
 )
 from eosc.lowering.elementwise import adjoint, chunk, token
@@ -47,6 +54,7 @@ FAMILY = load(zoo_folder() / "lcsm" / "lcsm.eos").families["lcsm"]
 KINDS = ("line", "sum", "field", "steady", "static", "open", "scalar", "whole")
 SCANS = [(kind, inclusive) for kind in KINDS for inclusive in (True, False)]
 FORM = Form(4)
+AFTER = Relation("causal")
 LOWERINGS: dict[str, Callable[[ElementScan], Algorithm]] = {
     "forward": lambda scan: chunk.forward(scan, FORM),
     "backward": lambda scan: adjoint.backward(scan, FORM),
@@ -183,6 +191,39 @@ def test_without_the_goal_about_the_decay_it_could_be_another(
 
     monkeypatch.setattr(statement._Statement, "goal", silent)
     assert proved(scan, algorithm)
+
+
+def with_walk(change: Callable[[Recur], Recur]) -> tuple[ElementScan, Algorithm]:
+    """A forward pass whose walks are changed."""
+    scan = scan_of("field")
+
+    def changed(each: Let | Store | Update) -> Let | Store | Update:
+        walks = isinstance(each.value, Recur)
+        return replace(each, value=change(each.value)) if walks else each
+
+    return scan, with_body(chunk.forward(scan, FORM), changed)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda walk: replace(walk, start=Use("w", dims=("i", "K", "V"))), "more than one state"),
+        (lambda walk: replace(walk, write=Use("w", dims=("i", "K", "V", "W"))), "than are read"),
+        (lambda walk: replace(walk, decay=Mask(walk.decay, AFTER, dims=walk.decay.dims)), "Mask"),
+        (lambda walk: replace(walk, decay=blockwise(walk.decay)), "blocks inside a walk"),
+    ],
+    ids=["start", "states", "mask", "blocks"],
+)
+def test_what_is_no_walk_is_not_read_as_one(change: Callable[[Recur], Recur], reason: str) -> None:
+    with pytest.raises(Unreadable, match=reason):
+        proved(*with_walk(change))
+
+
+def blockwise(decay: Value) -> Value:
+    """A decay that depends on how the chunk is cut into blocks."""
+    log = LogDecay(Load("d", dims=("i", "V")), dims=("i", "V"))
+    block = Decay(log, Point("opening", "i", 2), Point("at", "i"), dims=("i", "V"))
+    return product(decay, block, dims=decay.dims)
 
 
 # Programs that share out an axis.
