@@ -387,6 +387,18 @@ def test_only_a_strictly_triangular_matrix_has_its_inverse_read() -> None:
         proved(scan, no_triangle(chunk.forward(scan, FORM)))
 
 
+def test_an_inverse_is_read_where_it_is_applied_to_a_column_of_tokens() -> None:
+    scan = erasing_of("0", True)
+
+    def row_by_row(value: Value) -> Value:
+        if isinstance(value, Dot) and value.left == Use("solved", dims=("i", "j")):
+            return replace(value, right=Rename(value.right, dims=("i", *value.right.dims[1:])))
+        return value
+
+    with pytest.raises(Unreadable, match="column of tokens"):
+        proved(scan, changed(chunk.forward(scan, FORM), "solve", row_by_row))
+
+
 def test_scratch_is_read_only_after_it_was_stored() -> None:
     scan = erasing_of("", True)
     solve, states, outputs = chunk.forward(scan, FORM).launches

@@ -58,6 +58,37 @@ def test_mixers_with_erasures_are_proved(name: str) -> None:
     assert len(found.lines) == 1 + len(proofs.emitted(program.scans[0], triton=True))
 
 
+VARIANT = """
+mixer variant:
+    axes K, V
+    shrink q[t]: K
+    expand k[t]: K
+    input v[t]: V
+    oscillation a[t]: K in (0, 1]
+    oscillation g[t] in (0, 1]
+    oscillation beta[t] in (0, 1)
+    oscillation w[t], u[t]: K
+    memory m: K, V
+    m[t] = {}
+    output y[t]: V = sum[K](q[t] * m[{}])
+"""
+
+
+@pytest.mark.parametrize(
+    ("update", "read"),
+    [
+        ("g[t] * (m[t-1] - beta[t] * k[t] * sum[K](k[t] * m[t-1])) + k[t] * v[t]", "t-1"),
+        ("g[t] * a[t] * m[t-1] - k[t] * sum[K](k[t] * a[t] * m[t-1]) + k[t] * v[t]", "t"),
+        ("a[t] * m[t-1] + u[t] * sum[K](w[t] * m[t-1]) + k[t] * v[t]", "t-1"),
+    ],
+)
+def test_erasures_that_no_mixer_of_the_zoo_has_are_proved(update: str, read: str) -> None:
+    program = PIPELINE.program(zoo.mixer_from(VARIANT.format(update, read)))
+    found = proofs.certify([("variant", program)], triton=False)
+    assert [line for line in found.lines if line.unproved or line.conditions] == []
+    assert len(found.lines) == 4
+
+
 def test_what_is_positive_is_not_also_said_to_differ_from_zero() -> None:
     """The gradient of a norm divides by the root of a sum of squares."""
     found = proofs.certify([("rwkv7", PIPELINE.program(zoo.mixer("rwkv7")))], triton=False)

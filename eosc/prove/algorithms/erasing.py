@@ -43,11 +43,9 @@ class Erasing(Decaying):
 
     def back(self, time: Time) -> Formula:
         """Where a token writes what it erases, u."""
-        return (
-            formula.negative(self.prologue("e", time))
-            if self.scan.tied
-            else self.prologue("u", time)
-        )
+        if self.scan.tied:
+            return formula.negative(self.prologue("e", time))
+        return self.prologue("u", time)
 
     def over_key(self, *factors: Formula) -> Formula:
         """The sum of a product over K."""
@@ -68,13 +66,9 @@ class Erasing(Decaying):
         """The tangent of what the memory takes at a token."""
         last = formula.at("m", shifted(time, -1), *self.indices)
         moving = formula.add(self.over_key(self.tangent("w", time), last), self.erased(time, "m'"))
-        turned = (
-            self.tangent("u", time)
-            if not self.scan.tied
-            else formula.negative(self.tangent("e", time))
-        )
+        turned = self.tangent("e" if self.scan.tied else "u", time)
         return formula.add(
-            formula.mul(turned, self.erased(time)),
+            formula.mul(formula.negative(turned) if self.scan.tied else turned, self.erased(time)),
             formula.mul(self.back(time), moving),
             super().write_tangent(time),
         )
@@ -95,13 +89,13 @@ class Erasing(Decaying):
         """
         return self.memory_from_zero()
 
-    def returned(self, time: Time) -> Formula:
+    def returned(self, time: Time, name: str = "l") -> Formula:
         """The adjoint of what a token erases, zeta, by that of the memory after it."""
-        return self.over_key(self.back(time), self.whole_adjoint(time))
+        return self.over_key(self.back(time), self.whole_adjoint(time, name))
 
     def given_back(self, name: str, time: Time) -> Formula:
         """What a token gives the memory before it."""
-        through = formula.mul(self.prologue("w", time), self.returned(time))
+        through = formula.mul(self.prologue("w", time), self.returned(time, name))
         return formula.add(super().given_back(name, time), through)
 
     def cotangent(self, name: str, time: Time) -> Formula:
@@ -166,18 +160,17 @@ class Erasing(Decaying):
     def known(self, system: str, time: Time) -> Formula:
         """The right-hand side of a system at a token."""
         last = shifted(time, -1)
-        match system:
-            case "P":
-                return formula.mul(self.whole(LOW, last), self.prologue("w", time))
-            case "P_adjoint":
-                return formula.mul(self.whole(time, HIGH), self.back(time))
-            case "Q" if self.scan.tied:
-                return self.prologue("x", time)
-            case "Q":
-                entry = self.pair(time, OTHER, self.prologue("e", OTHER))
-                return formula.over("v", LOW, last, formula.mul(entry, self.prologue("x", OTHER)))
-            case "Q_adjoint":
-                return self._known_outputs(time)
+        if system == OF_MEMORY:
+            return formula.mul(self.whole(LOW, last), self.prologue("w", time))
+        if system == OF_ADJOINT:
+            return formula.mul(self.whole(time, HIGH), self.back(time))
+        if system == OF_OUTPUTS:
+            return self._known_outputs(time)
+        if system == OF_WRITES and self.scan.tied:
+            return self.prologue("x", time)
+        if system == OF_WRITES:
+            entry = self.pair(time, OTHER, self.prologue("e", OTHER))
+            return formula.over("v", LOW, last, formula.mul(entry, self.prologue("x", OTHER)))
         inside, outside, held, sign = self._parts(system)
         through = self.over_key(self.known(outside, time), self.given(held))
         return formula.add(self.known(inside, time), formula.mul(sign, through))

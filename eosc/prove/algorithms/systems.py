@@ -91,6 +91,8 @@ def system_of(value: Value, scope: Scope) -> System | None:
                 return None
             if set(dims) != set(TIME) or set(inverse.arg.dims) != set(TIME):
                 raise Unreadable("the inverse of what is no matrix of pairs")
+            if [each for each in given.dims if each in TIME] != [over]:
+                raise Unreadable("the inverse of a matrix, times what is no column of tokens")
             (row,) = (each for each in dims if each != over)
             return System(inverse.arg, inside, given, row, over)
     return None
