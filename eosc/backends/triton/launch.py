@@ -27,13 +27,17 @@ STATES = ("initial_state", "dy", "d_final_state")
 
 @dataclass(frozen=True, slots=True)
 class Launcher:
-    """A public function: parameters, docstring and lines (indent, text, line of the spec)."""
+    """A public function: parameters, docstring and lines (indent, text, line of the spec).
+
+    prepared: it launches several kernels, which compile side by side before its first call.
+    """
 
     name: str
     parameters: tuple[str, ...]
     returns: str
     doc: str
     lines: tuple[Line, ...]
+    prepared: bool = False
 
 
 class Kernels:
@@ -115,6 +119,7 @@ class _Launch:
             f"tuple[{', '.join(['torch.Tensor'] * len(results))}]",
             self.algorithm.doc,
             tuple(_merged(self.lines)),
+            prepared=len(self.algorithm.launches) > 1,
         )
 
     def _open(self) -> None:

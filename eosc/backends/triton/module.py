@@ -100,7 +100,8 @@ def render_kernels(
     called = {text for each in launchers for _, text, _ in each.lines}
     used = {name for each in kernels for name in each.used}
     used |= {name for name in _runtime().names if any(f"{name}(" in text for text in called)}
-    used.add("supports")
+    used |= {"supports", "_Kernel"}
+    used |= {"_prepared" for each in launchers if each.prepared}
     return render(
         "triton/kernels.py.jinja",
         header=header,
@@ -111,6 +112,7 @@ def render_kernels(
         launchers=tuple(
             {
                 "name": each.name,
+                "prepared": each.prepared,
                 "parameters": each.parameters,
                 "returns": each.returns,
                 "doc": docstring(each.doc),

@@ -11,6 +11,9 @@ which is increasing and roomy enough. This module is read as text, never importe
 from __future__ import annotations
 
 import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -415,6 +418,56 @@ class _Layout:
     def chunks(self, chunk: int) -> int:
         """Entries of a scratch with one for each chunk."""
         return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
+
+
+class _Kernel:
+    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares."""
+
+    thread = threading.local()
+
+    def __init__(self, function: Any):
+        self.function = function
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., Any]:
+        if getattr(_Kernel.thread, "preparing", False):
+            return functools.partial(self.function.warmup, grid=grid)
+        return self.function[grid]
+
+
+def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels, nearly."""
+    return tuple(
+        (x.dtype, x.numel().bit_length(), x.shape[2:], x.stride()[1:])
+        if isinstance(x, torch.Tensor)
+        else x is None
+        for x in operands
+    )
+
+
+def _compiling(operands: tuple[Any, ...]) -> bool:
+    """Whether kernels are compiled for these operands, and Triton can compile several at a time."""
+    device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+    return device.type == "cuda" and hasattr(triton, "AsyncCompileMode")
+
+
+def _prepared(launcher: Callable[..., Any]) -> Callable[..., Any]:
+    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    known: set[tuple[Any, ...]] = set()
+
+    @functools.wraps(launcher)
+    def call(*operands: Any) -> Any:
+        kind = _kind(operands)
+        if kind not in known and _compiling(operands):
+            with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool):
+                _Kernel.thread.preparing = True
+                try:
+                    launcher(*operands)
+                finally:
+                    _Kernel.thread.preparing = False
+        known.add(kind)
+        return launcher(*operands)
+
+    return call
 
 
 def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

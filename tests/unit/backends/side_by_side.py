@@ -1,0 +1,85 @@
+"""Prepare the launchers of a printed module for a GPU that is not there; `test_side_by_side.py`.
+
+Compiling needs the target alone; launching would need the device, so what ends here launched
+nothing. Prints one JSON object: how many kernels there are, and how many compiled, by launcher.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from triton.backends.compiler import GPUTarget
+from triton.runtime import driver
+
+B, T, H, V = 1, 64, 2, 64
+
+
+class Absent:
+    """A Hopper GPU as far as a compiler asks."""
+
+    def get_current_device(self) -> int:
+        return 0
+
+    def get_current_stream(self, device: int) -> int:
+        return 0
+
+    def get_current_target(self) -> GPUTarget:
+        return GPUTarget("cuda", 90, 32)
+
+    def get_active_torch_device(self) -> torch.device:
+        return torch.device("cpu")
+
+
+def loaded(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("printed", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Launched(Exception):
+    """Raised where kernels would be launched: the launcher runs for good."""
+
+
+def compiled(module: ModuleType) -> int:
+    """How many kernels hold code for the device."""
+    kernels = [each for each in vars(module).values() if isinstance(each, module._Kernel)]
+    caches = [each.function.device_caches for each in kernels]
+    return sum(bool(cache[0][0]) for cache in caches if 0 in cache)
+
+
+def main(path: Path) -> None:
+    driver.set_active(Absent())
+    module = loaded(path)
+    module._architecture = lambda device: "sm90"
+    module._processors = lambda device: 132
+    module._compiling = lambda operands: True
+    x = torch.zeros(B, T, H, V, dtype=torch.bfloat16)
+    prepared: list[bool] = []
+    forward = module.m_forward.__wrapped__
+
+    def launcher(*operands: Any) -> Any:
+        prepared.append(getattr(module._Kernel.thread, "preparing", False))
+        if not prepared[-1]:
+            raise Launched
+        return forward(*operands)
+
+    found = []
+    call = module._prepared(launcher)
+    for operands in ((x, x, None, None), (x, x, None, None), (x.float(), x, None, None)):
+        try:
+            call(*operands)
+        except Launched:
+            found.append(compiled(module))
+    print(json.dumps({"compiled": found, "prepared": prepared}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
