@@ -3,6 +3,10 @@
 'Triton kernels.'
 
 import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 import triton
@@ -339,6 +343,56 @@ class _Layout:
         return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
 
 
+class _Kernel:
+    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares."""
+
+    thread = threading.local()
+
+    def __init__(self, function: Any):
+        self.function = function
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., Any]:
+        if getattr(_Kernel.thread, "preparing", False):
+            return functools.partial(self.function.warmup, grid=grid)
+        return self.function[grid]
+
+
+def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels, nearly."""
+    return tuple(
+        (x.dtype, x.numel().bit_length(), x.shape[2:], x.stride()[1:])
+        if isinstance(x, torch.Tensor)
+        else x is None
+        for x in operands
+    )
+
+
+def _compiling(operands: tuple[Any, ...]) -> bool:
+    """Whether kernels are compiled for these operands, and Triton can compile several at a time."""
+    device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+    return device.type == "cuda" and hasattr(triton, "AsyncCompileMode")
+
+
+def _prepared(launcher: Callable[..., Any]) -> Callable[..., Any]:
+    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    known: set[tuple[Any, ...]] = set()
+
+    @functools.wraps(launcher)
+    def call(*operands: Any) -> Any:
+        kind = _kind(operands)
+        if kind not in known and _compiling(operands):
+            with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool):
+                _Kernel.thread.preparing = True
+                try:
+                    launcher(*operands)
+                finally:
+                    _Kernel.thread.preparing = False
+        known.add(kind)
+        return launcher(*operands)
+
+    return call
+
+
 def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
     heads = like.shape[2]
@@ -383,6 +437,7 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_segment_ends_kernel(
     k_ptr, s_raw_ptr, z_ptr, z_before_ptr, start_state_ptr, segment_decay_V_ptr, cu, T, H,
@@ -440,6 +495,7 @@ def _mk_segment_ends_kernel(
     tl.store(segment_decay_V_ptr + _row(slot, h, H) * (S) + at_S, PV.to(segment_decay_V_ptr.dtype.element_ty), mask=in_S)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mk_segment_scan_kernel(
     start_state_ptr, segment_decay_V_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -471,6 +527,7 @@ def _mk_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_states_kernel(
     k_ptr, s_raw_ptr, z_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr,
@@ -535,6 +592,7 @@ def _mk_states_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_states_kernel_c64(
     k_ptr, s_raw_ptr, z_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr,
@@ -599,6 +657,7 @@ def _mk_states_kernel_c64(
             tl.store(final_state_ptr + _row(n, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_outputs_mild_kernel(
     first_V_ptr, second_V_ptr, z_before_ptr, z_ptr, q_ptr, h_2_ptr, k_ptr, s_raw_ptr, y_ptr, cu,
@@ -664,6 +723,7 @@ def _mk_outputs_mild_kernel(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_outputs_mild_kernel_c64(
     first_V_ptr, second_V_ptr, z_before_ptr, z_ptr, q_ptr, h_2_ptr, k_ptr, s_raw_ptr, y_ptr, cu,
@@ -729,6 +789,7 @@ def _mk_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_outputs_kernel(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, h_2_ptr, y_ptr, cu,
@@ -842,6 +903,7 @@ def _mk_outputs_kernel(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_outputs_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, h_2_ptr, y_ptr, cu,
@@ -962,6 +1024,7 @@ def _mk_outputs_kernel_c64(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_states_kernel_c32(
     k_ptr, s_raw_ptr, z_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr,
@@ -1023,6 +1086,7 @@ def _mk_states_kernel_c32(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_states_kernel_c64_2(
     k_ptr, s_raw_ptr, z_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr,
@@ -1084,6 +1148,7 @@ def _mk_states_kernel_c64_2(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_segment_ends_adjoint_kernel(
     q_ptr, z_before_ptr, z_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -1136,6 +1201,7 @@ def _mk_segment_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mk_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_V_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -1167,6 +1233,7 @@ def _mk_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_states_adjoint_kernel(
     q_ptr, z_before_ptr, z_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H,
@@ -1226,6 +1293,7 @@ def _mk_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_gradients_mild_value_kernel(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr,
@@ -1328,6 +1396,7 @@ def _mk_gradients_mild_value_kernel(
         tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_gradients_mild_value_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr,
@@ -1430,6 +1499,7 @@ def _mk_gradients_mild_value_kernel_c64(
         tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_gradients_mild_kernel(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr,
@@ -1510,6 +1580,7 @@ def _mk_gradients_mild_kernel(
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_gradients_mild_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr,
@@ -1590,6 +1661,7 @@ def _mk_gradients_mild_kernel_c64(
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_gradients_value_kernel(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr,
@@ -1787,6 +1859,7 @@ def _mk_gradients_value_kernel(
                 tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_gradients_value_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr,
@@ -1999,6 +2072,7 @@ def _mk_gradients_value_kernel_c64(
                 tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_gradients_kernel(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr,
@@ -2154,6 +2228,7 @@ def _mk_gradients_kernel(
             tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_gradients_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, h_2_ptr,
@@ -2320,6 +2395,7 @@ def _mk_gradients_kernel_c64(
             tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit
 def _mk_step_kernel(
     q_ptr, k_ptr, s_raw_ptr, z_ptr, z_before_ptr, initial_state_ptr, y_ptr, final_state_ptr,
@@ -2371,6 +2447,7 @@ def _mk_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_segment_ends_kernel(
     s_raw_ptr, z_ptr, v_ptr, z_before_ptr, start_state_ptr, segment_decay_K_ptr, cu, T, H,
@@ -2428,6 +2505,7 @@ def _mv_segment_ends_kernel(
     tl.store(segment_decay_K_ptr + _row(slot, h, H) * (S) + at_S, PK.to(segment_decay_K_ptr.dtype.element_ty), mask=in_S)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mv_segment_scan_kernel(
     start_state_ptr, segment_decay_K_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -2459,6 +2537,7 @@ def _mv_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_states_kernel(
     s_raw_ptr, z_ptr, v_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
@@ -2524,6 +2603,7 @@ def _mv_states_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_states_kernel_c64(
     s_raw_ptr, z_ptr, v_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
@@ -2589,6 +2669,7 @@ def _mv_states_kernel_c64(
             tl.store(final_state_ptr + _row(n, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_outputs_mild_kernel(
     first_K_ptr, second_K_ptr, z_before_ptr, z_ptr, part_ptr, h_2_ptr, s_raw_ptr, v_ptr, y_ptr,
@@ -2654,6 +2735,7 @@ def _mv_outputs_mild_kernel(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_outputs_mild_kernel_c64(
     first_K_ptr, second_K_ptr, z_before_ptr, z_ptr, part_ptr, h_2_ptr, s_raw_ptr, v_ptr, y_ptr,
@@ -2719,6 +2801,7 @@ def _mv_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_outputs_kernel(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, z_before_ptr, v_ptr, h_2_ptr, y_ptr,
@@ -2832,6 +2915,7 @@ def _mv_outputs_kernel(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, z_before_ptr, v_ptr, h_2_ptr, y_ptr,
@@ -2952,6 +3036,7 @@ def _mv_outputs_kernel_c64(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_states_kernel_c32(
     s_raw_ptr, z_ptr, v_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
@@ -3013,6 +3098,7 @@ def _mv_states_kernel_c32(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_states_kernel_c64_2(
     s_raw_ptr, z_ptr, v_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
@@ -3074,6 +3160,7 @@ def _mv_states_kernel_c64_2(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_segment_ends_adjoint_kernel(
     part_ptr, z_before_ptr, z_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -3126,6 +3213,7 @@ def _mv_segment_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mv_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_K_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -3157,6 +3245,7 @@ def _mv_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_states_adjoint_kernel(
     part_ptr, z_before_ptr, z_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H,
@@ -3216,6 +3305,7 @@ def _mv_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_gradients_mild_value_kernel(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, l_ptr, d_v_ptr,
@@ -3281,6 +3371,7 @@ def _mv_gradients_mild_value_kernel(
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_gradients_mild_value_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, l_ptr, d_v_ptr,
@@ -3346,6 +3437,7 @@ def _mv_gradients_mild_value_kernel_c64(
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_gradients_mild_kernel(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr, h_2_ptr,
@@ -3452,6 +3544,7 @@ def _mv_gradients_mild_kernel(
     tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr, h_2_ptr,
@@ -3558,6 +3651,7 @@ def _mv_gradients_mild_kernel_c64(
     tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_gradients_value_kernel(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, l_ptr, d_v_ptr,
@@ -3676,6 +3770,7 @@ def _mv_gradients_value_kernel(
                 tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_gradients_value_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, z_before_ptr, dy_ptr, l_ptr, d_v_ptr,
@@ -3802,6 +3897,7 @@ def _mv_gradients_value_kernel_c64(
                 tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_gradients_kernel(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr, h_2_ptr,
@@ -4022,6 +4118,7 @@ def _mv_gradients_kernel(
             tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr, h_2_ptr,
@@ -4260,6 +4357,7 @@ def _mv_gradients_kernel_c64(
             tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit
 def _mv_step_kernel(
     part_ptr, s_raw_ptr, z_ptr, v_ptr, z_before_ptr, initial_state_ptr, y_ptr, final_state_ptr,
@@ -4311,6 +4409,7 @@ def _mv_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
 
 
+@_prepared
 def mk_forward(
     k: torch.Tensor,
     s_raw: torch.Tensor,
@@ -4401,6 +4500,7 @@ def mk_forward(
     return y, final_state
 
 
+@_prepared
 def mk_backward(
     k: torch.Tensor,
     s_raw: torch.Tensor,
@@ -4599,6 +4699,7 @@ def mk_step(
     return y
 
 
+@_prepared
 def mv_forward(
     s_raw: torch.Tensor,
     z: torch.Tensor,
@@ -4691,6 +4792,7 @@ def mv_forward(
     return y, final_state
 
 
+@_prepared
 def mv_backward(
     s_raw: torch.Tensor,
     z: torch.Tensor,

@@ -3,6 +3,10 @@
 'Triton kernels.'
 
 import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 import triton
@@ -339,6 +343,56 @@ class _Layout:
         return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
 
 
+class _Kernel:
+    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares."""
+
+    thread = threading.local()
+
+    def __init__(self, function: Any):
+        self.function = function
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., Any]:
+        if getattr(_Kernel.thread, "preparing", False):
+            return functools.partial(self.function.warmup, grid=grid)
+        return self.function[grid]
+
+
+def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels, nearly."""
+    return tuple(
+        (x.dtype, x.numel().bit_length(), x.shape[2:], x.stride()[1:])
+        if isinstance(x, torch.Tensor)
+        else x is None
+        for x in operands
+    )
+
+
+def _compiling(operands: tuple[Any, ...]) -> bool:
+    """Whether kernels are compiled for these operands, and Triton can compile several at a time."""
+    device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+    return device.type == "cuda" and hasattr(triton, "AsyncCompileMode")
+
+
+def _prepared(launcher: Callable[..., Any]) -> Callable[..., Any]:
+    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    known: set[tuple[Any, ...]] = set()
+
+    @functools.wraps(launcher)
+    def call(*operands: Any) -> Any:
+        kind = _kind(operands)
+        if kind not in known and _compiling(operands):
+            with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool):
+                _Kernel.thread.preparing = True
+                try:
+                    launcher(*operands)
+                finally:
+                    _Kernel.thread.preparing = False
+        known.add(kind)
+        return launcher(*operands)
+
+    return call
+
+
 def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
     heads = like.shape[2]
@@ -383,6 +437,7 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_segment_ends_kernel(
     k_ptr, v_ptr, zk_ptr, zv_ptr, start_state_ptr, segment_decay_K_ptr, segment_decay_V_ptr, cu,
@@ -461,6 +516,7 @@ def _m_segment_ends_kernel(
     tl.store(segment_decay_V_ptr + _row(slot, h, H) * (V) + at_V, PV.to(segment_decay_V_ptr.dtype.element_ty), mask=in_V)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_kernel(
     start_state_ptr, segment_decay_K_ptr, segment_decay_V_ptr, initial_state_ptr, cu, T, H,
@@ -492,6 +548,7 @@ def _m_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel(
     k_ptr, v_ptr, zk_ptr, zv_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
@@ -578,6 +635,7 @@ def _m_states_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c64(
     k_ptr, v_ptr, zk_ptr, zv_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
@@ -664,6 +722,7 @@ def _m_states_kernel_c64(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_mild_kernel(
     first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, zv_ptr, zk_ptr, q_ptr, h_2_ptr, k_ptr,
@@ -748,6 +807,7 @@ def _m_outputs_mild_kernel(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_mild_kernel_c64(
     first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, zv_ptr, zk_ptr, q_ptr, h_2_ptr, k_ptr,
@@ -832,6 +892,7 @@ def _m_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel(
     first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, zk_ptr, v_ptr, zv_ptr,
@@ -983,6 +1044,7 @@ def _m_outputs_kernel(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, zk_ptr, v_ptr, zv_ptr,
@@ -1146,6 +1208,7 @@ def _m_outputs_kernel_c64(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c32(
     k_ptr, v_ptr, zk_ptr, zv_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
@@ -1229,6 +1292,7 @@ def _m_states_kernel_c32(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c64_2(
     k_ptr, v_ptr, zk_ptr, zv_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
@@ -1312,6 +1376,7 @@ def _m_states_kernel_c64_2(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_segment_ends_adjoint_kernel(
     q_ptr, zk_ptr, zv_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -1380,6 +1445,7 @@ def _m_segment_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_K_ptr, segment_decay_V_ptr, d_final_state_ptr, cu, T, H,
@@ -1411,6 +1477,7 @@ def _m_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_adjoint_kernel(
     q_ptr, zk_ptr, zv_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H, SEGMENT,
@@ -1487,6 +1554,7 @@ def _m_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_value_kernel(
     first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, zk_ptr, v_ptr, zv_ptr,
@@ -1607,6 +1675,7 @@ def _m_gradients_mild_value_kernel(
         tl.store(d_zv_ptr_c + (token * d_zv_ptr_t)[:, None] + at_V[None, :], d_zv_new.to(d_zv_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_value_kernel_c64(
     first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, zk_ptr, v_ptr, zv_ptr,
@@ -1727,6 +1796,7 @@ def _m_gradients_mild_value_kernel_c64(
         tl.store(d_zv_ptr_c + (token * d_zv_ptr_t)[:, None] + at_V[None, :], d_zv_new.to(d_zv_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel(
     first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, v_ptr, zk_ptr, zv_ptr,
@@ -1851,6 +1921,7 @@ def _m_gradients_mild_kernel(
     tl.store(d_zk_ptr_c + (token * d_zk_ptr_t)[:, None] + at_K[None, :], d_zk_new.to(d_zk_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, v_ptr, zk_ptr, zv_ptr,
@@ -1975,6 +2046,7 @@ def _m_gradients_mild_kernel_c64(
     tl.store(d_zk_ptr_c + (token * d_zk_ptr_t)[:, None] + at_K[None, :], d_zk_new.to(d_zk_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel(
     first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, zk_ptr, v_ptr, zv_ptr,
@@ -2217,6 +2289,7 @@ def _m_gradients_value_kernel(
                 tl.store(d_zv_ptr_c + (token * d_zv_ptr_t)[:, None] + at_V[None, :], d_zv_new.to(d_zv_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel_c64(
     first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, zk_ptr, v_ptr, zv_ptr,
@@ -2481,6 +2554,7 @@ def _m_gradients_value_kernel_c64(
                 tl.store(d_zv_ptr_c + (token * d_zv_ptr_t)[:, None] + at_V[None, :], d_zv_new.to(d_zv_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel(
     first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, v_ptr, zk_ptr, zv_ptr,
@@ -2746,6 +2820,7 @@ def _m_gradients_kernel(
             tl.store(d_zk_ptr_c + (token * d_zk_ptr_t)[:, None] + at_K[None, :], d_zk_new.to(d_zk_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, first_V_ptr, second_V_ptr, q_ptr, k_ptr, v_ptr, zk_ptr, zv_ptr,
@@ -3036,6 +3111,7 @@ def _m_gradients_kernel_c64(
             tl.store(d_zk_ptr_c + (token * d_zk_ptr_t)[:, None] + at_K[None, :], d_zk_new.to(d_zk_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit
 def _m_step_kernel(
     q_ptr, k_ptr, v_ptr, zk_ptr, zv_ptr, initial_state_ptr, y_ptr, final_state_ptr, indices, H,
@@ -3096,6 +3172,7 @@ def _m_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_prepared
 def m_forward(
     k: torch.Tensor,
     v: torch.Tensor,
@@ -3188,6 +3265,7 @@ def m_forward(
     return y, final_state
 
 
+@_prepared
 def m_backward(
     k: torch.Tensor,
     v: torch.Tensor,

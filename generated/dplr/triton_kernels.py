@@ -3,6 +3,10 @@
 'Triton kernels.'
 
 import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 import triton
@@ -311,6 +315,56 @@ class _Layout:
         return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
 
 
+class _Kernel:
+    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares."""
+
+    thread = threading.local()
+
+    def __init__(self, function: Any):
+        self.function = function
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., Any]:
+        if getattr(_Kernel.thread, "preparing", False):
+            return functools.partial(self.function.warmup, grid=grid)
+        return self.function[grid]
+
+
+def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels, nearly."""
+    return tuple(
+        (x.dtype, x.numel().bit_length(), x.shape[2:], x.stride()[1:])
+        if isinstance(x, torch.Tensor)
+        else x is None
+        for x in operands
+    )
+
+
+def _compiling(operands: tuple[Any, ...]) -> bool:
+    """Whether kernels are compiled for these operands, and Triton can compile several at a time."""
+    device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+    return device.type == "cuda" and hasattr(triton, "AsyncCompileMode")
+
+
+def _prepared(launcher: Callable[..., Any]) -> Callable[..., Any]:
+    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    known: set[tuple[Any, ...]] = set()
+
+    @functools.wraps(launcher)
+    def call(*operands: Any) -> Any:
+        kind = _kind(operands)
+        if kind not in known and _compiling(operands):
+            with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool):
+                _Kernel.thread.preparing = True
+                try:
+                    launcher(*operands)
+                finally:
+                    _Kernel.thread.preparing = False
+        known.add(kind)
+        return launcher(*operands)
+
+    return call
+
+
 def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
     heads = like.shape[2]
@@ -355,6 +409,7 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_halves_kernel(
     log_w_ptr, first_K_ptr, second_K_ptr, cu, T, H, N, STEPS, log_w_ptr_b,
@@ -383,6 +438,7 @@ def _m_halves_kernel(
     tl.store(second_K_ptr + _row(slot, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_halves_kernel_c64(
     log_w_ptr, first_K_ptr, second_K_ptr, cu, T, H, N, STEPS, log_w_ptr_b,
@@ -411,6 +467,7 @@ def _m_halves_kernel_c64(
     tl.store(second_K_ptr + _row(slot, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_mild_kernel(
     first_K_ptr, second_K_ptr, log_w_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, Q_ptr, P_ptr, cu,
@@ -480,6 +537,7 @@ def _m_solve_mild_kernel(
     tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_mild_kernel_c64(
     first_K_ptr, second_K_ptr, log_w_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, Q_ptr, P_ptr, cu,
@@ -549,6 +607,7 @@ def _m_solve_mild_kernel_c64(
     tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_solve_kernel(
     first_K_ptr, second_K_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, log_w_ptr, Q_ptr, P_ptr, cu,
@@ -686,6 +745,7 @@ def _m_solve_kernel(
             tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_solve_kernel_c64(
     first_K_ptr, second_K_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, log_w_ptr, Q_ptr, P_ptr, cu,
@@ -835,6 +895,7 @@ def _m_solve_kernel_c64(
             tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel(
     beta_ptr, k_ptr, v_ptr, log_w_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, z_ptr,
@@ -909,6 +970,7 @@ def _m_states_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_mild_kernel(
     first_K_ptr, second_K_ptr, q_ptr, beta_ptr, k_ptr, log_w_ptr, scale, v_ptr, z_ptr, h_2_ptr,
@@ -985,6 +1047,7 @@ def _m_outputs_mild_kernel(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_mild_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, beta_ptr, k_ptr, log_w_ptr, scale, v_ptr, z_ptr, h_2_ptr,
@@ -1061,6 +1124,7 @@ def _m_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel(
     first_K_ptr, second_K_ptr, q_ptr, beta_ptr, k_ptr, log_w_ptr, scale, v_ptr, z_ptr, h_2_ptr,
@@ -1218,6 +1282,7 @@ def _m_outputs_kernel(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, beta_ptr, k_ptr, log_w_ptr, scale, v_ptr, z_ptr, h_2_ptr,
@@ -1389,6 +1454,7 @@ def _m_outputs_kernel_c64(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c32(
     beta_ptr, k_ptr, v_ptr, log_w_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, z_ptr, cu, T,
@@ -1460,6 +1526,7 @@ def _m_states_kernel_c32(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c64(
     beta_ptr, k_ptr, v_ptr, log_w_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, z_ptr, cu, T,
@@ -1531,6 +1598,7 @@ def _m_states_kernel_c64(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_adjoint_mild_kernel(
     first_K_ptr, second_K_ptr, log_w_ptr, beta_ptr, alpha_ptr, q_ptr, scale, dy_ptr,
@@ -1605,6 +1673,7 @@ def _m_solve_adjoint_mild_kernel(
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_adjoint_mild_kernel_c64(
     first_K_ptr, second_K_ptr, log_w_ptr, beta_ptr, alpha_ptr, q_ptr, scale, dy_ptr,
@@ -1679,6 +1748,7 @@ def _m_solve_adjoint_mild_kernel_c64(
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_solve_adjoint_kernel(
     first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, beta_ptr, log_w_ptr, dy_ptr, scale,
@@ -1835,6 +1905,7 @@ def _m_solve_adjoint_kernel(
             tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_12.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_solve_adjoint_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, beta_ptr, log_w_ptr, dy_ptr, scale,
@@ -2006,6 +2077,7 @@ def _m_solve_adjoint_kernel_c64(
             tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_14.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_adjoint_kernel(
     q_ptr, alpha_ptr, log_w_ptr, dy_ptr, P_adjoint_ptr, Q_adjoint_ptr, scale, d_final_state_ptr,
@@ -2084,6 +2156,7 @@ def _m_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_value_kernel(
     first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, k_ptr, log_w_ptr, scale, dy_ptr, zeta_ptr,
@@ -2160,6 +2233,7 @@ def _m_gradients_mild_value_kernel(
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_value_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, k_ptr, log_w_ptr, scale, dy_ptr, zeta_ptr,
@@ -2236,6 +2310,7 @@ def _m_gradients_mild_value_kernel_c64(
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel(
     first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, log_w_ptr, dy_ptr,
@@ -2418,6 +2493,7 @@ def _m_gradients_mild_kernel(
     tl.store(d_log_w_ptr_c + (token * d_log_w_ptr_t)[:, None] + at_K[None, :], dgK.to(d_log_w_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, log_w_ptr, dy_ptr,
@@ -2600,6 +2676,7 @@ def _m_gradients_mild_kernel_c64(
     tl.store(d_log_w_ptr_c + (token * d_log_w_ptr_t)[:, None] + at_K[None, :], dgK.to(d_log_w_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel(
     first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, k_ptr, log_w_ptr, scale, dy_ptr, zeta_ptr,
@@ -2767,6 +2844,7 @@ def _m_gradients_value_kernel(
                 tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, k_ptr, log_w_ptr, scale, dy_ptr, zeta_ptr,
@@ -2951,6 +3029,7 @@ def _m_gradients_value_kernel_c64(
                 tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel(
     first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, log_w_ptr, dy_ptr,
@@ -3404,6 +3483,7 @@ def _m_gradients_kernel(
             tl.store(d_log_w_ptr_c + (token * d_log_w_ptr_t)[:, None] + at_K[None, :], dgK.to(d_log_w_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, log_w_ptr, dy_ptr,
@@ -3911,6 +3991,7 @@ def _m_gradients_kernel_c64(
             tl.store(d_log_w_ptr_c + (token * d_log_w_ptr_t)[:, None] + at_K[None, :], dgK.to(d_log_w_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit
 def _m_step_kernel(
     q_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, log_w_ptr, scale, initial_state_ptr, y_ptr,
@@ -3966,6 +4047,7 @@ def _m_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_prepared
 def m_forward(
     scale: float,
     k: torch.Tensor,
@@ -4080,6 +4162,7 @@ def m_forward(
     return y, final_state
 
 
+@_prepared
 def m_backward(
     scale: float,
     k: torch.Tensor,

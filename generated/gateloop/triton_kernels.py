@@ -3,6 +3,10 @@
 'Triton kernels.'
 
 import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 import triton
@@ -339,6 +343,56 @@ class _Layout:
         return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
 
 
+class _Kernel:
+    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares."""
+
+    thread = threading.local()
+
+    def __init__(self, function: Any):
+        self.function = function
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., Any]:
+        if getattr(_Kernel.thread, "preparing", False):
+            return functools.partial(self.function.warmup, grid=grid)
+        return self.function[grid]
+
+
+def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels, nearly."""
+    return tuple(
+        (x.dtype, x.numel().bit_length(), x.shape[2:], x.stride()[1:])
+        if isinstance(x, torch.Tensor)
+        else x is None
+        for x in operands
+    )
+
+
+def _compiling(operands: tuple[Any, ...]) -> bool:
+    """Whether kernels are compiled for these operands, and Triton can compile several at a time."""
+    device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+    return device.type == "cuda" and hasattr(triton, "AsyncCompileMode")
+
+
+def _prepared(launcher: Callable[..., Any]) -> Callable[..., Any]:
+    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    known: set[tuple[Any, ...]] = set()
+
+    @functools.wraps(launcher)
+    def call(*operands: Any) -> Any:
+        kind = _kind(operands)
+        if kind not in known and _compiling(operands):
+            with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool):
+                _Kernel.thread.preparing = True
+                try:
+                    launcher(*operands)
+                finally:
+                    _Kernel.thread.preparing = False
+        known.add(kind)
+        return launcher(*operands)
+
+    return call
+
+
 def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
     heads = like.shape[2]
@@ -383,6 +437,7 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_segment_ends_kernel(
     expand_ptr, v_ptr, log_keys_ptr, start_state_ptr, segment_decay_K_ptr, cu, T, H, SEGMENT,
@@ -435,6 +490,7 @@ def _m_segment_ends_kernel(
     tl.store(segment_decay_K_ptr + _row(slot, h, H) * (keys) + at_keys, PK.to(segment_decay_K_ptr.dtype.element_ty), mask=in_keys)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_kernel(
     start_state_ptr, segment_decay_K_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -466,6 +522,7 @@ def _m_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel(
     expand_ptr, v_ptr, log_keys_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
@@ -525,6 +582,7 @@ def _m_states_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c64(
     expand_ptr, v_ptr, log_keys_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
@@ -584,6 +642,7 @@ def _m_states_kernel_c64(
             tl.store(final_state_ptr + _row(n, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_mild_kernel(
     first_K_ptr, second_K_ptr, log_keys_ptr, shrink_ptr, h_2_ptr, expand_ptr, v_ptr, y_ptr, cu,
@@ -644,6 +703,7 @@ def _m_outputs_mild_kernel(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_mild_kernel_c64(
     first_K_ptr, second_K_ptr, log_keys_ptr, shrink_ptr, h_2_ptr, expand_ptr, v_ptr, y_ptr, cu,
@@ -704,6 +764,7 @@ def _m_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel(
     first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, log_keys_ptr, v_ptr, h_2_ptr, y_ptr, cu,
@@ -809,6 +870,7 @@ def _m_outputs_kernel(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, log_keys_ptr, v_ptr, h_2_ptr, y_ptr, cu,
@@ -921,6 +983,7 @@ def _m_outputs_kernel_c64(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c32(
     expand_ptr, v_ptr, log_keys_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T,
@@ -977,6 +1040,7 @@ def _m_states_kernel_c32(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c64_2(
     expand_ptr, v_ptr, log_keys_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T,
@@ -1033,6 +1097,7 @@ def _m_states_kernel_c64_2(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_segment_ends_adjoint_kernel(
     shrink_ptr, log_keys_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -1080,6 +1145,7 @@ def _m_segment_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_K_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -1111,6 +1177,7 @@ def _m_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_adjoint_kernel(
     shrink_ptr, log_keys_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H,
@@ -1166,6 +1233,7 @@ def _m_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_value_kernel(
     first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, log_keys_ptr, dy_ptr, l_ptr, d_v_ptr, cu,
@@ -1226,6 +1294,7 @@ def _m_gradients_mild_value_kernel(
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_value_kernel_c64(
     first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, log_keys_ptr, dy_ptr, l_ptr, d_v_ptr, cu,
@@ -1286,6 +1355,7 @@ def _m_gradients_mild_value_kernel_c64(
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel(
     first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, v_ptr, log_keys_ptr, dy_ptr, h_2_ptr,
@@ -1380,6 +1450,7 @@ def _m_gradients_mild_kernel(
     tl.store(d_log_keys_ptr_c + (token * d_log_keys_ptr_t)[:, None] + at_keys[None, :], dgK.to(d_log_keys_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, v_ptr, log_keys_ptr, dy_ptr, h_2_ptr,
@@ -1474,6 +1545,7 @@ def _m_gradients_mild_kernel_c64(
     tl.store(d_log_keys_ptr_c + (token * d_log_keys_ptr_t)[:, None] + at_keys[None, :], dgK.to(d_log_keys_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel(
     first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, log_keys_ptr, dy_ptr, l_ptr, d_v_ptr, cu,
@@ -1584,6 +1656,7 @@ def _m_gradients_value_kernel(
                 tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel_c64(
     first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, log_keys_ptr, dy_ptr, l_ptr, d_v_ptr, cu,
@@ -1702,6 +1775,7 @@ def _m_gradients_value_kernel_c64(
                 tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel(
     first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, v_ptr, log_keys_ptr, dy_ptr, h_2_ptr,
@@ -1906,6 +1980,7 @@ def _m_gradients_kernel(
             tl.store(d_log_keys_ptr_c + (token * d_log_keys_ptr_t)[:, None] + at_keys[None, :], dgK.to(d_log_keys_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, shrink_ptr, expand_ptr, v_ptr, log_keys_ptr, dy_ptr, h_2_ptr,
@@ -2128,6 +2203,7 @@ def _m_gradients_kernel_c64(
             tl.store(d_log_keys_ptr_c + (token * d_log_keys_ptr_t)[:, None] + at_keys[None, :], dgK.to(d_log_keys_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
 
 
+@_Kernel
 @triton.jit
 def _m_step_kernel(
     shrink_ptr, expand_ptr, v_ptr, log_keys_ptr, initial_state_ptr, y_ptr, final_state_ptr,
@@ -2175,6 +2251,7 @@ def _m_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_V[None, :])
 
 
+@_prepared
 def m_forward(
     shrink: torch.Tensor,
     expand: torch.Tensor,
@@ -2262,6 +2339,7 @@ def m_forward(
     return y, final_state
 
 
+@_prepared
 def m_backward(
     shrink: torch.Tensor,
     expand: torch.Tensor,

@@ -3,6 +3,10 @@
 'Triton kernels.'
 
 import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 import triton
@@ -311,6 +315,56 @@ class _Layout:
         return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
 
 
+class _Kernel:
+    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares."""
+
+    thread = threading.local()
+
+    def __init__(self, function: Any):
+        self.function = function
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., Any]:
+        if getattr(_Kernel.thread, "preparing", False):
+            return functools.partial(self.function.warmup, grid=grid)
+        return self.function[grid]
+
+
+def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels, nearly."""
+    return tuple(
+        (x.dtype, x.numel().bit_length(), x.shape[2:], x.stride()[1:])
+        if isinstance(x, torch.Tensor)
+        else x is None
+        for x in operands
+    )
+
+
+def _compiling(operands: tuple[Any, ...]) -> bool:
+    """Whether kernels are compiled for these operands, and Triton can compile several at a time."""
+    device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+    return device.type == "cuda" and hasattr(triton, "AsyncCompileMode")
+
+
+def _prepared(launcher: Callable[..., Any]) -> Callable[..., Any]:
+    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    known: set[tuple[Any, ...]] = set()
+
+    @functools.wraps(launcher)
+    def call(*operands: Any) -> Any:
+        kind = _kind(operands)
+        if kind not in known and _compiling(operands):
+            with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool):
+                _Kernel.thread.preparing = True
+                try:
+                    launcher(*operands)
+                finally:
+                    _Kernel.thread.preparing = False
+        known.add(kind)
+        return launcher(*operands)
+
+    return call
+
+
 def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
     heads = like.shape[2]
@@ -363,6 +417,7 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_halves_kernel(
     log_a_ptr, first_K_ptr, second_K_ptr, cu, T, H, N, STEPS, log_a_ptr_b,
@@ -391,6 +446,7 @@ def _m_halves_kernel(
     tl.store(second_K_ptr + _row(slot, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_halves_kernel_c64(
     log_a_ptr, first_K_ptr, second_K_ptr, cu, T, H, N, STEPS, log_a_ptr_b,
@@ -419,6 +475,7 @@ def _m_halves_kernel_c64(
     tl.store(second_K_ptr + _row(slot, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_mild_kernel(
     first_K_ptr, second_K_ptr, log_a_ptr, k_ptr, b_ptr, v_ptr, w_ptr, Q_ptr, P_ptr, cu, T, H, N,
@@ -486,6 +543,7 @@ def _m_solve_mild_kernel(
     tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_mild_kernel_c64(
     first_K_ptr, second_K_ptr, log_a_ptr, k_ptr, b_ptr, v_ptr, w_ptr, Q_ptr, P_ptr, cu, T, H, N,
@@ -553,6 +611,7 @@ def _m_solve_mild_kernel_c64(
     tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_solve_kernel(
     first_K_ptr, second_K_ptr, k_ptr, b_ptr, log_a_ptr, v_ptr, w_ptr, Q_ptr, P_ptr, cu, T, H, N,
@@ -671,6 +730,7 @@ def _m_solve_kernel(
             tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_solve_kernel_c64(
     first_K_ptr, second_K_ptr, k_ptr, b_ptr, log_a_ptr, v_ptr, w_ptr, Q_ptr, P_ptr, cu, T, H, N,
@@ -797,6 +857,7 @@ def _m_solve_kernel_c64(
             tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel(
     k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, final_state_ptr, cu, T,
@@ -860,6 +921,7 @@ def _m_states_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_mild_kernel(
     first_K_ptr, second_K_ptr, log_a_ptr, q_ptr, h_2_ptr, k_ptr, scale, n_2_ptr, y_ptr, cu, T,
@@ -922,6 +984,7 @@ def _m_outputs_mild_kernel(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_mild_kernel_c64(
     first_K_ptr, second_K_ptr, log_a_ptr, q_ptr, h_2_ptr, k_ptr, scale, n_2_ptr, y_ptr, cu, T,
@@ -984,6 +1047,7 @@ def _m_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, scale, n_2_ptr, h_2_ptr, y_ptr, cu, T,
@@ -1100,6 +1164,7 @@ def _m_outputs_kernel(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, scale, n_2_ptr, h_2_ptr, y_ptr, cu, T,
@@ -1225,6 +1290,7 @@ def _m_outputs_kernel_c64(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c32(
     k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H, SEGMENT,
@@ -1285,6 +1351,7 @@ def _m_states_kernel_c32(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c64(
     k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H, SEGMENT,
@@ -1345,6 +1412,7 @@ def _m_states_kernel_c64(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_adjoint_mild_kernel(
     first_K_ptr, second_K_ptr, log_a_ptr, k_ptr, b_ptr, q_ptr, scale, dy_ptr, Q_adjoint_ptr,
@@ -1419,6 +1487,7 @@ def _m_solve_adjoint_mild_kernel(
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_adjoint_mild_kernel_c64(
     first_K_ptr, second_K_ptr, log_a_ptr, k_ptr, b_ptr, q_ptr, scale, dy_ptr, Q_adjoint_ptr,
@@ -1493,6 +1562,7 @@ def _m_solve_adjoint_mild_kernel_c64(
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_solve_adjoint_kernel(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, scale, Q_adjoint_ptr,
@@ -1649,6 +1719,7 @@ def _m_solve_adjoint_kernel(
             tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_12.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_solve_adjoint_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, scale, Q_adjoint_ptr,
@@ -1820,6 +1891,7 @@ def _m_solve_adjoint_kernel_c64(
             tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_14.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_adjoint_kernel(
     q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, P_adjoint_ptr, Q_adjoint_ptr, scale,
@@ -1903,6 +1975,7 @@ def _m_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
@@ -2067,6 +2140,7 @@ def _m_gradients_mild_kernel(
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
@@ -2231,6 +2305,7 @@ def _m_gradients_mild_kernel_c64(
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
@@ -2578,6 +2653,7 @@ def _m_gradients_kernel(
             tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
@@ -2959,6 +3035,7 @@ def _m_gradients_kernel_c64(
             tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit
 def _m_step_kernel(
     q_ptr, k_ptr, b_ptr, log_a_ptr, v_ptr, w_ptr, scale, initial_state_ptr, y_ptr,
@@ -3016,6 +3093,7 @@ def _m_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_halves_kernel(
     A_log_ptr, a_raw_ptr, d_bias_ptr, first_K_ptr, second_K_ptr, cu, T, H, N, STEPS,
@@ -3056,6 +3134,7 @@ def _m_layer_halves_kernel(
     tl.store(second_K_ptr + _row(slot, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_halves_kernel_c64(
     A_log_ptr, a_raw_ptr, d_bias_ptr, first_K_ptr, second_K_ptr, cu, T, H, N, STEPS,
@@ -3096,6 +3175,7 @@ def _m_layer_halves_kernel_c64(
     tl.store(second_K_ptr + _row(slot, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_mild_kernel(
     first_K_ptr, second_K_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, k_raw_ptr, b_raw_ptr,
@@ -3200,6 +3280,7 @@ def _m_layer_solve_mild_kernel(
     tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_mild_kernel_c64(
     first_K_ptr, second_K_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, k_raw_ptr, b_raw_ptr,
@@ -3304,6 +3385,7 @@ def _m_layer_solve_mild_kernel_c64(
     tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_solve_kernel(
     first_K_ptr, second_K_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr,
@@ -3467,6 +3549,7 @@ def _m_layer_solve_kernel(
             tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_solve_kernel_c64(
     first_K_ptr, second_K_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr,
@@ -3639,6 +3722,7 @@ def _m_layer_solve_kernel_c64(
             tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel(
     k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr,
@@ -3722,6 +3806,7 @@ def _m_layer_states_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_outputs_mild_kernel(
     first_K_ptr, second_K_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, q_raw_ptr, h_2_ptr, k_raw_ptr,
@@ -3814,6 +3899,7 @@ def _m_layer_outputs_mild_kernel(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_outputs_mild_kernel_c64(
     first_K_ptr, second_K_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, q_raw_ptr, h_2_ptr, k_raw_ptr,
@@ -3906,6 +3992,7 @@ def _m_layer_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_outputs_kernel(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, scale,
@@ -4062,6 +4149,7 @@ def _m_layer_outputs_kernel(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, scale,
@@ -4228,6 +4316,7 @@ def _m_layer_outputs_kernel_c64(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c32(
     k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr,
@@ -4308,6 +4397,7 @@ def _m_layer_states_kernel_c32(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c64(
     k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr,
@@ -4388,6 +4478,7 @@ def _m_layer_states_kernel_c64(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_adjoint_mild_kernel(
     first_K_ptr, second_K_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, k_raw_ptr, b_raw_ptr,
@@ -4505,6 +4596,7 @@ def _m_layer_solve_adjoint_mild_kernel(
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_adjoint_mild_kernel_c64(
     first_K_ptr, second_K_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, k_raw_ptr, b_raw_ptr,
@@ -4622,6 +4714,7 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_solve_adjoint_kernel(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr,
@@ -4835,6 +4928,7 @@ def _m_layer_solve_adjoint_kernel(
             tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_12.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_solve_adjoint_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr,
@@ -5065,6 +5159,7 @@ def _m_layer_solve_adjoint_kernel_c64(
             tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_14.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_adjoint_kernel(
     q_raw_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, dy_ptr, P_adjoint_ptr,
@@ -5183,6 +5278,7 @@ def _m_layer_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_whole_kernel(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr,
@@ -5504,6 +5600,7 @@ def _m_layer_gradients_mild_whole_kernel(
     tl.store(d_d_bias_ptr + _row(slot, h, H) * (K) + at_K, d_d_bias_new.to(d_d_bias_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_whole_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr,
@@ -5825,6 +5922,7 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     tl.store(d_d_bias_ptr + _row(slot, h, H) * (K) + at_K, d_d_bias_new.to(d_d_bias_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_kernel(
     first_K_ptr, second_K_ptr, zeta_ptr, w_raw_ptr, v_raw_ptr, d_v_raw_ptr, d_w_raw_ptr, cu, T,
@@ -5883,6 +5981,7 @@ def _m_layer_gradients_mild_kernel(
         tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_V[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_whole_kernel(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr,
@@ -6384,6 +6483,7 @@ def _m_layer_gradients_whole_kernel(
             tl.store(d_d_bias_ptr + _row(slot, h, H) * (K) + at_K, d_d_bias_new.to(d_d_bias_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_whole_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr,
@@ -6921,6 +7021,7 @@ def _m_layer_gradients_whole_kernel_c64(
             tl.store(d_d_bias_ptr + _row(slot, h, H) * (K) + at_K, d_d_bias_new.to(d_d_bias_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_kernel(
     first_K_ptr, second_K_ptr, zeta_ptr, w_raw_ptr, v_raw_ptr, d_v_raw_ptr, d_w_raw_ptr, cu, T,
@@ -6995,6 +7096,7 @@ def _m_layer_gradients_kernel(
                 tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_V[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit
 def _m_layer_step_kernel(
     q_raw_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, w_raw_ptr, v_raw_ptr,
@@ -7094,6 +7196,7 @@ def _m_layer_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_prepared
 def m_forward(
     scale: float,
     k: torch.Tensor,
@@ -7202,6 +7305,7 @@ def m_forward(
     return y, final_state
 
 
+@_prepared
 def m_backward(
     scale: float,
     k: torch.Tensor,
@@ -7418,6 +7522,7 @@ def m_step(
     return y
 
 
+@_prepared
 def m_layer_forward(
     scale: float,
     k_raw: torch.Tensor,
@@ -7541,6 +7646,7 @@ def m_layer_forward(
     return y, final_state
 
 
+@_prepared
 def m_layer_backward(
     scale: float,
     k_raw: torch.Tensor,

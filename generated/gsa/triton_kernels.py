@@ -3,6 +3,10 @@
 'Triton kernels.'
 
 import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 import triton
@@ -339,6 +343,56 @@ class _Layout:
         return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
 
 
+class _Kernel:
+    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares."""
+
+    thread = threading.local()
+
+    def __init__(self, function: Any):
+        self.function = function
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., Any]:
+        if getattr(_Kernel.thread, "preparing", False):
+            return functools.partial(self.function.warmup, grid=grid)
+        return self.function[grid]
+
+
+def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels, nearly."""
+    return tuple(
+        (x.dtype, x.numel().bit_length(), x.shape[2:], x.stride()[1:])
+        if isinstance(x, torch.Tensor)
+        else x is None
+        for x in operands
+    )
+
+
+def _compiling(operands: tuple[Any, ...]) -> bool:
+    """Whether kernels are compiled for these operands, and Triton can compile several at a time."""
+    device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+    return device.type == "cuda" and hasattr(triton, "AsyncCompileMode")
+
+
+def _prepared(launcher: Callable[..., Any]) -> Callable[..., Any]:
+    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    known: set[tuple[Any, ...]] = set()
+
+    @functools.wraps(launcher)
+    def call(*operands: Any) -> Any:
+        kind = _kind(operands)
+        if kind not in known and _compiling(operands):
+            with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool):
+                _Kernel.thread.preparing = True
+                try:
+                    launcher(*operands)
+                finally:
+                    _Kernel.thread.preparing = False
+        known.add(kind)
+        return launcher(*operands)
+
+    return call
+
+
 def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
     heads = like.shape[2]
@@ -383,6 +437,7 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_segment_ends_kernel(
     k_ptr, e_ptr, log_a_ptr, start_state_ptr, segment_decay_V_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -434,6 +489,7 @@ def _mk_segment_ends_kernel(
     tl.store(segment_decay_V_ptr + _row(slot, h, H) * (S) + at_S, PV.to(segment_decay_V_ptr.dtype.element_ty), mask=in_S)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mk_segment_scan_kernel(
     start_state_ptr, segment_decay_V_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -465,6 +521,7 @@ def _mk_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_states_kernel(
     k_ptr, e_ptr, log_a_ptr, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr,
@@ -523,6 +580,7 @@ def _mk_states_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_states_kernel_c64(
     k_ptr, e_ptr, log_a_ptr, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr,
@@ -581,6 +639,7 @@ def _mk_states_kernel_c64(
             tl.store(final_state_ptr + _row(n, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_outputs_mild_kernel(
     first_V_ptr, second_V_ptr, log_a_ptr, q_ptr, h_2_ptr, k_ptr, e_ptr, y_ptr, cu, T, H, N,
@@ -640,6 +699,7 @@ def _mk_outputs_mild_kernel(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_outputs_mild_kernel_c64(
     first_V_ptr, second_V_ptr, log_a_ptr, q_ptr, h_2_ptr, k_ptr, e_ptr, y_ptr, cu, T, H, N,
@@ -699,6 +759,7 @@ def _mk_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_outputs_kernel(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, h_2_ptr, y_ptr, cu, T, H, N,
@@ -804,6 +865,7 @@ def _mk_outputs_kernel(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_outputs_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, h_2_ptr, y_ptr, cu, T, H, N,
@@ -916,6 +978,7 @@ def _mk_outputs_kernel_c64(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_states_kernel_c32(
     k_ptr, e_ptr, log_a_ptr, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr, cu, T, H,
@@ -971,6 +1034,7 @@ def _mk_states_kernel_c32(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_states_kernel_c64_2(
     k_ptr, e_ptr, log_a_ptr, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr, cu, T, H,
@@ -1026,6 +1090,7 @@ def _mk_states_kernel_c64_2(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_segment_ends_adjoint_kernel(
     q_ptr, log_a_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, q_ptr_b,
@@ -1073,6 +1138,7 @@ def _mk_segment_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mk_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_V_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -1104,6 +1170,7 @@ def _mk_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_states_adjoint_kernel(
     q_ptr, log_a_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H, SEGMENT,
@@ -1158,6 +1225,7 @@ def _mk_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_gradients_mild_value_kernel(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_e_ptr,
@@ -1247,6 +1315,7 @@ def _mk_gradients_mild_value_kernel(
         tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgV.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_gradients_mild_value_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_e_ptr,
@@ -1336,6 +1405,7 @@ def _mk_gradients_mild_value_kernel_c64(
         tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgV.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_gradients_mild_kernel(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_q_ptr,
@@ -1409,6 +1479,7 @@ def _mk_gradients_mild_kernel(
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_gradients_mild_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_q_ptr,
@@ -1482,6 +1553,7 @@ def _mk_gradients_mild_kernel_c64(
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_gradients_value_kernel(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_e_ptr,
@@ -1662,6 +1734,7 @@ def _mk_gradients_value_kernel(
                 tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgV.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_gradients_value_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_e_ptr,
@@ -1857,6 +1930,7 @@ def _mk_gradients_value_kernel_c64(
                 tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgV.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_gradients_kernel(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_q_ptr,
@@ -2000,6 +2074,7 @@ def _mk_gradients_kernel(
             tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_gradients_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, e_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr, d_q_ptr,
@@ -2154,6 +2229,7 @@ def _mk_gradients_kernel_c64(
             tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit
 def _mk_step_kernel(
     q_ptr, k_ptr, e_ptr, log_a_ptr, initial_state_ptr, y_ptr, final_state_ptr, indices, H,
@@ -2200,6 +2276,7 @@ def _mk_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_segment_ends_kernel(
     e_ptr, v_ptr, log_a_ptr, start_state_ptr, segment_decay_K_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -2251,6 +2328,7 @@ def _mv_segment_ends_kernel(
     tl.store(segment_decay_K_ptr + _row(slot, h, H) * (S) + at_S, PK.to(segment_decay_K_ptr.dtype.element_ty), mask=in_S)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mv_segment_scan_kernel(
     start_state_ptr, segment_decay_K_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -2282,6 +2360,7 @@ def _mv_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_states_kernel(
     e_ptr, v_ptr, log_a_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
@@ -2340,6 +2419,7 @@ def _mv_states_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_states_kernel_c64(
     e_ptr, v_ptr, log_a_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
@@ -2398,6 +2478,7 @@ def _mv_states_kernel_c64(
             tl.store(final_state_ptr + _row(n, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_outputs_mild_kernel(
     first_K_ptr, second_K_ptr, log_a_ptr, part_ptr, h_2_ptr, e_ptr, v_ptr, y_ptr, cu, T, H, N,
@@ -2457,6 +2538,7 @@ def _mv_outputs_mild_kernel(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_outputs_mild_kernel_c64(
     first_K_ptr, second_K_ptr, log_a_ptr, part_ptr, h_2_ptr, e_ptr, v_ptr, y_ptr, cu, T, H, N,
@@ -2516,6 +2598,7 @@ def _mv_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_outputs_kernel(
     first_K_ptr, second_K_ptr, part_ptr, e_ptr, log_a_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N,
@@ -2620,6 +2703,7 @@ def _mv_outputs_kernel(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, e_ptr, log_a_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N,
@@ -2731,6 +2815,7 @@ def _mv_outputs_kernel_c64(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_states_kernel_c32(
     e_ptr, v_ptr, log_a_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T, H,
@@ -2786,6 +2871,7 @@ def _mv_states_kernel_c32(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_states_kernel_c64_2(
     e_ptr, v_ptr, log_a_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T, H,
@@ -2841,6 +2927,7 @@ def _mv_states_kernel_c64_2(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_segment_ends_adjoint_kernel(
     part_ptr, log_a_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -2888,6 +2975,7 @@ def _mv_segment_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mv_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_K_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -2919,6 +3007,7 @@ def _mv_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_states_adjoint_kernel(
     part_ptr, log_a_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H, SEGMENT,
@@ -2973,6 +3062,7 @@ def _mv_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_gradients_mild_value_kernel(
     first_K_ptr, second_K_ptr, part_ptr, e_ptr, log_a_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N,
@@ -3032,6 +3122,7 @@ def _mv_gradients_mild_value_kernel(
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_gradients_mild_value_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, e_ptr, log_a_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N,
@@ -3091,6 +3182,7 @@ def _mv_gradients_mild_value_kernel_c64(
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_gradients_mild_kernel(
     first_K_ptr, second_K_ptr, part_ptr, e_ptr, v_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr,
@@ -3184,6 +3276,7 @@ def _mv_gradients_mild_kernel(
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgK.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, e_ptr, v_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr,
@@ -3277,6 +3370,7 @@ def _mv_gradients_mild_kernel_c64(
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgK.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_gradients_value_kernel(
     first_K_ptr, second_K_ptr, part_ptr, e_ptr, log_a_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N,
@@ -3386,6 +3480,7 @@ def _mv_gradients_value_kernel(
                 tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_gradients_value_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, e_ptr, log_a_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N,
@@ -3503,6 +3598,7 @@ def _mv_gradients_value_kernel_c64(
                 tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_gradients_kernel(
     first_K_ptr, second_K_ptr, part_ptr, e_ptr, v_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr,
@@ -3706,6 +3802,7 @@ def _mv_gradients_kernel(
             tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgK.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, e_ptr, v_ptr, log_a_ptr, dy_ptr, h_2_ptr, l_ptr,
@@ -3927,6 +4024,7 @@ def _mv_gradients_kernel_c64(
             tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_S[None, :], dgK.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit
 def _mv_step_kernel(
     part_ptr, e_ptr, v_ptr, log_a_ptr, initial_state_ptr, y_ptr, final_state_ptr, indices, H,
@@ -3973,6 +4071,7 @@ def _mv_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_layer_segment_ends_kernel(
     k_raw_ptr, a_raw_ptr, tau, start_state_ptr, segment_decay_V_ptr, cu, T, H, SEGMENT,
@@ -4033,6 +4132,7 @@ def _mk_layer_segment_ends_kernel(
     tl.store(segment_decay_V_ptr + _row(slot, h, H) * (S) + at_S, PV.to(segment_decay_V_ptr.dtype.element_ty), mask=in_S)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mk_layer_segment_scan_kernel(
     start_state_ptr, segment_decay_V_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -4064,6 +4164,7 @@ def _mk_layer_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_layer_states_kernel(
     k_raw_ptr, a_raw_ptr, tau, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr,
@@ -4131,6 +4232,7 @@ def _mk_layer_states_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_layer_states_kernel_c64(
     k_raw_ptr, a_raw_ptr, tau, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr,
@@ -4198,6 +4300,7 @@ def _mk_layer_states_kernel_c64(
             tl.store(final_state_ptr + _row(n, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_layer_outputs_mild_kernel(
     first_V_ptr, second_V_ptr, a_raw_ptr, tau, q_raw_ptr, h_2_ptr, k_raw_ptr, y_ptr, cu, T, H,
@@ -4269,6 +4372,7 @@ def _mk_layer_outputs_mild_kernel(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_layer_outputs_mild_kernel_c64(
     first_V_ptr, second_V_ptr, a_raw_ptr, tau, q_raw_ptr, h_2_ptr, k_raw_ptr, y_ptr, cu, T, H,
@@ -4340,6 +4444,7 @@ def _mk_layer_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_layer_outputs_kernel(
     first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, h_2_ptr, y_ptr, cu, T, H,
@@ -4461,6 +4566,7 @@ def _mk_layer_outputs_kernel(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_layer_outputs_kernel_c64(
     first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, h_2_ptr, y_ptr, cu, T, H,
@@ -4590,6 +4696,7 @@ def _mk_layer_outputs_kernel_c64(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_layer_states_kernel_c32(
     k_raw_ptr, a_raw_ptr, tau, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr, cu, T, H,
@@ -4654,6 +4761,7 @@ def _mk_layer_states_kernel_c32(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_layer_states_kernel_c64_2(
     k_raw_ptr, a_raw_ptr, tau, start_state_ptr, h_2_ptr, first_V_ptr, second_V_ptr, cu, T, H,
@@ -4718,6 +4826,7 @@ def _mk_layer_states_kernel_c64_2(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_layer_segment_ends_adjoint_kernel(
     q_raw_ptr, a_raw_ptr, tau, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -4773,6 +4882,7 @@ def _mk_layer_segment_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mk_layer_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_V_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -4804,6 +4914,7 @@ def _mk_layer_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_layer_states_adjoint_kernel(
     q_raw_ptr, a_raw_ptr, tau, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H,
@@ -4866,6 +4977,7 @@ def _mk_layer_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_layer_gradients_mild_value_kernel(
     first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr,
@@ -4975,6 +5087,7 @@ def _mk_layer_gradients_mild_value_kernel(
         tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_layer_gradients_mild_value_kernel_c64(
     first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr,
@@ -5084,6 +5197,7 @@ def _mk_layer_gradients_mild_value_kernel_c64(
         tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_layer_gradients_mild_kernel(
     first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr,
@@ -5179,6 +5293,7 @@ def _mk_layer_gradients_mild_kernel(
     tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_layer_gradients_mild_kernel_c64(
     first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr,
@@ -5274,6 +5389,7 @@ def _mk_layer_gradients_mild_kernel_c64(
     tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_layer_gradients_value_kernel(
     first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr,
@@ -5480,6 +5596,7 @@ def _mk_layer_gradients_value_kernel(
                 tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_layer_gradients_value_kernel_c64(
     first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr,
@@ -5702,6 +5819,7 @@ def _mk_layer_gradients_value_kernel_c64(
                 tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_layer_gradients_kernel(
     first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr,
@@ -5868,6 +5986,7 @@ def _mk_layer_gradients_kernel(
             tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_layer_gradients_kernel_c64(
     first_V_ptr, second_V_ptr, q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, dy_ptr, h_2_ptr, l_ptr,
@@ -6045,6 +6164,7 @@ def _mk_layer_gradients_kernel_c64(
             tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit
 def _mk_layer_step_kernel(
     q_raw_ptr, k_raw_ptr, a_raw_ptr, tau, initial_state_ptr, y_ptr, final_state_ptr, indices, H,
@@ -6102,6 +6222,7 @@ def _mk_layer_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_layer_segment_ends_kernel(
     a_raw_ptr, tau, v_raw_ptr, start_state_ptr, segment_decay_K_ptr, cu, T, H, SEGMENT,
@@ -6162,6 +6283,7 @@ def _mv_layer_segment_ends_kernel(
     tl.store(segment_decay_K_ptr + _row(slot, h, H) * (S) + at_S, PK.to(segment_decay_K_ptr.dtype.element_ty), mask=in_S)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mv_layer_segment_scan_kernel(
     start_state_ptr, segment_decay_K_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -6193,6 +6315,7 @@ def _mv_layer_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_layer_states_kernel(
     a_raw_ptr, tau, v_raw_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
@@ -6260,6 +6383,7 @@ def _mv_layer_states_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_layer_states_kernel_c64(
     a_raw_ptr, tau, v_raw_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
@@ -6327,6 +6451,7 @@ def _mv_layer_states_kernel_c64(
             tl.store(final_state_ptr + _row(n, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_layer_outputs_mild_kernel(
     first_K_ptr, second_K_ptr, a_raw_ptr, tau, part_ptr, h_2_ptr, v_raw_ptr, y_ptr, cu, T, H, N,
@@ -6395,6 +6520,7 @@ def _mv_layer_outputs_mild_kernel(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_layer_outputs_mild_kernel_c64(
     first_K_ptr, second_K_ptr, a_raw_ptr, tau, part_ptr, h_2_ptr, v_raw_ptr, y_ptr, cu, T, H, N,
@@ -6463,6 +6589,7 @@ def _mv_layer_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_layer_outputs_kernel(
     first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, v_raw_ptr, h_2_ptr, y_ptr, cu, T, H, N,
@@ -6576,6 +6703,7 @@ def _mv_layer_outputs_kernel(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_layer_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, v_raw_ptr, h_2_ptr, y_ptr, cu, T, H, N,
@@ -6696,6 +6824,7 @@ def _mv_layer_outputs_kernel_c64(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_layer_states_kernel_c32(
     a_raw_ptr, tau, v_raw_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T, H,
@@ -6760,6 +6889,7 @@ def _mv_layer_states_kernel_c32(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_layer_states_kernel_c64_2(
     a_raw_ptr, tau, v_raw_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T, H,
@@ -6824,6 +6954,7 @@ def _mv_layer_states_kernel_c64_2(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_layer_segment_ends_adjoint_kernel(
     part_ptr, a_raw_ptr, tau, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -6877,6 +7008,7 @@ def _mv_layer_segment_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mv_layer_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_K_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -6908,6 +7040,7 @@ def _mv_layer_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_layer_states_adjoint_kernel(
     part_ptr, a_raw_ptr, tau, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H,
@@ -6968,6 +7101,7 @@ def _mv_layer_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_layer_gradients_mild_value_kernel(
     first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, dy_ptr, l_ptr, v_raw_ptr, d_v_raw_ptr,
@@ -7042,6 +7176,7 @@ def _mv_layer_gradients_mild_value_kernel(
         tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_layer_gradients_mild_value_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, dy_ptr, l_ptr, v_raw_ptr, d_v_raw_ptr,
@@ -7116,6 +7251,7 @@ def _mv_layer_gradients_mild_value_kernel_c64(
         tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_layer_gradients_mild_kernel(
     first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, v_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
@@ -7226,6 +7362,7 @@ def _mv_layer_gradients_mild_kernel(
     tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_layer_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, v_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
@@ -7336,6 +7473,7 @@ def _mv_layer_gradients_mild_kernel_c64(
     tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_layer_gradients_value_kernel(
     first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, dy_ptr, l_ptr, v_raw_ptr, d_v_raw_ptr,
@@ -7461,6 +7599,7 @@ def _mv_layer_gradients_value_kernel(
                 tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_layer_gradients_value_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, dy_ptr, l_ptr, v_raw_ptr, d_v_raw_ptr,
@@ -7594,6 +7733,7 @@ def _mv_layer_gradients_value_kernel_c64(
                 tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_layer_gradients_kernel(
     first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, v_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
@@ -7812,6 +7952,7 @@ def _mv_layer_gradients_kernel(
             tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_layer_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, a_raw_ptr, tau, v_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
@@ -8048,6 +8189,7 @@ def _mv_layer_gradients_kernel_c64(
             tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_S[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit
 def _mv_layer_step_kernel(
     part_ptr, a_raw_ptr, tau, v_raw_ptr, initial_state_ptr, y_ptr, final_state_ptr, indices, H,
@@ -8102,6 +8244,7 @@ def _mv_layer_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
 
 
+@_prepared
 def mk_forward(
     k: torch.Tensor,
     e: torch.Tensor,
@@ -8186,6 +8329,7 @@ def mk_forward(
     return y, final_state
 
 
+@_prepared
 def mk_backward(
     k: torch.Tensor,
     e: torch.Tensor,
@@ -8368,6 +8512,7 @@ def mk_step(
     return y
 
 
+@_prepared
 def mv_forward(
     e: torch.Tensor,
     v: torch.Tensor,
@@ -8453,6 +8598,7 @@ def mv_forward(
     return y, final_state
 
 
+@_prepared
 def mv_backward(
     e: torch.Tensor,
     v: torch.Tensor,
@@ -8636,6 +8782,7 @@ def mv_step(
     return y
 
 
+@_prepared
 def mk_layer_forward(
     k_raw: torch.Tensor,
     a_raw: torch.Tensor,
@@ -8718,6 +8865,7 @@ def mk_layer_forward(
     return y, final_state
 
 
+@_prepared
 def mk_layer_backward(
     k_raw: torch.Tensor,
     a_raw: torch.Tensor,
@@ -8896,6 +9044,7 @@ def mk_layer_step(
     return y
 
 
+@_prepared
 def mv_layer_forward(
     a_raw: torch.Tensor,
     tau: float,
@@ -8978,6 +9127,7 @@ def mv_layer_forward(
     return y, final_state
 
 
+@_prepared
 def mv_layer_backward(
     a_raw: torch.Tensor,
     tau: float,

@@ -3,6 +3,10 @@
 'Triton kernels.'
 
 import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 import triton
@@ -311,6 +315,56 @@ class _Layout:
         return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
 
 
+class _Kernel:
+    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares."""
+
+    thread = threading.local()
+
+    def __init__(self, function: Any):
+        self.function = function
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., Any]:
+        if getattr(_Kernel.thread, "preparing", False):
+            return functools.partial(self.function.warmup, grid=grid)
+        return self.function[grid]
+
+
+def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels, nearly."""
+    return tuple(
+        (x.dtype, x.numel().bit_length(), x.shape[2:], x.stride()[1:])
+        if isinstance(x, torch.Tensor)
+        else x is None
+        for x in operands
+    )
+
+
+def _compiling(operands: tuple[Any, ...]) -> bool:
+    """Whether kernels are compiled for these operands, and Triton can compile several at a time."""
+    device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+    return device.type == "cuda" and hasattr(triton, "AsyncCompileMode")
+
+
+def _prepared(launcher: Callable[..., Any]) -> Callable[..., Any]:
+    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    known: set[tuple[Any, ...]] = set()
+
+    @functools.wraps(launcher)
+    def call(*operands: Any) -> Any:
+        kind = _kind(operands)
+        if kind not in known and _compiling(operands):
+            with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool):
+                _Kernel.thread.preparing = True
+                try:
+                    launcher(*operands)
+                finally:
+                    _Kernel.thread.preparing = False
+        known.add(kind)
+        return launcher(*operands)
+
+    return call
+
+
 def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
     heads = like.shape[2]
@@ -363,6 +417,7 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_halves_kernel(
     log_a_ptr, first_K_ptr, second_K_ptr, cu, T, H, N, STEPS, log_a_ptr_b,
@@ -391,6 +446,7 @@ def _m_halves_kernel(
     tl.store(second_K_ptr + _row(slot, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_halves_kernel_c64(
     log_a_ptr, first_K_ptr, second_K_ptr, cu, T, H, N, STEPS, log_a_ptr_b,
@@ -419,6 +475,7 @@ def _m_halves_kernel_c64(
     tl.store(second_K_ptr + _row(slot, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_mild_kernel(
     first_K_ptr, second_K_ptr, log_a_ptr, k_ptr, beta_ptr, v_ptr, Q_ptr, P_ptr, cu, T, H, N,
@@ -483,6 +540,7 @@ def _m_solve_mild_kernel(
     tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_mild_kernel_c64(
     first_K_ptr, second_K_ptr, log_a_ptr, k_ptr, beta_ptr, v_ptr, Q_ptr, P_ptr, cu, T, H, N,
@@ -547,6 +605,7 @@ def _m_solve_mild_kernel_c64(
     tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_solve_kernel(
     first_K_ptr, second_K_ptr, k_ptr, log_a_ptr, beta_ptr, v_ptr, Q_ptr, P_ptr, cu, T, H, N,
@@ -660,6 +719,7 @@ def _m_solve_kernel(
             tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_solve_kernel_c64(
     first_K_ptr, second_K_ptr, k_ptr, log_a_ptr, beta_ptr, v_ptr, Q_ptr, P_ptr, cu, T, H, N,
@@ -781,6 +841,7 @@ def _m_solve_kernel_c64(
             tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel(
     beta_ptr, k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr,
@@ -849,6 +910,7 @@ def _m_states_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_mild_kernel(
     first_K_ptr, second_K_ptr, log_a_ptr, q_ptr, h_2_ptr, beta_ptr, k_ptr, scale, n_2_ptr,
@@ -916,6 +978,7 @@ def _m_outputs_mild_kernel(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_mild_kernel_c64(
     first_K_ptr, second_K_ptr, log_a_ptr, q_ptr, h_2_ptr, beta_ptr, k_ptr, scale, n_2_ptr,
@@ -983,6 +1046,7 @@ def _m_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel(
     first_K_ptr, second_K_ptr, q_ptr, beta_ptr, k_ptr, log_a_ptr, scale, n_2_ptr, h_2_ptr,
@@ -1106,6 +1170,7 @@ def _m_outputs_kernel(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, beta_ptr, k_ptr, log_a_ptr, scale, n_2_ptr, h_2_ptr,
@@ -1238,6 +1303,7 @@ def _m_outputs_kernel_c64(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c32(
     beta_ptr, k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
@@ -1303,6 +1369,7 @@ def _m_states_kernel_c32(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c64(
     beta_ptr, k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
@@ -1368,6 +1435,7 @@ def _m_states_kernel_c64(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_adjoint_mild_kernel(
     first_K_ptr, second_K_ptr, log_a_ptr, beta_ptr, k_ptr, q_ptr, scale, dy_ptr, Q_adjoint_ptr,
@@ -1443,6 +1511,7 @@ def _m_solve_adjoint_mild_kernel(
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_adjoint_mild_kernel_c64(
     first_K_ptr, second_K_ptr, log_a_ptr, beta_ptr, k_ptr, q_ptr, scale, dy_ptr, Q_adjoint_ptr,
@@ -1518,6 +1587,7 @@ def _m_solve_adjoint_mild_kernel_c64(
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_solve_adjoint_kernel(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, beta_ptr, dy_ptr, scale, Q_adjoint_ptr,
@@ -1675,6 +1745,7 @@ def _m_solve_adjoint_kernel(
             tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_12.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_solve_adjoint_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, beta_ptr, dy_ptr, scale, Q_adjoint_ptr,
@@ -1847,6 +1918,7 @@ def _m_solve_adjoint_kernel_c64(
             tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_14.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_adjoint_kernel(
     q_ptr, k_ptr, log_a_ptr, dy_ptr, P_adjoint_ptr, Q_adjoint_ptr, scale, d_final_state_ptr,
@@ -1926,6 +1998,7 @@ def _m_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_whole_kernel(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, l_ptr, scale,
@@ -2005,6 +2078,7 @@ def _m_gradients_mild_whole_kernel(
     tl.store(d_beta_ptr_c + (token * d_beta_ptr_t), sum_3.to(d_beta_ptr.dtype.element_ty), mask=valid)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_whole_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, l_ptr, scale,
@@ -2084,6 +2158,7 @@ def _m_gradients_mild_whole_kernel_c64(
     tl.store(d_beta_ptr_c + (token * d_beta_ptr_t), sum_3.to(d_beta_ptr.dtype.element_ty), mask=valid)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, beta_ptr, dy_ptr, n_2_ptr, zeta_ptr,
@@ -2231,6 +2306,7 @@ def _m_gradients_mild_kernel(
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, beta_ptr, dy_ptr, n_2_ptr, zeta_ptr,
@@ -2378,6 +2454,7 @@ def _m_gradients_mild_kernel_c64(
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_whole_kernel(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, l_ptr, scale,
@@ -2539,6 +2616,7 @@ def _m_gradients_whole_kernel(
             tl.store(d_beta_ptr_c + (token * d_beta_ptr_t), sum_3.to(d_beta_ptr.dtype.element_ty), mask=valid)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_whole_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, l_ptr, scale,
@@ -2715,6 +2793,7 @@ def _m_gradients_whole_kernel_c64(
             tl.store(d_beta_ptr_c + (token * d_beta_ptr_t), sum_3.to(d_beta_ptr.dtype.element_ty), mask=valid)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, beta_ptr, dy_ptr, n_2_ptr, zeta_ptr,
@@ -3037,6 +3116,7 @@ def _m_gradients_kernel(
             tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, beta_ptr, dy_ptr, n_2_ptr, zeta_ptr,
@@ -3393,6 +3473,7 @@ def _m_gradients_kernel_c64(
             tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit
 def _m_step_kernel(
     q_ptr, k_ptr, log_a_ptr, beta_ptr, v_ptr, scale, initial_state_ptr, y_ptr, final_state_ptr,
@@ -3447,6 +3528,7 @@ def _m_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_halves_kernel(
     A_log_ptr, a_raw_ptr, d_bias_ptr, first_K_ptr, second_K_ptr, cu, T, H, N, STEPS,
@@ -3487,6 +3569,7 @@ def _m_layer_halves_kernel(
     tl.store(second_K_ptr + _row(slot, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_halves_kernel_c64(
     A_log_ptr, a_raw_ptr, d_bias_ptr, first_K_ptr, second_K_ptr, cu, T, H, N, STEPS,
@@ -3527,6 +3610,7 @@ def _m_layer_halves_kernel_c64(
     tl.store(second_K_ptr + _row(slot, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_mild_kernel(
     first_K_ptr, second_K_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, k_raw_ptr, beta_raw_ptr,
@@ -3625,6 +3709,7 @@ def _m_layer_solve_mild_kernel(
     tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_mild_kernel_c64(
     first_K_ptr, second_K_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, k_raw_ptr, beta_raw_ptr,
@@ -3723,6 +3808,7 @@ def _m_layer_solve_mild_kernel_c64(
     tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_solve_kernel(
     first_K_ptr, second_K_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, beta_raw_ptr,
@@ -3878,6 +3964,7 @@ def _m_layer_solve_kernel(
             tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_solve_kernel_c64(
     first_K_ptr, second_K_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, beta_raw_ptr,
@@ -4042,6 +4129,7 @@ def _m_layer_solve_kernel_c64(
             tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel(
     beta_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, initial_state_ptr,
@@ -4131,6 +4219,7 @@ def _m_layer_states_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_outputs_mild_kernel(
     first_K_ptr, second_K_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, q_raw_ptr, h_2_ptr, k_raw_ptr,
@@ -4229,6 +4318,7 @@ def _m_layer_outputs_mild_kernel(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_outputs_mild_kernel_c64(
     first_K_ptr, second_K_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, q_raw_ptr, h_2_ptr, k_raw_ptr,
@@ -4327,6 +4417,7 @@ def _m_layer_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_outputs_kernel(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, beta_raw_ptr, A_log_ptr, a_raw_ptr,
@@ -4491,6 +4582,7 @@ def _m_layer_outputs_kernel(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, beta_raw_ptr, A_log_ptr, a_raw_ptr,
@@ -4665,6 +4757,7 @@ def _m_layer_outputs_kernel_c64(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c32(
     beta_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, initial_state_ptr,
@@ -4751,6 +4844,7 @@ def _m_layer_states_kernel_c32(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c64(
     beta_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, initial_state_ptr,
@@ -4837,6 +4931,7 @@ def _m_layer_states_kernel_c64(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_adjoint_mild_kernel(
     first_K_ptr, second_K_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, k_raw_ptr, beta_raw_ptr,
@@ -4954,6 +5049,7 @@ def _m_layer_solve_adjoint_mild_kernel(
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_adjoint_mild_kernel_c64(
     first_K_ptr, second_K_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, k_raw_ptr, beta_raw_ptr,
@@ -5071,6 +5167,7 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_solve_adjoint_kernel(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr,
@@ -5284,6 +5381,7 @@ def _m_layer_solve_adjoint_kernel(
             tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_12.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_solve_adjoint_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr,
@@ -5514,6 +5612,7 @@ def _m_layer_solve_adjoint_kernel_c64(
             tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_14.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_adjoint_kernel(
     q_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, dy_ptr, P_adjoint_ptr,
@@ -5626,6 +5725,7 @@ def _m_layer_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_whole_kernel(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr,
@@ -5942,6 +6042,7 @@ def _m_layer_gradients_mild_whole_kernel(
     tl.store(d_d_bias_ptr + _row(slot, h, H) * (K) + at_K, d_d_bias_new.to(d_d_bias_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_whole_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr,
@@ -6258,6 +6359,7 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     tl.store(d_d_bias_ptr + _row(slot, h, H) * (K) + at_K, d_d_bias_new.to(d_d_bias_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_kernel(
     first_K_ptr, second_K_ptr, zeta_ptr, v_raw_ptr, d_v_raw_ptr, cu, T, H, N, STEPS, least,
@@ -6300,6 +6402,7 @@ def _m_layer_gradients_mild_kernel(
         tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_whole_kernel(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr,
@@ -6795,6 +6898,7 @@ def _m_layer_gradients_whole_kernel(
             tl.store(d_d_bias_ptr + _row(slot, h, H) * (K) + at_K, d_d_bias_new.to(d_d_bias_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_whole_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr,
@@ -7325,6 +7429,7 @@ def _m_layer_gradients_whole_kernel_c64(
             tl.store(d_d_bias_ptr + _row(slot, h, H) * (K) + at_K, d_d_bias_new.to(d_d_bias_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_kernel(
     first_K_ptr, second_K_ptr, zeta_ptr, v_raw_ptr, d_v_raw_ptr, cu, T, H, N, STEPS, least,
@@ -7379,6 +7484,7 @@ def _m_layer_gradients_kernel(
                 tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit
 def _m_layer_step_kernel(
     q_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, beta_raw_ptr, v_raw_ptr, scale,
@@ -7473,6 +7579,7 @@ def _m_layer_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_prepared
 def m_forward(
     scale: float,
     beta: torch.Tensor,
@@ -7580,6 +7687,7 @@ def m_forward(
     return y, final_state
 
 
+@_prepared
 def m_backward(
     scale: float,
     beta: torch.Tensor,
@@ -7812,6 +7920,7 @@ def m_step(
     return y
 
 
+@_prepared
 def m_layer_forward(
     scale: float,
     beta_raw: torch.Tensor,
@@ -7934,6 +8043,7 @@ def m_layer_forward(
     return y, final_state
 
 
+@_prepared
 def m_layer_backward(
     scale: float,
     beta_raw: torch.Tensor,

@@ -3,6 +3,10 @@
 'Triton kernels.'
 
 import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 import triton
@@ -265,6 +269,56 @@ class _Layout:
         return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
 
 
+class _Kernel:
+    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares."""
+
+    thread = threading.local()
+
+    def __init__(self, function: Any):
+        self.function = function
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., Any]:
+        if getattr(_Kernel.thread, "preparing", False):
+            return functools.partial(self.function.warmup, grid=grid)
+        return self.function[grid]
+
+
+def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels, nearly."""
+    return tuple(
+        (x.dtype, x.numel().bit_length(), x.shape[2:], x.stride()[1:])
+        if isinstance(x, torch.Tensor)
+        else x is None
+        for x in operands
+    )
+
+
+def _compiling(operands: tuple[Any, ...]) -> bool:
+    """Whether kernels are compiled for these operands, and Triton can compile several at a time."""
+    device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+    return device.type == "cuda" and hasattr(triton, "AsyncCompileMode")
+
+
+def _prepared(launcher: Callable[..., Any]) -> Callable[..., Any]:
+    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    known: set[tuple[Any, ...]] = set()
+
+    @functools.wraps(launcher)
+    def call(*operands: Any) -> Any:
+        kind = _kind(operands)
+        if kind not in known and _compiling(operands):
+            with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool):
+                _Kernel.thread.preparing = True
+                try:
+                    launcher(*operands)
+                finally:
+                    _Kernel.thread.preparing = False
+        known.add(kind)
+        return launcher(*operands)
+
+    return call
+
+
 def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
     heads = like.shape[2]
@@ -301,6 +355,7 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_segment_ends_kernel(
     expand_ptr, v_ptr, start_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, expand_ptr_b,
@@ -338,6 +393,7 @@ def _m_segment_ends_kernel(
     tl.store(start_state_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_kernel(
     start_state_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS, keys: tl.constexpr,
@@ -368,6 +424,7 @@ def _m_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_forward_kernel(
     shrink_ptr, expand_ptr, v_ptr, start_state_ptr, y_ptr, final_state_ptr, cu, T, H, SEGMENT,
@@ -423,6 +480,7 @@ def _m_forward_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel(
     expand_ptr, v_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -464,6 +522,7 @@ def _m_states_kernel(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_segment_ends_adjoint_kernel(
     shrink_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, shrink_ptr_b,
@@ -501,6 +560,7 @@ def _m_segment_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_adjoint_kernel(
     end_state_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, keys: tl.constexpr,
@@ -531,6 +591,7 @@ def _m_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_adjoint_kernel(
     shrink_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -575,6 +636,7 @@ def _m_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_kernel(
     expand_ptr, l_ptr, shrink_ptr, dy_ptr, v_ptr, h_2_ptr, d_v_ptr, d_expand_ptr, d_shrink_ptr,
@@ -638,6 +700,7 @@ def _m_gradients_kernel(
     tl.store(d_shrink_ptr_c + (token * d_shrink_ptr_t)[:, None] + at_keys[None, :], tl.trans(total_3).to(d_shrink_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
 
 
+@_Kernel
 @triton.jit
 def _m_step_kernel(
     shrink_ptr, expand_ptr, v_ptr, initial_state_ptr, y_ptr, final_state_ptr, indices, H,
@@ -679,6 +742,7 @@ def _m_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (keys * V) + at_keys[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_V[None, :])
 
 
+@_prepared
 def m_forward(
     shrink: torch.Tensor,
     expand: torch.Tensor,
@@ -732,6 +796,7 @@ def m_forward(
     return y, final_state
 
 
+@_prepared
 def m_backward(
     shrink: torch.Tensor,
     expand: torch.Tensor,

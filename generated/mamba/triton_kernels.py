@@ -3,6 +3,10 @@
 'Triton kernels.'
 
 import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 import triton
@@ -329,6 +333,56 @@ class _Layout:
         return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
 
 
+class _Kernel:
+    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares."""
+
+    thread = threading.local()
+
+    def __init__(self, function: Any):
+        self.function = function
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., Any]:
+        if getattr(_Kernel.thread, "preparing", False):
+            return functools.partial(self.function.warmup, grid=grid)
+        return self.function[grid]
+
+
+def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels, nearly."""
+    return tuple(
+        (x.dtype, x.numel().bit_length(), x.shape[2:], x.stride()[1:])
+        if isinstance(x, torch.Tensor)
+        else x is None
+        for x in operands
+    )
+
+
+def _compiling(operands: tuple[Any, ...]) -> bool:
+    """Whether kernels are compiled for these operands, and Triton can compile several at a time."""
+    device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+    return device.type == "cuda" and hasattr(triton, "AsyncCompileMode")
+
+
+def _prepared(launcher: Callable[..., Any]) -> Callable[..., Any]:
+    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    known: set[tuple[Any, ...]] = set()
+
+    @functools.wraps(launcher)
+    def call(*operands: Any) -> Any:
+        kind = _kind(operands)
+        if kind not in known and _compiling(operands):
+            with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool):
+                _Kernel.thread.preparing = True
+                try:
+                    launcher(*operands)
+                finally:
+                    _Kernel.thread.preparing = False
+        known.add(kind)
+        return launcher(*operands)
+
+    return call
+
+
 def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
     heads = like.shape[2]
@@ -373,6 +427,7 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_element_ends_kernel(
     b_ptr, u_ptr, d_ptr, d_bias_ptr, A_log_ptr, start_state_ptr, segment_decay_ptr, cu, T, H,
@@ -429,6 +484,7 @@ def _m_element_ends_kernel(
     tl.store(segment_decay_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], P.to(segment_decay_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_kernel(
     start_state_ptr, segment_decay_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -460,6 +516,7 @@ def _m_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_element_forward_kernel(
     c_2_ptr, b_ptr, u_ptr, d_ptr, d_bias_ptr, A_log_ptr, start_state_ptr, y_ptr,
@@ -526,6 +583,7 @@ def _m_element_forward_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_element_states_kernel(
     b_ptr, u_ptr, d_ptr, d_bias_ptr, A_log_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT,
@@ -582,6 +640,7 @@ def _m_element_states_kernel(
         M = end
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_element_ends_adjoint_kernel(
     c_2_ptr, A_log_ptr, d_ptr, d_bias_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -634,6 +693,7 @@ def _m_element_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -665,6 +725,7 @@ def _m_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_element_backward_kernel(
     c_2_ptr, b_ptr, u_ptr, d_ptr, d_bias_ptr, A_log_ptr, dy_ptr, h_2_ptr, end_state_ptr,
@@ -787,6 +848,7 @@ def _m_element_backward_kernel(
     tl.store(d_A_log_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], d_A_log_2.to(d_A_log_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit
 def _m_step_kernel(
     c_2_ptr, b_ptr, u_ptr, d_ptr, d_bias_ptr, A_log_ptr, initial_state_ptr, y_ptr,
@@ -850,6 +912,7 @@ def _m_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_element_ends_kernel(
     b_ptr, u_raw_ptr, d_ptr, d_bias_ptr, A_log_ptr, start_state_ptr, segment_decay_ptr, cu, T,
@@ -908,6 +971,7 @@ def _m_layer_element_ends_kernel(
     tl.store(segment_decay_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], P.to(segment_decay_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_layer_segment_scan_kernel(
     start_state_ptr, segment_decay_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -939,6 +1003,7 @@ def _m_layer_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_element_forward_kernel(
     c_2_ptr, b_ptr, u_raw_ptr, d_ptr, d_bias_ptr, A_log_ptr, start_state_ptr, y_ptr,
@@ -1008,6 +1073,7 @@ def _m_layer_element_forward_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_element_states_kernel(
     b_ptr, u_raw_ptr, d_ptr, d_bias_ptr, A_log_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT,
@@ -1066,6 +1132,7 @@ def _m_layer_element_states_kernel(
         M = end
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_element_ends_adjoint_kernel(
     c_2_ptr, A_log_ptr, d_ptr, d_bias_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -1118,6 +1185,7 @@ def _m_layer_element_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_layer_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -1149,6 +1217,7 @@ def _m_layer_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_element_backward_kernel(
     c_2_ptr, b_ptr, u_raw_ptr, d_ptr, d_bias_ptr, A_log_ptr, dy_ptr, h_2_ptr, end_state_ptr,
@@ -1280,6 +1349,7 @@ def _m_layer_element_backward_kernel(
     tl.store(d_A_log_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], d_A_log_2.to(d_A_log_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit
 def _m_layer_step_kernel(
     c_2_ptr, b_ptr, u_raw_ptr, d_ptr, d_bias_ptr, A_log_ptr, initial_state_ptr, y_ptr,
@@ -1345,6 +1415,7 @@ def _m_layer_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_prepared
 def m_forward(
     b: torch.Tensor,
     d: torch.Tensor,
@@ -1409,6 +1480,7 @@ def m_forward(
     return y, final_state
 
 
+@_prepared
 def m_backward(
     b: torch.Tensor,
     d: torch.Tensor,
@@ -1556,6 +1628,7 @@ def m_step(
     return y
 
 
+@_prepared
 def m_layer_forward(
     b: torch.Tensor,
     d: torch.Tensor,
@@ -1620,6 +1693,7 @@ def m_layer_forward(
     return y, final_state
 
 
+@_prepared
 def m_layer_backward(
     b: torch.Tensor,
     d: torch.Tensor,

@@ -3,6 +3,10 @@
 'Triton kernels.'
 
 import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 import triton
@@ -287,6 +291,56 @@ class _Layout:
         return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
 
 
+class _Kernel:
+    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares."""
+
+    thread = threading.local()
+
+    def __init__(self, function: Any):
+        self.function = function
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., Any]:
+        if getattr(_Kernel.thread, "preparing", False):
+            return functools.partial(self.function.warmup, grid=grid)
+        return self.function[grid]
+
+
+def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels, nearly."""
+    return tuple(
+        (x.dtype, x.numel().bit_length(), x.shape[2:], x.stride()[1:])
+        if isinstance(x, torch.Tensor)
+        else x is None
+        for x in operands
+    )
+
+
+def _compiling(operands: tuple[Any, ...]) -> bool:
+    """Whether kernels are compiled for these operands, and Triton can compile several at a time."""
+    device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+    return device.type == "cuda" and hasattr(triton, "AsyncCompileMode")
+
+
+def _prepared(launcher: Callable[..., Any]) -> Callable[..., Any]:
+    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    known: set[tuple[Any, ...]] = set()
+
+    @functools.wraps(launcher)
+    def call(*operands: Any) -> Any:
+        kind = _kind(operands)
+        if kind not in known and _compiling(operands):
+            with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool):
+                _Kernel.thread.preparing = True
+                try:
+                    launcher(*operands)
+                finally:
+                    _Kernel.thread.preparing = False
+        known.add(kind)
+        return launcher(*operands)
+
+    return call
+
+
 def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
     heads = like.shape[2]
@@ -331,6 +385,7 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_segment_ends_kernel(
     b_ptr, u_ptr, d_ptr, d_bias_ptr, A_log_ptr, start_state_ptr, segment_decay_0_ptr, cu, T, H,
@@ -405,6 +460,7 @@ def _m_segment_ends_kernel(
         tl.store(segment_decay_0_ptr + _row(slot, h, H) * (1), P0)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_kernel(
     start_state_ptr, segment_decay_0_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -436,6 +492,7 @@ def _m_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_forward_kernel(
     c_2_ptr, b_ptr, u_ptr, d_ptr, d_bias_ptr, A_log_ptr, start_state_ptr, y_ptr,
@@ -526,6 +583,7 @@ def _m_forward_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel(
     b_ptr, u_ptr, d_ptr, d_bias_ptr, A_log_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT,
@@ -599,6 +657,7 @@ def _m_states_kernel(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_segment_ends_adjoint_kernel(
     c_2_ptr, A_log_ptr, d_ptr, d_bias_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -662,6 +721,7 @@ def _m_segment_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_0_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -693,6 +753,7 @@ def _m_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_adjoint_kernel(
     c_2_ptr, A_log_ptr, d_ptr, d_bias_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr,
@@ -763,6 +824,7 @@ def _m_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_kernel(
     A_log_ptr, d_ptr, d_bias_ptr, dy_ptr, h_2_ptr, u_ptr, b_ptr, l_ptr, c_2_ptr, d_c_ptr,
@@ -916,6 +978,7 @@ def _m_gradients_kernel(
     tl.store(d_A_log_ptr + _row(slot, h, H) * (1), d_A_log_new)
 
 
+@_Kernel
 @triton.jit
 def _m_step_kernel(
     c_2_ptr, b_ptr, u_ptr, d_ptr, d_bias_ptr, A_log_ptr, initial_state_ptr, y_ptr,
@@ -979,6 +1042,7 @@ def _m_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_segment_ends_kernel(
     b_raw_ptr, u_raw_ptr, d_ptr, d_bias_ptr, A_log_ptr, start_state_ptr, segment_decay_0_ptr,
@@ -1058,6 +1122,7 @@ def _m_layer_segment_ends_kernel(
         tl.store(segment_decay_0_ptr + _row(slot, h, H) * (1), P0)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_layer_segment_scan_kernel(
     start_state_ptr, segment_decay_0_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -1089,6 +1154,7 @@ def _m_layer_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_forward_kernel(
     c_raw_ptr, b_raw_ptr, u_raw_ptr, d_ptr, d_bias_ptr, A_log_ptr, start_state_ptr, y_ptr,
@@ -1190,6 +1256,7 @@ def _m_layer_forward_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel(
     b_raw_ptr, u_raw_ptr, d_ptr, d_bias_ptr, A_log_ptr, start_state_ptr, h_2_ptr, cu, T, H,
@@ -1268,6 +1335,7 @@ def _m_layer_states_kernel(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_segment_ends_adjoint_kernel(
     c_raw_ptr, A_log_ptr, d_ptr, d_bias_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -1333,6 +1401,7 @@ def _m_layer_segment_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_layer_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_0_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -1364,6 +1433,7 @@ def _m_layer_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_adjoint_kernel(
     c_raw_ptr, A_log_ptr, d_ptr, d_bias_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr,
@@ -1436,6 +1506,7 @@ def _m_layer_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_kernel(
     A_log_ptr, d_ptr, d_bias_ptr, dy_ptr, h_2_ptr, u_raw_ptr, b_raw_ptr, c_raw_ptr, l_ptr,
@@ -1620,6 +1691,7 @@ def _m_layer_gradients_kernel(
     tl.store(d_A_log_ptr + _row(slot, h, H) * (1), d_A_log_new)
 
 
+@_Kernel
 @triton.jit
 def _m_layer_step_kernel(
     c_raw_ptr, b_raw_ptr, u_raw_ptr, d_ptr, d_bias_ptr, A_log_ptr, initial_state_ptr, y_ptr,
@@ -1690,6 +1762,7 @@ def _m_layer_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_prepared
 def m_forward(
     b: torch.Tensor,
     d: torch.Tensor,
@@ -1751,6 +1824,7 @@ def m_forward(
     return y, final_state
 
 
+@_prepared
 def m_backward(
     b: torch.Tensor,
     d: torch.Tensor,
@@ -1903,6 +1977,7 @@ def m_step(
     return y
 
 
+@_prepared
 def m_layer_forward(
     b_raw: torch.Tensor,
     d: torch.Tensor,
@@ -1966,6 +2041,7 @@ def m_layer_forward(
     return y, final_state
 
 
+@_prepared
 def m_layer_backward(
     b_raw: torch.Tensor,
     d: torch.Tensor,

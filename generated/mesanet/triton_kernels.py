@@ -3,6 +3,10 @@
 'Triton kernels.'
 
 import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 import triton
@@ -340,6 +344,56 @@ class _Layout:
         return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
 
 
+class _Kernel:
+    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares."""
+
+    thread = threading.local()
+
+    def __init__(self, function: Any):
+        self.function = function
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., Any]:
+        if getattr(_Kernel.thread, "preparing", False):
+            return functools.partial(self.function.warmup, grid=grid)
+        return self.function[grid]
+
+
+def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels, nearly."""
+    return tuple(
+        (x.dtype, x.numel().bit_length(), x.shape[2:], x.stride()[1:])
+        if isinstance(x, torch.Tensor)
+        else x is None
+        for x in operands
+    )
+
+
+def _compiling(operands: tuple[Any, ...]) -> bool:
+    """Whether kernels are compiled for these operands, and Triton can compile several at a time."""
+    device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+    return device.type == "cuda" and hasattr(triton, "AsyncCompileMode")
+
+
+def _prepared(launcher: Callable[..., Any]) -> Callable[..., Any]:
+    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    known: set[tuple[Any, ...]] = set()
+
+    @functools.wraps(launcher)
+    def call(*operands: Any) -> Any:
+        kind = _kind(operands)
+        if kind not in known and _compiling(operands):
+            with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool):
+                _Kernel.thread.preparing = True
+                try:
+                    launcher(*operands)
+                finally:
+                    _Kernel.thread.preparing = False
+        known.add(kind)
+        return launcher(*operands)
+
+    return call
+
+
 def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
     heads = like.shape[2]
@@ -376,6 +430,7 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _g_element_ends_kernel(
     beta_ptr, k_ptr, part_ptr, log_a_ptr, start_state_ptr, segment_decay_ptr, cu, T, H, SEGMENT,
@@ -428,6 +483,7 @@ def _g_element_ends_kernel(
         tl.store(segment_decay_ptr + _row(slot, h, H) * (1), P)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _g_segment_scan_kernel(
     start_state_ptr, segment_decay_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -459,6 +515,7 @@ def _g_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _g_element_forward_kernel(
     beta_ptr, k_ptr, part_ptr, log_a_ptr, start_state_ptr, y_ptr, final_state_ptr, cu, T, H,
@@ -515,6 +572,7 @@ def _g_element_forward_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _g_element_states_kernel(
     beta_ptr, k_ptr, part_ptr, log_a_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -566,6 +624,7 @@ def _g_element_states_kernel(
         M = end
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _g_element_ends_adjoint_kernel(
     log_a_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, log_a_ptr_b,
@@ -605,6 +664,7 @@ def _g_element_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _g_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -636,6 +696,7 @@ def _g_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _g_element_backward_kernel(
     beta_ptr, k_ptr, part_ptr, log_a_ptr, dy_ptr, h_2_ptr, end_state_ptr, d_beta_ptr, d_k_ptr,
@@ -725,6 +786,7 @@ def _g_element_backward_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
 
 
+@_Kernel
 @triton.jit
 def _g_step_kernel(
     beta_ptr, k_ptr, part_ptr, log_a_ptr, initial_state_ptr, y_ptr, final_state_ptr, indices, H,
@@ -769,6 +831,7 @@ def _g_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_segment_ends_kernel(
     beta_ptr, k_ptr, v_ptr, log_a_ptr, start_state_ptr, segment_decay_0_ptr, cu, T, H, SEGMENT,
@@ -830,6 +893,7 @@ def _m_segment_ends_kernel(
         tl.store(segment_decay_0_ptr + _row(slot, h, H) * (1), P0)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_kernel(
     start_state_ptr, segment_decay_0_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -861,6 +925,7 @@ def _m_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_forward_kernel(
     part_ptr, beta_ptr, k_ptr, v_ptr, log_a_ptr, start_state_ptr, y_ptr, final_state_ptr, cu, T,
@@ -938,6 +1003,7 @@ def _m_forward_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel(
     beta_ptr, k_ptr, v_ptr, log_a_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N,
@@ -998,6 +1064,7 @@ def _m_states_kernel(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_segment_ends_adjoint_kernel(
     part_ptr, log_a_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -1049,6 +1116,7 @@ def _m_segment_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_0_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -1080,6 +1148,7 @@ def _m_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_adjoint_kernel(
     part_ptr, log_a_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H, SEGMENT,
@@ -1138,6 +1207,7 @@ def _m_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_kernel(
     log_a_ptr, dy_ptr, h_2_ptr, v_ptr, beta_ptr, k_ptr, l_ptr, part_ptr, d_part_ptr, d_v_ptr,
@@ -1254,6 +1324,7 @@ def _m_gradients_kernel(
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t), dg0.to(d_log_a_ptr.dtype.element_ty), mask=valid)
 
 
+@_Kernel
 @triton.jit
 def _m_step_kernel(
     part_ptr, beta_ptr, k_ptr, v_ptr, log_a_ptr, initial_state_ptr, y_ptr, final_state_ptr,
@@ -1303,6 +1374,7 @@ def _m_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_prepared
 def g_forward(
     beta: torch.Tensor,
     k: torch.Tensor,
@@ -1360,6 +1432,7 @@ def g_forward(
     return y, final_state
 
 
+@_prepared
 def g_backward(
     beta: torch.Tensor,
     k: torch.Tensor,
@@ -1492,6 +1565,7 @@ def g_step(
     return y
 
 
+@_prepared
 def m_forward(
     beta: torch.Tensor,
     k: torch.Tensor,
@@ -1550,6 +1624,7 @@ def m_forward(
     return y, final_state
 
 
+@_prepared
 def m_backward(
     beta: torch.Tensor,
     k: torch.Tensor,

@@ -3,6 +3,10 @@
 'Triton kernels.'
 
 import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 import triton
@@ -265,6 +269,56 @@ class _Layout:
         return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
 
 
+class _Kernel:
+    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares."""
+
+    thread = threading.local()
+
+    def __init__(self, function: Any):
+        self.function = function
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., Any]:
+        if getattr(_Kernel.thread, "preparing", False):
+            return functools.partial(self.function.warmup, grid=grid)
+        return self.function[grid]
+
+
+def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels, nearly."""
+    return tuple(
+        (x.dtype, x.numel().bit_length(), x.shape[2:], x.stride()[1:])
+        if isinstance(x, torch.Tensor)
+        else x is None
+        for x in operands
+    )
+
+
+def _compiling(operands: tuple[Any, ...]) -> bool:
+    """Whether kernels are compiled for these operands, and Triton can compile several at a time."""
+    device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+    return device.type == "cuda" and hasattr(triton, "AsyncCompileMode")
+
+
+def _prepared(launcher: Callable[..., Any]) -> Callable[..., Any]:
+    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    known: set[tuple[Any, ...]] = set()
+
+    @functools.wraps(launcher)
+    def call(*operands: Any) -> Any:
+        kind = _kind(operands)
+        if kind not in known and _compiling(operands):
+            with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool):
+                _Kernel.thread.preparing = True
+                try:
+                    launcher(*operands)
+                finally:
+                    _Kernel.thread.preparing = False
+        known.add(kind)
+        return launcher(*operands)
+
+    return call
+
+
 def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
     heads = like.shape[2]
@@ -301,6 +355,7 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_n_segment_ends_kernel(
     expand_ptr, s_input_ptr, start_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -339,6 +394,7 @@ def _m_n_segment_ends_kernel(
     tl.store(start_state_ptr + _row(slot, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_n_segment_scan_kernel(
     start_state_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS, keys: tl.constexpr,
@@ -369,6 +425,7 @@ def _m_n_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_n_forward_kernel(
     shrink_ptr, expand_ptr, s_input_ptr, start_state_ptr, y_ptr, final_state_ptr, cu, T, H,
@@ -425,6 +482,7 @@ def _m_n_forward_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_n_states_kernel(
     expand_ptr, s_input_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -467,6 +525,7 @@ def _m_n_states_kernel(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_n_segment_ends_adjoint_kernel(
     shrink_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, shrink_ptr_b,
@@ -504,6 +563,7 @@ def _m_n_segment_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_n_segment_scan_adjoint_kernel(
     end_state_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, keys: tl.constexpr,
@@ -534,6 +594,7 @@ def _m_n_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_n_states_adjoint_kernel(
     shrink_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -579,6 +640,7 @@ def _m_n_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_n_gradients_kernel(
     expand_ptr, l_ptr, shrink_ptr, dy_ptr, s_input_ptr, h_2_ptr, d_input_ptr, d_expand_ptr,
@@ -643,6 +705,7 @@ def _m_n_gradients_kernel(
     tl.store(d_shrink_ptr_c + (token * d_shrink_ptr_t)[:, None] + at_keys[None, :], tl.trans(total_3).to(d_shrink_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
 
 
+@_Kernel
 @triton.jit
 def _m_n_step_kernel(
     shrink_ptr, expand_ptr, s_input_ptr, initial_state_ptr, y_ptr, final_state_ptr, indices, H,
@@ -684,6 +747,7 @@ def _m_n_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
 
 
+@_prepared
 def m_n_forward(
     shrink: torch.Tensor,
     expand: torch.Tensor,
@@ -738,6 +802,7 @@ def m_n_forward(
     return y, final_state
 
 
+@_prepared
 def m_n_backward(
     shrink: torch.Tensor,
     expand: torch.Tensor,

@@ -3,6 +3,10 @@
 'Triton kernels.'
 
 import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 import triton
@@ -277,6 +281,56 @@ class _Layout:
         return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
 
 
+class _Kernel:
+    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares."""
+
+    thread = threading.local()
+
+    def __init__(self, function: Any):
+        self.function = function
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., Any]:
+        if getattr(_Kernel.thread, "preparing", False):
+            return functools.partial(self.function.warmup, grid=grid)
+        return self.function[grid]
+
+
+def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels, nearly."""
+    return tuple(
+        (x.dtype, x.numel().bit_length(), x.shape[2:], x.stride()[1:])
+        if isinstance(x, torch.Tensor)
+        else x is None
+        for x in operands
+    )
+
+
+def _compiling(operands: tuple[Any, ...]) -> bool:
+    """Whether kernels are compiled for these operands, and Triton can compile several at a time."""
+    device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+    return device.type == "cuda" and hasattr(triton, "AsyncCompileMode")
+
+
+def _prepared(launcher: Callable[..., Any]) -> Callable[..., Any]:
+    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    known: set[tuple[Any, ...]] = set()
+
+    @functools.wraps(launcher)
+    def call(*operands: Any) -> Any:
+        kind = _kind(operands)
+        if kind not in known and _compiling(operands):
+            with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool):
+                _Kernel.thread.preparing = True
+                try:
+                    launcher(*operands)
+                finally:
+                    _Kernel.thread.preparing = False
+        known.add(kind)
+        return launcher(*operands)
+
+    return call
+
+
 def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
     heads = like.shape[2]
@@ -321,6 +375,7 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _num_element_ends_kernel(
     k_ptr, v_ptr, w_ptr, start_state_ptr, segment_decay_ptr, cu, T, H, SEGMENT, SEGMENTS, N,
@@ -364,6 +419,7 @@ def _num_element_ends_kernel(
     tl.store(segment_decay_ptr + _row(slot, h, H) * (V) + at_V, P.to(segment_decay_ptr.dtype.element_ty), mask=in_V)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _num_segment_scan_kernel(
     start_state_ptr, segment_decay_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -394,6 +450,7 @@ def _num_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _num_element_forward_kernel(
     k_ptr, v_ptr, w_ptr, start_state_ptr, y_ptr, final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -442,6 +499,7 @@ def _num_element_forward_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (V) + at_V, M.to(final_state_ptr.dtype.element_ty), mask=in_V)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _num_element_states_kernel(
     k_ptr, v_ptr, w_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -485,6 +543,7 @@ def _num_element_states_kernel(
         M = end
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _num_element_ends_adjoint_kernel(
     w_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, w_ptr_h, w_ptr_g,
@@ -519,6 +578,7 @@ def _num_element_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (V) + at_V, L.to(end_state_ptr.dtype.element_ty), mask=in_V)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _num_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -549,6 +609,7 @@ def _num_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _num_element_backward_kernel(
     k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, end_state_ptr, d_k_ptr, d_v_ptr, d_initial_state_ptr,
@@ -618,6 +679,7 @@ def _num_element_backward_kernel(
     tl.store(d_w_ptr + _row(slot, h, H) * (V) + at_V, d_w_2.to(d_w_ptr.dtype.element_ty), mask=in_V)
 
 
+@_Kernel
 @triton.jit
 def _num_step_kernel(
     k_ptr, v_ptr, w_ptr, initial_state_ptr, y_ptr, final_state_ptr, indices, H, k_ptr_b,
@@ -657,6 +719,7 @@ def _num_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (V) + at_V, M.to(final_state_ptr.dtype.element_ty), mask=in_V)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _den_element_ends_kernel(
     k_ptr, w_ptr, start_state_ptr, segment_decay_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -698,6 +761,7 @@ def _den_element_ends_kernel(
     tl.store(segment_decay_ptr + _row(slot, h, H) * (V) + at_V, P.to(segment_decay_ptr.dtype.element_ty), mask=in_V)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _den_segment_scan_kernel(
     start_state_ptr, segment_decay_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -728,6 +792,7 @@ def _den_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _den_element_forward_kernel(
     k_ptr, w_ptr, start_state_ptr, y_ptr, final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N,
@@ -775,6 +840,7 @@ def _den_element_forward_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (V) + at_V, M.to(final_state_ptr.dtype.element_ty), mask=in_V)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _den_element_states_kernel(
     k_ptr, w_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, k_ptr_b,
@@ -816,6 +882,7 @@ def _den_element_states_kernel(
         M = end
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _den_element_ends_adjoint_kernel(
     w_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, w_ptr_h, w_ptr_g,
@@ -850,6 +917,7 @@ def _den_element_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (V) + at_V, L.to(end_state_ptr.dtype.element_ty), mask=in_V)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _den_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -880,6 +948,7 @@ def _den_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _den_element_backward_kernel(
     k_ptr, w_ptr, dy_ptr, h_2_ptr, end_state_ptr, d_k_ptr, d_initial_state_ptr, d_w_ptr, cu, T,
@@ -942,6 +1011,7 @@ def _den_element_backward_kernel(
     tl.store(d_w_ptr + _row(slot, h, H) * (V) + at_V, d_w_2.to(d_w_ptr.dtype.element_ty), mask=in_V)
 
 
+@_Kernel
 @triton.jit
 def _den_step_kernel(
     k_ptr, w_ptr, initial_state_ptr, y_ptr, final_state_ptr, indices, H, k_ptr_b, k_ptr_h,
@@ -978,6 +1048,7 @@ def _den_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (V) + at_V, M.to(final_state_ptr.dtype.element_ty), mask=in_V)
 
 
+@_prepared
 def num_forward(
     k: torch.Tensor,
     v: torch.Tensor,
@@ -1030,6 +1101,7 @@ def num_forward(
     return y, final_state
 
 
+@_prepared
 def num_backward(
     k: torch.Tensor,
     v: torch.Tensor,
@@ -1146,6 +1218,7 @@ def num_step(
     return y
 
 
+@_prepared
 def den_forward(
     k: torch.Tensor,
     w: torch.Tensor,
@@ -1195,6 +1268,7 @@ def den_forward(
     return y, final_state
 
 
+@_prepared
 def den_backward(
     k: torch.Tensor,
     w: torch.Tensor,

@@ -3,6 +3,10 @@
 'Triton kernels.'
 
 import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 import triton
@@ -339,6 +343,56 @@ class _Layout:
         return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
 
 
+class _Kernel:
+    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares."""
+
+    thread = threading.local()
+
+    def __init__(self, function: Any):
+        self.function = function
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., Any]:
+        if getattr(_Kernel.thread, "preparing", False):
+            return functools.partial(self.function.warmup, grid=grid)
+        return self.function[grid]
+
+
+def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels, nearly."""
+    return tuple(
+        (x.dtype, x.numel().bit_length(), x.shape[2:], x.stride()[1:])
+        if isinstance(x, torch.Tensor)
+        else x is None
+        for x in operands
+    )
+
+
+def _compiling(operands: tuple[Any, ...]) -> bool:
+    """Whether kernels are compiled for these operands, and Triton can compile several at a time."""
+    device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+    return device.type == "cuda" and hasattr(triton, "AsyncCompileMode")
+
+
+def _prepared(launcher: Callable[..., Any]) -> Callable[..., Any]:
+    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    known: set[tuple[Any, ...]] = set()
+
+    @functools.wraps(launcher)
+    def call(*operands: Any) -> Any:
+        kind = _kind(operands)
+        if kind not in known and _compiling(operands):
+            with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool):
+                _Kernel.thread.preparing = True
+                try:
+                    launcher(*operands)
+                finally:
+                    _Kernel.thread.preparing = False
+        known.add(kind)
+        return launcher(*operands)
+
+    return call
+
+
 def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
     heads = like.shape[2]
@@ -391,6 +445,7 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_segment_ends_kernel(
     k_ptr, v_ptr, w_ptr, start_state_ptr, segment_decay_K_ptr, cu, T, H, SEGMENT, SEGMENTS, N,
@@ -444,6 +499,7 @@ def _m_segment_ends_kernel(
     tl.store(segment_decay_K_ptr + _row(slot, h, H) * (K) + at_K, PK.to(segment_decay_K_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_kernel(
     start_state_ptr, segment_decay_K_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -475,6 +531,7 @@ def _m_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel(
     k_ptr, v_ptr, w_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, final_state_ptr,
@@ -535,6 +592,7 @@ def _m_states_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c64(
     k_ptr, v_ptr, w_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, final_state_ptr,
@@ -595,6 +653,7 @@ def _m_states_kernel_c64(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_mild_kernel(
     first_K_ptr, second_K_ptr, w_ptr, r_ptr, h_2_ptr, k_ptr, v_ptr, y_ptr, cu, T, H, N, STEPS,
@@ -656,6 +715,7 @@ def _m_outputs_mild_kernel(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_mild_kernel_c64(
     first_K_ptr, second_K_ptr, w_ptr, r_ptr, h_2_ptr, k_ptr, v_ptr, y_ptr, cu, T, H, N, STEPS,
@@ -717,6 +777,7 @@ def _m_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, w_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS,
@@ -821,6 +882,7 @@ def _m_outputs_kernel(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, w_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS,
@@ -932,6 +994,7 @@ def _m_outputs_kernel_c64(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c32(
     k_ptr, v_ptr, w_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T, H, SEGMENT,
@@ -989,6 +1052,7 @@ def _m_states_kernel_c32(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c64_2(
     k_ptr, v_ptr, w_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T, H, SEGMENT,
@@ -1046,6 +1110,7 @@ def _m_states_kernel_c64_2(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_segment_ends_adjoint_kernel(
     r_ptr, w_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, r_ptr_b,
@@ -1095,6 +1160,7 @@ def _m_segment_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_K_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -1126,6 +1192,7 @@ def _m_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_adjoint_kernel(
     r_ptr, w_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H, SEGMENT,
@@ -1182,6 +1249,7 @@ def _m_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_value_kernel(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, w_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS,
@@ -1243,6 +1311,7 @@ def _m_gradients_mild_value_kernel(
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_value_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, w_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS,
@@ -1304,6 +1373,7 @@ def _m_gradients_mild_value_kernel_c64(
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, d_w_ptr,
@@ -1401,6 +1471,7 @@ def _m_gradients_mild_kernel(
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], de.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, d_w_ptr,
@@ -1498,6 +1569,7 @@ def _m_gradients_mild_kernel_c64(
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], de.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, w_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS,
@@ -1607,6 +1679,7 @@ def _m_gradients_value_kernel(
                 tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, w_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS,
@@ -1724,6 +1797,7 @@ def _m_gradients_value_kernel_c64(
                 tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, d_r_ptr,
@@ -1922,6 +1996,7 @@ def _m_gradients_kernel(
             tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_17.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, d_r_ptr,
@@ -2138,6 +2213,7 @@ def _m_gradients_kernel_c64(
             tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_21.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit
 def _m_step_kernel(
     r_ptr, k_ptr, v_ptr, w_ptr, initial_state_ptr, y_ptr, final_state_ptr, indices, H, r_ptr_b,
@@ -2185,6 +2261,7 @@ def _m_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_segment_ends_kernel(
     k_ptr, v_ptr, w0_ptr, w_raw_ptr, start_state_ptr, segment_decay_K_ptr, cu, T, H, SEGMENT,
@@ -2240,6 +2317,7 @@ def _m_layer_segment_ends_kernel(
     tl.store(segment_decay_K_ptr + _row(slot, h, H) * (K) + at_K, PK.to(segment_decay_K_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_layer_segment_scan_kernel(
     start_state_ptr, segment_decay_K_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -2271,6 +2349,7 @@ def _m_layer_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel(
     k_ptr, v_ptr, w0_ptr, w_raw_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
@@ -2334,6 +2413,7 @@ def _m_layer_states_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c64(
     k_ptr, v_ptr, w0_ptr, w_raw_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
@@ -2397,6 +2477,7 @@ def _m_layer_states_kernel_c64(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_outputs_mild_kernel(
     first_K_ptr, second_K_ptr, w0_ptr, w_raw_ptr, r_ptr, h_2_ptr, k_ptr, v_ptr, y_ptr, cu, T, H,
@@ -2460,6 +2541,7 @@ def _m_layer_outputs_mild_kernel(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_outputs_mild_kernel_c64(
     first_K_ptr, second_K_ptr, w0_ptr, w_raw_ptr, r_ptr, h_2_ptr, k_ptr, v_ptr, y_ptr, cu, T, H,
@@ -2523,6 +2605,7 @@ def _m_layer_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_outputs_kernel(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, w0_ptr, w_raw_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H,
@@ -2632,6 +2715,7 @@ def _m_layer_outputs_kernel(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, w0_ptr, w_raw_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H,
@@ -2748,6 +2832,7 @@ def _m_layer_outputs_kernel_c64(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c32(
     k_ptr, v_ptr, w0_ptr, w_raw_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T,
@@ -2807,6 +2892,7 @@ def _m_layer_states_kernel_c32(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c64_2(
     k_ptr, v_ptr, w0_ptr, w_raw_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr, cu, T,
@@ -2866,6 +2952,7 @@ def _m_layer_states_kernel_c64_2(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_segment_ends_adjoint_kernel(
     r_ptr, w0_ptr, w_raw_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -2917,6 +3004,7 @@ def _m_layer_segment_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_layer_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_K_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -2948,6 +3036,7 @@ def _m_layer_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_adjoint_kernel(
     r_ptr, w0_ptr, w_raw_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H,
@@ -3006,6 +3095,7 @@ def _m_layer_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_value_kernel(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, w0_ptr, w_raw_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T,
@@ -3070,6 +3160,7 @@ def _m_layer_gradients_mild_value_kernel(
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_value_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, w0_ptr, w_raw_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T,
@@ -3134,6 +3225,7 @@ def _m_layer_gradients_mild_value_kernel_c64(
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_kernel(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w0_ptr, w_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
@@ -3237,6 +3329,7 @@ def _m_layer_gradients_mild_kernel(
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], de.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w0_ptr, w_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
@@ -3340,6 +3433,7 @@ def _m_layer_gradients_mild_kernel_c64(
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], de.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_value_kernel(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, w0_ptr, w_raw_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T,
@@ -3454,6 +3548,7 @@ def _m_layer_gradients_value_kernel(
                 tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_value_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, w0_ptr, w_raw_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T,
@@ -3576,6 +3671,7 @@ def _m_layer_gradients_value_kernel_c64(
                 tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_kernel(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w0_ptr, w_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
@@ -3782,6 +3878,7 @@ def _m_layer_gradients_kernel(
             tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_3.to(d_w0_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w0_ptr, w_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
@@ -4006,6 +4103,7 @@ def _m_layer_gradients_kernel_c64(
             tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_3.to(d_w0_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit
 def _m_layer_step_kernel(
     r_ptr, k_ptr, v_ptr, w0_ptr, w_raw_ptr, initial_state_ptr, y_ptr, final_state_ptr, indices,
@@ -4055,6 +4153,7 @@ def _m_layer_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_prepared
 def m_forward(
     k: torch.Tensor,
     v: torch.Tensor,
@@ -4138,6 +4237,7 @@ def m_forward(
     return y, final_state
 
 
+@_prepared
 def m_backward(
     k: torch.Tensor,
     v: torch.Tensor,
@@ -4315,6 +4415,7 @@ def m_step(
     return y
 
 
+@_prepared
 def m_layer_forward(
     k: torch.Tensor,
     v: torch.Tensor,
@@ -4403,6 +4504,7 @@ def m_layer_forward(
     return y, final_state
 
 
+@_prepared
 def m_layer_backward(
     k: torch.Tensor,
     v: torch.Tensor,

@@ -3,6 +3,10 @@
 'Triton kernels.'
 
 import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 import triton
@@ -311,6 +315,56 @@ class _Layout:
         return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
 
 
+class _Kernel:
+    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares."""
+
+    thread = threading.local()
+
+    def __init__(self, function: Any):
+        self.function = function
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., Any]:
+        if getattr(_Kernel.thread, "preparing", False):
+            return functools.partial(self.function.warmup, grid=grid)
+        return self.function[grid]
+
+
+def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels, nearly."""
+    return tuple(
+        (x.dtype, x.numel().bit_length(), x.shape[2:], x.stride()[1:])
+        if isinstance(x, torch.Tensor)
+        else x is None
+        for x in operands
+    )
+
+
+def _compiling(operands: tuple[Any, ...]) -> bool:
+    """Whether kernels are compiled for these operands, and Triton can compile several at a time."""
+    device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+    return device.type == "cuda" and hasattr(triton, "AsyncCompileMode")
+
+
+def _prepared(launcher: Callable[..., Any]) -> Callable[..., Any]:
+    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    known: set[tuple[Any, ...]] = set()
+
+    @functools.wraps(launcher)
+    def call(*operands: Any) -> Any:
+        kind = _kind(operands)
+        if kind not in known and _compiling(operands):
+            with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool):
+                _Kernel.thread.preparing = True
+                try:
+                    launcher(*operands)
+                finally:
+                    _Kernel.thread.preparing = False
+        known.add(kind)
+        return launcher(*operands)
+
+    return call
+
+
 def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
     heads = like.shape[2]
@@ -363,6 +417,7 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_halves_kernel(
     w_raw_ptr, first_K_ptr, second_K_ptr, cu, T, H, N, STEPS, w_raw_ptr_b,
@@ -393,6 +448,7 @@ def _m_halves_kernel(
     tl.store(second_K_ptr + _row(slot, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_halves_kernel_c64(
     w_raw_ptr, first_K_ptr, second_K_ptr, cu, T, H, N, STEPS, w_raw_ptr_b,
@@ -423,6 +479,7 @@ def _m_halves_kernel_c64(
     tl.store(second_K_ptr + _row(slot, h, H) * (K) + at_K, decay_2.to(second_K_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_mild_kernel(
     first_K_ptr, second_K_ptr, w_raw_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, Q_ptr, P_ptr, cu, T,
@@ -500,6 +557,7 @@ def _m_solve_mild_kernel(
     tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_mild_kernel_c64(
     first_K_ptr, second_K_ptr, w_raw_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, Q_ptr, P_ptr, cu, T,
@@ -577,6 +635,7 @@ def _m_solve_mild_kernel_c64(
     tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_solve_kernel(
     first_K_ptr, second_K_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, Q_ptr, P_ptr, cu, T,
@@ -721,6 +780,7 @@ def _m_solve_kernel(
             tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_solve_kernel_c64(
     first_K_ptr, second_K_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, Q_ptr, P_ptr, cu, T,
@@ -877,6 +937,7 @@ def _m_solve_kernel_c64(
             tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel(
     eta_ptr, kappa_ptr, k_ptr, v_ptr, w_raw_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr,
@@ -960,6 +1021,7 @@ def _m_states_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_mild_kernel(
     first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, w_raw_ptr, v_ptr, z_ptr,
@@ -1041,6 +1103,7 @@ def _m_outputs_mild_kernel(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_mild_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, w_raw_ptr, v_ptr, z_ptr,
@@ -1122,6 +1185,7 @@ def _m_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel(
     first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, w_raw_ptr, v_ptr, z_ptr,
@@ -1276,6 +1340,7 @@ def _m_outputs_kernel(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, w_raw_ptr, v_ptr, z_ptr,
@@ -1442,6 +1507,7 @@ def _m_outputs_kernel_c64(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c32(
     eta_ptr, kappa_ptr, k_ptr, v_ptr, w_raw_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr,
@@ -1521,6 +1587,7 @@ def _m_states_kernel_c32(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c64(
     eta_ptr, kappa_ptr, k_ptr, v_ptr, w_raw_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr,
@@ -1600,6 +1667,7 @@ def _m_states_kernel_c64(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_adjoint_mild_kernel(
     first_K_ptr, second_K_ptr, w_raw_ptr, kappa_ptr, eta_ptr, r_ptr, dy_ptr, Q_adjoint_ptr,
@@ -1678,6 +1746,7 @@ def _m_solve_adjoint_mild_kernel(
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_adjoint_mild_kernel_c64(
     first_K_ptr, second_K_ptr, w_raw_ptr, kappa_ptr, eta_ptr, r_ptr, dy_ptr, Q_adjoint_ptr,
@@ -1756,6 +1825,7 @@ def _m_solve_adjoint_mild_kernel_c64(
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_solve_adjoint_kernel(
     first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, w_raw_ptr, dy_ptr, Q_adjoint_ptr,
@@ -1911,6 +1981,7 @@ def _m_solve_adjoint_kernel(
             tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_12.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_solve_adjoint_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, w_raw_ptr, dy_ptr, Q_adjoint_ptr,
@@ -2080,6 +2151,7 @@ def _m_solve_adjoint_kernel_c64(
             tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_14.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_adjoint_kernel(
     r_ptr, kappa_ptr, w_raw_ptr, dy_ptr, P_adjoint_ptr, Q_adjoint_ptr, d_final_state_ptr, l_ptr,
@@ -2162,6 +2234,7 @@ def _m_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_whole_kernel(
     first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr,
@@ -2363,6 +2436,7 @@ def _m_gradients_mild_whole_kernel(
     tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_whole_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr,
@@ -2564,6 +2638,7 @@ def _m_gradients_mild_whole_kernel_c64(
     tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_value_kernel(
     first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, zeta_ptr, l_ptr,
@@ -2644,6 +2719,7 @@ def _m_gradients_mild_value_kernel(
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_value_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, zeta_ptr, l_ptr,
@@ -2724,6 +2800,7 @@ def _m_gradients_mild_value_kernel_c64(
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_whole_kernel(
     first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr,
@@ -3185,6 +3262,7 @@ def _m_gradients_whole_kernel(
             tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_whole_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr,
@@ -3698,6 +3776,7 @@ def _m_gradients_whole_kernel_c64(
             tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel(
     first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, zeta_ptr, l_ptr,
@@ -3864,6 +3943,7 @@ def _m_gradients_value_kernel(
                 tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, zeta_ptr, l_ptr,
@@ -4046,6 +4126,7 @@ def _m_gradients_value_kernel_c64(
                 tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit
 def _m_step_kernel(
     r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, initial_state_ptr, y_ptr,
@@ -4105,6 +4186,7 @@ def _m_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_kernel(
     w0_ptr, w_raw_raw_ptr, k_k_ptr, k_raw_ptr, a0_ptr, eta_raw_ptr, k_a_ptr, v_ptr, Q_ptr,
@@ -4199,6 +4281,7 @@ def _m_layer_solve_kernel(
     tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_kernel_c64(
     w0_ptr, w_raw_raw_ptr, k_k_ptr, k_raw_ptr, a0_ptr, eta_raw_ptr, k_a_ptr, v_ptr, Q_ptr,
@@ -4293,6 +4376,7 @@ def _m_layer_solve_kernel_c64(
     tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel(
     a0_ptr, eta_raw_ptr, k_k_ptr, k_raw_ptr, k_a_ptr, v_ptr, w0_ptr, w_raw_raw_ptr, P_ptr,
@@ -4395,6 +4479,7 @@ def _m_layer_states_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_outputs_kernel(
     r_ptr, k_k_ptr, k_raw_ptr, a0_ptr, eta_raw_ptr, k_a_ptr, w0_ptr, w_raw_raw_ptr, v_ptr,
@@ -4492,6 +4577,7 @@ def _m_layer_outputs_kernel(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_outputs_kernel_c64(
     r_ptr, k_k_ptr, k_raw_ptr, a0_ptr, eta_raw_ptr, k_a_ptr, w0_ptr, w_raw_raw_ptr, v_ptr,
@@ -4589,6 +4675,7 @@ def _m_layer_outputs_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c32(
     a0_ptr, eta_raw_ptr, k_k_ptr, k_raw_ptr, k_a_ptr, v_ptr, w0_ptr, w_raw_raw_ptr, P_ptr,
@@ -4687,6 +4774,7 @@ def _m_layer_states_kernel_c32(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c64(
     a0_ptr, eta_raw_ptr, k_k_ptr, k_raw_ptr, k_a_ptr, v_ptr, w0_ptr, w_raw_raw_ptr, P_ptr,
@@ -4785,6 +4873,7 @@ def _m_layer_states_kernel_c64(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_adjoint_kernel(
     w0_ptr, w_raw_raw_ptr, k_k_ptr, k_raw_ptr, a0_ptr, eta_raw_ptr, r_ptr, dy_ptr,
@@ -4879,6 +4968,7 @@ def _m_layer_solve_adjoint_kernel(
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_adjoint_kernel_c64(
     w0_ptr, w_raw_raw_ptr, k_k_ptr, k_raw_ptr, a0_ptr, eta_raw_ptr, r_ptr, dy_ptr,
@@ -4973,6 +5063,7 @@ def _m_layer_solve_adjoint_kernel_c64(
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_adjoint_kernel(
     r_ptr, k_k_ptr, k_raw_ptr, w0_ptr, w_raw_raw_ptr, dy_ptr, P_adjoint_ptr, Q_adjoint_ptr,
@@ -5066,6 +5157,7 @@ def _m_layer_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_whole_kernel(
     r_ptr, k_k_ptr, k_raw_ptr, a0_ptr, eta_raw_ptr, k_a_ptr, v_ptr, w0_ptr, w_raw_raw_ptr,
@@ -5343,6 +5435,7 @@ def _m_layer_gradients_whole_kernel(
     tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_10.to(d_w0_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_whole_kernel_c64(
     r_ptr, k_k_ptr, k_raw_ptr, a0_ptr, eta_raw_ptr, k_a_ptr, v_ptr, w0_ptr, w_raw_raw_ptr,
@@ -5620,6 +5713,7 @@ def _m_layer_gradients_whole_kernel_c64(
     tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_10.to(d_w0_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_value_kernel(
     r_ptr, k_k_ptr, k_raw_ptr, k_a_ptr, a0_ptr, eta_raw_ptr, w0_ptr, w_raw_raw_ptr, dy_ptr,
@@ -5717,6 +5811,7 @@ def _m_layer_gradients_value_kernel(
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_value_kernel_c64(
     r_ptr, k_k_ptr, k_raw_ptr, k_a_ptr, a0_ptr, eta_raw_ptr, w0_ptr, w_raw_raw_ptr, dy_ptr,
@@ -5814,6 +5909,7 @@ def _m_layer_gradients_value_kernel_c64(
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit
 def _m_layer_step_kernel(
     r_ptr, k_k_ptr, k_raw_ptr, a0_ptr, eta_raw_ptr, k_a_ptr, v_ptr, w0_ptr, w_raw_raw_ptr,
@@ -5894,6 +5990,7 @@ def _m_layer_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_prepared
 def m_forward(
     k: torch.Tensor,
     v: torch.Tensor,
@@ -6010,6 +6107,7 @@ def m_forward(
     return y, final_state
 
 
+@_prepared
 def m_backward(
     k: torch.Tensor,
     v: torch.Tensor,
@@ -6253,6 +6351,7 @@ def m_step(
     return y
 
 
+@_prepared
 def m_layer_forward(
     k_raw: torch.Tensor,
     a0: torch.Tensor,
@@ -6339,6 +6438,7 @@ def m_layer_forward(
     return y, final_state
 
 
+@_prepared
 def m_layer_backward(
     k_raw: torch.Tensor,
     a0: torch.Tensor,

@@ -3,6 +3,10 @@
 'Triton kernels.'
 
 import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 import triton
@@ -287,6 +291,56 @@ class _Layout:
         return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
 
 
+class _Kernel:
+    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares."""
+
+    thread = threading.local()
+
+    def __init__(self, function: Any):
+        self.function = function
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., Any]:
+        if getattr(_Kernel.thread, "preparing", False):
+            return functools.partial(self.function.warmup, grid=grid)
+        return self.function[grid]
+
+
+def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels, nearly."""
+    return tuple(
+        (x.dtype, x.numel().bit_length(), x.shape[2:], x.stride()[1:])
+        if isinstance(x, torch.Tensor)
+        else x is None
+        for x in operands
+    )
+
+
+def _compiling(operands: tuple[Any, ...]) -> bool:
+    """Whether kernels are compiled for these operands, and Triton can compile several at a time."""
+    device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+    return device.type == "cuda" and hasattr(triton, "AsyncCompileMode")
+
+
+def _prepared(launcher: Callable[..., Any]) -> Callable[..., Any]:
+    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    known: set[tuple[Any, ...]] = set()
+
+    @functools.wraps(launcher)
+    def call(*operands: Any) -> Any:
+        kind = _kind(operands)
+        if kind not in known and _compiling(operands):
+            with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool):
+                _Kernel.thread.preparing = True
+                try:
+                    launcher(*operands)
+                finally:
+                    _Kernel.thread.preparing = False
+        known.add(kind)
+        return launcher(*operands)
+
+    return call
+
+
 def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
     heads = like.shape[2]
@@ -323,6 +377,7 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_segment_ends_kernel(
     k_ptr, v_ptr, log_a_ptr, start_state_ptr, segment_decay_0_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -379,6 +434,7 @@ def _m_segment_ends_kernel(
         tl.store(segment_decay_0_ptr + _row(slot, h, H) * (1), P0)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_kernel(
     start_state_ptr, segment_decay_0_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -410,6 +466,7 @@ def _m_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_forward_kernel(
     q_ptr, k_ptr, v_ptr, log_a_ptr, scale, start_state_ptr, y_ptr, final_state_ptr, cu, T, H,
@@ -483,6 +540,7 @@ def _m_forward_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel(
     k_ptr, v_ptr, log_a_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -538,6 +596,7 @@ def _m_states_kernel(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_segment_ends_adjoint_kernel(
     q_ptr, log_a_ptr, dy_ptr, scale, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -590,6 +649,7 @@ def _m_segment_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_0_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -621,6 +681,7 @@ def _m_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_adjoint_kernel(
     q_ptr, log_a_ptr, dy_ptr, scale, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H,
@@ -680,6 +741,7 @@ def _m_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_kernel(
     log_a_ptr, dy_ptr, h_2_ptr, scale, v_ptr, k_ptr, l_ptr, q_ptr, d_q_ptr, d_v_ptr, d_k_ptr,
@@ -786,6 +848,7 @@ def _m_gradients_kernel(
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t), dg0.to(d_log_a_ptr.dtype.element_ty), mask=valid)
 
 
+@_Kernel
 @triton.jit
 def _m_step_kernel(
     q_ptr, k_ptr, v_ptr, log_a_ptr, scale, initial_state_ptr, y_ptr, final_state_ptr, indices,
@@ -833,6 +896,7 @@ def _m_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_segment_ends_kernel(
     k_ptr, v_ptr, a_raw_ptr, start_state_ptr, segment_decay_0_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -895,6 +959,7 @@ def _m_layer_segment_ends_kernel(
         tl.store(segment_decay_0_ptr + _row(slot, h, H) * (1), P0)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_layer_segment_scan_kernel(
     start_state_ptr, segment_decay_0_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -926,6 +991,7 @@ def _m_layer_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_forward_kernel(
     q_ptr, k_ptr, v_ptr, a_raw_ptr, scale, start_state_ptr, y_ptr, final_state_ptr, cu, T, H,
@@ -1005,6 +1071,7 @@ def _m_layer_forward_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel(
     k_ptr, v_ptr, a_raw_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -1066,6 +1133,7 @@ def _m_layer_states_kernel(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_segment_ends_adjoint_kernel(
     q_ptr, a_raw_ptr, dy_ptr, scale, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -1124,6 +1192,7 @@ def _m_layer_segment_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_layer_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_0_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -1155,6 +1224,7 @@ def _m_layer_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_adjoint_kernel(
     q_ptr, a_raw_ptr, dy_ptr, scale, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H,
@@ -1220,6 +1290,7 @@ def _m_layer_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_kernel(
     a_raw_ptr, dy_ptr, h_2_ptr, scale, v_ptr, k_ptr, l_ptr, q_ptr, d_q_ptr, d_v_ptr, d_k_ptr,
@@ -1335,6 +1406,7 @@ def _m_layer_gradients_kernel(
     tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t), d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid)
 
 
+@_Kernel
 @triton.jit
 def _m_layer_step_kernel(
     q_ptr, k_ptr, v_ptr, a_raw_ptr, scale, initial_state_ptr, y_ptr, final_state_ptr, indices,
@@ -1387,6 +1459,7 @@ def _m_layer_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_prepared
 def m_forward(
     scale: float,
     k: torch.Tensor,
@@ -1444,6 +1517,7 @@ def m_forward(
     return y, final_state
 
 
+@_prepared
 def m_backward(
     scale: float,
     k: torch.Tensor,
@@ -1583,6 +1657,7 @@ def m_step(
     return y
 
 
+@_prepared
 def m_layer_forward(
     scale: float,
     k: torch.Tensor,
@@ -1640,6 +1715,7 @@ def m_layer_forward(
     return y, final_state
 
 
+@_prepared
 def m_layer_backward(
     scale: float,
     k: torch.Tensor,
