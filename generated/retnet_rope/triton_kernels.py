@@ -4,7 +4,6 @@
 
 import functools
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -277,7 +276,7 @@ class _Kernel:
     def __init__(self, function: Any):
         self.function = function
 
-    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., Any]:
+    def __getitem__(self, grid: tuple[int, ...]) -> Any:
         if getattr(_Kernel.thread, "preparing", False):
             return functools.partial(self.function.warmup, grid=grid)
         return self.function[grid]
@@ -299,7 +298,7 @@ def _compiling(operands: tuple[Any, ...]) -> bool:
     return device.type == "cuda" and hasattr(triton, "AsyncCompileMode")
 
 
-def _prepared(launcher: Callable[..., Any]) -> Callable[..., Any]:
+def _prepared(launcher: Any) -> Any:
     """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
     known: set[tuple[Any, ...]] = set()
 

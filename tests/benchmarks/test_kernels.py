@@ -46,7 +46,8 @@ def rows_of(folder: Path, case: Case) -> list[tuple[object, ...]]:
     """The rows that the launches of a case choose."""
     case = replace(case, device="cpu", T=min(case.T, 1024), cuts=case.cuts, guarded=False)
     module, scan = _loaded(folder, case)
-    for name in [n for n, each in vars(module).items() if isinstance(each, JITFunction)]:
+    launched = (JITFunction, module._Kernel)
+    for name in [n for n, each in vars(module).items() if isinstance(each, launched)]:
         setattr(module, name, Nothing())
     rows = printed.recorded(module, scan)
     x = _inputs(folder, scan, case)

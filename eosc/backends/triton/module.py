@@ -112,7 +112,7 @@ def render_kernels(
         launchers=tuple(
             {
                 "name": each.name,
-                "prepared": each.prepared,
+                "decorators": ("@_prepared",) if each.prepared else (),
                 "parameters": each.parameters,
                 "returns": each.returns,
                 "doc": docstring(each.doc),
@@ -128,10 +128,12 @@ def _kernel(printed: Printed) -> dict[str, object]:
     parameters = [
         f"{each.name}: tl.constexpr" if each.constant else each.name for each in printed.parameters
     ]
+    names = ", ".join(repr(name) for name in printed.unspecialised)
+    given = f"(do_not_specialize=[{names}])" if names else ""
     return {
         "name": printed.name,
         "parameters": tuple(folded(parameters, 92)),
-        "unspecialised": ", ".join(repr(name) for name in printed.unspecialised),
+        "decorators": ("@_Kernel", f"@triton.jit{given}"),
         "doc": docstring(printed.doc),
         "lines": printed.lines,
     }
