@@ -73,13 +73,17 @@ def test_every_row_of_the_table_is_checked(folder: Path, groups: tuple[str, ...]
 def test_every_layer_has_its_cases(folder: Path) -> None:
     layers = {case.mixer for case in cases(folder, ("layers",))}
     assert layers == {
+        "comba",
         "deltanet",
         "gated_deltanet",
+        "gdn2",
         "gla",
         "hgrn2",
+        "kda",
         "mamba",
         "mamba2",
         "rwkv6",
+        "rwkv7",
         "simple_gla",
     }
     in_fp32 = {case.mixer for case in cases(folder, ("layers",)) if case.dtype == "fp32"}
