@@ -226,12 +226,12 @@ def _memory(scans: dict[str, Any], layers: list[str], guarded: bool) -> Iterator
 
 
 def tiny(case: Case) -> Case:
-    """The case at sizes that the interpreter runs in seconds."""
+    """The case at sizes that the interpreter runs in seconds, beyond those left to torch."""
     return replace(
         case,
         T=min(case.T, 70),
-        K=min(case.K, 20),
-        V=min(case.V, 12),
+        K=min(case.K, 40),
+        V=min(case.V, 36),
         H=2,
         cuts=tuple(min(n, 70) for n in case.cuts),
         segment=min(case.segment, 64),

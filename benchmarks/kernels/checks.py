@@ -185,7 +185,7 @@ def _check_layer(folder: Path, case: Case, memory: Memory) -> tuple[dict[str, fl
         _wait(case)
         decoded, pool, picked, others = _layer_steps(op, case, x, memory)
         _wait(case)
-    if not any(kernel in BACKWARD for _, kernel, *_ in rows):
+    if not any(kernel.startswith(BACKWARD) for _, kernel, *_ in rows):
         raise RuntimeError("the Triton kernels did not run")
     exact, elsewhere = _exact(case, x), replace(case, device=case.oracle)
     with backend_of("torch"):

@@ -46,6 +46,7 @@ def _generate(folder: Path, name: str, mixer: Any) -> None:
     from benchmarks.kernels.tensors import generate as generate_tensors
     from eosc.backends.triton.module import render_steps
     from eosc.pipeline import PIPELINE
+    from eosc.recurrence.operands import states
 
     program = PIPELINE.program(mixer)
     for step in program.scans[:1]:
@@ -60,7 +61,7 @@ def _generate(folder: Path, name: str, mixer: Any) -> None:
         (folder / "programs" / f"{name}.mixer").write_bytes(kept)
     generate_tensors(folder, name, mixer, program, PIPELINE.files(name, program))
     inside = PIPELINE.inside(program)
-    if inside is not None and len(inside.scans) == 1:
+    if inside is not None and len(inside.scans) == 1 and len(states(inside.mixer)) == 1:
         packages = folder / "packages"
         PIPELINE.build(name, mixer, packages)
         (packages / f"{name}.scan").write_bytes(pickle.dumps(inside.scans[0].scan))

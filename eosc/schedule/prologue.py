@@ -218,11 +218,14 @@ class Prologue:
         return as_value(ratio, args)
 
     def _l2norm(self, value: Value, axis: str) -> Value:
-        """X / max(|x|, 1e-12), as torch.nn.functional.normalize."""
+        """X / max(|x|, 1e-12), as torch.nn.functional.normalize.
+
+        The bound is under the root: at x = 0 the root's slope is then finite, and its gradient 0.
+        """
         args: dict[str, Value] = {}
         x = inlined(value, args)
         squares = self._sum(as_value(x * x, args), axis, mean=False)
-        norm = fn("maximum", fn("sqrt", inlined(squares, args)), const(Fraction(1, 10**12)))
+        norm = fn("sqrt", fn("maximum", inlined(squares, args), const(Fraction(1, 10**24))))
         return as_value(x / norm, args)
 
     def _spread(self, value: Value | None, axes: tuple[str, ...]) -> Value | None:

@@ -704,7 +704,7 @@ def _m_layer_forward(
     x = torch.nn.functional.silu(k_raw_tile)
     part = x * x
     del x
-    x_2 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_2 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part.sum(4)[:, :, :, :, None], min=1e-24))
     del part
     x_3 = torch.nn.functional.softplus(a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
     x_4 = torch.sigmoid(inner_tile[:, :, :, None, None]) * torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_3))
@@ -714,7 +714,7 @@ def _m_layer_forward(
     x_5 = torch.nn.functional.silu(k_raw_tile)
     part_2 = x_5 * x_5
     del x_5
-    x_6 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_2.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_6 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_2.sum(4)[:, :, :, :, None], min=1e-24))
     del part_2
     e = _valid(torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * x_6, T)  # expand  # line 6
     del beta_raw_tile, x_6
@@ -769,9 +769,9 @@ def _m_layer_forward(
     x_10 = torch.nn.functional.silu(k_raw_tile)
     part_4 = x_10 * x_10
     del x_10
-    x_11 = torch.nn.functional.silu(q_raw_tile) / torch.clamp(torch.sqrt(part_3.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_11 = torch.nn.functional.silu(q_raw_tile) / torch.sqrt(torch.clamp(part_3.sum(4)[:, :, :, :, None], min=1e-24))
     del q_raw_tile, part_3
-    x_12 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_4.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_12 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_4.sum(4)[:, :, :, :, None], min=1e-24))
     del k_raw_tile, part_4
     s = _valid(x_11 - correction_tile[:, :, :, None, None] * x_12, T)  # shrink  # line 5
     del correction_tile, x_11, x_12
@@ -868,7 +868,7 @@ def _m_layer_backward(
     x = torch.nn.functional.silu(k_raw_tile)
     part = x * x
     del x
-    x_2 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_2 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part.sum(4)[:, :, :, :, None], min=1e-24))
     del part
     x_3 = torch.nn.functional.softplus(a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
     x_4 = torch.sigmoid(inner_tile[:, :, :, None, None]) * torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_3))
@@ -878,7 +878,7 @@ def _m_layer_backward(
     x_5 = torch.nn.functional.silu(k_raw_tile)
     part_2 = x_5 * x_5
     del x_5
-    x_6 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_2.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_6 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_2.sum(4)[:, :, :, :, None], min=1e-24))
     del part_2
     e = _valid(torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * x_6, T)  # expand  # line 6
     del x_6
@@ -933,9 +933,9 @@ def _m_layer_backward(
     x_10 = torch.nn.functional.silu(k_raw_tile)
     part_5 = x_10 * x_10
     del x_10
-    x_11 = torch.nn.functional.silu(q_raw_tile) / torch.clamp(torch.sqrt(part_4.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_11 = torch.nn.functional.silu(q_raw_tile) / torch.sqrt(torch.clamp(part_4.sum(4)[:, :, :, :, None], min=1e-24))
     del part_4
-    x_12 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_5.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_12 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_5.sum(4)[:, :, :, :, None], min=1e-24))
     del part_5
     s = _valid(x_11 - correction_tile[:, :, :, None, None] * x_12, T)  # shrink  # line 5
     del x_11, x_12
@@ -966,7 +966,7 @@ def _m_layer_backward(
     x_13 = torch.nn.functional.silu(k_raw_tile)
     part_11 = x_13 * x_13
     del x_13
-    x_14 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_11.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_14 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_11.sum(4)[:, :, :, :, None], min=1e-24))
     del part_11
     x_15 = x_14 * (torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * torch.sigmoid(-beta_raw_tile[:, :, :, :, None]))
     del x_14
@@ -983,135 +983,123 @@ def _m_layer_backward(
     part_14 = x_16 * x_16
     del x_16
     x_17 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
-    x_18 = -correction_tile[:, :, :, None, None] * (1.0 / torch.clamp(torch.sqrt(part_14.sum(4)[:, :, :, :, None]), min=1e-12)) * x_17
+    x_18 = -correction_tile[:, :, :, None, None] * (1.0 / torch.sqrt(torch.clamp(part_14.sum(4)[:, :, :, :, None], min=1e-24))) * x_17
     del part_14, x_17
     x_19 = torch.nn.functional.silu(k_raw_tile)
     part_15 = x_19 * x_19
     del x_19
     part_16 = part_15.sum(4)[:, :, :, :, None]
     del part_15
-    x_20 = torch.sqrt(part_16)
-    x_21 = torch.clamp(x_20, min=1e-12)
-    x_22 = -torch.nn.functional.silu(k_raw_tile) / (x_21 * x_21)
-    del x_21
-    x_23 = torch.where(x_20 == 1e-12, torch.full_like(part_16, 0.5), 0.0)
-    del part_16
-    x_24 = -correction_tile[:, :, :, None, None] * x_22 * torch.where(x_20 > 1e-12, 1.0, x_23)
-    del correction_tile, x_22, x_23
-    part_17 = x_24 * (0.5 / x_20) * ds
-    del x_20, x_24
-    x_25 = torch.nn.functional.silu(k_raw_tile)
-    x_26 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
+    x_20 = torch.sqrt(torch.clamp(part_16, min=1e-24))
+    x_21 = -torch.nn.functional.silu(k_raw_tile) / (x_20 * x_20)
+    x_22 = torch.where(part_16 == 1e-24, torch.full_like(part_16, 0.5), 0.0)
+    x_23 = -correction_tile[:, :, :, None, None] * x_21 * (0.5 / x_20) * torch.where(part_16 > 1e-24, 1.0, x_22)
+    del correction_tile, part_16, x_20, x_21, x_22
+    part_17 = x_23 * ds
+    del x_23
+    x_24 = torch.nn.functional.silu(k_raw_tile)
+    x_25 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
     dw_out = (zeta @ h.mT).mul_(before32_g0[:, :, :, :, None])  # through M
     del before32_g0
     part_18 = (zeta @ n.mT).mul_(pairs32_g0).tril_(-1)
     del n
     dw = (part_18 @ e).add_(dw_out)  # gradient of w
     del part_18
-    x_27 = torch.nn.functional.silu(k_raw_tile)
-    part_19 = x_27 * x_27
+    x_26 = torch.nn.functional.silu(k_raw_tile)
+    part_19 = x_26 * x_26
+    del x_26
+    x_27 = torch.nn.functional.softplus(a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
+    x_28 = torch.sigmoid(inner_tile[:, :, :, None, None]) * torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_27))
     del x_27
-    x_28 = torch.nn.functional.softplus(a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
-    x_29 = torch.sigmoid(inner_tile[:, :, :, None, None]) * torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_28))
-    del x_28
-    x_30 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
-    x_31 = x_29 * (1.0 / torch.clamp(torch.sqrt(part_19.sum(4)[:, :, :, :, None]), min=1e-12)) * x_30
-    del part_19, x_29, x_30
-    x_32 = torch.nn.functional.silu(k_raw_tile)
-    part_20 = x_32 * x_32
-    del x_32
+    x_29 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
+    x_30 = x_28 * (1.0 / torch.sqrt(torch.clamp(part_19.sum(4)[:, :, :, :, None], min=1e-24))) * x_29
+    del part_19, x_28, x_29
+    x_31 = torch.nn.functional.silu(k_raw_tile)
+    part_20 = x_31 * x_31
+    del x_31
     part_21 = part_20.sum(4)[:, :, :, :, None]
     del part_20
-    x_33 = torch.nn.functional.softplus(a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
-    x_34 = torch.sigmoid(inner_tile[:, :, :, None, None]) * torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_33))
-    del x_33
-    x_35 = torch.sqrt(part_21)
-    x_36 = torch.clamp(x_35, min=1e-12)
-    x_37 = -torch.nn.functional.silu(k_raw_tile) / (x_36 * x_36)
-    del x_36
-    x_38 = torch.where(x_35 == 1e-12, torch.full_like(part_21, 0.5), 0.0)
-    del part_21
-    x_39 = x_34 * x_37 * torch.where(x_35 > 1e-12, 1.0, x_38)
-    del x_34, x_37, x_38
-    part_22 = x_39 * (0.5 / x_35) * dw
-    del x_35, x_39
+    x_32 = torch.nn.functional.softplus(a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
+    x_33 = torch.sigmoid(inner_tile[:, :, :, None, None]) * torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_32))
+    del x_32
+    x_34 = torch.sqrt(torch.clamp(part_21, min=1e-24))
+    x_35 = -torch.nn.functional.silu(k_raw_tile) / (x_34 * x_34)
+    x_36 = torch.where(part_21 == 1e-24, torch.full_like(part_21, 0.5), 0.0)
+    x_37 = x_33 * x_35 * (0.5 / x_34) * torch.where(part_21 > 1e-24, 1.0, x_36)
+    del part_21, x_33, x_34, x_35, x_36
+    part_22 = x_37 * dw
+    del x_37
+    x_38 = torch.nn.functional.silu(k_raw_tile)
+    x_39 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
     x_40 = torch.nn.functional.silu(k_raw_tile)
-    x_41 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
-    x_42 = torch.nn.functional.silu(k_raw_tile)
-    part_23 = x_42 * x_42
-    del x_42
-    x_43 = torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * (1.0 / torch.clamp(torch.sqrt(part_23.sum(4)[:, :, :, :, None]), min=1e-12))
+    part_23 = x_40 * x_40
+    del x_40
+    x_41 = torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * (1.0 / torch.sqrt(torch.clamp(part_23.sum(4)[:, :, :, :, None], min=1e-24)))
     del part_23
-    x_44 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
-    x_45 = torch.nn.functional.silu(k_raw_tile)
-    part_24 = x_45 * x_45
-    del x_45
+    x_42 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
+    x_43 = torch.nn.functional.silu(k_raw_tile)
+    part_24 = x_43 * x_43
+    del x_43
     part_25 = part_24.sum(4)[:, :, :, :, None]
     del part_24
-    x_46 = torch.sqrt(part_25)
-    x_47 = torch.clamp(x_46, min=1e-12)
-    x_48 = -torch.nn.functional.silu(k_raw_tile) / (x_47 * x_47)
+    x_44 = torch.sqrt(torch.clamp(part_25, min=1e-24))
+    x_45 = -torch.nn.functional.silu(k_raw_tile) / (x_44 * x_44)
+    x_46 = torch.where(part_25 == 1e-24, torch.full_like(part_25, 0.5), 0.0)
+    x_47 = torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * x_45 * (0.5 / x_44) * torch.where(part_25 > 1e-24, 1.0, x_46)
+    del beta_raw_tile, part_25, x_44, x_45, x_46
+    part_26 = x_47 * de
     del x_47
-    x_49 = torch.where(x_46 == 1e-12, torch.full_like(part_25, 0.5), 0.0)
-    del part_25
-    x_50 = torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * x_48 * torch.where(x_46 > 1e-12, 1.0, x_49)
-    del beta_raw_tile, x_48, x_49
-    part_26 = x_50 * (0.5 / x_46) * de
-    del x_46, x_50
-    x_51 = torch.nn.functional.silu(k_raw_tile)
-    x_52 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
-    x_53 = (x_18 * ds) + ((x_25 + x_25) * x_26 * part_17.sum(4)[:, :, :, :, None]) + (x_31 * dw) + ((x_40 + x_40) * x_41 * part_22.sum(4)[:, :, :, :, None]) + (x_43 * x_44 * de) + ((x_51 + x_51) * x_52 * part_26.sum(4)[:, :, :, :, None])
-    del de, x_18, part_17, x_25, x_26, x_31, part_22, x_40, x_41, x_43, x_44, part_26, x_51, x_52
-    x_54 = torch.sigmoid(v_raw_tile) * (1.0 + v_raw_tile * torch.sigmoid(-v_raw_tile))
+    x_48 = torch.nn.functional.silu(k_raw_tile)
+    x_49 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
+    x_50 = (x_18 * ds) + ((x_24 + x_24) * x_25 * part_17.sum(4)[:, :, :, :, None]) + (x_30 * dw) + ((x_38 + x_38) * x_39 * part_22.sum(4)[:, :, :, :, None]) + (x_41 * x_42 * de) + ((x_48 + x_48) * x_49 * part_26.sum(4)[:, :, :, :, None])
+    del de, x_18, part_17, x_24, x_25, x_30, part_22, x_38, x_39, x_41, x_42, part_26, x_48, x_49
+    x_51 = torch.sigmoid(v_raw_tile) * (1.0 + v_raw_tile * torch.sigmoid(-v_raw_tile))
     del v_raw_tile
-    d_v_raw = x_54 * (-zeta)  # gradient of v_raw
-    del zeta, x_54
+    d_v_raw = x_51 * (-zeta)  # gradient of v_raw
+    del zeta, x_51
+    x_52 = torch.nn.functional.silu(q_raw_tile)
+    part_27 = x_52 * x_52
+    del x_52
+    x_53 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
+    x_54 = 1.0 / torch.sqrt(torch.clamp(part_27.sum(4)[:, :, :, :, None], min=1e-24)) * x_53 * ds
+    del part_27, x_53
     x_55 = torch.nn.functional.silu(q_raw_tile)
-    part_27 = x_55 * x_55
+    part_28 = x_55 * x_55
     del x_55
-    x_56 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
-    x_57 = 1.0 / torch.clamp(torch.sqrt(part_27.sum(4)[:, :, :, :, None]), min=1e-12) * x_56 * ds
-    del part_27, x_56
-    x_58 = torch.nn.functional.silu(q_raw_tile)
-    part_28 = x_58 * x_58
-    del x_58
     part_29 = part_28.sum(4)[:, :, :, :, None]
     del part_28
-    x_59 = torch.sqrt(part_29)
-    x_60 = torch.clamp(x_59, min=1e-12)
-    x_61 = -torch.nn.functional.silu(q_raw_tile) / (x_60 * x_60)
-    del x_60
-    x_62 = torch.where(x_59 == 1e-12, torch.full_like(part_29, 0.5), 0.0)
-    del part_29
-    x_63 = x_61 * torch.where(x_59 > 1e-12, 1.0, x_62) * (0.5 / x_59)
-    del x_59, x_61, x_62
-    part_30 = x_63 * ds
-    del x_63
-    x_64 = torch.nn.functional.silu(q_raw_tile)
-    x_65 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
+    x_56 = torch.sqrt(torch.clamp(part_29, min=1e-24))
+    x_57 = -torch.nn.functional.silu(q_raw_tile) / (x_56 * x_56)
+    x_58 = torch.where(part_29 == 1e-24, torch.full_like(part_29, 0.5), 0.0)
+    x_59 = x_57 * (0.5 / x_56) * torch.where(part_29 > 1e-24, 1.0, x_58)
+    del part_29, x_56, x_57, x_58
+    part_30 = x_59 * ds
+    del x_59
+    x_60 = torch.nn.functional.silu(q_raw_tile)
+    x_61 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
     del q_raw_tile
-    d_q_raw = x_57 + ((x_64 + x_64) * x_65 * part_30.sum(4)[:, :, :, :, None])  # gradient of q_raw
-    del x_57, part_30, x_64, x_65
-    x_66 = torch.nn.functional.silu(k_raw_tile)
-    part_31 = x_66 * x_66
-    del x_66
-    x_67 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_31.sum(4)[:, :, :, :, None]), min=1e-12)
+    d_q_raw = x_54 + ((x_60 + x_60) * x_61 * part_30.sum(4)[:, :, :, :, None])  # gradient of q_raw
+    del x_54, part_30, x_60, x_61
+    x_62 = torch.nn.functional.silu(k_raw_tile)
+    part_31 = x_62 * x_62
+    del x_62
+    x_63 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_31.sum(4)[:, :, :, :, None], min=1e-24))
     del part_31
-    part_32 = -x_67 * ds
-    del ds, x_67
+    part_32 = -x_63 * ds
+    del ds, x_63
     d_correction = _valid(part_32, T).sum((3, 4))  # gradient of correction, of this chunk
     del part_32
-    x_68 = torch.nn.functional.silu(k_raw_tile)
-    part_33 = x_68 * x_68
-    del x_68
-    x_69 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_33.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_64 = torch.nn.functional.silu(k_raw_tile)
+    part_33 = x_64 * x_64
+    del x_64
+    x_65 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_33.sum(4)[:, :, :, :, None], min=1e-24))
     del part_33
-    x_70 = torch.exp(A_log_tile[:, :, :, None, None])
-    x_71 = torch.nn.functional.softplus(a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
-    x_72 = x_69 * torch.sigmoid(inner_tile[:, :, :, None, None]) * torch.exp(-(x_70 * x_71))
-    del x_69
-    part_34 = -x_72 * x_71 * x_70 * dw
-    del x_70, x_71, x_72
+    x_66 = torch.exp(A_log_tile[:, :, :, None, None])
+    x_67 = torch.nn.functional.softplus(a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
+    x_68 = x_65 * torch.sigmoid(inner_tile[:, :, :, None, None]) * torch.exp(-(x_66 * x_67))
+    del x_65
+    part_34 = -x_68 * x_67 * x_66 * dw
+    del x_66, x_67, x_68
     part_35 = w * dw_out
     del dw_out
     pairs_we_all = (e @ w.mT).mul_(pairs32_g0.mT).triu_(1).mul_(R_we_all)  # contribution of each pair
@@ -1127,57 +1115,57 @@ def _m_layer_backward(
     del h, l
     dg0 = _running(part_35.sum(4) + pairs_we_all.sum(3), True, True).add_(_running((part_36.sum(4) + pairs_se_all.sum(3)) - (pairs_se_all.sum(4) + pairs_we_all.sum(4) + part_37.sum(4)), True, False)).add_(_valid(part_38, T).sum(3)[:, :, :, None]).add_((prefix32_g0[:, :, :, -1] * part_39.sum((3, 4)))[:, :, :, None])  # gradient of the log-decay
     del prefix32_g0, part_35, pairs_we_all, part_36, pairs_se_all, part_37, part_38, part_39
-    x_73 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
-    part_40 = -x_73 * torch.exp(A_log_tile[:, :, :, None]) * dg0
-    del x_73
+    x_69 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    part_40 = -x_69 * torch.exp(A_log_tile[:, :, :, None]) * dg0
+    del x_69
     d_A_log = _valid(part_34, T).sum((3, 4)) + _valid(part_40, T).sum(3)  # gradient of A_log, of this chunk
     del part_34, part_40
-    x_74 = torch.nn.functional.silu(k_raw_tile)
-    part_41 = x_74 * x_74
-    del x_74
-    x_75 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_41.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_70 = torch.nn.functional.silu(k_raw_tile)
+    part_41 = x_70 * x_70
+    del x_70
+    x_71 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_41.sum(4)[:, :, :, :, None], min=1e-24))
     del part_41
-    x_76 = torch.exp(A_log_tile[:, :, :, None, None])
-    x_77 = a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None]
-    x_78 = x_76 * torch.nn.functional.softplus(x_77, threshold=40.0)
-    x_79 = -(x_75 * torch.sigmoid(inner_tile[:, :, :, None, None]) * torch.exp(-x_78))
-    del x_75, x_78
-    x_80 = x_79 * x_76 * torch.sigmoid(x_77) * dw
-    del x_76, x_77, x_79
-    x_81 = -torch.exp(A_log_tile[:, :, :, None]) * torch.sigmoid(a_raw_tile + d_bias_tile[:, :, :, None]) * dg0
-    d_a_raw = x_80.sum(4) + x_81  # gradient of a_raw
-    del x_80, x_81
-    x_82 = torch.nn.functional.silu(k_raw_tile)
-    part_42 = x_82 * x_82
-    del x_82
-    x_83 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_42.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_72 = torch.exp(A_log_tile[:, :, :, None, None])
+    x_73 = a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None]
+    x_74 = x_72 * torch.nn.functional.softplus(x_73, threshold=40.0)
+    x_75 = -(x_71 * torch.sigmoid(inner_tile[:, :, :, None, None]) * torch.exp(-x_74))
+    del x_71, x_74
+    x_76 = x_75 * x_72 * torch.sigmoid(x_73) * dw
+    del x_72, x_73, x_75
+    x_77 = -torch.exp(A_log_tile[:, :, :, None]) * torch.sigmoid(a_raw_tile + d_bias_tile[:, :, :, None]) * dg0
+    d_a_raw = x_76.sum(4) + x_77  # gradient of a_raw
+    del x_76, x_77
+    x_78 = torch.nn.functional.silu(k_raw_tile)
+    part_42 = x_78 * x_78
+    del x_78
+    x_79 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_42.sum(4)[:, :, :, :, None], min=1e-24))
     del part_42
-    x_84 = torch.exp(A_log_tile[:, :, :, None, None])
-    x_85 = a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None]
-    x_86 = x_84 * torch.nn.functional.softplus(x_85, threshold=40.0)
-    x_87 = -(x_83 * torch.sigmoid(inner_tile[:, :, :, None, None]) * torch.exp(-x_86))
-    del x_83, x_86
-    x_88 = x_87 * x_84 * torch.sigmoid(x_85) * dw
-    del x_84, x_85, x_87
-    x_89 = -torch.exp(A_log_tile[:, :, :, None]) * torch.sigmoid(a_raw_tile + d_bias_tile[:, :, :, None]) * dg0
+    x_80 = torch.exp(A_log_tile[:, :, :, None, None])
+    x_81 = a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None]
+    x_82 = x_80 * torch.nn.functional.softplus(x_81, threshold=40.0)
+    x_83 = -(x_79 * torch.sigmoid(inner_tile[:, :, :, None, None]) * torch.exp(-x_82))
+    del x_79, x_82
+    x_84 = x_83 * x_80 * torch.sigmoid(x_81) * dw
+    del x_80, x_81, x_83
+    x_85 = -torch.exp(A_log_tile[:, :, :, None]) * torch.sigmoid(a_raw_tile + d_bias_tile[:, :, :, None]) * dg0
     del dg0
-    d_d_bias = _valid(x_88, T).sum((3, 4)) + _valid(x_89, T).sum(3)  # gradient of d_bias, of this chunk
-    del x_88, x_89
-    x_90 = torch.nn.functional.silu(k_raw_tile)
-    part_43 = x_90 * x_90
-    del x_90
-    x_91 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_43.sum(4)[:, :, :, :, None]), min=1e-12)
+    d_d_bias = _valid(x_84, T).sum((3, 4)) + _valid(x_85, T).sum(3)  # gradient of d_bias, of this chunk
+    del x_84, x_85
+    x_86 = torch.nn.functional.silu(k_raw_tile)
+    part_43 = x_86 * x_86
+    del x_86
+    x_87 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_43.sum(4)[:, :, :, :, None], min=1e-24))
     del k_raw_tile, e, part_43
-    x_92 = torch.nn.functional.softplus(a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
+    x_88 = torch.nn.functional.softplus(a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
     del a_raw_tile, d_bias_tile
-    x_93 = x_91 * torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_92)) * (torch.sigmoid(inner_tile[:, :, :, None, None]) * torch.sigmoid(-inner_tile[:, :, :, None, None]))
-    del A_log_tile, inner_tile, x_91, x_92
-    part_44 = x_93 * dw
-    del dw, x_93
+    x_89 = x_87 * torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_88)) * (torch.sigmoid(inner_tile[:, :, :, None, None]) * torch.sigmoid(-inner_tile[:, :, :, None, None]))
+    del A_log_tile, inner_tile, x_87, x_88
+    part_44 = x_89 * dw
+    del dw, x_89
     d_inner = _valid(part_44, T).sum((3, 4))  # gradient of inner, of this chunk
     return (
         _tokens(d_beta_raw.expand(chunks, B, H, 32), beta_raw.shape[2], beta_raw.dtype),
-        _tokens(x_53.expand(chunks, B, H, 32, K), k_raw.shape[2], k_raw.dtype),
+        _tokens(x_50.expand(chunks, B, H, 32, K), k_raw.shape[2], k_raw.dtype),
         _tokens(d_v_raw, v_raw.shape[2], v_raw.dtype),
         _tokens(d_q_raw, q_raw.shape[2], q_raw.dtype),
         _per_head(d_correction.sum(0), correction.shape[0], correction.dtype),
@@ -1268,9 +1256,9 @@ def _m_layer_token(
     x_2 = torch.nn.functional.silu(k_raw_tile)
     part_2 = x_2 * x_2
     del x_2
-    x_3 = torch.nn.functional.silu(q_raw_tile) / torch.clamp(torch.sqrt(part.sum(3)[:, :, :, None]), min=1e-12)
+    x_3 = torch.nn.functional.silu(q_raw_tile) / torch.sqrt(torch.clamp(part.sum(3)[:, :, :, None], min=1e-24))
     del q_raw_tile, part
-    x_4 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_2.sum(3)[:, :, :, None]), min=1e-12)
+    x_4 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_2.sum(3)[:, :, :, None], min=1e-24))
     del part_2
     s = x_3 - correction_tile[:, :, :, None] * x_4  # shrink  # line 5
     del correction_tile, x_3, x_4
@@ -1282,7 +1270,7 @@ def _m_layer_token(
     x_6 = torch.nn.functional.silu(k_raw_tile)
     part_3 = x_6 * x_6
     del x_6
-    x_7 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_3.sum(3)[:, :, :, None]), min=1e-12)
+    x_7 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_3.sum(3)[:, :, :, None], min=1e-24))
     del part_3
     e = torch.sigmoid(beta_raw_tile[:, :, :, None]) * x_7  # expand  # line 6
     del beta_raw_tile, x_7
@@ -1291,7 +1279,7 @@ def _m_layer_token(
     x_9 = torch.nn.functional.silu(k_raw_tile)
     part_4 = x_9 * x_9
     del x_9
-    x_10 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_4.sum(3)[:, :, :, None]), min=1e-12)
+    x_10 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_4.sum(3)[:, :, :, None], min=1e-24))
     del k_raw_tile, part_4
     x_11 = torch.nn.functional.softplus(a_raw_tile[:, :, :, None] + d_bias_tile[:, :, :, None], threshold=40.0)
     del a_raw_tile, d_bias_tile

@@ -1131,14 +1131,14 @@ def _m_layer_solve_kernel(
     part_2_7 = tl.where(part_2_6, part_2_4, tl.log(part_2_5) * (part_2_4 / tl.where(part_2_6, 1.0, part_2_5 - 1.0)))
     part_2_8 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_2_3, 0.0) + part_2_7))
     part_2_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2) * tl.exp(part_2_8)
-    w = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * part_2_9  # what an erasure reads [C, BLOCK_K]
+    w = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_2_9  # what an erasure reads [C, BLOCK_K]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_6 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
     part_3_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
     part_3_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)
     part_3_2 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_3_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
-    e = part_3_1 * (part_3_3 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+    e = part_3_1 * (part_3_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     part_4_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
     part_4_1 = tl.exp(-tl.abs(part_4_0))
     part_4_2 = 1.0 + part_4_1
@@ -1232,7 +1232,7 @@ def _m_layer_states_kernel(
         part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
         part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-        e = part_2_1 * (part_2_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
         load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
         part_3_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
@@ -1333,15 +1333,15 @@ def _m_layer_outputs_kernel(
     part_4_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
     part_4_2 = tl.exp(-tl.abs(load_5.to(tl.float32)))
     part_4_3 = load_5.to(tl.float32) * (tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2))
-    part_4_4 = load_6.to(tl.float32) * (part_4_3 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
-    s = part_4_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) - part_4_4  # shrink [C, BLOCK_K]  # line 5
+    part_4_4 = load_6.to(tl.float32) * (part_4_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
+    s = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) - part_4_4  # shrink [C, BLOCK_K]  # line 5
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_7 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
     part_5_0 = tl.exp(-tl.abs(load_7.to(tl.float32)[:, None]))
     part_5_1 = tl.where(load_7.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
     part_5_2 = tl.exp(-tl.abs(load_5.to(tl.float32)))
     part_5_3 = load_5.to(tl.float32) * (tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
-    e = part_5_1 * (part_5_3 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+    e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     inner_5 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_5.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
     g0_c = _coarse(g0, EXACT)  # [C]
@@ -1425,7 +1425,7 @@ def _m_layer_states_kernel_c32(
         part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
         part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-        e = part_2_1 * (part_2_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
         load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
         part_3_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
@@ -1516,7 +1516,7 @@ def _m_layer_states_kernel_c64(
         part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
         part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-        e = part_2_1 * (part_2_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
         load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
         part_3_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
@@ -1605,7 +1605,7 @@ def _m_layer_solve_adjoint_kernel(
     part_2_1 = tl.where(load_2.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
     part_2_2 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_2_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-    e = part_2_1 * (part_2_3 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+    e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
     load_5 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
     part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
@@ -1618,7 +1618,7 @@ def _m_layer_solve_adjoint_kernel(
     part_3_7 = tl.where(part_3_6, part_3_4, tl.log(part_3_5) * (part_3_4 / tl.where(part_3_6, 1.0, part_3_5 - 1.0)))
     part_3_8 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_3_3, 0.0) + part_3_7))
     part_3_9 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2) * tl.exp(part_3_8)
-    w = part_3_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * part_3_9  # what an erasure reads [C, BLOCK_K]
+    w = part_3_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_3_9  # what an erasure reads [C, BLOCK_K]
     part_4_0 = load_5.to(tl.float32) + load_6.to(tl.float32)
     part_4_1 = tl.exp(-tl.abs(part_4_0))
     part_4_2 = 1.0 + part_4_1
@@ -1649,8 +1649,8 @@ def _m_layer_solve_adjoint_kernel(
     part_7_1 = load_7.to(tl.float32) * (tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0))
     part_7_2 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_7_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_7_2) / (1.0 + part_7_2))
-    part_7_4 = load_8.to(tl.float32) * (part_7_3 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
-    s = part_7_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) - part_7_4  # shrink [C, BLOCK_K]  # line 5
+    part_7_4 = load_8.to(tl.float32) * (part_7_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
+    s = part_7_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) - part_7_4  # shrink [C, BLOCK_K]  # line 5
     inner_6 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
     dot_2 = tl.dot(inner_6.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
     decay_2 = tl.exp2(_joined(g0_hi[None, :] - g0_hi[:, None], g0_lo[None, :] - g0_lo[:, None], EXACT))  # D(j, i] [C, C]
@@ -1745,8 +1745,8 @@ def _m_layer_states_adjoint_kernel(
         part_3_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
         part_3_2 = tl.exp(-tl.abs(load_3.to(tl.float32)))
         part_3_3 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
-        part_3_4 = load_2.to(tl.float32) * (part_3_3 / tl.maximum(tl.sqrt(sum_3[:, None]), 1e-12))
-        s = part_3_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) - part_3_4  # shrink [C, BLOCK_K]  # line 5
+        part_3_4 = load_2.to(tl.float32) * (part_3_3 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24)))
+        s = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) - part_3_4  # shrink [C, BLOCK_K]  # line 5
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
         load_6 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
         part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
@@ -1759,7 +1759,7 @@ def _m_layer_states_adjoint_kernel(
         part_4_7 = tl.where(part_4_6, part_4_4, tl.log(part_4_5) * (part_4_4 / tl.where(part_4_6, 1.0, part_4_5 - 1.0)))
         part_4_8 = -(tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_4_3, 0.0) + part_4_7))
         part_4_9 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2) * tl.exp(part_4_8)
-        w = part_4_1 / tl.maximum(tl.sqrt(sum_3[:, None]), 1e-12) * part_4_9  # what an erasure reads [C, BLOCK_K]
+        w = part_4_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24)) * part_4_9  # what an erasure reads [C, BLOCK_K]
         part_5_0 = load_6.to(tl.float32) + load_7.to(tl.float32)
         part_5_1 = tl.exp(-tl.abs(part_5_0))
         part_5_2 = 1.0 + part_5_1
@@ -1875,8 +1875,8 @@ def _m_layer_gradients_kernel(
     part_3_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
     part_3_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_3_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
-    part_3_4 = load_3.to(tl.float32) * (part_3_3 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
-    s = part_3_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) - part_3_4  # shrink [C, BLOCK_K]  # line 5
+    part_3_4 = load_3.to(tl.float32) * (part_3_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
+    s = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) - part_3_4  # shrink [C, BLOCK_K]  # line 5
     a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
     load_6 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
     part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -1889,14 +1889,14 @@ def _m_layer_gradients_kernel(
     part_4_7 = tl.where(part_4_6, part_4_4, tl.log(part_4_5) * (part_4_4 / tl.where(part_4_6, 1.0, part_4_5 - 1.0)))
     part_4_8 = -(tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_4_3, 0.0) + part_4_7))
     part_4_9 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2) * tl.exp(part_4_8)
-    w = part_4_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * part_4_9  # what an erasure reads [C, BLOCK_K]
+    w = part_4_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_4_9  # what an erasure reads [C, BLOCK_K]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_8 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
     part_5_0 = tl.exp(-tl.abs(load_8.to(tl.float32)[:, None]))
     part_5_1 = tl.where(load_8.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
     part_5_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_5_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
-    e = part_5_1 * (part_5_3 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+    e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     part_6_0 = load_6.to(tl.float32) + load_7.to(tl.float32)
     part_6_1 = tl.exp(-tl.abs(part_6_0))
     part_6_2 = 1.0 + part_6_1
@@ -1963,14 +1963,13 @@ def _m_layer_gradients_kernel(
     total = tl.fma(dq_se_all, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
     part_22_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_22_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_22_0) / (1.0 + part_22_0)
-    part_22_2 = tl.sqrt(sum_1[:, None])
-    part_22_3 = tl.maximum(part_22_2, 1e-12)
-    part_22_4 = -load_3.to(tl.float32) * (-(load_2.to(tl.float32) * part_22_1) / (part_22_3 * part_22_3))
-    part_22_5 = part_22_4 * tl.where(part_22_2 > 1e-12, 1.0, tl.where(part_22_2 == 1e-12, 0.5, 0.0))
-    map_15 = part_22_5 * (0.5 / part_22_2) * total  # [C, BLOCK_K]
+    part_22_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_22_3 = -load_3.to(tl.float32) * (-(load_2.to(tl.float32) * part_22_1) / (part_22_2 * part_22_2))
+    part_22_4 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+    map_15 = part_22_3 * (0.5 / part_22_2) * part_22_4 * total  # [C, BLOCK_K]
     inner_5 = tl.where(in_K[None, :], map_15, 0.0)  # [C, BLOCK_K]
     sum_14 = tl.sum(inner_5, 1)  # [C]
-    part_23_0 = -load_3.to(tl.float32) * (1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    part_23_0 = -load_3.to(tl.float32) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
     part_23_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_23_2 = 1.0 + part_23_1
     part_23_3 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_23_1) / part_23_2)
@@ -1985,15 +1984,14 @@ def _m_layer_gradients_kernel(
     total_2 = map_16 + map_17  # [C, BLOCK_K]
     part_26_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_26_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_26_0) / (1.0 + part_26_0))
-    part_26_2 = tl.sqrt(sum_2[:, None])
-    part_26_3 = tl.maximum(part_26_2, 1e-12)
-    part_26_4 = -part_26_1 / (part_26_3 * part_26_3) * tl.where(part_26_2 > 1e-12, 1.0, tl.where(part_26_2 == 1e-12, 0.5, 0.0))
-    map_18 = part_26_4 * (0.5 / part_26_2) * total  # [C, BLOCK_K]
+    part_26_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_26_3 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
+    map_18 = -part_26_1 / (part_26_2 * part_26_2) * (0.5 / part_26_2) * part_26_3 * total  # [C, BLOCK_K]
     inner_6 = tl.where(in_K[None, :], map_18, 0.0)  # [C, BLOCK_K]
     sum_15 = tl.sum(inner_6, 1)  # [C]
     part_27_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_27_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_27_0) / (1.0 + part_27_0)
-    part_27_2 = load_2.to(tl.float32) * part_27_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)
+    part_27_2 = load_2.to(tl.float32) * part_27_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
     map_19 = -part_27_2 * total  # [C, BLOCK_K]
     inner_7 = tl.where(in_K[None, :], map_19, 0.0)  # [C, BLOCK_K]
     sum_16 = tl.sum(tl.sum(inner_7, 1), 0)
@@ -2001,7 +1999,7 @@ def _m_layer_gradients_kernel(
     part_28_1 = 1.0 + part_28_0
     part_28_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_28_0) / part_28_1)
     part_28_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_28_0) / part_28_1 * (1.0 + part_28_2)
-    map_20 = 1.0 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * part_28_3 * total  # [C, BLOCK_K]
+    map_20 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_28_3 * total  # [C, BLOCK_K]
     part_29_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_29_1 = 1.0 + part_29_0
     part_29_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_29_0) / part_29_1
@@ -2041,11 +2039,10 @@ def _m_layer_gradients_kernel(
     part_35_7 = tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_35_2, 0.0) + tl.where(part_35_5, part_35_3, part_35_6))
     part_35_8 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_35_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_35_8) / (1.0 + part_35_8)
-    part_35_10 = tl.sqrt(sum_1[:, None])
-    part_35_11 = tl.maximum(part_35_10, 1e-12)
-    part_35_12 = part_35_1 * tl.exp(-part_35_7) * (-(load_2.to(tl.float32) * part_35_9) / (part_35_11 * part_35_11))
-    part_35_13 = tl.where(part_35_10 > 1e-12, 1.0, tl.where(part_35_10 == 1e-12, 0.5, 0.0))
-    map_25 = part_35_12 * part_35_13 * (0.5 / part_35_10) * total_4  # [C, BLOCK_K]
+    part_35_10 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_35_11 = part_35_1 * tl.exp(-part_35_7) * (-(load_2.to(tl.float32) * part_35_9) / (part_35_10 * part_35_10))
+    part_35_12 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+    map_25 = part_35_11 * (0.5 / part_35_10) * part_35_12 * total_4  # [C, BLOCK_K]
     inner_9 = tl.where(in_K[None, :], map_25, 0.0)  # [C, BLOCK_K]
     sum_13 = tl.sum(inner_9, 1)  # [C]
     part_36_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
@@ -2056,7 +2053,7 @@ def _m_layer_gradients_kernel(
     part_36_5 = part_36_4 == 1.0
     part_36_6 = tl.log(part_36_4) * (part_36_3 / tl.where(part_36_5, 1.0, part_36_4 - 1.0))
     part_36_7 = tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_36_2, 0.0) + tl.where(part_36_5, part_36_3, part_36_6))
-    part_36_8 = part_36_1 * tl.exp(-part_36_7) * (1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    part_36_8 = part_36_1 * tl.exp(-part_36_7) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
     part_36_9 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_36_10 = 1.0 + part_36_9
     part_36_11 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_36_9) / part_36_10)
@@ -2072,7 +2069,7 @@ def _m_layer_gradients_kernel(
     total_4_2 = total_5 + map_27  # [C, BLOCK_K]
     part_39_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_39_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_39_0) / (1.0 + part_39_0)
-    part_39_2 = load_2.to(tl.float32) * part_39_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)
+    part_39_2 = load_2.to(tl.float32) * part_39_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
     part_39_3 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_39_4 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_39_3) / (1.0 + part_39_3)
     part_39_5 = tl.exp(load_5.to(tl.float32))
@@ -2088,7 +2085,7 @@ def _m_layer_gradients_kernel(
     sum_17 = tl.sum(tl.sum(inner_10, 1), 0)
     part_40_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_40_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_40_0) / (1.0 + part_40_0)
-    part_40_2 = load_2.to(tl.float32) * part_40_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)
+    part_40_2 = load_2.to(tl.float32) * part_40_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
     part_40_3 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_40_4 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_40_3) / (1.0 + part_40_3)
     part_40_5 = tl.exp(load_5.to(tl.float32))
@@ -2106,7 +2103,7 @@ def _m_layer_gradients_kernel(
     sum_19 = tl.sum(tl.sum(inner_12, 1), 0)
     part_41_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_41_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_41_0) / (1.0 + part_41_0)
-    part_41_2 = load_2.to(tl.float32) * part_41_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)
+    part_41_2 = load_2.to(tl.float32) * part_41_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
     part_41_3 = load_6.to(tl.float32)[:, None] + load_7.to(tl.float32)
     part_41_4 = tl.exp(-tl.abs(part_41_3))
     part_41_5 = 1.0 + part_41_4
@@ -2124,7 +2121,7 @@ def _m_layer_gradients_kernel(
     total_6 = tl.fma(dk_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
     part_42_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_42_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_42_0) / (1.0 + part_42_0)
-    part_42_2 = load_2.to(tl.float32) * part_42_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)
+    part_42_2 = load_2.to(tl.float32) * part_42_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
     part_42_3 = tl.exp(-tl.abs(load_8.to(tl.float32)[:, None]))
     part_42_4 = 1.0 + part_42_3
     part_42_5 = tl.where(load_8.to(tl.float32)[:, None] >= 0.0, 1.0, part_42_3) / part_42_4
@@ -2136,11 +2133,10 @@ def _m_layer_gradients_kernel(
     part_43_1 = tl.where(load_8.to(tl.float32)[:, None] >= 0.0, 1.0, part_43_0) / (1.0 + part_43_0)
     part_43_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_43_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_43_2) / (1.0 + part_43_2)
-    part_43_4 = tl.sqrt(sum_1[:, None])
-    part_43_5 = tl.maximum(part_43_4, 1e-12)
-    part_43_6 = part_43_1 * (-(load_2.to(tl.float32) * part_43_3) / (part_43_5 * part_43_5))
-    part_43_7 = part_43_6 * tl.where(part_43_4 > 1e-12, 1.0, tl.where(part_43_4 == 1e-12, 0.5, 0.0))
-    map_32 = part_43_7 * (0.5 / part_43_4) * total_6  # [C, BLOCK_K]
+    part_43_4 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_43_5 = part_43_1 * (-(load_2.to(tl.float32) * part_43_3) / (part_43_4 * part_43_4))
+    part_43_6 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+    map_32 = part_43_5 * (0.5 / part_43_4) * part_43_6 * total_6  # [C, BLOCK_K]
     inner_15 = tl.where(in_K[None, :], map_32, 0.0)  # [C, BLOCK_K]
     sum_12 = tl.sum(inner_15, 1)  # [C]
     part_44_0 = tl.exp(-tl.abs(load_8.to(tl.float32)[:, None]))
@@ -2149,7 +2145,7 @@ def _m_layer_gradients_kernel(
     part_44_3 = 1.0 + part_44_2
     part_44_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_44_2) / part_44_3)
     part_44_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_44_2) / part_44_3 * (1.0 + part_44_4)
-    part_44_6 = part_44_1 * (1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)) * part_44_5
+    part_44_6 = part_44_1 * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))) * part_44_5
     map_33 = part_44_6 * total_6  # [C, BLOCK_K]
     total_7 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4_2)  # [C, BLOCK_K]
     part_45_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -2262,7 +2258,7 @@ def _m_layer_step_kernel(
     part_3_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
     part_3_2 = tl.exp(-tl.abs(load_3.to(tl.float32)))
     part_3_3 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
-    s = part_3_1 / tl.maximum(tl.sqrt(sum_2), 1e-12) - load_2.to(tl.float32) * (part_3_3 / tl.maximum(tl.sqrt(sum_3), 1e-12))  # shrink [BLOCK_K]  # line 5
+    s = part_3_1 / tl.sqrt(tl.maximum(sum_2, 1e-24)) - load_2.to(tl.float32) * (part_3_3 / tl.sqrt(tl.maximum(sum_3, 1e-24)))  # shrink [BLOCK_K]  # line 5
     load_6 = tl.load(a_raw_ptr)  # load a_raw
     part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
     part_4_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
@@ -2274,12 +2270,12 @@ def _m_layer_step_kernel(
     part_4_7 = tl.where(part_4_6, part_4_4, tl.log(part_4_5) * (part_4_4 / tl.where(part_4_6, 1.0, part_4_5 - 1.0)))
     part_4_8 = -(tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_4_3, 0.0) + part_4_7))
     part_4_9 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2) * tl.exp(part_4_8)
-    w = part_4_1 / tl.maximum(tl.sqrt(sum_3), 1e-12) * part_4_9  # what an erasure reads [BLOCK_K]
+    w = part_4_1 / tl.sqrt(tl.maximum(sum_3, 1e-24)) * part_4_9  # what an erasure reads [BLOCK_K]
     load_8 = tl.load(beta_raw_ptr)  # load beta_raw
     part_5_0 = tl.exp(-tl.abs(load_8.to(tl.float32)))
     part_5_1 = tl.exp(-tl.abs(load_3.to(tl.float32)))
     part_5_2 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_5_1) / (1.0 + part_5_1))
-    e = tl.where(load_8.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0) * (part_5_2 / tl.maximum(tl.sqrt(sum_3), 1e-12))  # expand [BLOCK_K]  # line 6
+    e = tl.where(load_8.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0) * (part_5_2 / tl.sqrt(tl.maximum(sum_3, 1e-24)))  # expand [BLOCK_K]  # line 6
     load_9 = tl.load(v_raw_ptr + at_V, mask=in_V, other=0.0)  # load v_raw [BLOCK_V]
     part_6_0 = tl.exp(-tl.abs(load_9.to(tl.float32)))
     x = load_9.to(tl.float32) * (tl.where(load_9.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))  # input [BLOCK_V]  # line 7

@@ -477,14 +477,14 @@ def _m_layer_forward(
     x = torch.nn.functional.silu(k_raw_tile)
     part = x * x
     del x
-    x_2 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_2 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part.sum(4)[:, :, :, :, None], min=1e-24))
     del part
     w = _valid(x_2, T)  # what an erasure reads
     del x_2
     x_3 = torch.nn.functional.silu(k_raw_tile)
     part_2 = x_3 * x_3
     del x_3
-    x_4 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_2.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_4 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_2.sum(4)[:, :, :, :, None], min=1e-24))
     del k_raw_tile, part_2
     e = _valid(torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * x_4, T)  # expand  # line 6
     del beta_raw_tile, x_4
@@ -507,7 +507,7 @@ def _m_layer_forward(
     x_6 = torch.nn.functional.silu(q_raw_tile)
     part_3 = x_6 * x_6
     del x_6
-    x_7 = torch.nn.functional.silu(q_raw_tile) / torch.clamp(torch.sqrt(part_3.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_7 = torch.nn.functional.silu(q_raw_tile) / torch.sqrt(torch.clamp(part_3.sum(4)[:, :, :, :, None], min=1e-24))
     del q_raw_tile, part_3
     s = _valid(x_7, T)  # shrink  # line 5
     del x_7
@@ -581,14 +581,14 @@ def _m_layer_backward(
     x = torch.nn.functional.silu(k_raw_tile)
     part = x * x
     del x
-    x_2 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_2 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part.sum(4)[:, :, :, :, None], min=1e-24))
     del part
     w = _valid(x_2, T)  # what an erasure reads
     del x_2
     x_3 = torch.nn.functional.silu(k_raw_tile)
     part_2 = x_3 * x_3
     del x_3
-    x_4 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_2.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_4 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_2.sum(4)[:, :, :, :, None], min=1e-24))
     del part_2
     e = _valid(torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * x_4, T)  # expand  # line 6
     del x_4
@@ -612,7 +612,7 @@ def _m_layer_backward(
     x_6 = torch.nn.functional.silu(q_raw_tile)
     part_4 = x_6 * x_6
     del x_6
-    x_7 = torch.nn.functional.silu(q_raw_tile) / torch.clamp(torch.sqrt(part_4.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_7 = torch.nn.functional.silu(q_raw_tile) / torch.sqrt(torch.clamp(part_4.sum(4)[:, :, :, :, None], min=1e-24))
     del part_4
     s = _valid(x_7, T)  # shrink  # line 5
     del x_7
@@ -637,7 +637,7 @@ def _m_layer_backward(
     x_8 = torch.nn.functional.silu(k_raw_tile)
     part_10 = x_8 * x_8
     del x_8
-    x_9 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_10.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_9 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_10.sum(4)[:, :, :, :, None], min=1e-24))
     del part_10
     x_10 = x_9 * (torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * torch.sigmoid(-beta_raw_tile[:, :, :, :, None]))
     del x_9
@@ -651,82 +651,73 @@ def _m_layer_backward(
     part_12 = x_11 * x_11
     del x_11
     x_12 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
-    x_13 = 1.0 / torch.clamp(torch.sqrt(part_12.sum(4)[:, :, :, :, None]), min=1e-12) * x_12 * dw
+    x_13 = 1.0 / torch.sqrt(torch.clamp(part_12.sum(4)[:, :, :, :, None], min=1e-24)) * x_12 * dw
     del part_12, x_12
     x_14 = torch.nn.functional.silu(k_raw_tile)
     part_13 = x_14 * x_14
     del x_14
     part_14 = part_13.sum(4)[:, :, :, :, None]
     del part_13
-    x_15 = torch.sqrt(part_14)
-    x_16 = torch.clamp(x_15, min=1e-12)
-    x_17 = -torch.nn.functional.silu(k_raw_tile) / (x_16 * x_16)
-    del x_16
-    x_18 = torch.where(x_15 == 1e-12, torch.full_like(part_14, 0.5), 0.0)
-    del part_14
-    x_19 = x_17 * torch.where(x_15 > 1e-12, 1.0, x_18) * (0.5 / x_15)
-    del x_15, x_17, x_18
-    part_15 = x_19 * dw
-    del dw, x_19
-    x_20 = torch.nn.functional.silu(k_raw_tile)
-    x_21 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
-    x_22 = torch.nn.functional.silu(k_raw_tile)
-    part_16 = x_22 * x_22
-    del x_22
-    x_23 = torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * (1.0 / torch.clamp(torch.sqrt(part_16.sum(4)[:, :, :, :, None]), min=1e-12))
+    x_15 = torch.sqrt(torch.clamp(part_14, min=1e-24))
+    x_16 = -torch.nn.functional.silu(k_raw_tile) / (x_15 * x_15)
+    x_17 = torch.where(part_14 == 1e-24, torch.full_like(part_14, 0.5), 0.0)
+    x_18 = x_16 * (0.5 / x_15) * torch.where(part_14 > 1e-24, 1.0, x_17)
+    del part_14, x_15, x_16, x_17
+    part_15 = x_18 * dw
+    del dw, x_18
+    x_19 = torch.nn.functional.silu(k_raw_tile)
+    x_20 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
+    x_21 = torch.nn.functional.silu(k_raw_tile)
+    part_16 = x_21 * x_21
+    del x_21
+    x_22 = torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * (1.0 / torch.sqrt(torch.clamp(part_16.sum(4)[:, :, :, :, None], min=1e-24)))
     del part_16
-    x_24 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
-    x_25 = torch.nn.functional.silu(k_raw_tile)
-    part_17 = x_25 * x_25
-    del x_25
+    x_23 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
+    x_24 = torch.nn.functional.silu(k_raw_tile)
+    part_17 = x_24 * x_24
+    del x_24
     part_18 = part_17.sum(4)[:, :, :, :, None]
     del part_17
-    x_26 = torch.sqrt(part_18)
-    x_27 = torch.clamp(x_26, min=1e-12)
-    x_28 = -torch.nn.functional.silu(k_raw_tile) / (x_27 * x_27)
-    del x_27
-    x_29 = torch.where(x_26 == 1e-12, torch.full_like(part_18, 0.5), 0.0)
-    del part_18
-    x_30 = torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * x_28 * torch.where(x_26 > 1e-12, 1.0, x_29)
-    del beta_raw_tile, x_28, x_29
-    part_19 = x_30 * (0.5 / x_26) * de
-    del x_26, x_30
-    x_31 = torch.nn.functional.silu(k_raw_tile)
-    x_32 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
+    x_25 = torch.sqrt(torch.clamp(part_18, min=1e-24))
+    x_26 = -torch.nn.functional.silu(k_raw_tile) / (x_25 * x_25)
+    x_27 = torch.where(part_18 == 1e-24, torch.full_like(part_18, 0.5), 0.0)
+    x_28 = torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * x_26 * (0.5 / x_25) * torch.where(part_18 > 1e-24, 1.0, x_27)
+    del beta_raw_tile, part_18, x_25, x_26, x_27
+    part_19 = x_28 * de
+    del x_28
+    x_29 = torch.nn.functional.silu(k_raw_tile)
+    x_30 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
     del k_raw_tile
-    d_k_raw = x_13 + ((x_20 + x_20) * x_21 * part_15.sum(4)[:, :, :, :, None]) + (x_23 * x_24 * de) + ((x_31 + x_31) * x_32 * part_19.sum(4)[:, :, :, :, None])  # gradient of k_raw
-    del de, x_13, part_15, x_20, x_21, x_23, x_24, part_19, x_31, x_32
-    x_33 = torch.sigmoid(v_raw_tile) * (1.0 + v_raw_tile * torch.sigmoid(-v_raw_tile))
+    d_k_raw = x_13 + ((x_19 + x_19) * x_20 * part_15.sum(4)[:, :, :, :, None]) + (x_22 * x_23 * de) + ((x_29 + x_29) * x_30 * part_19.sum(4)[:, :, :, :, None])  # gradient of k_raw
+    del de, x_13, part_15, x_19, x_20, x_22, x_23, part_19, x_29, x_30
+    x_31 = torch.sigmoid(v_raw_tile) * (1.0 + v_raw_tile * torch.sigmoid(-v_raw_tile))
     del v_raw_tile
-    d_v_raw = x_33 * (-zeta)  # gradient of v_raw
-    del zeta, x_33
+    d_v_raw = x_31 * (-zeta)  # gradient of v_raw
+    del zeta, x_31
     ds = _add_product((dy_tile @ h.mT).mul_(scale), part_8.mT, e)  # gradient of s
     del dy_tile, h, part_8
-    x_34 = torch.nn.functional.silu(q_raw_tile)
-    part_20 = x_34 * x_34
-    del x_34
-    x_35 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
-    x_36 = 1.0 / torch.clamp(torch.sqrt(part_20.sum(4)[:, :, :, :, None]), min=1e-12) * x_35 * ds
-    del part_20, x_35
-    x_37 = torch.nn.functional.silu(q_raw_tile)
-    part_21 = x_37 * x_37
-    del x_37
+    x_32 = torch.nn.functional.silu(q_raw_tile)
+    part_20 = x_32 * x_32
+    del x_32
+    x_33 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
+    x_34 = 1.0 / torch.sqrt(torch.clamp(part_20.sum(4)[:, :, :, :, None], min=1e-24)) * x_33 * ds
+    del part_20, x_33
+    x_35 = torch.nn.functional.silu(q_raw_tile)
+    part_21 = x_35 * x_35
+    del x_35
     part_22 = part_21.sum(4)[:, :, :, :, None]
     del part_21
-    x_38 = torch.sqrt(part_22)
-    x_39 = torch.clamp(x_38, min=1e-12)
-    x_40 = -torch.nn.functional.silu(q_raw_tile) / (x_39 * x_39)
-    del x_39
-    x_41 = torch.where(x_38 == 1e-12, torch.full_like(part_22, 0.5), 0.0)
-    del part_22
-    x_42 = x_40 * torch.where(x_38 > 1e-12, 1.0, x_41) * (0.5 / x_38)
-    del e, x_38, x_40, x_41
-    part_23 = x_42 * ds
-    del ds, x_42
-    x_43 = torch.nn.functional.silu(q_raw_tile)
-    x_44 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
+    x_36 = torch.sqrt(torch.clamp(part_22, min=1e-24))
+    x_37 = -torch.nn.functional.silu(q_raw_tile) / (x_36 * x_36)
+    x_38 = torch.where(part_22 == 1e-24, torch.full_like(part_22, 0.5), 0.0)
+    x_39 = x_37 * (0.5 / x_36) * torch.where(part_22 > 1e-24, 1.0, x_38)
+    del e, part_22, x_36, x_37, x_38
+    part_23 = x_39 * ds
+    del ds, x_39
+    x_40 = torch.nn.functional.silu(q_raw_tile)
+    x_41 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
     del q_raw_tile
-    d_q_raw = x_36 + ((x_43 + x_43) * x_44 * part_23.sum(4)[:, :, :, :, None])  # gradient of q_raw
+    d_q_raw = x_34 + ((x_40 + x_40) * x_41 * part_23.sum(4)[:, :, :, :, None])  # gradient of q_raw
     return (
         _tokens(d_beta_raw.expand(chunks, B, H, 32), beta_raw.shape[2], beta_raw.dtype),
         _tokens(d_k_raw, k_raw.shape[2], k_raw.dtype),
@@ -792,12 +783,12 @@ def _m_layer_token(
     x = torch.nn.functional.silu(q_raw_tile)
     part = x * x
     del x
-    x_2 = torch.nn.functional.silu(q_raw_tile) / torch.clamp(torch.sqrt(part.sum(3)[:, :, :, None]), min=1e-12)
+    x_2 = torch.nn.functional.silu(q_raw_tile) / torch.sqrt(torch.clamp(part.sum(3)[:, :, :, None], min=1e-24))
     del q_raw_tile, part
     x_3 = torch.nn.functional.silu(k_raw_tile)
     part_2 = x_3 * x_3
     del x_3
-    x_4 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_2.sum(3)[:, :, :, None]), min=1e-12)
+    x_4 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_2.sum(3)[:, :, :, None], min=1e-24))
     del part_2
     e = torch.sigmoid(beta_raw_tile[:, :, :, None]) * x_4  # expand  # line 6
     del beta_raw_tile, x_4
@@ -806,7 +797,7 @@ def _m_layer_token(
     x_6 = torch.nn.functional.silu(k_raw_tile)
     part_3 = x_6 * x_6
     del x_6
-    x_7 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_3.sum(3)[:, :, :, None]), min=1e-12)
+    x_7 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_3.sum(3)[:, :, :, None], min=1e-24))
     del k_raw_tile, part_3
     side = -x_7
     del x_7

@@ -886,14 +886,14 @@ def _m_layer_solve_kernel(
     sum_1 = tl.sum(inner, 1)  # [C]
     part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    w = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    w = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_2 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
     part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)[:, None]))
     part_3_1 = tl.where(load_2.to(tl.float32)[:, None] >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)
     part_3_2 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_3_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
-    e = part_3_1 * (part_3_3 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+    e = part_3_1 * (part_3_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     inner_2 = tl.where(in_K[None, :], w, 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_2.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
     A_all = tl.where(token[:, None] > token[None, :], dot, 0.0)  # pairs with j < i [C, C]
@@ -964,7 +964,7 @@ def _m_layer_states_kernel(
         part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
         part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-        e = part_2_1 * (part_2_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -1018,7 +1018,7 @@ def _m_layer_outputs_kernel(
     sum_1 = tl.sum(inner, 1)  # [C]
     part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    s = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 5
+    s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
     k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
     load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
     part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -1032,7 +1032,7 @@ def _m_layer_outputs_kernel(
     part_4_1 = tl.where(load_3.to(tl.float32)[:, None] >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)
     part_4_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_4_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2))
-    e = part_4_1 * (part_4_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+    e = part_4_1 * (part_4_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     inner_3 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_3.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
     map_4 = dot * scale  # [C, C]
@@ -1102,7 +1102,7 @@ def _m_layer_states_kernel_c32(
         part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
         part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-        e = part_2_1 * (part_2_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -1167,7 +1167,7 @@ def _m_layer_states_kernel_c64(
         part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
         part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-        e = part_2_1 * (part_2_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -1226,10 +1226,10 @@ def _m_layer_solve_adjoint_kernel(
     part_2_1 = tl.where(load_2.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
     part_2_2 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_2_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-    e = part_2_1 * (part_2_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+    e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_3_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    w = part_3_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    w = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_2.to(DT), tl.trans(w.to(DT)), input_precision=PRECISION)  # [C, C]
     A_all = tl.where(token[None, :] > token[:, None], dot, 0.0)  # pairs with j < i [C, C]
@@ -1243,7 +1243,7 @@ def _m_layer_solve_adjoint_kernel(
     sum_1 = tl.sum(inner_3, 1)  # [C]
     part_5_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
     part_5_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-    s = part_5_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 5
+    s = part_5_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
     inner_4 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
     dot_2 = tl.dot(inner_4.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
     map_4 = dot_2 * scale  # [C, C]
@@ -1311,7 +1311,7 @@ def _m_layer_states_adjoint_kernel(
         sum_2 = tl.sum(inner, 1)  # [C]
         part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
         part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-        s = part_2_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 5
+        s = part_2_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
         k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
         load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
         part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -1321,7 +1321,7 @@ def _m_layer_states_adjoint_kernel(
         sum_3 = tl.sum(inner_2, 1)  # [C]
         part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_4_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-        w = part_4_1 / tl.maximum(tl.sqrt(sum_3[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+        w = part_4_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
@@ -1393,7 +1393,7 @@ def _m_layer_gradients_kernel(
     sum_1 = tl.sum(inner, 1)  # [C]
     part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    s = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 5
+    s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
     k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
     load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
     part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -1403,14 +1403,14 @@ def _m_layer_gradients_kernel(
     sum_2 = tl.sum(inner_2, 1)  # [C]
     part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_4_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-    w = part_4_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_3 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
     part_5_0 = tl.exp(-tl.abs(load_3.to(tl.float32)[:, None]))
     part_5_1 = tl.where(load_3.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
     part_5_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_5_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
-    e = part_5_1 * (part_5_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+    e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
@@ -1442,17 +1442,16 @@ def _m_layer_gradients_kernel(
     total = tl.fma(dq_se_all, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
     part_11_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_11_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_11_0) / (1.0 + part_11_0))
-    part_11_2 = tl.sqrt(sum_1[:, None])
-    part_11_3 = tl.maximum(part_11_2, 1e-12)
-    part_11_4 = -part_11_1 / (part_11_3 * part_11_3) * tl.where(part_11_2 > 1e-12, 1.0, tl.where(part_11_2 == 1e-12, 0.5, 0.0))
-    map_6 = part_11_4 * (0.5 / part_11_2) * total  # [C, BLOCK_K]
+    part_11_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_11_3 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+    map_6 = -part_11_1 / (part_11_2 * part_11_2) * (0.5 / part_11_2) * part_11_3 * total  # [C, BLOCK_K]
     inner_3 = tl.where(in_K[None, :], map_6, 0.0)  # [C, BLOCK_K]
     sum_6 = tl.sum(inner_3, 1)  # [C]
     part_12_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_12_1 = 1.0 + part_12_0
     part_12_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_12_0) / part_12_1)
     part_12_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_12_0) / part_12_1 * (1.0 + part_12_2)
-    map_7 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * part_12_3 * total  # [C, BLOCK_K]
+    map_7 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_12_3 * total  # [C, BLOCK_K]
     part_13_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_13_1 = 1.0 + part_13_0
     part_13_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_13_0) / part_13_1
@@ -1472,17 +1471,17 @@ def _m_layer_gradients_kernel(
     total_3 = tl.fma(dq_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
     part_15_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_15_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_15_0) / (1.0 + part_15_0)
-    part_15_2 = tl.sqrt(sum_2[:, None])
-    part_15_3 = tl.maximum(part_15_2, 1e-12)
-    part_15_4 = -(load_2.to(tl.float32) * part_15_1) / (part_15_3 * part_15_3) * tl.where(part_15_2 > 1e-12, 1.0, tl.where(part_15_2 == 1e-12, 0.5, 0.0))
-    map_9 = part_15_4 * (0.5 / part_15_2) * total_3  # [C, BLOCK_K]
+    part_15_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_15_3 = -(load_2.to(tl.float32) * part_15_1) / (part_15_2 * part_15_2) * (0.5 / part_15_2)
+    part_15_4 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
+    map_9 = part_15_3 * part_15_4 * total_3  # [C, BLOCK_K]
     inner_4 = tl.where(in_K[None, :], map_9, 0.0)  # [C, BLOCK_K]
     sum_5 = tl.sum(inner_4, 1)  # [C]
     part_16_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_16_1 = 1.0 + part_16_0
     part_16_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_16_0) / part_16_1)
     part_16_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_16_0) / part_16_1 * (1.0 + part_16_2)
-    map_10 = 1.0 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * part_16_3 * total_3  # [C, BLOCK_K]
+    map_10 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_16_3 * total_3  # [C, BLOCK_K]
     part_17_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_17_1 = 1.0 + part_17_0
     part_17_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_17_0) / part_17_1
@@ -1494,7 +1493,7 @@ def _m_layer_gradients_kernel(
     total_4 = tl.fma(dk_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
     part_19_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_19_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_19_0) / (1.0 + part_19_0)
-    part_19_2 = load_2.to(tl.float32) * part_19_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+    part_19_2 = load_2.to(tl.float32) * part_19_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
     part_19_3 = tl.exp(-tl.abs(load_3.to(tl.float32)[:, None]))
     part_19_4 = 1.0 + part_19_3
     part_19_5 = tl.where(load_3.to(tl.float32)[:, None] >= 0.0, 1.0, part_19_3) / part_19_4
@@ -1506,11 +1505,10 @@ def _m_layer_gradients_kernel(
     part_20_1 = tl.where(load_3.to(tl.float32)[:, None] >= 0.0, 1.0, part_20_0) / (1.0 + part_20_0)
     part_20_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_20_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_20_2) / (1.0 + part_20_2)
-    part_20_4 = tl.sqrt(sum_2[:, None])
-    part_20_5 = tl.maximum(part_20_4, 1e-12)
-    part_20_6 = part_20_1 * (-(load_2.to(tl.float32) * part_20_3) / (part_20_5 * part_20_5))
-    part_20_7 = part_20_6 * tl.where(part_20_4 > 1e-12, 1.0, tl.where(part_20_4 == 1e-12, 0.5, 0.0))
-    map_13 = part_20_7 * (0.5 / part_20_4) * total_4  # [C, BLOCK_K]
+    part_20_4 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_20_5 = part_20_1 * (-(load_2.to(tl.float32) * part_20_3) / (part_20_4 * part_20_4))
+    part_20_6 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
+    map_13 = part_20_5 * (0.5 / part_20_4) * part_20_6 * total_4  # [C, BLOCK_K]
     inner_6 = tl.where(in_K[None, :], map_13, 0.0)  # [C, BLOCK_K]
     sum_4 = tl.sum(inner_6, 1)  # [C]
     part_21_0 = tl.exp(-tl.abs(load_3.to(tl.float32)[:, None]))
@@ -1519,7 +1517,7 @@ def _m_layer_gradients_kernel(
     part_21_3 = 1.0 + part_21_2
     part_21_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_21_2) / part_21_3)
     part_21_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_21_2) / part_21_3 * (1.0 + part_21_4)
-    part_21_6 = part_21_1 * (1.0 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)) * part_21_5
+    part_21_6 = part_21_1 * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_21_5
     map_14 = part_21_6 * total_4  # [C, BLOCK_K]
     total_5 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2_2)  # [C, BLOCK_K]
     part_22_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -1574,7 +1572,7 @@ def _m_layer_step_kernel(
     sum_2 = tl.sum(inner, 0)
     part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    s = part_2_1 / tl.maximum(tl.sqrt(sum_2), 1e-12)  # shrink [BLOCK_K]  # line 5
+    s = part_2_1 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # shrink [BLOCK_K]  # line 5
     load_2 = tl.load(k_raw_ptr + at_K, mask=in_K, other=0.0)  # load k_raw [BLOCK_K]
     part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
@@ -1583,12 +1581,12 @@ def _m_layer_step_kernel(
     sum_3 = tl.sum(inner_2, 0)
     part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_4_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-    w = part_4_1 / tl.maximum(tl.sqrt(sum_3), 1e-12)  # what an erasure reads [BLOCK_K]
+    w = part_4_1 / tl.sqrt(tl.maximum(sum_3, 1e-24))  # what an erasure reads [BLOCK_K]
     load_3 = tl.load(beta_raw_ptr)  # load beta_raw
     part_5_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
     part_5_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_5_2 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_1) / (1.0 + part_5_1))
-    e = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0) * (part_5_2 / tl.maximum(tl.sqrt(sum_3), 1e-12))  # expand [BLOCK_K]  # line 6
+    e = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0) * (part_5_2 / tl.sqrt(tl.maximum(sum_3, 1e-24)))  # expand [BLOCK_K]  # line 6
     load_4 = tl.load(v_raw_ptr + at_V, mask=in_V, other=0.0)  # load v_raw [BLOCK_V]
     part_6_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     x = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))  # input [BLOCK_V]  # line 7

@@ -1111,14 +1111,14 @@ def _m_layer_solve_kernel(
     part_2_5 = part_2_4 == 1.0
     part_2_6 = tl.where(part_2_5, part_2_3, tl.log(part_2_4) * (part_2_3 / tl.where(part_2_5, 1.0, part_2_4 - 1.0)))
     part_2_7 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_2_2, 0.0) + part_2_6))
-    w = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * tl.exp(part_2_7)  # what an erasure reads [C, BLOCK_K]
+    w = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * tl.exp(part_2_7)  # what an erasure reads [C, BLOCK_K]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
     part_3_0 = tl.exp(-tl.abs(load_5.to(tl.float32)[:, None]))
     part_3_1 = tl.where(load_5.to(tl.float32)[:, None] >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)
     part_3_2 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_3_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
-    e = part_3_1 * (part_3_3 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+    e = part_3_1 * (part_3_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     part_4_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
     part_4_1 = tl.exp(-tl.abs(part_4_0))
     part_4_2 = 1.0 + part_4_1
@@ -1212,7 +1212,7 @@ def _m_layer_states_kernel(
         part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
         part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-        e = part_2_1 * (part_2_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
         load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
         part_3_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
@@ -1302,7 +1302,7 @@ def _m_layer_outputs_kernel(
     sum_1 = tl.sum(inner_2, 1)  # [C]
     part_3_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_3_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    s = part_3_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 5
+    s = part_3_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
     k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
     load_5 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
     part_4_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
@@ -1316,7 +1316,7 @@ def _m_layer_outputs_kernel(
     part_5_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
     part_5_2 = tl.exp(-tl.abs(load_5.to(tl.float32)))
     part_5_3 = load_5.to(tl.float32) * (tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
-    e = part_5_1 * (part_5_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+    e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     inner_4 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_4.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
     g0_c = _coarse(g0, EXACT)  # [C]
@@ -1400,7 +1400,7 @@ def _m_layer_states_kernel_c32(
         part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
         part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-        e = part_2_1 * (part_2_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
         load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
         part_3_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
@@ -1491,7 +1491,7 @@ def _m_layer_states_kernel_c64(
         part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
         part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-        e = part_2_1 * (part_2_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
         load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
         part_3_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
@@ -1576,7 +1576,7 @@ def _m_layer_solve_adjoint_kernel(
     part_2_1 = tl.where(load_2.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
     part_2_2 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_2_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-    e = part_2_1 * (part_2_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+    e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
     load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
     part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
@@ -1587,7 +1587,7 @@ def _m_layer_solve_adjoint_kernel(
     part_3_5 = part_3_4 == 1.0
     part_3_6 = tl.where(part_3_5, part_3_3, tl.log(part_3_4) * (part_3_3 / tl.where(part_3_5, 1.0, part_3_4 - 1.0)))
     part_3_7 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_3_2, 0.0) + part_3_6))
-    w = part_3_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * tl.exp(part_3_7)  # what an erasure reads [C, BLOCK_K]
+    w = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * tl.exp(part_3_7)  # what an erasure reads [C, BLOCK_K]
     part_4_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
     part_4_1 = tl.exp(-tl.abs(part_4_0))
     part_4_2 = 1.0 + part_4_1
@@ -1616,7 +1616,7 @@ def _m_layer_solve_adjoint_kernel(
     sum_1 = tl.sum(inner_4, 1)  # [C]
     part_7_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
     part_7_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0))
-    s = part_7_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 5
+    s = part_7_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
     inner_5 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
     dot_2 = tl.dot(inner_5.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
     decay_2 = tl.exp2(_joined(g0_hi[None, :] - g0_hi[:, None], g0_lo[None, :] - g0_lo[:, None], EXACT))  # D(j, i] [C, C]
@@ -1697,7 +1697,7 @@ def _m_layer_states_adjoint_kernel(
         sum_2 = tl.sum(inner, 1)  # [C]
         part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
         part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-        s = part_2_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 5
+        s = part_2_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
         k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
         load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
         part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -1715,7 +1715,7 @@ def _m_layer_states_adjoint_kernel(
         part_4_5 = part_4_4 == 1.0
         part_4_6 = tl.where(part_4_5, part_4_3, tl.log(part_4_4) * (part_4_3 / tl.where(part_4_5, 1.0, part_4_4 - 1.0)))
         part_4_7 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_4_2, 0.0) + part_4_6))
-        w = part_4_1 / tl.maximum(tl.sqrt(sum_3[:, None]), 1e-12) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
+        w = part_4_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24)) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
         part_5_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
         part_5_1 = tl.exp(-tl.abs(part_5_0))
         part_5_2 = 1.0 + part_5_1
@@ -1817,7 +1817,7 @@ def _m_layer_gradients_kernel(
     sum_1 = tl.sum(inner, 1)  # [C]
     part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    s = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 5
+    s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
     k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
     load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
     part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -1835,14 +1835,14 @@ def _m_layer_gradients_kernel(
     part_4_5 = part_4_4 == 1.0
     part_4_6 = tl.where(part_4_5, part_4_3, tl.log(part_4_4) * (part_4_3 / tl.where(part_4_5, 1.0, part_4_4 - 1.0)))
     part_4_7 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_4_2, 0.0) + part_4_6))
-    w = part_4_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
+    w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_6 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
     part_5_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
     part_5_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
     part_5_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_5_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
-    e = part_5_1 * (part_5_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+    e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     part_6_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
     part_6_1 = tl.exp(-tl.abs(part_6_0))
     part_6_2 = 1.0 + part_6_1
@@ -1909,17 +1909,16 @@ def _m_layer_gradients_kernel(
     total = tl.fma(dq_se_all, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
     part_22_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_22_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_22_0) / (1.0 + part_22_0))
-    part_22_2 = tl.sqrt(sum_1[:, None])
-    part_22_3 = tl.maximum(part_22_2, 1e-12)
-    part_22_4 = -part_22_1 / (part_22_3 * part_22_3) * tl.where(part_22_2 > 1e-12, 1.0, tl.where(part_22_2 == 1e-12, 0.5, 0.0))
-    map_15 = part_22_4 * (0.5 / part_22_2) * total  # [C, BLOCK_K]
+    part_22_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_22_3 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+    map_15 = -part_22_1 / (part_22_2 * part_22_2) * (0.5 / part_22_2) * part_22_3 * total  # [C, BLOCK_K]
     inner_4 = tl.where(in_K[None, :], map_15, 0.0)  # [C, BLOCK_K]
     sum_14 = tl.sum(inner_4, 1)  # [C]
     part_23_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_23_1 = 1.0 + part_23_0
     part_23_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1)
     part_23_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1 * (1.0 + part_23_2)
-    map_16 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * part_23_3 * total  # [C, BLOCK_K]
+    map_16 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_23_3 * total  # [C, BLOCK_K]
     part_24_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_24_1 = 1.0 + part_24_0
     part_24_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_24_0) / part_24_1
@@ -1956,11 +1955,10 @@ def _m_layer_gradients_kernel(
     part_30_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_30_0, 0.0) + tl.where(part_30_3, part_30_1, part_30_4))
     part_30_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_30_7 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_30_6) / (1.0 + part_30_6)
-    part_30_8 = tl.sqrt(sum_2[:, None])
-    part_30_9 = tl.maximum(part_30_8, 1e-12)
-    part_30_10 = tl.exp(-part_30_5) * (-(load_2.to(tl.float32) * part_30_7) / (part_30_9 * part_30_9))
-    part_30_11 = part_30_10 * tl.where(part_30_8 > 1e-12, 1.0, tl.where(part_30_8 == 1e-12, 0.5, 0.0))
-    map_21 = part_30_11 * (0.5 / part_30_8) * total_3  # [C, BLOCK_K]
+    part_30_8 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_30_9 = tl.exp(-part_30_5) * (-(load_2.to(tl.float32) * part_30_7) / (part_30_8 * part_30_8))
+    part_30_10 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
+    map_21 = part_30_9 * (0.5 / part_30_8) * part_30_10 * total_3  # [C, BLOCK_K]
     inner_6 = tl.where(in_K[None, :], map_21, 0.0)  # [C, BLOCK_K]
     sum_13 = tl.sum(inner_6, 1)  # [C]
     part_31_0 = load_4.to(tl.float32)[:, None] + load_5.to(tl.float32)
@@ -1973,7 +1971,7 @@ def _m_layer_gradients_kernel(
     part_31_7 = 1.0 + part_31_6
     part_31_8 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_31_6) / part_31_7)
     part_31_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_31_6) / part_31_7 * (1.0 + part_31_8)
-    part_31_10 = tl.exp(-part_31_5) * (1.0 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)) * part_31_9
+    part_31_10 = tl.exp(-part_31_5) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_31_9
     map_22 = part_31_10 * total_3  # [C, BLOCK_K]
     part_32_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_32_1 = 1.0 + part_32_0
@@ -1984,7 +1982,7 @@ def _m_layer_gradients_kernel(
     total_2_2 = map_22 + map_23  # [C, BLOCK_K]
     part_34_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_34_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_34_0) / (1.0 + part_34_0)
-    part_34_2 = load_2.to(tl.float32) * part_34_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+    part_34_2 = load_2.to(tl.float32) * part_34_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
     part_34_3 = tl.exp(load_3.to(tl.float32))
     part_34_4 = load_4.to(tl.float32)[:, None] + load_5.to(tl.float32)
     part_34_5 = tl.exp(-tl.abs(part_34_4))
@@ -1997,7 +1995,7 @@ def _m_layer_gradients_kernel(
     sum_15 = tl.sum(tl.sum(inner_7, 1), 0)
     part_35_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_35_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_35_0) / (1.0 + part_35_0)
-    part_35_2 = load_2.to(tl.float32) * part_35_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+    part_35_2 = load_2.to(tl.float32) * part_35_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
     part_35_3 = tl.exp(load_3.to(tl.float32))
     part_35_4 = load_4.to(tl.float32)[:, None] + load_5.to(tl.float32)
     part_35_5 = tl.exp(-tl.abs(part_35_4))
@@ -2015,7 +2013,7 @@ def _m_layer_gradients_kernel(
     total_4 = tl.fma(dk_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
     part_36_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_36_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_36_0) / (1.0 + part_36_0)
-    part_36_2 = load_2.to(tl.float32) * part_36_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+    part_36_2 = load_2.to(tl.float32) * part_36_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
     part_36_3 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
     part_36_4 = 1.0 + part_36_3
     part_36_5 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_36_3) / part_36_4
@@ -2027,11 +2025,10 @@ def _m_layer_gradients_kernel(
     part_37_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_37_0) / (1.0 + part_37_0)
     part_37_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_37_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_37_2) / (1.0 + part_37_2)
-    part_37_4 = tl.sqrt(sum_2[:, None])
-    part_37_5 = tl.maximum(part_37_4, 1e-12)
-    part_37_6 = part_37_1 * (-(load_2.to(tl.float32) * part_37_3) / (part_37_5 * part_37_5))
-    part_37_7 = part_37_6 * tl.where(part_37_4 > 1e-12, 1.0, tl.where(part_37_4 == 1e-12, 0.5, 0.0))
-    map_27 = part_37_7 * (0.5 / part_37_4) * total_4  # [C, BLOCK_K]
+    part_37_4 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_37_5 = part_37_1 * (-(load_2.to(tl.float32) * part_37_3) / (part_37_4 * part_37_4))
+    part_37_6 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
+    map_27 = part_37_5 * (0.5 / part_37_4) * part_37_6 * total_4  # [C, BLOCK_K]
     inner_11 = tl.where(in_K[None, :], map_27, 0.0)  # [C, BLOCK_K]
     sum_12 = tl.sum(inner_11, 1)  # [C]
     part_38_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
@@ -2040,7 +2037,7 @@ def _m_layer_gradients_kernel(
     part_38_3 = 1.0 + part_38_2
     part_38_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_38_2) / part_38_3)
     part_38_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_38_2) / part_38_3 * (1.0 + part_38_4)
-    part_38_6 = part_38_1 * (1.0 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)) * part_38_5
+    part_38_6 = part_38_1 * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_38_5
     map_28 = part_38_6 * total_4  # [C, BLOCK_K]
     total_5 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2_2)  # [C, BLOCK_K]
     part_39_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -2140,7 +2137,7 @@ def _m_layer_step_kernel(
     sum_2 = tl.sum(inner, 0)
     part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    s = part_2_1 / tl.maximum(tl.sqrt(sum_2), 1e-12)  # shrink [BLOCK_K]  # line 5
+    s = part_2_1 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # shrink [BLOCK_K]  # line 5
     load_2 = tl.load(k_raw_ptr + at_K, mask=in_K, other=0.0)  # load k_raw [BLOCK_K]
     part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
@@ -2156,12 +2153,12 @@ def _m_layer_step_kernel(
     part_4_5 = part_4_4 == 1.0
     part_4_6 = tl.where(part_4_5, part_4_3, tl.log(part_4_4) * (part_4_3 / tl.where(part_4_5, 1.0, part_4_4 - 1.0)))
     part_4_7 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_4_2, 0.0) + part_4_6))
-    w = part_4_1 / tl.maximum(tl.sqrt(sum_3), 1e-12) * tl.exp(part_4_7)  # what an erasure reads [BLOCK_K]
+    w = part_4_1 / tl.sqrt(tl.maximum(sum_3, 1e-24)) * tl.exp(part_4_7)  # what an erasure reads [BLOCK_K]
     load_6 = tl.load(beta_raw_ptr)  # load beta_raw
     part_5_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
     part_5_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_5_2 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_1) / (1.0 + part_5_1))
-    e = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0) * (part_5_2 / tl.maximum(tl.sqrt(sum_3), 1e-12))  # expand [BLOCK_K]  # line 6
+    e = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0) * (part_5_2 / tl.sqrt(tl.maximum(sum_3, 1e-24)))  # expand [BLOCK_K]  # line 6
     load_7 = tl.load(v_raw_ptr + at_V, mask=in_V, other=0.0)  # load v_raw [BLOCK_V]
     part_6_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
     x = load_7.to(tl.float32) * (tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))  # input [BLOCK_V]  # line 7

@@ -915,7 +915,7 @@ def _m_layer_forward(
     x_2 = torch.nn.functional.silu(k_raw_tile)
     part = x_2 * x_2
     del x_2
-    x_3 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_3 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part.sum(4)[:, :, :, :, None], min=1e-24))
     del part
     x_4 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     del a_raw_tile, d_bias_tile
@@ -933,7 +933,7 @@ def _m_layer_forward(
     x_6 = torch.nn.functional.silu(k_raw_tile)
     part_2 = x_6 * x_6
     del x_6
-    x_7 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_2.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_7 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_2.sum(4)[:, :, :, :, None], min=1e-24))
     del k_raw_tile, part_2
     e = _valid(x_7, T)  # expand  # line 9
     del x_7
@@ -998,7 +998,7 @@ def _m_layer_forward(
     x_9 = torch.nn.functional.silu(q_raw_tile)
     part_3 = x_9 * x_9
     del x_9
-    x_10 = torch.nn.functional.silu(q_raw_tile) / torch.clamp(torch.sqrt(part_3.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_10 = torch.nn.functional.silu(q_raw_tile) / torch.sqrt(torch.clamp(part_3.sum(4)[:, :, :, :, None], min=1e-24))
     del q_raw_tile, part_3
     s = _valid(x_10, T)  # shrink  # line 8
     del x_10
@@ -1125,7 +1125,7 @@ def _m_layer_backward(
     x_2 = torch.nn.functional.silu(k_raw_tile)
     part = x_2 * x_2
     del x_2
-    x_3 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_3 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part.sum(4)[:, :, :, :, None], min=1e-24))
     del part
     x_4 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     x_5 = torch.sigmoid(b_raw_tile) * torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_4))
@@ -1141,7 +1141,7 @@ def _m_layer_backward(
     x_6 = torch.nn.functional.silu(k_raw_tile)
     part_2 = x_6 * x_6
     del x_6
-    x_7 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_2.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_7 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_2.sum(4)[:, :, :, :, None], min=1e-24))
     del part_2
     e = _valid(x_7, T)  # expand  # line 9
     del x_7
@@ -1204,7 +1204,7 @@ def _m_layer_backward(
     x_9 = torch.nn.functional.silu(q_raw_tile)
     part_4 = x_9 * x_9
     del x_9
-    x_10 = torch.nn.functional.silu(q_raw_tile) / torch.clamp(torch.sqrt(part_4.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_10 = torch.nn.functional.silu(q_raw_tile) / torch.sqrt(torch.clamp(part_4.sum(4)[:, :, :, :, None], min=1e-24))
     del part_4
     s = _valid(x_10, T)  # shrink  # line 8
     del x_10
@@ -1267,7 +1267,7 @@ def _m_layer_backward(
     x_13 = torch.sigmoid(b_raw_tile) * torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_12))
     del x_12
     x_14 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
-    x_15 = x_13 * (1.0 / torch.clamp(torch.sqrt(part_11.sum(4)[:, :, :, :, None]), min=1e-12)) * x_14
+    x_15 = x_13 * (1.0 / torch.sqrt(torch.clamp(part_11.sum(4)[:, :, :, :, None], min=1e-24))) * x_14
     del part_11, x_13, x_14
     x_16 = torch.nn.functional.silu(k_raw_tile)
     part_12 = x_16 * x_16
@@ -1277,18 +1277,15 @@ def _m_layer_backward(
     x_17 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     x_18 = torch.sigmoid(b_raw_tile) * torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_17))
     del x_17
-    x_19 = torch.sqrt(part_13)
-    x_20 = torch.clamp(x_19, min=1e-12)
-    x_21 = -torch.nn.functional.silu(k_raw_tile) / (x_20 * x_20)
-    del x_20
-    x_22 = torch.where(x_19 == 1e-12, torch.full_like(part_13, 0.5), 0.0)
-    del part_13
-    x_23 = x_18 * x_21 * torch.where(x_19 > 1e-12, 1.0, x_22)
-    del x_18, x_21, x_22
-    part_14 = x_23 * (0.5 / x_19) * total_4
-    del x_19, x_23
-    x_24 = torch.nn.functional.silu(k_raw_tile)
-    x_25 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
+    x_19 = torch.sqrt(torch.clamp(part_13, min=1e-24))
+    x_20 = -torch.nn.functional.silu(k_raw_tile) / (x_19 * x_19)
+    x_21 = torch.where(part_13 == 1e-24, torch.full_like(part_13, 0.5), 0.0)
+    x_22 = x_18 * x_20 * (0.5 / x_19) * torch.where(part_13 > 1e-24, 1.0, x_21)
+    del part_13, x_18, x_19, x_20, x_21
+    part_14 = x_22 * total_4
+    del x_22
+    x_23 = torch.nn.functional.silu(k_raw_tile)
+    x_24 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
     de_out = (n @ l.mT).mul_(suffix32_gK)  # through L
     del suffix32_gK
     total_5 = de_out.clone()
@@ -1337,38 +1334,35 @@ def _m_layer_backward(
     del R_we_half1
     _half(total_5, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_we_half1)
     del suffix1_gK
-    x_26 = torch.nn.functional.silu(k_raw_tile)
-    part_19 = x_26 * x_26
-    del x_26
-    x_27 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
-    x_28 = 1.0 / torch.clamp(torch.sqrt(part_19.sum(4)[:, :, :, :, None]), min=1e-12) * x_27 * total_5
-    del part_19, x_27
-    x_29 = torch.nn.functional.silu(k_raw_tile)
-    part_20 = x_29 * x_29
-    del x_29
+    x_25 = torch.nn.functional.silu(k_raw_tile)
+    part_19 = x_25 * x_25
+    del x_25
+    x_26 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
+    x_27 = 1.0 / torch.sqrt(torch.clamp(part_19.sum(4)[:, :, :, :, None], min=1e-24)) * x_26 * total_5
+    del part_19, x_26
+    x_28 = torch.nn.functional.silu(k_raw_tile)
+    part_20 = x_28 * x_28
+    del x_28
     part_21 = part_20.sum(4)[:, :, :, :, None]
     del part_20
-    x_30 = torch.sqrt(part_21)
-    x_31 = torch.clamp(x_30, min=1e-12)
-    x_32 = -torch.nn.functional.silu(k_raw_tile) / (x_31 * x_31)
-    del x_31
-    x_33 = torch.where(x_30 == 1e-12, torch.full_like(part_21, 0.5), 0.0)
-    del part_21
-    x_34 = x_32 * torch.where(x_30 > 1e-12, 1.0, x_33) * (0.5 / x_30)
-    del x_30, x_32, x_33
-    part_22 = x_34 * total_5
-    del total_5, x_34
-    x_35 = torch.nn.functional.silu(k_raw_tile)
-    x_36 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
-    d_k_raw = (x_15 * total_4) + ((x_24 + x_24) * x_25 * part_14.sum(4)[:, :, :, :, None]) + x_28 + ((x_35 + x_35) * x_36 * part_22.sum(4)[:, :, :, :, None])  # gradient of k_raw
-    del x_15, part_14, x_24, x_25, x_28, part_22, x_35, x_36
-    x_37 = torch.nn.functional.silu(v_raw_tile) * (torch.sigmoid(w_raw_tile) * torch.sigmoid(-w_raw_tile))
-    d_w_raw = x_37 * (-zeta)  # gradient of w_raw
-    del x_37
-    x_38 = torch.sigmoid(v_raw_tile) * (1.0 + v_raw_tile * torch.sigmoid(-v_raw_tile))
+    x_29 = torch.sqrt(torch.clamp(part_21, min=1e-24))
+    x_30 = -torch.nn.functional.silu(k_raw_tile) / (x_29 * x_29)
+    x_31 = torch.where(part_21 == 1e-24, torch.full_like(part_21, 0.5), 0.0)
+    x_32 = x_30 * (0.5 / x_29) * torch.where(part_21 > 1e-24, 1.0, x_31)
+    del part_21, x_29, x_30, x_31
+    part_22 = x_32 * total_5
+    del total_5, x_32
+    x_33 = torch.nn.functional.silu(k_raw_tile)
+    x_34 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
+    d_k_raw = (x_15 * total_4) + ((x_23 + x_23) * x_24 * part_14.sum(4)[:, :, :, :, None]) + x_27 + ((x_33 + x_33) * x_34 * part_22.sum(4)[:, :, :, :, None])  # gradient of k_raw
+    del x_15, part_14, x_23, x_24, x_27, part_22, x_33, x_34
+    x_35 = torch.nn.functional.silu(v_raw_tile) * (torch.sigmoid(w_raw_tile) * torch.sigmoid(-w_raw_tile))
+    d_w_raw = x_35 * (-zeta)  # gradient of w_raw
+    del x_35
+    x_36 = torch.sigmoid(v_raw_tile) * (1.0 + v_raw_tile * torch.sigmoid(-v_raw_tile))
     del v_raw_tile
-    d_v_raw = torch.sigmoid(w_raw_tile) * x_38 * (-zeta)  # gradient of v_raw
-    del w_raw_tile, zeta, x_38
+    d_v_raw = torch.sigmoid(w_raw_tile) * x_36 * (-zeta)  # gradient of v_raw
+    del w_raw_tile, zeta, x_36
     ds_out = (dy_tile @ h.mT).mul_(prefix32_gK).mul_(scale)  # through M
     total_6 = ds_out.clone()
     B_se_diagonal = (_blocks(dy_tile, 1) * _blocks(n, 1)).sum(-1, keepdim=True) * scale
@@ -1397,43 +1391,40 @@ def _m_layer_backward(
     del B_se_half1
     _half(total_6, 1, 1).addcmul_(_half(prefix1_gK, 1, 1), dq_se_half1)
     del prefix1_gK
-    x_39 = torch.nn.functional.silu(q_raw_tile)
-    part_23 = x_39 * x_39
-    del x_39
-    x_40 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
-    x_41 = 1.0 / torch.clamp(torch.sqrt(part_23.sum(4)[:, :, :, :, None]), min=1e-12) * x_40 * total_6
-    del part_23, x_40
-    x_42 = torch.nn.functional.silu(q_raw_tile)
-    part_24 = x_42 * x_42
-    del x_42
+    x_37 = torch.nn.functional.silu(q_raw_tile)
+    part_23 = x_37 * x_37
+    del x_37
+    x_38 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
+    x_39 = 1.0 / torch.sqrt(torch.clamp(part_23.sum(4)[:, :, :, :, None], min=1e-24)) * x_38 * total_6
+    del part_23, x_38
+    x_40 = torch.nn.functional.silu(q_raw_tile)
+    part_24 = x_40 * x_40
+    del x_40
     part_25 = part_24.sum(4)[:, :, :, :, None]
     del part_24
-    x_43 = torch.sqrt(part_25)
-    x_44 = torch.clamp(x_43, min=1e-12)
-    x_45 = -torch.nn.functional.silu(q_raw_tile) / (x_44 * x_44)
-    del x_44
-    x_46 = torch.where(x_43 == 1e-12, torch.full_like(part_25, 0.5), 0.0)
-    del part_25
-    x_47 = x_45 * torch.where(x_43 > 1e-12, 1.0, x_46) * (0.5 / x_43)
-    del x_43, x_45, x_46
-    part_26 = x_47 * total_6
-    del total_6, x_47
-    x_48 = torch.nn.functional.silu(q_raw_tile)
-    x_49 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
+    x_41 = torch.sqrt(torch.clamp(part_25, min=1e-24))
+    x_42 = -torch.nn.functional.silu(q_raw_tile) / (x_41 * x_41)
+    x_43 = torch.where(part_25 == 1e-24, torch.full_like(part_25, 0.5), 0.0)
+    x_44 = x_42 * (0.5 / x_41) * torch.where(part_25 > 1e-24, 1.0, x_43)
+    del part_25, x_41, x_42, x_43
+    part_26 = x_44 * total_6
+    del total_6, x_44
+    x_45 = torch.nn.functional.silu(q_raw_tile)
+    x_46 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
     del q_raw_tile
-    d_q_raw = x_41 + ((x_48 + x_48) * x_49 * part_26.sum(4)[:, :, :, :, None])  # gradient of q_raw
-    del x_41, part_26, x_48, x_49
-    x_50 = torch.nn.functional.silu(k_raw_tile)
-    part_27 = x_50 * x_50
-    del x_50
-    x_51 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_27.sum(4)[:, :, :, :, None]), min=1e-12)
+    d_q_raw = x_39 + ((x_45 + x_45) * x_46 * part_26.sum(4)[:, :, :, :, None])  # gradient of q_raw
+    del x_39, part_26, x_45, x_46
+    x_47 = torch.nn.functional.silu(k_raw_tile)
+    part_27 = x_47 * x_47
+    del x_47
+    x_48 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_27.sum(4)[:, :, :, :, None], min=1e-24))
     del part_27
-    x_52 = torch.exp(A_log_tile[:, :, :, None, None])
-    x_53 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
-    x_54 = x_51 * torch.sigmoid(b_raw_tile) * torch.exp(-(x_52 * x_53))
-    del x_51
-    part_28 = -x_54 * x_53 * x_52 * total_4
-    del x_52, x_53, x_54
+    x_49 = torch.exp(A_log_tile[:, :, :, None, None])
+    x_50 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    x_51 = x_48 * torch.sigmoid(b_raw_tile) * torch.exp(-(x_49 * x_50))
+    del x_48
+    part_28 = -x_51 * x_50 * x_49 * total_4
+    del x_49, x_50, x_51
     total_7 = w * dw_out
     del w, dw_out
     _half(total_7, 16, 1).addcmul_(w_half16, dq_we_half16)
@@ -1489,52 +1480,52 @@ def _m_layer_backward(
     del h, l
     dgK = _running(total_7, True, True).add_(_running(total_8, True, False)).add_(_valid(part_29, T).sum(3)[:, :, :, None]).add_((prefix32_gK[:, :, :, -1] * part_30.sum(4))[:, :, :, None])  # gradient of the log-decay
     del prefix32_gK, total_7, total_8, part_29, part_30
-    x_55 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
-    part_31 = -x_55 * torch.exp(A_log_tile[:, :, :, None, None]) * dgK
-    del x_55
+    x_52 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    part_31 = -x_52 * torch.exp(A_log_tile[:, :, :, None, None]) * dgK
+    del x_52
     d_A_log = _valid(part_28, T).sum((3, 4)) + _valid(part_31, T).sum((3, 4))  # gradient of A_log, of this chunk
     del part_28, part_31
-    x_56 = torch.nn.functional.silu(k_raw_tile)
-    part_32 = x_56 * x_56
-    del x_56
-    x_57 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_32.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_53 = torch.nn.functional.silu(k_raw_tile)
+    part_32 = x_53 * x_53
+    del x_53
+    x_54 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_32.sum(4)[:, :, :, :, None], min=1e-24))
     del part_32
-    x_58 = torch.exp(A_log_tile[:, :, :, None, None])
-    x_59 = a_raw_tile + d_bias_tile[:, :, :, None]
-    x_60 = x_58 * torch.nn.functional.softplus(x_59, threshold=40.0)
-    x_61 = -(x_57 * torch.sigmoid(b_raw_tile) * torch.exp(-x_60))
-    del x_57, x_60
-    x_62 = x_61 * x_58 * torch.sigmoid(x_59) * total_4
-    del x_58, x_59, x_61
-    x_63 = -torch.exp(A_log_tile[:, :, :, None, None]) * torch.sigmoid(a_raw_tile + d_bias_tile[:, :, :, None]) * dgK
-    d_a_raw = x_62 + x_63  # gradient of a_raw
-    del x_62, x_63
-    x_64 = torch.nn.functional.silu(k_raw_tile)
-    part_33 = x_64 * x_64
-    del x_64
-    x_65 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_33.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_55 = torch.exp(A_log_tile[:, :, :, None, None])
+    x_56 = a_raw_tile + d_bias_tile[:, :, :, None]
+    x_57 = x_55 * torch.nn.functional.softplus(x_56, threshold=40.0)
+    x_58 = -(x_54 * torch.sigmoid(b_raw_tile) * torch.exp(-x_57))
+    del x_54, x_57
+    x_59 = x_58 * x_55 * torch.sigmoid(x_56) * total_4
+    del x_55, x_56, x_58
+    x_60 = -torch.exp(A_log_tile[:, :, :, None, None]) * torch.sigmoid(a_raw_tile + d_bias_tile[:, :, :, None]) * dgK
+    d_a_raw = x_59 + x_60  # gradient of a_raw
+    del x_59, x_60
+    x_61 = torch.nn.functional.silu(k_raw_tile)
+    part_33 = x_61 * x_61
+    del x_61
+    x_62 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_33.sum(4)[:, :, :, :, None], min=1e-24))
     del part_33
-    x_66 = torch.exp(A_log_tile[:, :, :, None, None])
-    x_67 = a_raw_tile + d_bias_tile[:, :, :, None]
-    x_68 = x_66 * torch.nn.functional.softplus(x_67, threshold=40.0)
-    x_69 = -(x_65 * torch.sigmoid(b_raw_tile) * torch.exp(-x_68))
-    del x_65, x_68
-    x_70 = x_69 * x_66 * torch.sigmoid(x_67) * total_4
-    del x_66, x_67, x_69
-    x_71 = -torch.exp(A_log_tile[:, :, :, None, None]) * torch.sigmoid(a_raw_tile + d_bias_tile[:, :, :, None]) * dgK
+    x_63 = torch.exp(A_log_tile[:, :, :, None, None])
+    x_64 = a_raw_tile + d_bias_tile[:, :, :, None]
+    x_65 = x_63 * torch.nn.functional.softplus(x_64, threshold=40.0)
+    x_66 = -(x_62 * torch.sigmoid(b_raw_tile) * torch.exp(-x_65))
+    del x_62, x_65
+    x_67 = x_66 * x_63 * torch.sigmoid(x_64) * total_4
+    del x_63, x_64, x_66
+    x_68 = -torch.exp(A_log_tile[:, :, :, None, None]) * torch.sigmoid(a_raw_tile + d_bias_tile[:, :, :, None]) * dgK
     del dgK
-    d_d_bias = _valid(x_70, T).sum(3) + _valid(x_71, T).sum(3)  # gradient of d_bias, of this chunk
-    del x_70, x_71
-    x_72 = torch.nn.functional.silu(k_raw_tile)
-    part_34 = x_72 * x_72
-    del x_72
-    x_73 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_34.sum(4)[:, :, :, :, None]), min=1e-12)
+    d_d_bias = _valid(x_67, T).sum(3) + _valid(x_68, T).sum(3)  # gradient of d_bias, of this chunk
+    del x_67, x_68
+    x_69 = torch.nn.functional.silu(k_raw_tile)
+    part_34 = x_69 * x_69
+    del x_69
+    x_70 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_34.sum(4)[:, :, :, :, None], min=1e-24))
     del k_raw_tile, e, part_34
-    x_74 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    x_71 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     del a_raw_tile, d_bias_tile
-    x_75 = x_73 * torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_74)) * (torch.sigmoid(b_raw_tile) * torch.sigmoid(-b_raw_tile))
-    del A_log_tile, b_raw_tile, x_73, x_74
-    d_b_raw = x_75 * total_4  # gradient of b_raw
+    x_72 = x_70 * torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_71)) * (torch.sigmoid(b_raw_tile) * torch.sigmoid(-b_raw_tile))
+    del A_log_tile, b_raw_tile, x_70, x_71
+    d_b_raw = x_72 * total_4  # gradient of b_raw
     return (
         _tokens(d_k_raw, k_raw.shape[2], k_raw.dtype),
         _tokens(d_w_raw, w_raw.shape[2], w_raw.dtype),
@@ -1620,7 +1611,7 @@ def _m_layer_token(
     x = torch.nn.functional.silu(q_raw_tile)
     part = x * x
     del x
-    x_2 = torch.nn.functional.silu(q_raw_tile) / torch.clamp(torch.sqrt(part.sum(3)[:, :, :, None]), min=1e-12)
+    x_2 = torch.nn.functional.silu(q_raw_tile) / torch.sqrt(torch.clamp(part.sum(3)[:, :, :, None], min=1e-24))
     del q_raw_tile, part
     x_3 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile, threshold=40.0)
     gK = (-(torch.exp(A_log_tile[:, :, :, None]) * x_3)).clamp(min=lowest)  # log-decay  # line 12
@@ -1630,14 +1621,14 @@ def _m_layer_token(
     x_4 = torch.nn.functional.silu(k_raw_tile)
     part_2 = x_4 * x_4
     del x_4
-    x_5 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_2.sum(3)[:, :, :, None]), min=1e-12)
+    x_5 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_2.sum(3)[:, :, :, None], min=1e-24))
     del part_2
     x_6 = torch.sigmoid(w_raw_tile) * torch.nn.functional.silu(v_raw_tile)  # input  # line 10
     del w_raw_tile, v_raw_tile
     x_7 = torch.nn.functional.silu(k_raw_tile)
     part_3 = x_7 * x_7
     del x_7
-    x_8 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_3.sum(3)[:, :, :, None]), min=1e-12)
+    x_8 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_3.sum(3)[:, :, :, None], min=1e-24))
     del k_raw_tile, part_3
     x_9 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile, threshold=40.0)
     del a_raw_tile, d_bias_tile

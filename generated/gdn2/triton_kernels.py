@@ -1976,24 +1976,65 @@ def _m_states_adjoint_kernel(
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_gradients_mild_kernel(
-    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
-    v_ptr, h_2_ptr, l_ptr, scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
-    T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
-    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b,
+def _m_gradients_mild_value_kernel(
+    first_K_ptr, second_K_ptr, zeta_ptr, w_ptr, v_ptr, d_v_ptr, d_w_ptr, cu, T, H, N, STEPS,
+    least, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b,
     w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
     d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
-    d_w_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_b_ptr_b,
-    d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
-    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    d_w_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr, K: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
     VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_k, d_w, d_v, d_q, d_log_a, d_b'
+    'every gradient, chunk by chunk: d_w, d_v'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+        load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w [C, BLOCK_V]
+        d_v_new = load.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of v [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        load_2 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
+        d_w_new = load_2.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of w [C, BLOCK_V]
+        tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr,
+    h_2_ptr, l_ptr, scale, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least,
+    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
+    d_q_ptr_h, d_b_ptr_b, d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b,
+    d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
+    d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_k, d_q, d_log_a, d_b'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -2015,10 +2056,6 @@ def _m_gradients_mild_kernel(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
     d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
     d_b_ptr = _head(d_b_ptr, batch, h, d_b_ptr_b, d_b_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
@@ -2042,18 +2079,6 @@ def _m_gradients_mild_kernel(
     n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
-    load_4 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w [C, BLOCK_V]
-    d_v_new = load_4.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of v [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    if block == 0:
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    load_5 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
-    d_w_new = load_5.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of w [C, BLOCK_V]
-    d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
-    if block == 0:
-        tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -2142,23 +2167,20 @@ def _m_gradients_mild_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel_c64(
-    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
-    v_ptr, h_2_ptr, l_ptr, scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
-    T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
-    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b,
-    w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
-    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
-    d_w_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_b_ptr_b,
-    d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
-    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr,
+    h_2_ptr, l_ptr, scale, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least,
+    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
+    d_q_ptr_h, d_b_ptr_b, d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b,
+    d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
+    d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_k, d_w, d_v, d_q, d_log_a, d_b'
+    'every gradient, chunk by chunk: d_k, d_q, d_log_a, d_b'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -2180,10 +2202,6 @@ def _m_gradients_mild_kernel_c64(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
     d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
     d_b_ptr = _head(d_b_ptr, batch, h, d_b_ptr_b, d_b_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
@@ -2207,18 +2225,6 @@ def _m_gradients_mild_kernel_c64(
     n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
-    load_4 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w [C, BLOCK_V]
-    d_v_new = load_4.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of v [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    if block == 0:
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    load_5 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
-    d_w_new = load_5.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of w [C, BLOCK_V]
-    d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
-    if block == 0:
-        tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -2306,24 +2312,81 @@ def _m_gradients_mild_kernel_c64(
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
-def _m_gradients_kernel(
-    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
-    v_ptr, h_2_ptr, l_ptr, scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
-    T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
-    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b,
+def _m_gradients_value_kernel(
+    first_K_ptr, second_K_ptr, zeta_ptr, w_ptr, v_ptr, d_v_ptr, d_w_ptr, cu, T, H, N, STEPS,
+    least, SLOTS, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b,
     w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
     d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
-    d_w_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_b_ptr_b,
-    d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
-    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    d_w_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr, K: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
     VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_k, d_w, d_v, d_q, d_log_a, d_b'
+    'every gradient, chunk by chunk: d_w, d_v'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    zeta_ptr_all = zeta_ptr
+    w_ptr_all = w_ptr
+    v_ptr_all = v_ptr
+    d_v_ptr_all = d_v_ptr
+    d_w_ptr_all = d_w_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        zeta_ptr = zeta_ptr_all
+        w_ptr = w_ptr_all
+        v_ptr = v_ptr_all
+        d_v_ptr = d_v_ptr_all
+        d_w_ptr = d_w_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+        w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+            w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+                load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w [C, BLOCK_V]
+                d_v_new = load.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of v [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+                load_2 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
+                d_w_new = load_2.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of w [C, BLOCK_V]
+                tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_gradients_kernel(
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr,
+    h_2_ptr, l_ptr, scale, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least,
+    SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
+    d_q_ptr_h, d_b_ptr_b, d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b,
+    d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
+    d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_k, d_q, d_log_a, d_b'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -2341,10 +2404,6 @@ def _m_gradients_kernel(
     dy_ptr_all = dy_ptr
     n_2_ptr_all = n_2_ptr
     zeta_ptr_all = zeta_ptr
-    w_ptr_all = w_ptr
-    v_ptr_all = v_ptr
-    d_v_ptr_all = d_v_ptr
-    d_w_ptr_all = d_w_ptr
     d_q_ptr_all = d_q_ptr
     d_b_ptr_all = d_b_ptr
     d_k_ptr_all = d_k_ptr
@@ -2358,10 +2417,6 @@ def _m_gradients_kernel(
         dy_ptr = dy_ptr_all
         n_2_ptr = n_2_ptr_all
         zeta_ptr = zeta_ptr_all
-        w_ptr = w_ptr_all
-        v_ptr = v_ptr_all
-        d_v_ptr = d_v_ptr_all
-        d_w_ptr = d_w_ptr_all
         d_q_ptr = d_q_ptr_all
         d_b_ptr = d_b_ptr_all
         d_k_ptr = d_k_ptr_all
@@ -2379,10 +2434,6 @@ def _m_gradients_kernel(
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
         n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
         zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-        w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
-        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-        d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
         d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
         d_b_ptr = _head(d_b_ptr, batch, h, d_b_ptr_b, d_b_ptr_h, 1)
         d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
@@ -2408,18 +2459,6 @@ def _m_gradients_kernel(
             n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
             zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
             zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-            w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
-            load_4 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w [C, BLOCK_V]
-            d_v_new = load_4.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of v [C, BLOCK_V]
-            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-            if block == 0:
-                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-            load_5 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
-            d_w_new = load_5.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of w [C, BLOCK_V]
-            d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
-            if block == 0:
-                tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -2655,23 +2694,20 @@ def _m_gradients_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel_c64(
-    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
-    v_ptr, h_2_ptr, l_ptr, scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
-    T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
-    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b,
-    w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
-    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
-    d_w_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_b_ptr_b,
-    d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
-    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr,
+    h_2_ptr, l_ptr, scale, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least,
+    SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
+    d_q_ptr_h, d_b_ptr_b, d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b,
+    d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
+    d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_k, d_w, d_v, d_q, d_log_a, d_b'
+    'every gradient, chunk by chunk: d_k, d_q, d_log_a, d_b'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -2689,10 +2725,6 @@ def _m_gradients_kernel_c64(
     dy_ptr_all = dy_ptr
     n_2_ptr_all = n_2_ptr
     zeta_ptr_all = zeta_ptr
-    w_ptr_all = w_ptr
-    v_ptr_all = v_ptr
-    d_v_ptr_all = d_v_ptr
-    d_w_ptr_all = d_w_ptr
     d_q_ptr_all = d_q_ptr
     d_b_ptr_all = d_b_ptr
     d_k_ptr_all = d_k_ptr
@@ -2706,10 +2738,6 @@ def _m_gradients_kernel_c64(
         dy_ptr = dy_ptr_all
         n_2_ptr = n_2_ptr_all
         zeta_ptr = zeta_ptr_all
-        w_ptr = w_ptr_all
-        v_ptr = v_ptr_all
-        d_v_ptr = d_v_ptr_all
-        d_w_ptr = d_w_ptr_all
         d_q_ptr = d_q_ptr_all
         d_b_ptr = d_b_ptr_all
         d_k_ptr = d_k_ptr_all
@@ -2727,10 +2755,6 @@ def _m_gradients_kernel_c64(
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
         n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
         zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-        w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
-        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-        d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
         d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
         d_b_ptr = _head(d_b_ptr, batch, h, d_b_ptr_b, d_b_ptr_h, 1)
         d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
@@ -2756,18 +2780,6 @@ def _m_gradients_kernel_c64(
             n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
             zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
             zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-            w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
-            load_4 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w [C, BLOCK_V]
-            d_v_new = load_4.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of v [C, BLOCK_V]
-            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-            if block == 0:
-                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-            load_5 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
-            d_w_new = load_5.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of w [C, BLOCK_V]
-            d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
-            if block == 0:
-                tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -3244,13 +3256,13 @@ def _m_layer_solve_mild_kernel(
     part_3_7 = tl.where(part_3_6, part_3_4, tl.log(part_3_5) * (part_3_4 / tl.where(part_3_6, 1.0, part_3_5 - 1.0)))
     part_3_8 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_3_3, 0.0) + part_3_7)))
     part_3_9 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2) * part_3_8
-    w = part_3_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * part_3_9  # what an erasure reads [C, BLOCK_K]
+    w = part_3_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_3_9  # what an erasure reads [C, BLOCK_K]
     sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
     part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-    e = part_5_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # expand [C, BLOCK_K]  # line 9
+    e = part_5_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
     sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_5 = decay_2 * e  # [C, BLOCK_K]
@@ -3349,13 +3361,13 @@ def _m_layer_solve_mild_kernel_c64(
     part_3_7 = tl.where(part_3_6, part_3_4, tl.log(part_3_5) * (part_3_4 / tl.where(part_3_6, 1.0, part_3_5 - 1.0)))
     part_3_8 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_3_3, 0.0) + part_3_7)))
     part_3_9 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2) * part_3_8
-    w = part_3_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * part_3_9  # what an erasure reads [C, BLOCK_K]
+    w = part_3_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_3_9  # what an erasure reads [C, BLOCK_K]
     sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
     part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-    e = part_5_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # expand [C, BLOCK_K]  # line 9
+    e = part_5_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
     sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_5 = decay_2 * e  # [C, BLOCK_K]
@@ -3470,10 +3482,10 @@ def _m_layer_solve_kernel(
             part_2_7 = tl.where(part_2_6, part_2_4, tl.log(part_2_5) * (part_2_4 / tl.where(part_2_6, 1.0, part_2_5 - 1.0)))
             part_2_8 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_2_3, 0.0) + part_2_7))
             part_2_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2) * tl.exp(part_2_8)
-            w = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * part_2_9  # what an erasure reads [C, BLOCK_K]
+            w = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_2_9  # what an erasure reads [C, BLOCK_K]
             part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_3_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-            e = part_3_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # expand [C, BLOCK_K]  # line 9
+            e = part_3_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
             w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
             load_6 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w_raw [C, BLOCK_V]
             v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
@@ -3634,10 +3646,10 @@ def _m_layer_solve_kernel_c64(
             part_2_7 = tl.where(part_2_6, part_2_4, tl.log(part_2_5) * (part_2_4 / tl.where(part_2_6, 1.0, part_2_5 - 1.0)))
             part_2_8 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_2_3, 0.0) + part_2_7))
             part_2_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2) * tl.exp(part_2_8)
-            w = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * part_2_9  # what an erasure reads [C, BLOCK_K]
+            w = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_2_9  # what an erasure reads [C, BLOCK_K]
             part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_3_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-            e = part_3_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # expand [C, BLOCK_K]  # line 9
+            e = part_3_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
             w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
             load_6 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w_raw [C, BLOCK_V]
             v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
@@ -3773,7 +3785,7 @@ def _m_layer_states_kernel(
         sum_2 = tl.sum(inner, 1)  # [C]
         part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
         part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-        e = part_2_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # expand [C, BLOCK_K]  # line 9
+        e = part_2_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
         load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
         part_3_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
@@ -3860,7 +3872,7 @@ def _m_layer_outputs_mild_kernel(
     sum_1 = tl.sum(inner_2, 1)  # [C]
     part_3_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_3_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    s = part_3_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 8
+    s = part_3_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
     sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     map_4 = decay * s  # [C, BLOCK_K]
@@ -3873,7 +3885,7 @@ def _m_layer_outputs_mild_kernel(
     sum_2 = tl.sum(inner_3, 1)  # [C]
     part_6_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
     part_6_1 = load_5.to(tl.float32) * (tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))
-    e = part_6_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # expand [C, BLOCK_K]  # line 9
+    e = part_6_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
     sums_2 = -sums  # D(j, middle32(j)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_6 = decay_2 * e  # [C, BLOCK_K]
@@ -3953,7 +3965,7 @@ def _m_layer_outputs_mild_kernel_c64(
     sum_1 = tl.sum(inner_2, 1)  # [C]
     part_3_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_3_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    s = part_3_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 8
+    s = part_3_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
     sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     map_4 = decay * s  # [C, BLOCK_K]
@@ -3966,7 +3978,7 @@ def _m_layer_outputs_mild_kernel_c64(
     sum_2 = tl.sum(inner_3, 1)  # [C]
     part_6_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
     part_6_1 = load_5.to(tl.float32) * (tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))
-    e = part_6_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # expand [C, BLOCK_K]  # line 9
+    e = part_6_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
     sums_2 = -sums  # D(j, middle64(j)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_6 = decay_2 * e  # [C, BLOCK_K]
@@ -4056,7 +4068,7 @@ def _m_layer_outputs_kernel(
             sum_1 = tl.sum(inner, 1)  # [C]
             part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-            s = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 8
+            s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
             k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
             load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
             part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -4066,7 +4078,7 @@ def _m_layer_outputs_kernel(
             sum_2 = tl.sum(inner_2, 1)  # [C]
             part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_4_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-            e = part_4_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # expand [C, BLOCK_K]  # line 9
+            e = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
             a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
             load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
             part_5_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
@@ -4213,7 +4225,7 @@ def _m_layer_outputs_kernel_c64(
             sum_1 = tl.sum(inner, 1)  # [C]
             part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-            s = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 8
+            s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
             k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
             load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
             part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -4223,7 +4235,7 @@ def _m_layer_outputs_kernel_c64(
             sum_2 = tl.sum(inner_2, 1)  # [C]
             part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_4_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-            e = part_4_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # expand [C, BLOCK_K]  # line 9
+            e = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
             a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
             load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
             part_5_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
@@ -4367,7 +4379,7 @@ def _m_layer_states_kernel_c32(
         sum_2 = tl.sum(inner, 1)  # [C]
         part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
         part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-        e = part_2_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # expand [C, BLOCK_K]  # line 9
+        e = part_2_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
         load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
         part_3_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
@@ -4448,7 +4460,7 @@ def _m_layer_states_kernel_c64(
         sum_2 = tl.sum(inner, 1)  # [C]
         part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
         part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-        e = part_2_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # expand [C, BLOCK_K]  # line 9
+        e = part_2_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
         load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
         part_3_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
@@ -4538,7 +4550,7 @@ def _m_layer_solve_adjoint_mild_kernel(
     sum_2 = tl.sum(inner_2, 1)  # [C]
     part_3_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_3_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    e = part_3_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # expand [C, BLOCK_K]  # line 9
+    e = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
     sums = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_4 = decay * e  # [C, BLOCK_K]
@@ -4554,7 +4566,7 @@ def _m_layer_solve_adjoint_mild_kernel(
     part_5_7 = tl.where(part_5_6, part_5_4, tl.log(part_5_5) * (part_5_4 / tl.where(part_5_6, 1.0, part_5_5 - 1.0)))
     part_5_8 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_5_3, 0.0) + part_5_7)))
     part_5_9 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2) * part_5_8
-    w = part_5_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * part_5_9  # what an erasure reads [C, BLOCK_K]
+    w = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_5_9  # what an erasure reads [C, BLOCK_K]
     sums_2 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
@@ -4571,7 +4583,7 @@ def _m_layer_solve_adjoint_mild_kernel(
     sum_1 = tl.sum(inner_4, 1)  # [C]
     part_8_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
     part_8_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_8_0) / (1.0 + part_8_0))
-    s = part_8_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 8
+    s = part_8_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
     sums_3 = -sums  # D(middle32(i), i] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     map_7 = decay_3 * s  # [C, BLOCK_K]
@@ -4656,7 +4668,7 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     sum_2 = tl.sum(inner_2, 1)  # [C]
     part_3_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_3_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    e = part_3_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # expand [C, BLOCK_K]  # line 9
+    e = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
     sums = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_4 = decay * e  # [C, BLOCK_K]
@@ -4672,7 +4684,7 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     part_5_7 = tl.where(part_5_6, part_5_4, tl.log(part_5_5) * (part_5_4 / tl.where(part_5_6, 1.0, part_5_5 - 1.0)))
     part_5_8 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_5_3, 0.0) + part_5_7)))
     part_5_9 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2) * part_5_8
-    w = part_5_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * part_5_9  # what an erasure reads [C, BLOCK_K]
+    w = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_5_9  # what an erasure reads [C, BLOCK_K]
     sums_2 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
@@ -4689,7 +4701,7 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     sum_1 = tl.sum(inner_4, 1)  # [C]
     part_8_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
     part_8_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_8_0) / (1.0 + part_8_0))
-    s = part_8_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 8
+    s = part_8_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
     sums_3 = -sums  # D(middle64(i), i] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     map_7 = decay_3 * s  # [C, BLOCK_K]
@@ -4788,7 +4800,7 @@ def _m_layer_solve_adjoint_kernel(
             sum_1 = tl.sum(inner, 1)  # [C]
             part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-            s = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 8
+            s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
             k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
             load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
             part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -4810,10 +4822,10 @@ def _m_layer_solve_adjoint_kernel(
             part_4_7 = tl.where(part_4_6, part_4_4, tl.log(part_4_5) * (part_4_4 / tl.where(part_4_6, 1.0, part_4_5 - 1.0)))
             part_4_8 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_4_3, 0.0) + part_4_7))
             part_4_9 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2) * tl.exp(part_4_8)
-            w = part_4_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * part_4_9  # what an erasure reads [C, BLOCK_K]
+            w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_4_9  # what an erasure reads [C, BLOCK_K]
             part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_5_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-            e = part_5_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # expand [C, BLOCK_K]  # line 9
+            e = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
             part_6_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
             part_6_1 = tl.exp(-tl.abs(part_6_0))
             part_6_2 = 1.0 + part_6_1
@@ -5002,7 +5014,7 @@ def _m_layer_solve_adjoint_kernel_c64(
             sum_1 = tl.sum(inner, 1)  # [C]
             part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-            s = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 8
+            s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
             k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
             load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
             part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -5024,10 +5036,10 @@ def _m_layer_solve_adjoint_kernel_c64(
             part_4_7 = tl.where(part_4_6, part_4_4, tl.log(part_4_5) * (part_4_4 / tl.where(part_4_6, 1.0, part_4_5 - 1.0)))
             part_4_8 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_4_3, 0.0) + part_4_7))
             part_4_9 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2) * tl.exp(part_4_8)
-            w = part_4_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * part_4_9  # what an erasure reads [C, BLOCK_K]
+            w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_4_9  # what an erasure reads [C, BLOCK_K]
             part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_5_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-            e = part_5_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # expand [C, BLOCK_K]  # line 9
+            e = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
             part_6_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
             part_6_1 = tl.exp(-tl.abs(part_6_0))
             part_6_2 = 1.0 + part_6_1
@@ -5217,7 +5229,7 @@ def _m_layer_states_adjoint_kernel(
         sum_2 = tl.sum(inner, 1)  # [C]
         part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
         part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-        s = part_2_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 8
+        s = part_2_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
         k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
         load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
         part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -5239,7 +5251,7 @@ def _m_layer_states_adjoint_kernel(
         part_4_7 = tl.where(part_4_6, part_4_4, tl.log(part_4_5) * (part_4_4 / tl.where(part_4_6, 1.0, part_4_5 - 1.0)))
         part_4_8 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_4_3, 0.0) + part_4_7))
         part_4_9 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2) * tl.exp(part_4_8)
-        w = part_4_1 / tl.maximum(tl.sqrt(sum_3[:, None]), 1e-12) * part_4_9  # what an erasure reads [C, BLOCK_K]
+        w = part_4_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24)) * part_4_9  # what an erasure reads [C, BLOCK_K]
         part_5_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
         part_5_1 = tl.exp(-tl.abs(part_5_0))
         part_5_2 = 1.0 + part_5_1
@@ -5335,7 +5347,7 @@ def _m_layer_gradients_mild_whole_kernel(
     sum_1 = tl.sum(inner, 1)  # [C]
     part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    s = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 8
+    s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
     k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
     load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
     part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -5357,10 +5369,10 @@ def _m_layer_gradients_mild_whole_kernel(
     part_4_7 = tl.where(part_4_6, part_4_4, tl.log(part_4_5) * (part_4_4 / tl.where(part_4_6, 1.0, part_4_5 - 1.0)))
     part_4_8 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_4_3, 0.0) + part_4_7))
     part_4_9 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2) * tl.exp(part_4_8)
-    w = part_4_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * part_4_9  # what an erasure reads [C, BLOCK_K]
+    w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_4_9  # what an erasure reads [C, BLOCK_K]
     part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_5_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-    e = part_5_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # expand [C, BLOCK_K]  # line 9
+    e = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
     part_6_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
     part_6_1 = tl.exp(-tl.abs(part_6_0))
     part_6_2 = 1.0 + part_6_1
@@ -5416,17 +5428,16 @@ def _m_layer_gradients_mild_whole_kernel(
     total_2 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), map_14)  # [C, BLOCK_K]
     part_21_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_21_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_21_0) / (1.0 + part_21_0))
-    part_21_2 = tl.sqrt(sum_1[:, None])
-    part_21_3 = tl.maximum(part_21_2, 1e-12)
-    part_21_4 = -part_21_1 / (part_21_3 * part_21_3) * tl.where(part_21_2 > 1e-12, 1.0, tl.where(part_21_2 == 1e-12, 0.5, 0.0))
-    map_16 = part_21_4 * (0.5 / part_21_2) * total  # [C, BLOCK_K]
+    part_21_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_21_3 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+    map_16 = -part_21_1 / (part_21_2 * part_21_2) * (0.5 / part_21_2) * part_21_3 * total  # [C, BLOCK_K]
     inner_4 = tl.where(in_K[None, :], map_16, 0.0)  # [C, BLOCK_K]
     sum_7 = tl.sum(inner_4, 1)  # [C]
     part_22_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_22_1 = 1.0 + part_22_0
     part_22_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1)
     part_22_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1 * (1.0 + part_22_2)
-    map_17 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * part_22_3 * total  # [C, BLOCK_K]
+    map_17 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_22_3 * total  # [C, BLOCK_K]
     part_23_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_23_1 = 1.0 + part_23_0
     part_23_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1
@@ -5461,11 +5472,10 @@ def _m_layer_gradients_mild_whole_kernel(
     part_30_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_30_2, 0.0) + tl.where(part_30_5, part_30_3, part_30_6))
     part_30_8 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_30_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_30_8) / (1.0 + part_30_8)
-    part_30_10 = tl.sqrt(sum_2[:, None])
-    part_30_11 = tl.maximum(part_30_10, 1e-12)
-    part_30_12 = part_30_1 * tl.exp(-part_30_7) * (-(load_2.to(tl.float32) * part_30_9) / (part_30_11 * part_30_11))
-    part_30_13 = tl.where(part_30_10 > 1e-12, 1.0, tl.where(part_30_10 == 1e-12, 0.5, 0.0))
-    map_23 = part_30_12 * part_30_13 * (0.5 / part_30_10) * total_4  # [C, BLOCK_K]
+    part_30_10 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_30_11 = part_30_1 * tl.exp(-part_30_7) * (-(load_2.to(tl.float32) * part_30_9) / (part_30_10 * part_30_10))
+    part_30_12 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
+    map_23 = part_30_11 * (0.5 / part_30_10) * part_30_12 * total_4  # [C, BLOCK_K]
     inner_5 = tl.where(in_K[None, :], map_23, 0.0)  # [C, BLOCK_K]
     sum_6 = tl.sum(inner_5, 1)  # [C]
     part_31_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
@@ -5476,7 +5486,7 @@ def _m_layer_gradients_mild_whole_kernel(
     part_31_5 = part_31_4 == 1.0
     part_31_6 = tl.log(part_31_4) * (part_31_3 / tl.where(part_31_5, 1.0, part_31_4 - 1.0))
     part_31_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_31_2, 0.0) + tl.where(part_31_5, part_31_3, part_31_6))
-    part_31_8 = part_31_1 * tl.exp(-part_31_7) * (1.0 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))
+    part_31_8 = part_31_1 * tl.exp(-part_31_7) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
     part_31_9 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_31_10 = 1.0 + part_31_9
     part_31_11 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_31_9) / part_31_10)
@@ -5491,7 +5501,7 @@ def _m_layer_gradients_mild_whole_kernel(
     total_8 = map_24 + map_25  # [C, BLOCK_K]
     part_34_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_34_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_34_0) / (1.0 + part_34_0)
-    part_34_2 = load_2.to(tl.float32) * part_34_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+    part_34_2 = load_2.to(tl.float32) * part_34_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
     part_34_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
     part_34_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_34_3) / (1.0 + part_34_3)
     part_34_5 = tl.exp(load_4.to(tl.float32))
@@ -5507,7 +5517,7 @@ def _m_layer_gradients_mild_whole_kernel(
     sum_9 = tl.sum(tl.sum(inner_6, 1), 0)
     part_35_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_35_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_35_0) / (1.0 + part_35_0)
-    part_35_2 = load_2.to(tl.float32) * part_35_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+    part_35_2 = load_2.to(tl.float32) * part_35_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
     part_35_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
     part_35_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_35_3) / (1.0 + part_35_3)
     part_35_5 = tl.exp(load_4.to(tl.float32))
@@ -5522,7 +5532,7 @@ def _m_layer_gradients_mild_whole_kernel(
     sum_11 = tl.sum(map_27, 0)  # [BLOCK_K]
     part_36_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_36_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_36_0) / (1.0 + part_36_0)
-    part_36_2 = load_2.to(tl.float32) * part_36_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+    part_36_2 = load_2.to(tl.float32) * part_36_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
     part_36_3 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
     part_36_4 = tl.exp(-tl.abs(part_36_3))
     part_36_5 = 1.0 + part_36_4
@@ -5542,17 +5552,17 @@ def _m_layer_gradients_mild_whole_kernel(
     inside_4 = inside_3 - map_29  # [C, BLOCK_K]
     part_40_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_40_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_40_0) / (1.0 + part_40_0)
-    part_40_2 = tl.sqrt(sum_2[:, None])
-    part_40_3 = tl.maximum(part_40_2, 1e-12)
-    part_40_4 = -(load_2.to(tl.float32) * part_40_1) / (part_40_3 * part_40_3) * tl.where(part_40_2 > 1e-12, 1.0, tl.where(part_40_2 == 1e-12, 0.5, 0.0))
-    map_30 = part_40_4 * (0.5 / part_40_2) * total_5  # [C, BLOCK_K]
+    part_40_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_40_3 = -(load_2.to(tl.float32) * part_40_1) / (part_40_2 * part_40_2) * (0.5 / part_40_2)
+    part_40_4 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
+    map_30 = part_40_3 * part_40_4 * total_5  # [C, BLOCK_K]
     inner_7 = tl.where(in_K[None, :], map_30, 0.0)  # [C, BLOCK_K]
     sum_5 = tl.sum(inner_7, 1)  # [C]
     part_41_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_41_1 = 1.0 + part_41_0
     part_41_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_41_0) / part_41_1)
     part_41_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_41_0) / part_41_1 * (1.0 + part_41_2)
-    map_31 = 1.0 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * part_41_3 * total_5  # [C, BLOCK_K]
+    map_31 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_41_3 * total_5  # [C, BLOCK_K]
     total_6 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
     part_42_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_42_1 = 1.0 + part_42_0
@@ -5657,7 +5667,7 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     sum_1 = tl.sum(inner, 1)  # [C]
     part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    s = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 8
+    s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
     k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
     load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
     part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -5679,10 +5689,10 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     part_4_7 = tl.where(part_4_6, part_4_4, tl.log(part_4_5) * (part_4_4 / tl.where(part_4_6, 1.0, part_4_5 - 1.0)))
     part_4_8 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_4_3, 0.0) + part_4_7))
     part_4_9 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2) * tl.exp(part_4_8)
-    w = part_4_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * part_4_9  # what an erasure reads [C, BLOCK_K]
+    w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_4_9  # what an erasure reads [C, BLOCK_K]
     part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_5_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-    e = part_5_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # expand [C, BLOCK_K]  # line 9
+    e = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
     part_6_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
     part_6_1 = tl.exp(-tl.abs(part_6_0))
     part_6_2 = 1.0 + part_6_1
@@ -5738,17 +5748,16 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     total_2 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), map_14)  # [C, BLOCK_K]
     part_21_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_21_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_21_0) / (1.0 + part_21_0))
-    part_21_2 = tl.sqrt(sum_1[:, None])
-    part_21_3 = tl.maximum(part_21_2, 1e-12)
-    part_21_4 = -part_21_1 / (part_21_3 * part_21_3) * tl.where(part_21_2 > 1e-12, 1.0, tl.where(part_21_2 == 1e-12, 0.5, 0.0))
-    map_16 = part_21_4 * (0.5 / part_21_2) * total  # [C, BLOCK_K]
+    part_21_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_21_3 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+    map_16 = -part_21_1 / (part_21_2 * part_21_2) * (0.5 / part_21_2) * part_21_3 * total  # [C, BLOCK_K]
     inner_4 = tl.where(in_K[None, :], map_16, 0.0)  # [C, BLOCK_K]
     sum_7 = tl.sum(inner_4, 1)  # [C]
     part_22_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_22_1 = 1.0 + part_22_0
     part_22_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1)
     part_22_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1 * (1.0 + part_22_2)
-    map_17 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * part_22_3 * total  # [C, BLOCK_K]
+    map_17 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_22_3 * total  # [C, BLOCK_K]
     part_23_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_23_1 = 1.0 + part_23_0
     part_23_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1
@@ -5783,11 +5792,10 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     part_30_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_30_2, 0.0) + tl.where(part_30_5, part_30_3, part_30_6))
     part_30_8 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_30_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_30_8) / (1.0 + part_30_8)
-    part_30_10 = tl.sqrt(sum_2[:, None])
-    part_30_11 = tl.maximum(part_30_10, 1e-12)
-    part_30_12 = part_30_1 * tl.exp(-part_30_7) * (-(load_2.to(tl.float32) * part_30_9) / (part_30_11 * part_30_11))
-    part_30_13 = tl.where(part_30_10 > 1e-12, 1.0, tl.where(part_30_10 == 1e-12, 0.5, 0.0))
-    map_23 = part_30_12 * part_30_13 * (0.5 / part_30_10) * total_4  # [C, BLOCK_K]
+    part_30_10 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_30_11 = part_30_1 * tl.exp(-part_30_7) * (-(load_2.to(tl.float32) * part_30_9) / (part_30_10 * part_30_10))
+    part_30_12 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
+    map_23 = part_30_11 * (0.5 / part_30_10) * part_30_12 * total_4  # [C, BLOCK_K]
     inner_5 = tl.where(in_K[None, :], map_23, 0.0)  # [C, BLOCK_K]
     sum_6 = tl.sum(inner_5, 1)  # [C]
     part_31_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
@@ -5798,7 +5806,7 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     part_31_5 = part_31_4 == 1.0
     part_31_6 = tl.log(part_31_4) * (part_31_3 / tl.where(part_31_5, 1.0, part_31_4 - 1.0))
     part_31_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_31_2, 0.0) + tl.where(part_31_5, part_31_3, part_31_6))
-    part_31_8 = part_31_1 * tl.exp(-part_31_7) * (1.0 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))
+    part_31_8 = part_31_1 * tl.exp(-part_31_7) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
     part_31_9 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_31_10 = 1.0 + part_31_9
     part_31_11 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_31_9) / part_31_10)
@@ -5813,7 +5821,7 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     total_8 = map_24 + map_25  # [C, BLOCK_K]
     part_34_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_34_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_34_0) / (1.0 + part_34_0)
-    part_34_2 = load_2.to(tl.float32) * part_34_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+    part_34_2 = load_2.to(tl.float32) * part_34_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
     part_34_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
     part_34_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_34_3) / (1.0 + part_34_3)
     part_34_5 = tl.exp(load_4.to(tl.float32))
@@ -5829,7 +5837,7 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     sum_9 = tl.sum(tl.sum(inner_6, 1), 0)
     part_35_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_35_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_35_0) / (1.0 + part_35_0)
-    part_35_2 = load_2.to(tl.float32) * part_35_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+    part_35_2 = load_2.to(tl.float32) * part_35_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
     part_35_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
     part_35_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_35_3) / (1.0 + part_35_3)
     part_35_5 = tl.exp(load_4.to(tl.float32))
@@ -5844,7 +5852,7 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     sum_11 = tl.sum(map_27, 0)  # [BLOCK_K]
     part_36_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_36_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_36_0) / (1.0 + part_36_0)
-    part_36_2 = load_2.to(tl.float32) * part_36_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+    part_36_2 = load_2.to(tl.float32) * part_36_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
     part_36_3 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
     part_36_4 = tl.exp(-tl.abs(part_36_3))
     part_36_5 = 1.0 + part_36_4
@@ -5864,17 +5872,17 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     inside_4 = inside_3 - map_29  # [C, BLOCK_K]
     part_40_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_40_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_40_0) / (1.0 + part_40_0)
-    part_40_2 = tl.sqrt(sum_2[:, None])
-    part_40_3 = tl.maximum(part_40_2, 1e-12)
-    part_40_4 = -(load_2.to(tl.float32) * part_40_1) / (part_40_3 * part_40_3) * tl.where(part_40_2 > 1e-12, 1.0, tl.where(part_40_2 == 1e-12, 0.5, 0.0))
-    map_30 = part_40_4 * (0.5 / part_40_2) * total_5  # [C, BLOCK_K]
+    part_40_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_40_3 = -(load_2.to(tl.float32) * part_40_1) / (part_40_2 * part_40_2) * (0.5 / part_40_2)
+    part_40_4 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
+    map_30 = part_40_3 * part_40_4 * total_5  # [C, BLOCK_K]
     inner_7 = tl.where(in_K[None, :], map_30, 0.0)  # [C, BLOCK_K]
     sum_5 = tl.sum(inner_7, 1)  # [C]
     part_41_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_41_1 = 1.0 + part_41_0
     part_41_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_41_0) / part_41_1)
     part_41_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_41_0) / part_41_1 * (1.0 + part_41_2)
-    map_31 = 1.0 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * part_41_3 * total_5  # [C, BLOCK_K]
+    map_31 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_41_3 * total_5  # [C, BLOCK_K]
     total_6 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
     part_42_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_42_1 = 1.0 + part_42_0
@@ -5923,25 +5931,22 @@ def _m_layer_gradients_mild_whole_kernel_c64(
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_gradients_mild_kernel(
+def _m_layer_gradients_mild_value_kernel(
     first_K_ptr, second_K_ptr, zeta_ptr, w_raw_ptr, v_raw_ptr, d_v_raw_ptr, d_w_raw_ptr, cu, T,
     H, N, STEPS, least, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g,
     w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_raw_ptr_b,
     v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, d_v_raw_ptr_b,
     d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr,
-    d_w_raw_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr,
-    FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    d_w_raw_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr, K: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_w_raw, d_v_raw'
     program = tl.program_id(0)
-    block = program % tl.cdiv(K, BLOCK_K)  # of K
-    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
     lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
@@ -5954,29 +5959,30 @@ def _m_layer_gradients_mild_kernel(
     valid = token < rest
     start = first
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
     w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w_raw [C, BLOCK_V]
     v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_2_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_2_2 = 1.0 + part_2_1
-    part_2_3 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_2_1) / part_2_2)
-    part_2_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_1) / part_2_2 * (1.0 + part_2_3)
-    part_2_5 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * part_2_4
-    d_v_raw_new = part_2_5 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
     d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
-    if block == 0:
-        tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    part_3_2 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_3_3 = 1.0 + part_3_2
-    part_3_4 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_2) / part_3_3 * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_3_2) / part_3_3)
-    d_w_raw_new = part_3_1 * part_3_4 * -zeta_2.to(tl.float32)  # gradient of w_raw [C, BLOCK_V]
     d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
-    if block == 0:
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+        load = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w_raw [C, BLOCK_V]
+        load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_2_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_2_2 = 1.0 + part_2_1
+        part_2_3 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_2_1) / part_2_2)
+        part_2_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_1) / part_2_2 * (1.0 + part_2_3)
+        part_2_5 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * part_2_4
+        d_v_raw_new = part_2_5 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
+        tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+        part_3_2 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_3_3 = 1.0 + part_3_2
+        part_3_4 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_2) / part_3_3 * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_3_2) / part_3_3)
+        d_w_raw_new = part_3_1 * part_3_4 * -zeta_2.to(tl.float32)  # gradient of w_raw [C, BLOCK_V]
         tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_V[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
@@ -6070,7 +6076,7 @@ def _m_layer_gradients_whole_kernel(
             sum_1 = tl.sum(inner, 1)  # [C]
             part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-            s = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 8
+            s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
             k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
             load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
             part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -6092,10 +6098,10 @@ def _m_layer_gradients_whole_kernel(
             part_4_7 = tl.where(part_4_6, part_4_4, tl.log(part_4_5) * (part_4_4 / tl.where(part_4_6, 1.0, part_4_5 - 1.0)))
             part_4_8 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_4_3, 0.0) + part_4_7))
             part_4_9 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2) * tl.exp(part_4_8)
-            w = part_4_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * part_4_9  # what an erasure reads [C, BLOCK_K]
+            w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_4_9  # what an erasure reads [C, BLOCK_K]
             part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_5_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-            e = part_5_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # expand [C, BLOCK_K]  # line 9
+            e = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
             part_6_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
             part_6_1 = tl.exp(-tl.abs(part_6_0))
             part_6_2 = 1.0 + part_6_1
@@ -6264,17 +6270,16 @@ def _m_layer_gradients_whole_kernel(
             inside_34 = inside_33 - map_50  # [C, BLOCK_K]
             part_63_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_63_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_63_0) / (1.0 + part_63_0))
-            part_63_2 = tl.sqrt(sum_1[:, None])
-            part_63_3 = tl.maximum(part_63_2, 1e-12)
-            part_63_4 = -part_63_1 / (part_63_3 * part_63_3) * tl.where(part_63_2 > 1e-12, 1.0, tl.where(part_63_2 == 1e-12, 0.5, 0.0))
-            map_51 = part_63_4 * (0.5 / part_63_2) * total_16  # [C, BLOCK_K]
+            part_63_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+            part_63_3 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+            map_51 = -part_63_1 / (part_63_2 * part_63_2) * (0.5 / part_63_2) * part_63_3 * total_16  # [C, BLOCK_K]
             inner_4 = tl.where(in_K[None, :], map_51, 0.0)  # [C, BLOCK_K]
             sum_7 = tl.sum(inner_4, 1)  # [C]
             part_64_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_64_1 = 1.0 + part_64_0
             part_64_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_64_0) / part_64_1)
             part_64_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_64_0) / part_64_1 * (1.0 + part_64_2)
-            map_52 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * part_64_3 * total_16  # [C, BLOCK_K]
+            map_52 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_64_3 * total_16  # [C, BLOCK_K]
             part_65_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_65_1 = 1.0 + part_65_0
             part_65_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_65_0) / part_65_1
@@ -6345,11 +6350,10 @@ def _m_layer_gradients_whole_kernel(
             part_92_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_92_2, 0.0) + tl.where(part_92_5, part_92_3, part_92_6))
             part_92_8 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_92_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_92_8) / (1.0 + part_92_8)
-            part_92_10 = tl.sqrt(sum_2[:, None])
-            part_92_11 = tl.maximum(part_92_10, 1e-12)
-            part_92_12 = part_92_1 * tl.exp(-part_92_7) * (-(load_2.to(tl.float32) * part_92_9) / (part_92_11 * part_92_11))
-            part_92_13 = tl.where(part_92_10 > 1e-12, 1.0, tl.where(part_92_10 == 1e-12, 0.5, 0.0))
-            map_74 = part_92_12 * part_92_13 * (0.5 / part_92_10) * total_31  # [C, BLOCK_K]
+            part_92_10 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            part_92_11 = part_92_1 * tl.exp(-part_92_7) * (-(load_2.to(tl.float32) * part_92_9) / (part_92_10 * part_92_10))
+            part_92_12 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
+            map_74 = part_92_11 * (0.5 / part_92_10) * part_92_12 * total_31  # [C, BLOCK_K]
             inner_5 = tl.where(in_K[None, :], map_74, 0.0)  # [C, BLOCK_K]
             sum_6 = tl.sum(inner_5, 1)  # [C]
             part_93_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
@@ -6360,7 +6364,7 @@ def _m_layer_gradients_whole_kernel(
             part_93_5 = part_93_4 == 1.0
             part_93_6 = tl.log(part_93_4) * (part_93_3 / tl.where(part_93_5, 1.0, part_93_4 - 1.0))
             part_93_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_93_2, 0.0) + tl.where(part_93_5, part_93_3, part_93_6))
-            part_93_8 = part_93_1 * tl.exp(-part_93_7) * (1.0 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))
+            part_93_8 = part_93_1 * tl.exp(-part_93_7) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
             part_93_9 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_93_10 = 1.0 + part_93_9
             part_93_11 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_93_9) / part_93_10)
@@ -6375,7 +6379,7 @@ def _m_layer_gradients_whole_kernel(
             total_58 = map_75 + map_76  # [C, BLOCK_K]
             part_96_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_96_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_96_0) / (1.0 + part_96_0)
-            part_96_2 = load_2.to(tl.float32) * part_96_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+            part_96_2 = load_2.to(tl.float32) * part_96_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
             part_96_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
             part_96_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_96_3) / (1.0 + part_96_3)
             part_96_5 = tl.exp(load_4.to(tl.float32))
@@ -6391,7 +6395,7 @@ def _m_layer_gradients_whole_kernel(
             sum_9 = tl.sum(tl.sum(inner_6, 1), 0)
             part_97_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_97_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_97_0) / (1.0 + part_97_0)
-            part_97_2 = load_2.to(tl.float32) * part_97_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+            part_97_2 = load_2.to(tl.float32) * part_97_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
             part_97_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
             part_97_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_97_3) / (1.0 + part_97_3)
             part_97_5 = tl.exp(load_4.to(tl.float32))
@@ -6406,7 +6410,7 @@ def _m_layer_gradients_whole_kernel(
             sum_11 = tl.sum(map_78, 0)  # [BLOCK_K]
             part_98_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_98_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_98_0) / (1.0 + part_98_0)
-            part_98_2 = load_2.to(tl.float32) * part_98_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+            part_98_2 = load_2.to(tl.float32) * part_98_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
             part_98_3 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
             part_98_4 = tl.exp(-tl.abs(part_98_3))
             part_98_5 = 1.0 + part_98_4
@@ -6425,18 +6429,17 @@ def _m_layer_gradients_whole_kernel(
             inside_40 = inside_39 - map_80  # [C, BLOCK_K]
             part_102_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_102_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_102_0) / (1.0 + part_102_0)
-            part_102_2 = tl.sqrt(sum_2[:, None])
-            part_102_3 = tl.maximum(part_102_2, 1e-12)
-            part_102_4 = tl.where(part_102_2 > 1e-12, 1.0, tl.where(part_102_2 == 1e-12, 0.5, 0.0))
-            part_102_5 = -(load_2.to(tl.float32) * part_102_1) / (part_102_3 * part_102_3) * part_102_4
-            map_81 = part_102_5 * (0.5 / part_102_2) * total_32  # [C, BLOCK_K]
+            part_102_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            part_102_3 = -(load_2.to(tl.float32) * part_102_1) / (part_102_2 * part_102_2) * (0.5 / part_102_2)
+            part_102_4 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
+            map_81 = part_102_3 * part_102_4 * total_32  # [C, BLOCK_K]
             inner_7 = tl.where(in_K[None, :], map_81, 0.0)  # [C, BLOCK_K]
             sum_5 = tl.sum(inner_7, 1)  # [C]
             part_103_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_103_1 = 1.0 + part_103_0
             part_103_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_103_0) / part_103_1)
             part_103_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_103_0) / part_103_1 * (1.0 + part_103_2)
-            map_82 = 1.0 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * part_103_3 * total_32  # [C, BLOCK_K]
+            map_82 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_103_3 * total_32  # [C, BLOCK_K]
             total_33 = tl.fma(map_82, tl.full([C, BLOCK_K], 1.0, tl.float32), total_58)  # [C, BLOCK_K]
             part_104_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_104_1 = 1.0 + part_104_0
@@ -6572,7 +6575,7 @@ def _m_layer_gradients_whole_kernel_c64(
             sum_1 = tl.sum(inner, 1)  # [C]
             part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-            s = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 8
+            s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
             k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
             load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
             part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -6594,10 +6597,10 @@ def _m_layer_gradients_whole_kernel_c64(
             part_4_7 = tl.where(part_4_6, part_4_4, tl.log(part_4_5) * (part_4_4 / tl.where(part_4_6, 1.0, part_4_5 - 1.0)))
             part_4_8 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_4_3, 0.0) + part_4_7))
             part_4_9 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2) * tl.exp(part_4_8)
-            w = part_4_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * part_4_9  # what an erasure reads [C, BLOCK_K]
+            w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_4_9  # what an erasure reads [C, BLOCK_K]
             part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_5_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-            e = part_5_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # expand [C, BLOCK_K]  # line 9
+            e = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
             part_6_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
             part_6_1 = tl.exp(-tl.abs(part_6_0))
             part_6_2 = 1.0 + part_6_1
@@ -6790,17 +6793,16 @@ def _m_layer_gradients_whole_kernel_c64(
             inside_41 = inside_40 - map_58  # [C, BLOCK_K]
             part_72_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_72_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_72_0) / (1.0 + part_72_0))
-            part_72_2 = tl.sqrt(sum_1[:, None])
-            part_72_3 = tl.maximum(part_72_2, 1e-12)
-            part_72_4 = -part_72_1 / (part_72_3 * part_72_3) * tl.where(part_72_2 > 1e-12, 1.0, tl.where(part_72_2 == 1e-12, 0.5, 0.0))
-            map_59 = part_72_4 * (0.5 / part_72_2) * total_19  # [C, BLOCK_K]
+            part_72_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+            part_72_3 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+            map_59 = -part_72_1 / (part_72_2 * part_72_2) * (0.5 / part_72_2) * part_72_3 * total_19  # [C, BLOCK_K]
             inner_4 = tl.where(in_K[None, :], map_59, 0.0)  # [C, BLOCK_K]
             sum_7 = tl.sum(inner_4, 1)  # [C]
             part_73_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_73_1 = 1.0 + part_73_0
             part_73_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_73_0) / part_73_1)
             part_73_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_73_0) / part_73_1 * (1.0 + part_73_2)
-            map_60 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * part_73_3 * total_19  # [C, BLOCK_K]
+            map_60 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_73_3 * total_19  # [C, BLOCK_K]
             part_74_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_74_1 = 1.0 + part_74_0
             part_74_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_74_0) / part_74_1
@@ -6881,11 +6883,10 @@ def _m_layer_gradients_whole_kernel_c64(
             part_106_7 = tl.maximum(part_106_2, 0.0) + tl.where(part_106_5, part_106_3, part_106_6)
             part_106_8 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_106_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_106_8) / (1.0 + part_106_8)
-            part_106_10 = tl.sqrt(sum_2[:, None])
-            part_106_11 = tl.maximum(part_106_10, 1e-12)
-            part_106_12 = part_106_1 * tl.exp(-(tl.exp(load_4.to(tl.float32)) * part_106_7)) * (-(load_2.to(tl.float32) * part_106_9) / (part_106_11 * part_106_11))
-            part_106_13 = tl.where(part_106_10 > 1e-12, 1.0, tl.where(part_106_10 == 1e-12, 0.5, 0.0))
-            map_86 = part_106_12 * part_106_13 * (0.5 / part_106_10) * total_37  # [C, BLOCK_K]
+            part_106_10 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            part_106_11 = part_106_1 * tl.exp(-(tl.exp(load_4.to(tl.float32)) * part_106_7)) * (-(load_2.to(tl.float32) * part_106_9) / (part_106_10 * part_106_10))
+            part_106_12 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
+            map_86 = part_106_11 * (0.5 / part_106_10) * part_106_12 * total_37  # [C, BLOCK_K]
             inner_5 = tl.where(in_K[None, :], map_86, 0.0)  # [C, BLOCK_K]
             sum_6 = tl.sum(inner_5, 1)  # [C]
             part_107_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
@@ -6896,7 +6897,7 @@ def _m_layer_gradients_whole_kernel_c64(
             part_107_5 = part_107_4 == 1.0
             part_107_6 = tl.log(part_107_4) * (part_107_3 / tl.where(part_107_5, 1.0, part_107_4 - 1.0))
             part_107_7 = tl.maximum(part_107_2, 0.0) + tl.where(part_107_5, part_107_3, part_107_6)
-            part_107_8 = part_107_1 * tl.exp(-(tl.exp(load_4.to(tl.float32)) * part_107_7)) * (1.0 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))
+            part_107_8 = part_107_1 * tl.exp(-(tl.exp(load_4.to(tl.float32)) * part_107_7)) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
             part_107_9 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_107_10 = 1.0 + part_107_9
             part_107_11 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_107_9) / part_107_10)
@@ -6911,7 +6912,7 @@ def _m_layer_gradients_whole_kernel_c64(
             total_69 = map_87 + map_88  # [C, BLOCK_K]
             part_110_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_110_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_110_0) / (1.0 + part_110_0)
-            part_110_2 = load_2.to(tl.float32) * part_110_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+            part_110_2 = load_2.to(tl.float32) * part_110_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
             part_110_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
             part_110_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_110_3) / (1.0 + part_110_3)
             part_110_5 = tl.exp(load_4.to(tl.float32))
@@ -6927,7 +6928,7 @@ def _m_layer_gradients_whole_kernel_c64(
             sum_9 = tl.sum(tl.sum(inner_6, 1), 0)
             part_111_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_111_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_111_0) / (1.0 + part_111_0)
-            part_111_2 = load_2.to(tl.float32) * part_111_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+            part_111_2 = load_2.to(tl.float32) * part_111_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
             part_111_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
             part_111_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_111_3) / (1.0 + part_111_3)
             part_111_5 = tl.exp(load_4.to(tl.float32))
@@ -6943,7 +6944,7 @@ def _m_layer_gradients_whole_kernel_c64(
             sum_11 = tl.sum(map_90, 0)  # [BLOCK_K]
             part_112_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_112_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_112_0) / (1.0 + part_112_0)
-            part_112_2 = load_2.to(tl.float32) * part_112_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+            part_112_2 = load_2.to(tl.float32) * part_112_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
             part_112_3 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
             part_112_4 = tl.exp(-tl.abs(part_112_3))
             part_112_5 = 1.0 + part_112_4
@@ -6963,18 +6964,17 @@ def _m_layer_gradients_whole_kernel_c64(
             inside_48 = inside_47 - map_92  # [C, BLOCK_K]
             part_116_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_116_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_116_0) / (1.0 + part_116_0)
-            part_116_2 = tl.sqrt(sum_2[:, None])
-            part_116_3 = tl.maximum(part_116_2, 1e-12)
-            part_116_4 = tl.where(part_116_2 > 1e-12, 1.0, tl.where(part_116_2 == 1e-12, 0.5, 0.0))
-            part_116_5 = -(load_2.to(tl.float32) * part_116_1) / (part_116_3 * part_116_3) * part_116_4
-            map_93 = part_116_5 * (0.5 / part_116_2) * total_38  # [C, BLOCK_K]
+            part_116_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            part_116_3 = -(load_2.to(tl.float32) * part_116_1) / (part_116_2 * part_116_2) * (0.5 / part_116_2)
+            part_116_4 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
+            map_93 = part_116_3 * part_116_4 * total_38  # [C, BLOCK_K]
             inner_7 = tl.where(in_K[None, :], map_93, 0.0)  # [C, BLOCK_K]
             sum_5 = tl.sum(inner_7, 1)  # [C]
             part_117_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_117_1 = 1.0 + part_117_0
             part_117_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_117_0) / part_117_1)
             part_117_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_117_0) / part_117_1 * (1.0 + part_117_2)
-            map_94 = 1.0 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * part_117_3 * total_38  # [C, BLOCK_K]
+            map_94 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_117_3 * total_38  # [C, BLOCK_K]
             total_39 = tl.fma(map_94, tl.full([C, BLOCK_K], 1.0, tl.float32), total_69)  # [C, BLOCK_K]
             part_118_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_118_1 = 1.0 + part_118_0
@@ -7022,19 +7022,18 @@ def _m_layer_gradients_whole_kernel_c64(
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
-def _m_layer_gradients_kernel(
+def _m_layer_gradients_value_kernel(
     first_K_ptr, second_K_ptr, zeta_ptr, w_raw_ptr, v_raw_ptr, d_v_raw_ptr, d_w_raw_ptr, cu, T,
     H, N, STEPS, least, SLOTS, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g,
     w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_raw_ptr_b,
     v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, d_v_raw_ptr_b,
     d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr,
-    d_w_raw_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr,
-    FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    d_w_raw_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr, K: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_w_raw, d_v_raw'
     program = tl.program_id(0)
-    block = program % tl.cdiv(K, BLOCK_K)  # of K
-    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     head = program % H
@@ -7056,8 +7055,6 @@ def _m_layer_gradients_kernel(
         d_w_raw_ptr = d_w_raw_ptr_all
         h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
         token = tl.arange(0, C)
-        at_V = tl.arange(0, BLOCK_V)
-        in_V = at_V < V
         zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
         w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
         v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
@@ -7069,29 +7066,30 @@ def _m_layer_gradients_kernel(
             valid = token < rest
             start = first
             zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
             w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-            load = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w_raw [C, BLOCK_V]
             v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
-            load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-            part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_2_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_2_2 = 1.0 + part_2_1
-            part_2_3 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_2_1) / part_2_2)
-            part_2_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_1) / part_2_2 * (1.0 + part_2_3)
-            part_2_5 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * part_2_4
-            d_v_raw_new = part_2_5 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
             d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
-            if block == 0:
-                tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-            part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-            part_3_2 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_3_3 = 1.0 + part_3_2
-            part_3_4 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_2) / part_3_3 * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_3_2) / part_3_3)
-            d_w_raw_new = part_3_1 * part_3_4 * -zeta_2.to(tl.float32)  # gradient of w_raw [C, BLOCK_V]
             d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
-            if block == 0:
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+                load = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w_raw [C, BLOCK_V]
+                load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+                part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+                part_2_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+                part_2_2 = 1.0 + part_2_1
+                part_2_3 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_2_1) / part_2_2)
+                part_2_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_1) / part_2_2 * (1.0 + part_2_3)
+                part_2_5 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * part_2_4
+                d_v_raw_new = part_2_5 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
+                tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+                part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+                part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+                part_3_2 = tl.exp(-tl.abs(load.to(tl.float32)))
+                part_3_3 = 1.0 + part_3_2
+                part_3_4 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_2) / part_3_3 * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_3_2) / part_3_3)
+                d_w_raw_new = part_3_1 * part_3_4 * -zeta_2.to(tl.float32)  # gradient of w_raw [C, BLOCK_V]
                 tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_V[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
@@ -7141,7 +7139,7 @@ def _m_layer_step_kernel(
     sum_2 = tl.sum(inner, 0)
     part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    s = part_2_1 / tl.maximum(tl.sqrt(sum_2), 1e-12)  # shrink [BLOCK_K]  # line 8
+    s = part_2_1 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # shrink [BLOCK_K]  # line 8
     load_2 = tl.load(k_raw_ptr + at_K, mask=in_K, other=0.0)  # load k_raw [BLOCK_K]
     part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
@@ -7160,10 +7158,10 @@ def _m_layer_step_kernel(
     part_4_7 = tl.where(part_4_6, part_4_4, tl.log(part_4_5) * (part_4_4 / tl.where(part_4_6, 1.0, part_4_5 - 1.0)))
     part_4_8 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_4_3, 0.0) + part_4_7))
     part_4_9 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2) * tl.exp(part_4_8)
-    w = part_4_1 / tl.maximum(tl.sqrt(sum_3), 1e-12) * part_4_9  # what an erasure reads [BLOCK_K]
+    w = part_4_1 / tl.sqrt(tl.maximum(sum_3, 1e-24)) * part_4_9  # what an erasure reads [BLOCK_K]
     part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_5_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-    e = part_5_1 / tl.maximum(tl.sqrt(sum_3), 1e-12)  # expand [BLOCK_K]  # line 9
+    e = part_5_1 / tl.sqrt(tl.maximum(sum_3, 1e-24))  # expand [BLOCK_K]  # line 9
     load_7 = tl.load(w_raw_ptr + at_V, mask=in_V, other=0.0)  # load w_raw [BLOCK_V]
     load_8 = tl.load(v_raw_ptr + at_V, mask=in_V, other=0.0)  # load v_raw [BLOCK_V]
     part_6_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
@@ -7442,40 +7440,57 @@ def m_backward(
         num_stages=stages,
     )
     if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, V)
+        _m_gradients_mild_value_kernel[(run.chunks(chunk) * H,)](
+            first_K, second_K, zeta, w, v, d_v, d_w, run.cu, run.T, H, run.N, run.steps, least,
+            zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2], w.stride(0),
+            w.stride(1), w.stride(2), H // w.shape[2], v.stride(0), v.stride(1), v.stride(2),
+            H // v.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), d_w.stride(0),
+            d_w.stride(1), d_w.stride(2), V, min(block, _power(V)), K, chunk, DT, FT, precision,
+            EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
         _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
         {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
-            first_K, second_K, q, k, b, log_a, dy, n_2, zeta, w, v, h_2, l, scale, d_v, d_w,
-            d_q, d_b, d_k, d_log_a, run.cu, run.T, H, run.N, run.steps, least, q.stride(0),
-            q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
+            first_K, second_K, q, k, b, log_a, dy, n_2, zeta, h_2, l, scale, d_q, d_b, d_k,
+            d_log_a, run.cu, run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1),
+            q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
             H // k.shape[2], b.stride(0), b.stride(1), b.stride(2), H // b.shape[2],
             log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
             dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], n_2.stride(0),
             n_2.stride(1), n_2.stride(2), H // n_2.shape[2], zeta.stride(0), zeta.stride(1),
-            zeta.stride(2), H // zeta.shape[2], w.stride(0), w.stride(1), w.stride(2),
-            H // w.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            d_v.stride(0), d_v.stride(1), d_v.stride(2), d_w.stride(0), d_w.stride(1),
-            d_w.stride(2), d_q.stride(0), d_q.stride(1), d_q.stride(2), d_b.stride(0),
-            d_b.stride(1), d_b.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2),
-            d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), K, min(block, _power(K)),
-            V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            zeta.stride(2), H // zeta.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2),
+            d_b.stride(0), d_b.stride(1), d_b.stride(2), d_k.stride(0), d_k.stride(1),
+            d_k.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), K,
+            min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
+    _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, V)
+    _m_gradients_value_kernel[(-(-run.chunks(chunk) // 8) * H,)](
+        first_K, second_K, zeta, w, v, d_v, d_w, run.cu, run.T, H, run.N, run.steps, least,
+        run.chunks(chunk), zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
+        w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], v.stride(0), v.stride(1),
+        v.stride(2), H // v.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2),
+        d_w.stride(0), d_w.stride(1), d_w.stride(2), V, min(block, _power(V)), K, chunk, DT, FT,
+        precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
+    )
     _, block, warps, stages, precision = config
     {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
-        first_K, second_K, q, k, b, log_a, dy, n_2, zeta, w, v, h_2, l, scale, d_v, d_w, d_q,
-        d_b, d_k, d_log_a, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk),
-        q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], b.stride(0), b.stride(1), b.stride(2), H // b.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], n_2.stride(0), n_2.stride(1),
-        n_2.stride(2), H // n_2.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
-        H // zeta.shape[2], w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2),
-        d_w.stride(0), d_w.stride(1), d_w.stride(2), d_q.stride(0), d_q.stride(1),
-        d_q.stride(2), d_b.stride(0), d_b.stride(1), d_b.stride(2), d_k.stride(0),
-        d_k.stride(1), d_k.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2),
-        K, min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, q, k, b, log_a, dy, n_2, zeta, h_2, l, scale, d_q, d_b, d_k, d_log_a,
+        run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1),
+        q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+        b.stride(0), b.stride(1), b.stride(2), H // b.shape[2], log_a.stride(0),
+        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1),
+        dy.stride(2), H // dy.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2),
+        H // n_2.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
+        d_q.stride(0), d_q.stride(1), d_q.stride(2), d_b.stride(0), d_b.stride(1),
+        d_b.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), d_log_a.stride(0),
+        d_log_a.stride(1), d_log_a.stride(2), K, min(block, _power(K)), V, _power(V), chunk, DT,
+        FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7678,7 +7693,7 @@ def m_layer_backward(
     V = w_raw.shape[3]
     dtype = _operand_type(k_raw, w_raw, v_raw, q_raw, a_raw, b_raw)
     DT, FT, EXACT = _types(dtype, k_raw.device)
-    config = _config("gradients", k_raw.device, dtype.itemsize, K, V)
+    config = _config("gradients_value", k_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
     run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
@@ -7822,15 +7837,15 @@ def m_layer_backward(
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("gradients_mild", k_raw.device, dtype.itemsize, K, V)
-        _m_layer_gradients_mild_kernel[(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+        _, block, warps, stages, precision = _config("gradients_mild_value", k_raw.device, dtype.itemsize, K, V)
+        _m_layer_gradients_mild_value_kernel[(run.chunks(chunk) * H,)](
             first_K, second_K, zeta, w_raw, v_raw, d_v_raw, d_w_raw, run.cu, run.T, H, run.N,
             run.steps, least, zeta.stride(0), zeta.stride(1), zeta.stride(2),
             H // zeta.shape[2], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
             H // w_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
             H // v_raw.shape[2], d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2),
-            d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), V, _power(V), chunk, DT,
-            FT, precision, EXACT, run.varlen,
+            d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), V, min(block, _power(V)),
+            K, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -7854,14 +7869,14 @@ def m_layer_backward(
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    _m_layer_gradients_kernel[(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
+    _m_layer_gradients_value_kernel[(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, zeta, w_raw, v_raw, d_v_raw, d_w_raw, run.cu, run.T, H, run.N,
         run.steps, least, run.chunks(chunk), zeta.stride(0), zeta.stride(1), zeta.stride(2),
         H // zeta.shape[2], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
         H // w_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
         H // v_raw.shape[2], d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2),
-        d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), V, min(block, _power(V)), K,
+        chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )

@@ -900,7 +900,7 @@ def _m_layer_forward(
     x_2 = torch.nn.functional.silu(k_raw_tile)
     part = x_2 * x_2
     del x_2
-    x_3 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_3 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part.sum(4)[:, :, :, :, None], min=1e-24))
     del part
     x_4 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     del a_raw_tile, d_bias_tile
@@ -916,7 +916,7 @@ def _m_layer_forward(
     x_5 = torch.nn.functional.silu(k_raw_tile)
     part_2 = x_5 * x_5
     del x_5
-    x_6 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_2.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_6 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_2.sum(4)[:, :, :, :, None], min=1e-24))
     del k_raw_tile, part_2
     e = _valid(torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * x_6, T)  # expand  # line 6
     del beta_raw_tile, x_6
@@ -981,7 +981,7 @@ def _m_layer_forward(
     x_8 = torch.nn.functional.silu(q_raw_tile)
     part_3 = x_8 * x_8
     del x_8
-    x_9 = torch.nn.functional.silu(q_raw_tile) / torch.clamp(torch.sqrt(part_3.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_9 = torch.nn.functional.silu(q_raw_tile) / torch.sqrt(torch.clamp(part_3.sum(4)[:, :, :, :, None], min=1e-24))
     del q_raw_tile, part_3
     s = _valid(x_9, T)  # shrink  # line 5
     del x_9
@@ -1104,7 +1104,7 @@ def _m_layer_backward(
     x_2 = torch.nn.functional.silu(k_raw_tile)
     part = x_2 * x_2
     del x_2
-    x_3 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_3 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part.sum(4)[:, :, :, :, None], min=1e-24))
     del part
     x_4 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     w = _valid(x_3 * torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_4)), T)  # what an erasure reads
@@ -1118,7 +1118,7 @@ def _m_layer_backward(
     x_5 = torch.nn.functional.silu(k_raw_tile)
     part_2 = x_5 * x_5
     del x_5
-    x_6 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_2.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_6 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_2.sum(4)[:, :, :, :, None], min=1e-24))
     del part_2
     e = _valid(torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * x_6, T)  # expand  # line 6
     del x_6
@@ -1181,7 +1181,7 @@ def _m_layer_backward(
     x_8 = torch.nn.functional.silu(q_raw_tile)
     part_4 = x_8 * x_8
     del x_8
-    x_9 = torch.nn.functional.silu(q_raw_tile) / torch.clamp(torch.sqrt(part_4.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_9 = torch.nn.functional.silu(q_raw_tile) / torch.sqrt(torch.clamp(part_4.sum(4)[:, :, :, :, None], min=1e-24))
     del part_4
     s = _valid(x_9, T)  # shrink  # line 5
     del x_9
@@ -1264,7 +1264,7 @@ def _m_layer_backward(
     x_10 = torch.nn.functional.silu(k_raw_tile)
     part_15 = x_10 * x_10
     del x_10
-    x_11 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_15.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_11 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_15.sum(4)[:, :, :, :, None], min=1e-24))
     del part_15
     x_12 = x_11 * (torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * torch.sigmoid(-beta_raw_tile[:, :, :, :, None]))
     del x_11
@@ -1300,7 +1300,7 @@ def _m_layer_backward(
     part_17 = x_13 * x_13
     del x_13
     x_14 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
-    x_15 = torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_14)) * (1.0 / torch.clamp(torch.sqrt(part_17.sum(4)[:, :, :, :, None]), min=1e-12))
+    x_15 = torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_14)) * (1.0 / torch.sqrt(torch.clamp(part_17.sum(4)[:, :, :, :, None], min=1e-24)))
     del part_17, x_14
     x_16 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
     x_17 = torch.nn.functional.silu(k_raw_tile)
@@ -1309,47 +1309,41 @@ def _m_layer_backward(
     part_19 = part_18.sum(4)[:, :, :, :, None]
     del part_18
     x_18 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
-    x_19 = torch.sqrt(part_19)
-    x_20 = torch.clamp(x_19, min=1e-12)
-    x_21 = -torch.nn.functional.silu(k_raw_tile) / (x_20 * x_20)
-    del x_20
-    x_22 = torch.where(x_19 == 1e-12, torch.full_like(part_19, 0.5), 0.0)
-    del part_19
-    x_23 = torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_18)) * x_21 * torch.where(x_19 > 1e-12, 1.0, x_22)
-    del x_18, x_21, x_22
-    part_20 = x_23 * (0.5 / x_19) * total_5
-    del x_19, x_23
+    x_19 = torch.sqrt(torch.clamp(part_19, min=1e-24))
+    x_20 = -torch.nn.functional.silu(k_raw_tile) / (x_19 * x_19)
+    x_21 = torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_18)) * x_20 * (0.5 / x_19)
+    del x_18, x_19, x_20
+    x_22 = torch.where(part_19 == 1e-24, torch.full_like(part_19, 0.5), 0.0)
+    x_23 = x_21 * torch.where(part_19 > 1e-24, 1.0, x_22) * total_5
+    del part_19, x_21, x_22
     x_24 = torch.nn.functional.silu(k_raw_tile)
     x_25 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
     x_26 = torch.nn.functional.silu(k_raw_tile)
-    part_21 = x_26 * x_26
+    part_20 = x_26 * x_26
     del x_26
-    x_27 = torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * (1.0 / torch.clamp(torch.sqrt(part_21.sum(4)[:, :, :, :, None]), min=1e-12))
-    del part_21
+    x_27 = torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * (1.0 / torch.sqrt(torch.clamp(part_20.sum(4)[:, :, :, :, None], min=1e-24)))
+    del part_20
     x_28 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
     x_29 = torch.nn.functional.silu(k_raw_tile)
-    part_22 = x_29 * x_29
+    part_21 = x_29 * x_29
     del x_29
-    part_23 = part_22.sum(4)[:, :, :, :, None]
-    del part_22
-    x_30 = torch.sqrt(part_23)
-    x_31 = torch.clamp(x_30, min=1e-12)
-    x_32 = -torch.nn.functional.silu(k_raw_tile) / (x_31 * x_31)
-    del x_31
-    x_33 = torch.where(x_30 == 1e-12, torch.full_like(part_23, 0.5), 0.0)
-    del part_23
-    x_34 = torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * x_32 * torch.where(x_30 > 1e-12, 1.0, x_33)
-    del beta_raw_tile, x_32, x_33
-    part_24 = x_34 * (0.5 / x_30) * total_4
-    del x_30, x_34
-    x_35 = torch.nn.functional.silu(k_raw_tile)
-    x_36 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
-    d_k_raw = (x_15 * x_16 * total_5) + ((x_24 + x_24) * x_25 * part_20.sum(4)[:, :, :, :, None]) + (x_27 * x_28 * total_4) + ((x_35 + x_35) * x_36 * part_24.sum(4)[:, :, :, :, None])  # gradient of k_raw
-    del total_4, x_15, x_16, part_20, x_24, x_25, x_27, x_28, part_24, x_35, x_36
-    x_37 = torch.sigmoid(v_raw_tile) * (1.0 + v_raw_tile * torch.sigmoid(-v_raw_tile))
+    part_22 = part_21.sum(4)[:, :, :, :, None]
+    del part_21
+    x_30 = torch.sqrt(torch.clamp(part_22, min=1e-24))
+    x_31 = -torch.nn.functional.silu(k_raw_tile) / (x_30 * x_30)
+    x_32 = torch.where(part_22 == 1e-24, torch.full_like(part_22, 0.5), 0.0)
+    x_33 = torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * x_31 * (0.5 / x_30) * torch.where(part_22 > 1e-24, 1.0, x_32)
+    del beta_raw_tile, part_22, x_30, x_31, x_32
+    part_23 = x_33 * total_4
+    del x_33
+    x_34 = torch.nn.functional.silu(k_raw_tile)
+    x_35 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
+    d_k_raw = (x_15 * x_16 * total_5) + ((x_24 + x_24) * x_25 * x_23.sum(4)[:, :, :, :, None]) + (x_27 * x_28 * total_4) + ((x_34 + x_34) * x_35 * part_23.sum(4)[:, :, :, :, None])  # gradient of k_raw
+    del total_4, x_15, x_16, x_23, x_24, x_25, x_27, x_28, part_23, x_34, x_35
+    x_36 = torch.sigmoid(v_raw_tile) * (1.0 + v_raw_tile * torch.sigmoid(-v_raw_tile))
     del v_raw_tile
-    d_v_raw = x_37 * (-zeta)  # gradient of v_raw
-    del zeta, x_37
+    d_v_raw = x_36 * (-zeta)  # gradient of v_raw
+    del zeta, x_36
     ds_out = (dy_tile @ h.mT).mul_(prefix32_gK).mul_(scale)  # through M
     total_6 = ds_out.clone()
     B_se_diagonal = (_blocks(dy_tile, 1) * _blocks(n, 1)).sum(-1, keepdim=True) * scale
@@ -1378,43 +1372,40 @@ def _m_layer_backward(
     del B_se_half1
     _half(total_6, 1, 1).addcmul_(_half(prefix1_gK, 1, 1), dq_se_half1)
     del prefix1_gK
-    x_38 = torch.nn.functional.silu(q_raw_tile)
-    part_25 = x_38 * x_38
-    del x_38
-    x_39 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
-    x_40 = 1.0 / torch.clamp(torch.sqrt(part_25.sum(4)[:, :, :, :, None]), min=1e-12) * x_39 * total_6
-    del part_25, x_39
-    x_41 = torch.nn.functional.silu(q_raw_tile)
-    part_26 = x_41 * x_41
-    del x_41
-    part_27 = part_26.sum(4)[:, :, :, :, None]
-    del part_26
-    x_42 = torch.sqrt(part_27)
-    x_43 = torch.clamp(x_42, min=1e-12)
-    x_44 = -torch.nn.functional.silu(q_raw_tile) / (x_43 * x_43)
-    del x_43
-    x_45 = torch.where(x_42 == 1e-12, torch.full_like(part_27, 0.5), 0.0)
-    del part_27
-    x_46 = x_44 * torch.where(x_42 > 1e-12, 1.0, x_45) * (0.5 / x_42)
-    del x_42, x_44, x_45
-    part_28 = x_46 * total_6
-    del total_6, x_46
-    x_47 = torch.nn.functional.silu(q_raw_tile)
-    x_48 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
+    x_37 = torch.nn.functional.silu(q_raw_tile)
+    part_24 = x_37 * x_37
+    del x_37
+    x_38 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
+    x_39 = 1.0 / torch.sqrt(torch.clamp(part_24.sum(4)[:, :, :, :, None], min=1e-24)) * x_38 * total_6
+    del part_24, x_38
+    x_40 = torch.nn.functional.silu(q_raw_tile)
+    part_25 = x_40 * x_40
+    del x_40
+    part_26 = part_25.sum(4)[:, :, :, :, None]
+    del part_25
+    x_41 = torch.sqrt(torch.clamp(part_26, min=1e-24))
+    x_42 = -torch.nn.functional.silu(q_raw_tile) / (x_41 * x_41)
+    x_43 = torch.where(part_26 == 1e-24, torch.full_like(part_26, 0.5), 0.0)
+    x_44 = x_42 * (0.5 / x_41) * torch.where(part_26 > 1e-24, 1.0, x_43)
+    del part_26, x_41, x_42, x_43
+    part_27 = x_44 * total_6
+    del total_6, x_44
+    x_45 = torch.nn.functional.silu(q_raw_tile)
+    x_46 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
     del q_raw_tile
-    d_q_raw = x_40 + ((x_47 + x_47) * x_48 * part_28.sum(4)[:, :, :, :, None])  # gradient of q_raw
-    del x_40, part_28, x_47, x_48
-    x_49 = torch.nn.functional.silu(k_raw_tile)
-    part_29 = x_49 * x_49
-    del x_49
-    x_50 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_29.sum(4)[:, :, :, :, None]), min=1e-12)
-    del part_29
-    x_51 = torch.exp(A_log_tile[:, :, :, None, None])
-    x_52 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
-    x_53 = -(x_50 * torch.exp(-(x_51 * x_52))) * x_52
-    del x_50, x_52
-    part_30 = x_53 * x_51 * total_5
-    del x_51, x_53
+    d_q_raw = x_39 + ((x_45 + x_45) * x_46 * part_27.sum(4)[:, :, :, :, None])  # gradient of q_raw
+    del x_39, part_27, x_45, x_46
+    x_47 = torch.nn.functional.silu(k_raw_tile)
+    part_28 = x_47 * x_47
+    del x_47
+    x_48 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_28.sum(4)[:, :, :, :, None], min=1e-24))
+    del part_28
+    x_49 = torch.exp(A_log_tile[:, :, :, None, None])
+    x_50 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    x_51 = -(x_48 * torch.exp(-(x_49 * x_50))) * x_50
+    del x_48, x_50
+    part_29 = x_51 * x_49 * total_5
+    del x_49, x_51
     total_7 = w * dw_out
     del w, dw_out
     _half(total_7, 16, 1).addcmul_(w_half16, dq_we_half16)
@@ -1464,45 +1455,45 @@ def _m_layer_backward(
     del e_half2, dk_we_half2
     _half(total_8, 1, 0).addcmul_(e_half1, dk_we_half1, value=-1)
     del e_half1, dk_we_half1
-    part_31 = e * de_out
+    part_30 = e * de_out
     del de_out
-    part_32 = h * l
+    part_31 = h * l
     del h, l
-    dgK = _running(total_7, True, True).add_(_running(total_8, True, False)).add_(_valid(part_31, T).sum(3)[:, :, :, None]).add_((prefix32_gK[:, :, :, -1] * part_32.sum(4))[:, :, :, None])  # gradient of the log-decay
-    del prefix32_gK, total_7, total_8, part_31, part_32
-    x_54 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
-    part_33 = -x_54 * torch.exp(A_log_tile[:, :, :, None, None]) * dgK
-    del x_54
-    d_A_log = _valid(part_30, T).sum((3, 4)) + _valid(part_33, T).sum((3, 4))  # gradient of A_log, of this chunk
-    del part_30, part_33
-    x_55 = torch.nn.functional.silu(k_raw_tile)
-    part_34 = x_55 * x_55
-    del x_55
-    x_56 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_34.sum(4)[:, :, :, :, None]), min=1e-12)
-    del part_34
-    x_57 = torch.exp(A_log_tile[:, :, :, None, None])
-    x_58 = a_raw_tile + d_bias_tile[:, :, :, None]
-    x_59 = x_57 * torch.nn.functional.softplus(x_58, threshold=40.0)
-    x_60 = -(x_56 * torch.exp(-x_59)) * x_57 * torch.sigmoid(x_58)
-    del x_56, x_57, x_58, x_59
-    x_61 = -torch.exp(A_log_tile[:, :, :, None, None]) * torch.sigmoid(a_raw_tile + d_bias_tile[:, :, :, None]) * dgK
-    d_a_raw = (x_60 * total_5) + x_61  # gradient of a_raw
-    del x_60, x_61
-    x_62 = torch.nn.functional.silu(k_raw_tile)
-    part_35 = x_62 * x_62
-    del x_62
-    x_63 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_35.sum(4)[:, :, :, :, None]), min=1e-12)
-    del k_raw_tile, e, part_35
-    x_64 = torch.exp(A_log_tile[:, :, :, None, None])
-    x_65 = a_raw_tile + d_bias_tile[:, :, :, None]
-    x_66 = x_64 * torch.nn.functional.softplus(x_65, threshold=40.0)
-    x_67 = -(x_63 * torch.exp(-x_66)) * x_64 * torch.sigmoid(x_65)
-    del x_63, x_64, x_65, x_66
-    part_36 = x_67 * total_5
-    del total_5, x_67
-    x_68 = -torch.exp(A_log_tile[:, :, :, None, None]) * torch.sigmoid(a_raw_tile + d_bias_tile[:, :, :, None]) * dgK
+    dgK = _running(total_7, True, True).add_(_running(total_8, True, False)).add_(_valid(part_30, T).sum(3)[:, :, :, None]).add_((prefix32_gK[:, :, :, -1] * part_31.sum(4))[:, :, :, None])  # gradient of the log-decay
+    del prefix32_gK, total_7, total_8, part_30, part_31
+    x_52 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    part_32 = -x_52 * torch.exp(A_log_tile[:, :, :, None, None]) * dgK
+    del x_52
+    d_A_log = _valid(part_29, T).sum((3, 4)) + _valid(part_32, T).sum((3, 4))  # gradient of A_log, of this chunk
+    del part_29, part_32
+    x_53 = torch.nn.functional.silu(k_raw_tile)
+    part_33 = x_53 * x_53
+    del x_53
+    x_54 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_33.sum(4)[:, :, :, :, None], min=1e-24))
+    del part_33
+    x_55 = torch.exp(A_log_tile[:, :, :, None, None])
+    x_56 = a_raw_tile + d_bias_tile[:, :, :, None]
+    x_57 = x_55 * torch.nn.functional.softplus(x_56, threshold=40.0)
+    x_58 = -(x_54 * torch.exp(-x_57)) * x_55 * torch.sigmoid(x_56)
+    del x_54, x_55, x_56, x_57
+    x_59 = -torch.exp(A_log_tile[:, :, :, None, None]) * torch.sigmoid(a_raw_tile + d_bias_tile[:, :, :, None]) * dgK
+    d_a_raw = (x_58 * total_5) + x_59  # gradient of a_raw
+    del x_58, x_59
+    x_60 = torch.nn.functional.silu(k_raw_tile)
+    part_34 = x_60 * x_60
+    del x_60
+    x_61 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_34.sum(4)[:, :, :, :, None], min=1e-24))
+    del k_raw_tile, e, part_34
+    x_62 = torch.exp(A_log_tile[:, :, :, None, None])
+    x_63 = a_raw_tile + d_bias_tile[:, :, :, None]
+    x_64 = x_62 * torch.nn.functional.softplus(x_63, threshold=40.0)
+    x_65 = -(x_61 * torch.exp(-x_64)) * x_62 * torch.sigmoid(x_63)
+    del x_61, x_62, x_63, x_64
+    part_35 = x_65 * total_5
+    del total_5, x_65
+    x_66 = -torch.exp(A_log_tile[:, :, :, None, None]) * torch.sigmoid(a_raw_tile + d_bias_tile[:, :, :, None]) * dgK
     del A_log_tile, a_raw_tile, d_bias_tile, dgK
-    d_d_bias = _valid(part_36, T).sum(3) + _valid(x_68, T).sum(3)  # gradient of d_bias, of this chunk
+    d_d_bias = _valid(part_35, T).sum(3) + _valid(x_66, T).sum(3)  # gradient of d_bias, of this chunk
     return (
         _tokens(d_beta_raw.expand(chunks, B, H, 32), beta_raw.shape[2], beta_raw.dtype),
         _tokens(d_k_raw, k_raw.shape[2], k_raw.dtype),
@@ -1583,7 +1574,7 @@ def _m_layer_token(
     x = torch.nn.functional.silu(q_raw_tile)
     part = x * x
     del x
-    x_2 = torch.nn.functional.silu(q_raw_tile) / torch.clamp(torch.sqrt(part.sum(3)[:, :, :, None]), min=1e-12)
+    x_2 = torch.nn.functional.silu(q_raw_tile) / torch.sqrt(torch.clamp(part.sum(3)[:, :, :, None], min=1e-24))
     del q_raw_tile, part
     x_3 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile, threshold=40.0)
     gK = (-(torch.exp(A_log_tile[:, :, :, None]) * x_3)).clamp(min=lowest)  # log-decay  # line 8
@@ -1593,7 +1584,7 @@ def _m_layer_token(
     x_4 = torch.nn.functional.silu(k_raw_tile)
     part_2 = x_4 * x_4
     del x_4
-    x_5 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_2.sum(3)[:, :, :, None]), min=1e-12)
+    x_5 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_2.sum(3)[:, :, :, None], min=1e-24))
     del part_2
     e = torch.sigmoid(beta_raw_tile[:, :, :, None]) * x_5  # expand  # line 6
     del beta_raw_tile, x_5
@@ -1602,7 +1593,7 @@ def _m_layer_token(
     x_7 = torch.nn.functional.silu(k_raw_tile)
     part_3 = x_7 * x_7
     del x_7
-    x_8 = torch.nn.functional.silu(k_raw_tile) / torch.clamp(torch.sqrt(part_3.sum(3)[:, :, :, None]), min=1e-12)
+    x_8 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_3.sum(3)[:, :, :, None], min=1e-24))
     del k_raw_tile, part_3
     x_9 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile, threshold=40.0)
     del a_raw_tile, d_bias_tile

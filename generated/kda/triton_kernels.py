@@ -2159,21 +2159,51 @@ def _m_gradients_mild_whole_kernel_c64(
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_value_kernel(
+    first_K_ptr, second_K_ptr, zeta_ptr, d_v_ptr, cu, T, H, N, STEPS, least, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
+    d_v_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr, K: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_v'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, beta_ptr, dy_ptr, n_2_ptr, zeta_ptr,
-    h_2_ptr, l_ptr, scale, d_v_ptr, d_q_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least,
-    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
-    k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, beta_ptr_b,
+    h_2_ptr, l_ptr, scale, d_q_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, q_ptr_b,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, beta_ptr_b,
     beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
     dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
-    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
-    d_v_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b,
-    d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
-    d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
+    d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b,
+    d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_k, d_v, d_q, d_log_a'
+    'every gradient, chunk by chunk: d_k, d_q, d_log_a'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -2195,7 +2225,6 @@ def _m_gradients_mild_kernel(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
     d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
@@ -2219,9 +2248,6 @@ def _m_gradients_mild_kernel(
     n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    if block == 0:
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -2309,19 +2335,18 @@ def _m_gradients_mild_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, beta_ptr, dy_ptr, n_2_ptr, zeta_ptr,
-    h_2_ptr, l_ptr, scale, d_v_ptr, d_q_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least,
-    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
-    k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, beta_ptr_b,
+    h_2_ptr, l_ptr, scale, d_q_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, q_ptr_b,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, beta_ptr_b,
     beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
     dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
-    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
-    d_v_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b,
-    d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
-    d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
+    d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b,
+    d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_k, d_v, d_q, d_log_a'
+    'every gradient, chunk by chunk: d_k, d_q, d_log_a'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -2343,7 +2368,6 @@ def _m_gradients_mild_kernel_c64(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
     d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
@@ -2367,9 +2391,6 @@ def _m_gradients_mild_kernel_c64(
     n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    if block == 0:
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -2794,21 +2815,61 @@ def _m_gradients_whole_kernel_c64(
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_gradients_value_kernel(
+    first_K_ptr, second_K_ptr, zeta_ptr, d_v_ptr, cu, T, H, N, STEPS, least, SLOTS, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
+    d_v_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr, K: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_v'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    zeta_ptr_all = zeta_ptr
+    d_v_ptr_all = d_v_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        zeta_ptr = zeta_ptr_all
+        d_v_ptr = d_v_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, beta_ptr, dy_ptr, n_2_ptr, zeta_ptr,
-    h_2_ptr, l_ptr, scale, d_v_ptr, d_q_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least,
-    SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g,
-    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
-    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h,
-    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
-    d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    h_2_ptr, l_ptr, scale, d_q_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, SLOTS,
+    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, beta_ptr_b,
+    beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
+    d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b,
+    d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_k, d_v, d_q, d_log_a'
+    'every gradient, chunk by chunk: d_k, d_q, d_log_a'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -2826,7 +2887,6 @@ def _m_gradients_kernel(
     dy_ptr_all = dy_ptr
     n_2_ptr_all = n_2_ptr
     zeta_ptr_all = zeta_ptr
-    d_v_ptr_all = d_v_ptr
     d_q_ptr_all = d_q_ptr
     d_k_ptr_all = d_k_ptr
     d_log_a_ptr_all = d_log_a_ptr
@@ -2839,7 +2899,6 @@ def _m_gradients_kernel(
         dy_ptr = dy_ptr_all
         n_2_ptr = n_2_ptr_all
         zeta_ptr = zeta_ptr_all
-        d_v_ptr = d_v_ptr_all
         d_q_ptr = d_q_ptr_all
         d_k_ptr = d_k_ptr_all
         d_log_a_ptr = d_log_a_ptr_all
@@ -2856,7 +2915,6 @@ def _m_gradients_kernel(
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
         n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
         zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
         d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
         d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
         d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
@@ -2882,9 +2940,6 @@ def _m_gradients_kernel(
             n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
             zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
             zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-            if block == 0:
-                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -3119,19 +3174,18 @@ def _m_gradients_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, beta_ptr, dy_ptr, n_2_ptr, zeta_ptr,
-    h_2_ptr, l_ptr, scale, d_v_ptr, d_q_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least,
-    SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g,
-    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
-    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h,
-    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
-    d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    h_2_ptr, l_ptr, scale, d_q_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least, SLOTS,
+    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, beta_ptr_b,
+    beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
+    d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b,
+    d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_k, d_v, d_q, d_log_a'
+    'every gradient, chunk by chunk: d_k, d_q, d_log_a'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -3149,7 +3203,6 @@ def _m_gradients_kernel_c64(
     dy_ptr_all = dy_ptr
     n_2_ptr_all = n_2_ptr
     zeta_ptr_all = zeta_ptr
-    d_v_ptr_all = d_v_ptr
     d_q_ptr_all = d_q_ptr
     d_k_ptr_all = d_k_ptr
     d_log_a_ptr_all = d_log_a_ptr
@@ -3162,7 +3215,6 @@ def _m_gradients_kernel_c64(
         dy_ptr = dy_ptr_all
         n_2_ptr = n_2_ptr_all
         zeta_ptr = zeta_ptr_all
-        d_v_ptr = d_v_ptr_all
         d_q_ptr = d_q_ptr_all
         d_k_ptr = d_k_ptr_all
         d_log_a_ptr = d_log_a_ptr_all
@@ -3179,7 +3231,6 @@ def _m_gradients_kernel_c64(
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
         n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
         zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
         d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
         d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
         d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
@@ -3205,9 +3256,6 @@ def _m_gradients_kernel_c64(
             n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
             zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
             zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-            if block == 0:
-                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -3673,7 +3721,7 @@ def _m_layer_solve_mild_kernel(
     part_3_5 = part_3_4 == 1.0
     part_3_6 = tl.where(part_3_5, part_3_3, tl.log(part_3_4) * (part_3_3 / tl.where(part_3_5, 1.0, part_3_4 - 1.0)))
     part_3_7 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_3_2, 0.0) + part_3_6)))
-    w = part_3_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * part_3_7  # what an erasure reads [C, BLOCK_K]
+    w = part_3_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_3_7  # what an erasure reads [C, BLOCK_K]
     sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
@@ -3683,7 +3731,7 @@ def _m_layer_solve_mild_kernel(
     part_5_1 = tl.where(load_5.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
     part_5_2 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_5_3 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
-    e = part_5_1 * (part_5_3 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+    e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_5 = decay_2 * e  # [C, BLOCK_K]
@@ -3772,7 +3820,7 @@ def _m_layer_solve_mild_kernel_c64(
     part_3_5 = part_3_4 == 1.0
     part_3_6 = tl.where(part_3_5, part_3_3, tl.log(part_3_4) * (part_3_3 / tl.where(part_3_5, 1.0, part_3_4 - 1.0)))
     part_3_7 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_3_2, 0.0) + part_3_6)))
-    w = part_3_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * part_3_7  # what an erasure reads [C, BLOCK_K]
+    w = part_3_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_3_7  # what an erasure reads [C, BLOCK_K]
     sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
@@ -3782,7 +3830,7 @@ def _m_layer_solve_mild_kernel_c64(
     part_5_1 = tl.where(load_5.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
     part_5_2 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_5_3 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
-    e = part_5_1 * (part_5_3 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+    e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_5 = decay_2 * e  # [C, BLOCK_K]
@@ -3885,14 +3933,14 @@ def _m_layer_solve_kernel(
             part_2_5 = part_2_4 == 1.0
             part_2_6 = tl.where(part_2_5, part_2_3, tl.log(part_2_4) * (part_2_3 / tl.where(part_2_5, 1.0, part_2_4 - 1.0)))
             part_2_7 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_2_2, 0.0) + part_2_6))
-            w = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * tl.exp(part_2_7)  # what an erasure reads [C, BLOCK_K]
+            w = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * tl.exp(part_2_7)  # what an erasure reads [C, BLOCK_K]
             beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
             load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
             part_3_0 = tl.exp(-tl.abs(load_5.to(tl.float32)[:, None]))
             part_3_1 = tl.where(load_5.to(tl.float32)[:, None] >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)
             part_3_2 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_3_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
-            e = part_3_1 * (part_3_3 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+            e = part_3_1 * (part_3_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
             v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
             load_6 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
             part_4_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
@@ -4041,14 +4089,14 @@ def _m_layer_solve_kernel_c64(
             part_2_5 = part_2_4 == 1.0
             part_2_6 = tl.where(part_2_5, part_2_3, tl.log(part_2_4) * (part_2_3 / tl.where(part_2_5, 1.0, part_2_4 - 1.0)))
             part_2_7 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_2_2, 0.0) + part_2_6))
-            w = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * tl.exp(part_2_7)  # what an erasure reads [C, BLOCK_K]
+            w = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * tl.exp(part_2_7)  # what an erasure reads [C, BLOCK_K]
             beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
             load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
             part_3_0 = tl.exp(-tl.abs(load_5.to(tl.float32)[:, None]))
             part_3_1 = tl.where(load_5.to(tl.float32)[:, None] >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)
             part_3_2 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_3_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
-            e = part_3_1 * (part_3_3 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+            e = part_3_1 * (part_3_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
             v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
             load_6 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
             part_4_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
@@ -4186,7 +4234,7 @@ def _m_layer_states_kernel(
         part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
         part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-        e = part_2_1 * (part_2_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
         load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
         part_3_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
@@ -4275,7 +4323,7 @@ def _m_layer_outputs_mild_kernel(
     sum_1 = tl.sum(inner_2, 1)  # [C]
     part_3_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_3_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    s = part_3_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 5
+    s = part_3_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
     sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     map_4 = decay * s  # [C, BLOCK_K]
@@ -4292,7 +4340,7 @@ def _m_layer_outputs_mild_kernel(
     part_6_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0)
     part_6_2 = tl.exp(-tl.abs(load_5.to(tl.float32)))
     part_6_3 = load_5.to(tl.float32) * (tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_6_2) / (1.0 + part_6_2))
-    e = part_6_1 * (part_6_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+    e = part_6_1 * (part_6_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     sums_2 = -sums  # D(j, middle32(j)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_6 = decay_2 * e  # [C, BLOCK_K]
@@ -4374,7 +4422,7 @@ def _m_layer_outputs_mild_kernel_c64(
     sum_1 = tl.sum(inner_2, 1)  # [C]
     part_3_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_3_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    s = part_3_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 5
+    s = part_3_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
     sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     map_4 = decay * s  # [C, BLOCK_K]
@@ -4391,7 +4439,7 @@ def _m_layer_outputs_mild_kernel_c64(
     part_6_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0)
     part_6_2 = tl.exp(-tl.abs(load_5.to(tl.float32)))
     part_6_3 = load_5.to(tl.float32) * (tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_6_2) / (1.0 + part_6_2))
-    e = part_6_1 * (part_6_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+    e = part_6_1 * (part_6_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     sums_2 = -sums  # D(j, middle64(j)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_6 = decay_2 * e  # [C, BLOCK_K]
@@ -4485,7 +4533,7 @@ def _m_layer_outputs_kernel(
             sum_1 = tl.sum(inner, 1)  # [C]
             part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-            s = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 5
+            s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
             k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
             load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
             part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -4499,7 +4547,7 @@ def _m_layer_outputs_kernel(
             part_4_1 = tl.where(load_3.to(tl.float32)[:, None] >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)
             part_4_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_4_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2))
-            e = part_4_1 * (part_4_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+            e = part_4_1 * (part_4_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
             a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
             load_5 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
             part_5_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
@@ -4650,7 +4698,7 @@ def _m_layer_outputs_kernel_c64(
             sum_1 = tl.sum(inner, 1)  # [C]
             part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-            s = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 5
+            s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
             k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
             load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
             part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -4664,7 +4712,7 @@ def _m_layer_outputs_kernel_c64(
             part_4_1 = tl.where(load_3.to(tl.float32)[:, None] >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)
             part_4_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_4_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2))
-            e = part_4_1 * (part_4_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+            e = part_4_1 * (part_4_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
             a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
             load_5 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
             part_5_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
@@ -4814,7 +4862,7 @@ def _m_layer_states_kernel_c32(
         part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
         part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-        e = part_2_1 * (part_2_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
         load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
         part_3_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
@@ -4901,7 +4949,7 @@ def _m_layer_states_kernel_c64(
         part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
         part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-        e = part_2_1 * (part_2_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
         load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
         part_3_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
@@ -4995,7 +5043,7 @@ def _m_layer_solve_adjoint_mild_kernel(
     part_3_1 = tl.where(load_5.to(tl.float32)[:, None] >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)
     part_3_2 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_3_3 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
-    e = part_3_1 * (part_3_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+    e = part_3_1 * (part_3_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     sums = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_4 = decay * e  # [C, BLOCK_K]
@@ -5007,7 +5055,7 @@ def _m_layer_solve_adjoint_mild_kernel(
     part_5_5 = part_5_4 == 1.0
     part_5_6 = tl.where(part_5_5, part_5_3, tl.log(part_5_4) * (part_5_3 / tl.where(part_5_5, 1.0, part_5_4 - 1.0)))
     part_5_7 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_5_2, 0.0) + part_5_6)))
-    w = part_5_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * part_5_7  # what an erasure reads [C, BLOCK_K]
+    w = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_5_7  # what an erasure reads [C, BLOCK_K]
     sums_2 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
@@ -5024,7 +5072,7 @@ def _m_layer_solve_adjoint_mild_kernel(
     sum_1 = tl.sum(inner_4, 1)  # [C]
     part_8_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
     part_8_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_8_0) / (1.0 + part_8_0))
-    s = part_8_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 5
+    s = part_8_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
     sums_3 = -sums  # D(middle32(i), i] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     map_7 = decay_3 * s  # [C, BLOCK_K]
@@ -5113,7 +5161,7 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     part_3_1 = tl.where(load_5.to(tl.float32)[:, None] >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)
     part_3_2 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_3_3 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
-    e = part_3_1 * (part_3_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+    e = part_3_1 * (part_3_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     sums = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_4 = decay * e  # [C, BLOCK_K]
@@ -5125,7 +5173,7 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     part_5_5 = part_5_4 == 1.0
     part_5_6 = tl.where(part_5_5, part_5_3, tl.log(part_5_4) * (part_5_3 / tl.where(part_5_5, 1.0, part_5_4 - 1.0)))
     part_5_7 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_5_2, 0.0) + part_5_6)))
-    w = part_5_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * part_5_7  # what an erasure reads [C, BLOCK_K]
+    w = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_5_7  # what an erasure reads [C, BLOCK_K]
     sums_2 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
@@ -5142,7 +5190,7 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     sum_1 = tl.sum(inner_4, 1)  # [C]
     part_8_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
     part_8_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_8_0) / (1.0 + part_8_0))
-    s = part_8_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 5
+    s = part_8_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
     sums_3 = -sums  # D(middle64(i), i] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     map_7 = decay_3 * s  # [C, BLOCK_K]
@@ -5241,7 +5289,7 @@ def _m_layer_solve_adjoint_kernel(
             sum_1 = tl.sum(inner, 1)  # [C]
             part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-            s = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 5
+            s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
             k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
             load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
             part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -5259,14 +5307,14 @@ def _m_layer_solve_adjoint_kernel(
             part_4_5 = part_4_4 == 1.0
             part_4_6 = tl.where(part_4_5, part_4_3, tl.log(part_4_4) * (part_4_3 / tl.where(part_4_5, 1.0, part_4_4 - 1.0)))
             part_4_7 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_4_2, 0.0) + part_4_6))
-            w = part_4_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
+            w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
             beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
             load_6 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
             part_5_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
             part_5_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
             part_5_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_5_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
-            e = part_5_1 * (part_5_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+            e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
             part_6_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
             part_6_1 = tl.exp(-tl.abs(part_6_0))
             part_6_2 = 1.0 + part_6_1
@@ -5455,7 +5503,7 @@ def _m_layer_solve_adjoint_kernel_c64(
             sum_1 = tl.sum(inner, 1)  # [C]
             part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-            s = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 5
+            s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
             k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
             load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
             part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -5473,14 +5521,14 @@ def _m_layer_solve_adjoint_kernel_c64(
             part_4_5 = part_4_4 == 1.0
             part_4_6 = tl.where(part_4_5, part_4_3, tl.log(part_4_4) * (part_4_3 / tl.where(part_4_5, 1.0, part_4_4 - 1.0)))
             part_4_7 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_4_2, 0.0) + part_4_6))
-            w = part_4_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
+            w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
             beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
             load_6 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
             part_5_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
             part_5_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
             part_5_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_5_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
-            e = part_5_1 * (part_5_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+            e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
             part_6_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
             part_6_1 = tl.exp(-tl.abs(part_6_0))
             part_6_2 = 1.0 + part_6_1
@@ -5668,7 +5716,7 @@ def _m_layer_states_adjoint_kernel(
         sum_2 = tl.sum(inner, 1)  # [C]
         part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
         part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-        s = part_2_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 5
+        s = part_2_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
         k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
         load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
         part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -5686,7 +5734,7 @@ def _m_layer_states_adjoint_kernel(
         part_4_5 = part_4_4 == 1.0
         part_4_6 = tl.where(part_4_5, part_4_3, tl.log(part_4_4) * (part_4_3 / tl.where(part_4_5, 1.0, part_4_4 - 1.0)))
         part_4_7 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_4_2, 0.0) + part_4_6))
-        w = part_4_1 / tl.maximum(tl.sqrt(sum_3[:, None]), 1e-12) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
+        w = part_4_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24)) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
         part_5_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
         part_5_1 = tl.exp(-tl.abs(part_5_0))
         part_5_2 = 1.0 + part_5_1
@@ -5783,7 +5831,7 @@ def _m_layer_gradients_mild_whole_kernel(
     sum_1 = tl.sum(inner, 1)  # [C]
     part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    s = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 5
+    s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
     k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
     load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
     part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -5801,14 +5849,14 @@ def _m_layer_gradients_mild_whole_kernel(
     part_4_5 = part_4_4 == 1.0
     part_4_6 = tl.where(part_4_5, part_4_3, tl.log(part_4_4) * (part_4_3 / tl.where(part_4_5, 1.0, part_4_4 - 1.0)))
     part_4_7 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_4_2, 0.0) + part_4_6))
-    w = part_4_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
+    w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_6 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
     part_5_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
     part_5_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
     part_5_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_5_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
-    e = part_5_1 * (part_5_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+    e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     part_6_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
     part_6_1 = tl.exp(-tl.abs(part_6_0))
     part_6_2 = 1.0 + part_6_1
@@ -5864,17 +5912,16 @@ def _m_layer_gradients_mild_whole_kernel(
     total_2 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), map_14)  # [C, BLOCK_K]
     part_21_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_21_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_21_0) / (1.0 + part_21_0))
-    part_21_2 = tl.sqrt(sum_1[:, None])
-    part_21_3 = tl.maximum(part_21_2, 1e-12)
-    part_21_4 = -part_21_1 / (part_21_3 * part_21_3) * tl.where(part_21_2 > 1e-12, 1.0, tl.where(part_21_2 == 1e-12, 0.5, 0.0))
-    map_16 = part_21_4 * (0.5 / part_21_2) * total  # [C, BLOCK_K]
+    part_21_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_21_3 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+    map_16 = -part_21_1 / (part_21_2 * part_21_2) * (0.5 / part_21_2) * part_21_3 * total  # [C, BLOCK_K]
     inner_4 = tl.where(in_K[None, :], map_16, 0.0)  # [C, BLOCK_K]
     sum_8 = tl.sum(inner_4, 1)  # [C]
     part_22_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_22_1 = 1.0 + part_22_0
     part_22_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1)
     part_22_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1 * (1.0 + part_22_2)
-    map_17 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * part_22_3 * total  # [C, BLOCK_K]
+    map_17 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_22_3 * total  # [C, BLOCK_K]
     part_23_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_23_1 = 1.0 + part_23_0
     part_23_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1
@@ -5907,11 +5954,10 @@ def _m_layer_gradients_mild_whole_kernel(
     part_30_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_30_0, 0.0) + tl.where(part_30_3, part_30_1, part_30_4))
     part_30_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_30_7 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_30_6) / (1.0 + part_30_6)
-    part_30_8 = tl.sqrt(sum_2[:, None])
-    part_30_9 = tl.maximum(part_30_8, 1e-12)
-    part_30_10 = tl.exp(-part_30_5) * (-(load_2.to(tl.float32) * part_30_7) / (part_30_9 * part_30_9))
-    part_30_11 = part_30_10 * tl.where(part_30_8 > 1e-12, 1.0, tl.where(part_30_8 == 1e-12, 0.5, 0.0))
-    map_23 = part_30_11 * (0.5 / part_30_8) * total_4  # [C, BLOCK_K]
+    part_30_8 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_30_9 = tl.exp(-part_30_5) * (-(load_2.to(tl.float32) * part_30_7) / (part_30_8 * part_30_8))
+    part_30_10 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
+    map_23 = part_30_9 * (0.5 / part_30_8) * part_30_10 * total_4  # [C, BLOCK_K]
     inner_5 = tl.where(in_K[None, :], map_23, 0.0)  # [C, BLOCK_K]
     sum_7 = tl.sum(inner_5, 1)  # [C]
     part_31_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
@@ -5924,7 +5970,7 @@ def _m_layer_gradients_mild_whole_kernel(
     part_31_7 = 1.0 + part_31_6
     part_31_8 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_31_6) / part_31_7)
     part_31_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_31_6) / part_31_7 * (1.0 + part_31_8)
-    part_31_10 = tl.exp(-part_31_5) * (1.0 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)) * part_31_9
+    part_31_10 = tl.exp(-part_31_5) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_31_9
     map_24 = part_31_10 * total_4  # [C, BLOCK_K]
     part_32_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_32_1 = 1.0 + part_32_0
@@ -5935,7 +5981,7 @@ def _m_layer_gradients_mild_whole_kernel(
     total_8 = map_24 + map_25  # [C, BLOCK_K]
     part_34_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_34_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_34_0) / (1.0 + part_34_0)
-    part_34_2 = load_2.to(tl.float32) * part_34_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+    part_34_2 = load_2.to(tl.float32) * part_34_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
     part_34_3 = tl.exp(load_3.to(tl.float32))
     part_34_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
     part_34_5 = tl.exp(-tl.abs(part_34_4))
@@ -5948,7 +5994,7 @@ def _m_layer_gradients_mild_whole_kernel(
     sum_10 = tl.sum(tl.sum(inner_6, 1), 0)
     part_35_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_35_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_35_0) / (1.0 + part_35_0)
-    part_35_2 = load_2.to(tl.float32) * part_35_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+    part_35_2 = load_2.to(tl.float32) * part_35_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
     part_35_3 = tl.exp(load_3.to(tl.float32))
     part_35_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
     part_35_5 = tl.exp(-tl.abs(part_35_4))
@@ -5966,7 +6012,7 @@ def _m_layer_gradients_mild_whole_kernel(
     inside_4 = inside_3 - map_29  # [C, BLOCK_K]
     part_39_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_39_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_39_0) / (1.0 + part_39_0)
-    part_39_2 = load_2.to(tl.float32) * part_39_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+    part_39_2 = load_2.to(tl.float32) * part_39_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
     part_39_3 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
     part_39_4 = 1.0 + part_39_3
     part_39_5 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_39_3) / part_39_4
@@ -5978,11 +6024,10 @@ def _m_layer_gradients_mild_whole_kernel(
     part_40_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_40_0) / (1.0 + part_40_0)
     part_40_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_40_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_40_2) / (1.0 + part_40_2)
-    part_40_4 = tl.sqrt(sum_2[:, None])
-    part_40_5 = tl.maximum(part_40_4, 1e-12)
-    part_40_6 = part_40_1 * (-(load_2.to(tl.float32) * part_40_3) / (part_40_5 * part_40_5))
-    part_40_7 = part_40_6 * tl.where(part_40_4 > 1e-12, 1.0, tl.where(part_40_4 == 1e-12, 0.5, 0.0))
-    map_31 = part_40_7 * (0.5 / part_40_4) * total_5  # [C, BLOCK_K]
+    part_40_4 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_40_5 = part_40_1 * (-(load_2.to(tl.float32) * part_40_3) / (part_40_4 * part_40_4))
+    part_40_6 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
+    map_31 = part_40_5 * (0.5 / part_40_4) * part_40_6 * total_5  # [C, BLOCK_K]
     inner_8 = tl.where(in_K[None, :], map_31, 0.0)  # [C, BLOCK_K]
     sum_6 = tl.sum(inner_8, 1)  # [C]
     part_41_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
@@ -5991,7 +6036,7 @@ def _m_layer_gradients_mild_whole_kernel(
     part_41_3 = 1.0 + part_41_2
     part_41_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_41_2) / part_41_3)
     part_41_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_41_2) / part_41_3 * (1.0 + part_41_4)
-    part_41_6 = part_41_1 * (1.0 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)) * part_41_5
+    part_41_6 = part_41_1 * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_41_5
     map_32 = part_41_6 * total_5  # [C, BLOCK_K]
     total_6 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
     part_42_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -6100,7 +6145,7 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     sum_1 = tl.sum(inner, 1)  # [C]
     part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    s = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 5
+    s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
     k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
     load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
     part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -6118,14 +6163,14 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     part_4_5 = part_4_4 == 1.0
     part_4_6 = tl.where(part_4_5, part_4_3, tl.log(part_4_4) * (part_4_3 / tl.where(part_4_5, 1.0, part_4_4 - 1.0)))
     part_4_7 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_4_2, 0.0) + part_4_6))
-    w = part_4_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
+    w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_6 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
     part_5_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
     part_5_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
     part_5_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_5_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
-    e = part_5_1 * (part_5_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+    e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     part_6_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
     part_6_1 = tl.exp(-tl.abs(part_6_0))
     part_6_2 = 1.0 + part_6_1
@@ -6181,17 +6226,16 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     total_2 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), map_14)  # [C, BLOCK_K]
     part_21_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_21_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_21_0) / (1.0 + part_21_0))
-    part_21_2 = tl.sqrt(sum_1[:, None])
-    part_21_3 = tl.maximum(part_21_2, 1e-12)
-    part_21_4 = -part_21_1 / (part_21_3 * part_21_3) * tl.where(part_21_2 > 1e-12, 1.0, tl.where(part_21_2 == 1e-12, 0.5, 0.0))
-    map_16 = part_21_4 * (0.5 / part_21_2) * total  # [C, BLOCK_K]
+    part_21_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_21_3 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+    map_16 = -part_21_1 / (part_21_2 * part_21_2) * (0.5 / part_21_2) * part_21_3 * total  # [C, BLOCK_K]
     inner_4 = tl.where(in_K[None, :], map_16, 0.0)  # [C, BLOCK_K]
     sum_8 = tl.sum(inner_4, 1)  # [C]
     part_22_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_22_1 = 1.0 + part_22_0
     part_22_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1)
     part_22_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1 * (1.0 + part_22_2)
-    map_17 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * part_22_3 * total  # [C, BLOCK_K]
+    map_17 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_22_3 * total  # [C, BLOCK_K]
     part_23_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_23_1 = 1.0 + part_23_0
     part_23_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1
@@ -6224,11 +6268,10 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     part_30_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_30_0, 0.0) + tl.where(part_30_3, part_30_1, part_30_4))
     part_30_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_30_7 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_30_6) / (1.0 + part_30_6)
-    part_30_8 = tl.sqrt(sum_2[:, None])
-    part_30_9 = tl.maximum(part_30_8, 1e-12)
-    part_30_10 = tl.exp(-part_30_5) * (-(load_2.to(tl.float32) * part_30_7) / (part_30_9 * part_30_9))
-    part_30_11 = part_30_10 * tl.where(part_30_8 > 1e-12, 1.0, tl.where(part_30_8 == 1e-12, 0.5, 0.0))
-    map_23 = part_30_11 * (0.5 / part_30_8) * total_4  # [C, BLOCK_K]
+    part_30_8 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_30_9 = tl.exp(-part_30_5) * (-(load_2.to(tl.float32) * part_30_7) / (part_30_8 * part_30_8))
+    part_30_10 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
+    map_23 = part_30_9 * (0.5 / part_30_8) * part_30_10 * total_4  # [C, BLOCK_K]
     inner_5 = tl.where(in_K[None, :], map_23, 0.0)  # [C, BLOCK_K]
     sum_7 = tl.sum(inner_5, 1)  # [C]
     part_31_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
@@ -6241,7 +6284,7 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     part_31_7 = 1.0 + part_31_6
     part_31_8 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_31_6) / part_31_7)
     part_31_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_31_6) / part_31_7 * (1.0 + part_31_8)
-    part_31_10 = tl.exp(-part_31_5) * (1.0 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)) * part_31_9
+    part_31_10 = tl.exp(-part_31_5) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_31_9
     map_24 = part_31_10 * total_4  # [C, BLOCK_K]
     part_32_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_32_1 = 1.0 + part_32_0
@@ -6252,7 +6295,7 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     total_8 = map_24 + map_25  # [C, BLOCK_K]
     part_34_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_34_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_34_0) / (1.0 + part_34_0)
-    part_34_2 = load_2.to(tl.float32) * part_34_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+    part_34_2 = load_2.to(tl.float32) * part_34_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
     part_34_3 = tl.exp(load_3.to(tl.float32))
     part_34_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
     part_34_5 = tl.exp(-tl.abs(part_34_4))
@@ -6265,7 +6308,7 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     sum_10 = tl.sum(tl.sum(inner_6, 1), 0)
     part_35_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_35_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_35_0) / (1.0 + part_35_0)
-    part_35_2 = load_2.to(tl.float32) * part_35_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+    part_35_2 = load_2.to(tl.float32) * part_35_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
     part_35_3 = tl.exp(load_3.to(tl.float32))
     part_35_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
     part_35_5 = tl.exp(-tl.abs(part_35_4))
@@ -6283,7 +6326,7 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     inside_4 = inside_3 - map_29  # [C, BLOCK_K]
     part_39_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_39_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_39_0) / (1.0 + part_39_0)
-    part_39_2 = load_2.to(tl.float32) * part_39_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+    part_39_2 = load_2.to(tl.float32) * part_39_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
     part_39_3 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
     part_39_4 = 1.0 + part_39_3
     part_39_5 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_39_3) / part_39_4
@@ -6295,11 +6338,10 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     part_40_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_40_0) / (1.0 + part_40_0)
     part_40_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_40_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_40_2) / (1.0 + part_40_2)
-    part_40_4 = tl.sqrt(sum_2[:, None])
-    part_40_5 = tl.maximum(part_40_4, 1e-12)
-    part_40_6 = part_40_1 * (-(load_2.to(tl.float32) * part_40_3) / (part_40_5 * part_40_5))
-    part_40_7 = part_40_6 * tl.where(part_40_4 > 1e-12, 1.0, tl.where(part_40_4 == 1e-12, 0.5, 0.0))
-    map_31 = part_40_7 * (0.5 / part_40_4) * total_5  # [C, BLOCK_K]
+    part_40_4 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_40_5 = part_40_1 * (-(load_2.to(tl.float32) * part_40_3) / (part_40_4 * part_40_4))
+    part_40_6 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
+    map_31 = part_40_5 * (0.5 / part_40_4) * part_40_6 * total_5  # [C, BLOCK_K]
     inner_8 = tl.where(in_K[None, :], map_31, 0.0)  # [C, BLOCK_K]
     sum_6 = tl.sum(inner_8, 1)  # [C]
     part_41_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
@@ -6308,7 +6350,7 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     part_41_3 = 1.0 + part_41_2
     part_41_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_41_2) / part_41_3)
     part_41_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_41_2) / part_41_3 * (1.0 + part_41_4)
-    part_41_6 = part_41_1 * (1.0 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)) * part_41_5
+    part_41_6 = part_41_1 * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_41_5
     map_32 = part_41_6 * total_5  # [C, BLOCK_K]
     total_6 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
     part_42_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -6360,24 +6402,20 @@ def _m_layer_gradients_mild_whole_kernel_c64(
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_gradients_mild_kernel(
+def _m_layer_gradients_mild_value_kernel(
     first_K_ptr, second_K_ptr, zeta_ptr, v_raw_ptr, d_v_raw_ptr, cu, T, H, N, STEPS, least,
     zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, v_raw_ptr_b,
     v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, d_v_raw_ptr_b,
     d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    K: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v_raw'
     program = tl.program_id(0)
-    block = program % tl.cdiv(K, BLOCK_K)  # of K
-    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
     lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
@@ -6388,16 +6426,18 @@ def _m_layer_gradients_mild_kernel(
     valid = token < rest
     start = first
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
     v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
-    load = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_2_1 = 1.0 + part_2_0
-    part_2_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1)
-    part_2_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1 * (1.0 + part_2_2)
-    d_v_raw_new = part_2_3 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
     d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
-    if block == 0:
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+        load = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_2_1 = 1.0 + part_2_0
+        part_2_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1)
+        part_2_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1 * (1.0 + part_2_2)
+        d_v_raw_new = part_2_3 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
         tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
@@ -6492,7 +6532,7 @@ def _m_layer_gradients_whole_kernel(
             sum_1 = tl.sum(inner, 1)  # [C]
             part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-            s = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 5
+            s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
             k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
             load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
             part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -6510,14 +6550,14 @@ def _m_layer_gradients_whole_kernel(
             part_4_5 = part_4_4 == 1.0
             part_4_6 = tl.where(part_4_5, part_4_3, tl.log(part_4_4) * (part_4_3 / tl.where(part_4_5, 1.0, part_4_4 - 1.0)))
             part_4_7 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_4_2, 0.0) + part_4_6))
-            w = part_4_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
+            w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
             beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
             load_6 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
             part_5_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
             part_5_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
             part_5_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_5_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
-            e = part_5_1 * (part_5_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+            e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
             part_6_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
             part_6_1 = tl.exp(-tl.abs(part_6_0))
             part_6_2 = 1.0 + part_6_1
@@ -6686,17 +6726,16 @@ def _m_layer_gradients_whole_kernel(
             inside_34 = inside_33 - map_50  # [C, BLOCK_K]
             part_63_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_63_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_63_0) / (1.0 + part_63_0))
-            part_63_2 = tl.sqrt(sum_1[:, None])
-            part_63_3 = tl.maximum(part_63_2, 1e-12)
-            part_63_4 = -part_63_1 / (part_63_3 * part_63_3) * tl.where(part_63_2 > 1e-12, 1.0, tl.where(part_63_2 == 1e-12, 0.5, 0.0))
-            map_51 = part_63_4 * (0.5 / part_63_2) * total_16  # [C, BLOCK_K]
+            part_63_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+            part_63_3 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+            map_51 = -part_63_1 / (part_63_2 * part_63_2) * (0.5 / part_63_2) * part_63_3 * total_16  # [C, BLOCK_K]
             inner_4 = tl.where(in_K[None, :], map_51, 0.0)  # [C, BLOCK_K]
             sum_8 = tl.sum(inner_4, 1)  # [C]
             part_64_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_64_1 = 1.0 + part_64_0
             part_64_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_64_0) / part_64_1)
             part_64_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_64_0) / part_64_1 * (1.0 + part_64_2)
-            map_52 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * part_64_3 * total_16  # [C, BLOCK_K]
+            map_52 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_64_3 * total_16  # [C, BLOCK_K]
             part_65_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_65_1 = 1.0 + part_65_0
             part_65_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_65_0) / part_65_1
@@ -6765,11 +6804,10 @@ def _m_layer_gradients_whole_kernel(
             part_92_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_92_0, 0.0) + tl.where(part_92_3, part_92_1, part_92_4))
             part_92_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_92_7 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_92_6) / (1.0 + part_92_6)
-            part_92_8 = tl.sqrt(sum_2[:, None])
-            part_92_9 = tl.maximum(part_92_8, 1e-12)
-            part_92_10 = tl.exp(-part_92_5) * (-(load_2.to(tl.float32) * part_92_7) / (part_92_9 * part_92_9))
-            part_92_11 = part_92_10 * tl.where(part_92_8 > 1e-12, 1.0, tl.where(part_92_8 == 1e-12, 0.5, 0.0))
-            map_74 = part_92_11 * (0.5 / part_92_8) * total_31  # [C, BLOCK_K]
+            part_92_8 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            part_92_9 = tl.exp(-part_92_5) * (-(load_2.to(tl.float32) * part_92_7) / (part_92_8 * part_92_8))
+            part_92_10 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
+            map_74 = part_92_9 * (0.5 / part_92_8) * part_92_10 * total_31  # [C, BLOCK_K]
             inner_5 = tl.where(in_K[None, :], map_74, 0.0)  # [C, BLOCK_K]
             sum_7 = tl.sum(inner_5, 1)  # [C]
             part_93_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
@@ -6782,7 +6820,7 @@ def _m_layer_gradients_whole_kernel(
             part_93_7 = 1.0 + part_93_6
             part_93_8 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_93_6) / part_93_7)
             part_93_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_93_6) / part_93_7 * (1.0 + part_93_8)
-            part_93_10 = tl.exp(-part_93_5) * (1.0 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)) * part_93_9
+            part_93_10 = tl.exp(-part_93_5) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_93_9
             map_75 = part_93_10 * total_31  # [C, BLOCK_K]
             part_94_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_94_1 = 1.0 + part_94_0
@@ -6793,7 +6831,7 @@ def _m_layer_gradients_whole_kernel(
             total_58 = map_75 + map_76  # [C, BLOCK_K]
             part_96_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_96_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_96_0) / (1.0 + part_96_0)
-            part_96_2 = load_2.to(tl.float32) * part_96_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+            part_96_2 = load_2.to(tl.float32) * part_96_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
             part_96_3 = tl.exp(load_3.to(tl.float32))
             part_96_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
             part_96_5 = tl.exp(-tl.abs(part_96_4))
@@ -6806,7 +6844,7 @@ def _m_layer_gradients_whole_kernel(
             sum_10 = tl.sum(tl.sum(inner_6, 1), 0)
             part_97_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_97_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_97_0) / (1.0 + part_97_0)
-            part_97_2 = load_2.to(tl.float32) * part_97_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+            part_97_2 = load_2.to(tl.float32) * part_97_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
             part_97_3 = tl.exp(load_3.to(tl.float32))
             part_97_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
             part_97_5 = tl.exp(-tl.abs(part_97_4))
@@ -6823,7 +6861,7 @@ def _m_layer_gradients_whole_kernel(
             inside_40 = inside_39 - map_80  # [C, BLOCK_K]
             part_101_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_101_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_101_0) / (1.0 + part_101_0)
-            part_101_2 = load_2.to(tl.float32) * part_101_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+            part_101_2 = load_2.to(tl.float32) * part_101_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
             part_101_3 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
             part_101_4 = 1.0 + part_101_3
             part_101_5 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_101_3) / part_101_4
@@ -6835,11 +6873,10 @@ def _m_layer_gradients_whole_kernel(
             part_102_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_102_0) / (1.0 + part_102_0)
             part_102_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_102_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_102_2) / (1.0 + part_102_2)
-            part_102_4 = tl.sqrt(sum_2[:, None])
-            part_102_5 = tl.maximum(part_102_4, 1e-12)
-            part_102_6 = part_102_1 * (-(load_2.to(tl.float32) * part_102_3) / (part_102_5 * part_102_5))
-            part_102_7 = tl.where(part_102_4 > 1e-12, 1.0, tl.where(part_102_4 == 1e-12, 0.5, 0.0))
-            map_82 = part_102_6 * part_102_7 * (0.5 / part_102_4) * total_32  # [C, BLOCK_K]
+            part_102_4 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            part_102_5 = part_102_1 * (-(load_2.to(tl.float32) * part_102_3) / (part_102_4 * part_102_4))
+            part_102_6 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
+            map_82 = part_102_5 * (0.5 / part_102_4) * part_102_6 * total_32  # [C, BLOCK_K]
             inner_8 = tl.where(in_K[None, :], map_82, 0.0)  # [C, BLOCK_K]
             sum_6 = tl.sum(inner_8, 1)  # [C]
             part_103_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
@@ -6848,7 +6885,7 @@ def _m_layer_gradients_whole_kernel(
             part_103_3 = 1.0 + part_103_2
             part_103_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_103_2) / part_103_3)
             part_103_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_103_2) / part_103_3 * (1.0 + part_103_4)
-            part_103_6 = part_103_1 * (1.0 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)) * part_103_5
+            part_103_6 = part_103_1 * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_103_5
             map_83 = part_103_6 * total_32  # [C, BLOCK_K]
             total_33 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_58)  # [C, BLOCK_K]
             part_104_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -6988,7 +7025,7 @@ def _m_layer_gradients_whole_kernel_c64(
             sum_1 = tl.sum(inner, 1)  # [C]
             part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-            s = part_2_1 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # shrink [C, BLOCK_K]  # line 5
+            s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
             k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
             load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
             part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -7006,14 +7043,14 @@ def _m_layer_gradients_whole_kernel_c64(
             part_4_5 = part_4_4 == 1.0
             part_4_6 = tl.where(part_4_5, part_4_3, tl.log(part_4_4) * (part_4_3 / tl.where(part_4_5, 1.0, part_4_4 - 1.0)))
             part_4_7 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_4_2, 0.0) + part_4_6))
-            w = part_4_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
+            w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
             beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
             load_6 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
             part_5_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
             part_5_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
             part_5_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_5_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
-            e = part_5_1 * (part_5_3 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))  # expand [C, BLOCK_K]  # line 6
+            e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
             part_6_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
             part_6_1 = tl.exp(-tl.abs(part_6_0))
             part_6_2 = 1.0 + part_6_1
@@ -7206,17 +7243,16 @@ def _m_layer_gradients_whole_kernel_c64(
             inside_41 = inside_40 - map_58  # [C, BLOCK_K]
             part_72_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_72_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_72_0) / (1.0 + part_72_0))
-            part_72_2 = tl.sqrt(sum_1[:, None])
-            part_72_3 = tl.maximum(part_72_2, 1e-12)
-            part_72_4 = -part_72_1 / (part_72_3 * part_72_3) * tl.where(part_72_2 > 1e-12, 1.0, tl.where(part_72_2 == 1e-12, 0.5, 0.0))
-            map_59 = part_72_4 * (0.5 / part_72_2) * total_19  # [C, BLOCK_K]
+            part_72_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+            part_72_3 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+            map_59 = -part_72_1 / (part_72_2 * part_72_2) * (0.5 / part_72_2) * part_72_3 * total_19  # [C, BLOCK_K]
             inner_4 = tl.where(in_K[None, :], map_59, 0.0)  # [C, BLOCK_K]
             sum_8 = tl.sum(inner_4, 1)  # [C]
             part_73_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_73_1 = 1.0 + part_73_0
             part_73_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_73_0) / part_73_1)
             part_73_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_73_0) / part_73_1 * (1.0 + part_73_2)
-            map_60 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * part_73_3 * total_19  # [C, BLOCK_K]
+            map_60 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_73_3 * total_19  # [C, BLOCK_K]
             part_74_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_74_1 = 1.0 + part_74_0
             part_74_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_74_0) / part_74_1
@@ -7295,11 +7331,10 @@ def _m_layer_gradients_whole_kernel_c64(
             part_106_5 = tl.maximum(part_106_0, 0.0) + tl.where(part_106_3, part_106_1, part_106_4)
             part_106_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_106_7 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_106_6) / (1.0 + part_106_6)
-            part_106_8 = tl.sqrt(sum_2[:, None])
-            part_106_9 = tl.maximum(part_106_8, 1e-12)
-            part_106_10 = tl.exp(-(tl.exp(load_3.to(tl.float32)) * part_106_5)) * (-(load_2.to(tl.float32) * part_106_7) / (part_106_9 * part_106_9))
-            part_106_11 = tl.where(part_106_8 > 1e-12, 1.0, tl.where(part_106_8 == 1e-12, 0.5, 0.0))
-            map_86 = part_106_10 * part_106_11 * (0.5 / part_106_8) * total_37  # [C, BLOCK_K]
+            part_106_8 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            part_106_9 = tl.exp(-(tl.exp(load_3.to(tl.float32)) * part_106_5)) * (-(load_2.to(tl.float32) * part_106_7) / (part_106_8 * part_106_8))
+            part_106_10 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
+            map_86 = part_106_9 * (0.5 / part_106_8) * part_106_10 * total_37  # [C, BLOCK_K]
             inner_5 = tl.where(in_K[None, :], map_86, 0.0)  # [C, BLOCK_K]
             sum_7 = tl.sum(inner_5, 1)  # [C]
             part_107_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
@@ -7308,7 +7343,7 @@ def _m_layer_gradients_whole_kernel_c64(
             part_107_3 = part_107_2 == 1.0
             part_107_4 = tl.log(part_107_2) * (part_107_1 / tl.where(part_107_3, 1.0, part_107_2 - 1.0))
             part_107_5 = tl.maximum(part_107_0, 0.0) + tl.where(part_107_3, part_107_1, part_107_4)
-            part_107_6 = tl.exp(-(tl.exp(load_3.to(tl.float32)) * part_107_5)) * (1.0 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))
+            part_107_6 = tl.exp(-(tl.exp(load_3.to(tl.float32)) * part_107_5)) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
             part_107_7 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_107_8 = 1.0 + part_107_7
             part_107_9 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_107_7) / part_107_8)
@@ -7323,7 +7358,7 @@ def _m_layer_gradients_whole_kernel_c64(
             total_69 = map_87 + map_88  # [C, BLOCK_K]
             part_110_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_110_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_110_0) / (1.0 + part_110_0)
-            part_110_2 = load_2.to(tl.float32) * part_110_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+            part_110_2 = load_2.to(tl.float32) * part_110_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
             part_110_3 = tl.exp(load_3.to(tl.float32))
             part_110_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
             part_110_5 = tl.exp(-tl.abs(part_110_4))
@@ -7337,7 +7372,7 @@ def _m_layer_gradients_whole_kernel_c64(
             sum_10 = tl.sum(tl.sum(inner_6, 1), 0)
             part_111_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_111_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_111_0) / (1.0 + part_111_0)
-            part_111_2 = load_2.to(tl.float32) * part_111_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+            part_111_2 = load_2.to(tl.float32) * part_111_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
             part_111_3 = tl.exp(load_3.to(tl.float32))
             part_111_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
             part_111_5 = tl.exp(-tl.abs(part_111_4))
@@ -7354,7 +7389,7 @@ def _m_layer_gradients_whole_kernel_c64(
             inside_48 = inside_47 - map_92  # [C, BLOCK_K]
             part_115_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_115_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_115_0) / (1.0 + part_115_0)
-            part_115_2 = load_2.to(tl.float32) * part_115_1 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+            part_115_2 = load_2.to(tl.float32) * part_115_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
             part_115_3 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
             part_115_4 = 1.0 + part_115_3
             part_115_5 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_115_3) / part_115_4
@@ -7366,11 +7401,10 @@ def _m_layer_gradients_whole_kernel_c64(
             part_116_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_116_0) / (1.0 + part_116_0)
             part_116_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_116_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_116_2) / (1.0 + part_116_2)
-            part_116_4 = tl.sqrt(sum_2[:, None])
-            part_116_5 = tl.maximum(part_116_4, 1e-12)
-            part_116_6 = part_116_1 * (-(load_2.to(tl.float32) * part_116_3) / (part_116_5 * part_116_5))
-            part_116_7 = tl.where(part_116_4 > 1e-12, 1.0, tl.where(part_116_4 == 1e-12, 0.5, 0.0))
-            map_94 = part_116_6 * part_116_7 * (0.5 / part_116_4) * total_38  # [C, BLOCK_K]
+            part_116_4 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            part_116_5 = part_116_1 * (-(load_2.to(tl.float32) * part_116_3) / (part_116_4 * part_116_4))
+            part_116_6 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
+            map_94 = part_116_5 * (0.5 / part_116_4) * part_116_6 * total_38  # [C, BLOCK_K]
             inner_8 = tl.where(in_K[None, :], map_94, 0.0)  # [C, BLOCK_K]
             sum_6 = tl.sum(inner_8, 1)  # [C]
             part_117_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
@@ -7379,7 +7413,7 @@ def _m_layer_gradients_whole_kernel_c64(
             part_117_3 = 1.0 + part_117_2
             part_117_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_117_2) / part_117_3)
             part_117_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_117_2) / part_117_3 * (1.0 + part_117_4)
-            part_117_6 = part_117_1 * (1.0 / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)) * part_117_5
+            part_117_6 = part_117_1 * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_117_5
             map_95 = part_117_6 * total_38  # [C, BLOCK_K]
             total_39 = tl.fma(map_95, tl.full([C, BLOCK_K], 1.0, tl.float32), total_69)  # [C, BLOCK_K]
             part_118_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -7430,18 +7464,16 @@ def _m_layer_gradients_whole_kernel_c64(
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
-def _m_layer_gradients_kernel(
+def _m_layer_gradients_value_kernel(
     first_K_ptr, second_K_ptr, zeta_ptr, v_raw_ptr, d_v_raw_ptr, cu, T, H, N, STEPS, least,
     SLOTS, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, v_raw_ptr_b,
     v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, d_v_raw_ptr_b,
     d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    K: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v_raw'
     program = tl.program_id(0)
-    block = program % tl.cdiv(K, BLOCK_K)  # of K
-    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     head = program % H
@@ -7459,8 +7491,6 @@ def _m_layer_gradients_kernel(
         d_v_raw_ptr = d_v_raw_ptr_all
         h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
         token = tl.arange(0, C)
-        at_V = tl.arange(0, BLOCK_V)
-        in_V = at_V < V
         zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
         v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
         d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
@@ -7470,16 +7500,18 @@ def _m_layer_gradients_kernel(
             valid = token < rest
             start = first
             zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
             v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
-            load = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-            part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_2_1 = 1.0 + part_2_0
-            part_2_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1)
-            part_2_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1 * (1.0 + part_2_2)
-            d_v_raw_new = part_2_3 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
             d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
-            if block == 0:
+            for block in range(0, V, BLOCK_V):
+                at_V = block + tl.arange(0, BLOCK_V)
+                in_V = at_V < V
+                zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+                load = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+                part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+                part_2_1 = 1.0 + part_2_0
+                part_2_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1)
+                part_2_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1 * (1.0 + part_2_2)
+                d_v_raw_new = part_2_3 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
                 tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
@@ -7528,7 +7560,7 @@ def _m_layer_step_kernel(
     sum_2 = tl.sum(inner, 0)
     part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    s = part_2_1 / tl.maximum(tl.sqrt(sum_2), 1e-12)  # shrink [BLOCK_K]  # line 5
+    s = part_2_1 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # shrink [BLOCK_K]  # line 5
     load_2 = tl.load(k_raw_ptr + at_K, mask=in_K, other=0.0)  # load k_raw [BLOCK_K]
     part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
@@ -7544,12 +7576,12 @@ def _m_layer_step_kernel(
     part_4_5 = part_4_4 == 1.0
     part_4_6 = tl.where(part_4_5, part_4_3, tl.log(part_4_4) * (part_4_3 / tl.where(part_4_5, 1.0, part_4_4 - 1.0)))
     part_4_7 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_4_2, 0.0) + part_4_6))
-    w = part_4_1 / tl.maximum(tl.sqrt(sum_3), 1e-12) * tl.exp(part_4_7)  # what an erasure reads [BLOCK_K]
+    w = part_4_1 / tl.sqrt(tl.maximum(sum_3, 1e-24)) * tl.exp(part_4_7)  # what an erasure reads [BLOCK_K]
     load_6 = tl.load(beta_raw_ptr)  # load beta_raw
     part_5_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
     part_5_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_5_2 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_1) / (1.0 + part_5_1))
-    e = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0) * (part_5_2 / tl.maximum(tl.sqrt(sum_3), 1e-12))  # expand [BLOCK_K]  # line 6
+    e = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0) * (part_5_2 / tl.sqrt(tl.maximum(sum_3, 1e-24)))  # expand [BLOCK_K]  # line 6
     load_7 = tl.load(v_raw_ptr + at_V, mask=in_V, other=0.0)  # load v_raw [BLOCK_V]
     part_6_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
     x = load_7.to(tl.float32) * (tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))  # input [BLOCK_V]  # line 7
@@ -7834,20 +7866,28 @@ def m_backward(
             num_warps=warps,
             num_stages=stages,
         )
+        _, block, warps, stages, precision = _config("gradients_mild_value", beta.device, dtype.itemsize, K, V)
+        _m_gradients_mild_value_kernel[(run.chunks(chunk) * H,)](
+            first_K, second_K, zeta, d_v, run.cu, run.T, H, run.N, run.steps, least,
+            zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_v.stride(0),
+            d_v.stride(1), d_v.stride(2), V, min(block, _power(V)), K, chunk, DT, FT, precision,
+            EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
         _, block, warps, stages, precision = _config("gradients_mild", beta.device, dtype.itemsize, K, V)
         {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
-            first_K, second_K, q, k, log_a, beta, dy, n_2, zeta, h_2, l, scale, d_v, d_q, d_k,
+            first_K, second_K, q, k, log_a, beta, dy, n_2, zeta, h_2, l, scale, d_q, d_k,
             d_log_a, run.cu, run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1),
             q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
             H // k.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
             H // log_a.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
             H // beta.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
             n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2], zeta.stride(0),
-            zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_v.stride(0), d_v.stride(1),
-            d_v.stride(2), d_q.stride(0), d_q.stride(1), d_q.stride(2), d_k.stride(0),
-            d_k.stride(1), d_k.stride(2), d_log_a.stride(0), d_log_a.stride(1),
-            d_log_a.stride(2), K, min(block, _power(K)), V, _power(V), chunk, DT, FT, precision,
-            EXACT, run.varlen,
+            zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_q.stride(0), d_q.stride(1),
+            d_q.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), d_log_a.stride(0),
+            d_log_a.stride(1), d_log_a.stride(2), K, min(block, _power(K)), V, _power(V), chunk,
+            DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -7864,19 +7904,27 @@ def m_backward(
         num_warps=warps,
         num_stages=stages,
     )
+    _, block, warps, stages, precision = _config("gradients_value", beta.device, dtype.itemsize, K, V)
+    _m_gradients_value_kernel[(-(-run.chunks(chunk) // 8) * H,)](
+        first_K, second_K, zeta, d_v, run.cu, run.T, H, run.N, run.steps, least,
+        run.chunks(chunk), zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
+        d_v.stride(0), d_v.stride(1), d_v.stride(2), V, min(block, _power(V)), K, chunk, DT, FT,
+        precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
+    )
     _, block, warps, stages, precision = config
     {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
-        first_K, second_K, q, k, log_a, beta, dy, n_2, zeta, h_2, l, scale, d_v, d_q, d_k,
-        d_log_a, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), q.stride(0),
-        q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-        beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], n_2.stride(0), n_2.stride(1),
-        n_2.stride(2), H // n_2.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
-        H // zeta.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), d_q.stride(0),
-        d_q.stride(1), d_q.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2),
-        d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), K, min(block, _power(K)), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, q, k, log_a, beta, dy, n_2, zeta, h_2, l, scale, d_q, d_k, d_log_a,
+        run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1),
+        q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], beta.stride(0),
+        beta.stride(1), beta.stride(2), H // beta.shape[2], dy.stride(0), dy.stride(1),
+        dy.stride(2), H // dy.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2),
+        H // n_2.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
+        d_q.stride(0), d_q.stride(1), d_q.stride(2), d_k.stride(0), d_k.stride(1),
+        d_k.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), K,
+        min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8072,7 +8120,7 @@ def m_layer_backward(
     V = v_raw.shape[3]
     dtype = _operand_type(k_raw, v_raw, q_raw, a_raw)
     DT, FT, EXACT = _types(dtype, beta_raw.device)
-    config = _config("gradients", beta_raw.device, dtype.itemsize, K, V)
+    config = _config("gradients_value", beta_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", beta_raw.device, dtype.itemsize, K, V)
     run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
@@ -8214,13 +8262,13 @@ def m_layer_backward(
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("gradients_mild", beta_raw.device, dtype.itemsize, K, V)
-        _m_layer_gradients_mild_kernel[(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+        _, block, warps, stages, precision = _config("gradients_mild_value", beta_raw.device, dtype.itemsize, K, V)
+        _m_layer_gradients_mild_value_kernel[(run.chunks(chunk) * H,)](
             first_K, second_K, zeta, v_raw, d_v_raw, run.cu, run.T, H, run.N, run.steps, least,
             zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2], v_raw.stride(0),
             v_raw.stride(1), v_raw.stride(2), H // v_raw.shape[2], d_v_raw.stride(0),
-            d_v_raw.stride(1), d_v_raw.stride(2), V, _power(V), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            d_v_raw.stride(1), d_v_raw.stride(2), V, min(block, _power(V)), K, chunk, DT, FT,
+            precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8244,12 +8292,12 @@ def m_layer_backward(
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    _m_layer_gradients_kernel[(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
+    _m_layer_gradients_value_kernel[(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, zeta, v_raw, d_v_raw, run.cu, run.T, H, run.N, run.steps, least,
         run.chunks(chunk), zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
         v_raw.stride(0), v_raw.stride(1), v_raw.stride(2), H // v_raw.shape[2],
-        d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2), V, min(block, _power(V)), K,
+        chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )

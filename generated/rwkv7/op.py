@@ -166,7 +166,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_rwkv7_5113f999'
+NAMESPACE = 'eosc_rwkv7_d1d2c4c6'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

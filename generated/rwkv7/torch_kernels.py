@@ -360,7 +360,7 @@ def _m_forward(
     prefix16_gK = _grown(prefix8_gK, 8)  # decay from the opening of each block of 16
     before16_gK = _before(prefix16_gK, 16)  # the same up to the token before, blocks of 16
     part = kappa_tile * kappa_tile
-    w = _valid(kappa_tile / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12), T)  # what an erasure reads
+    w = _valid(kappa_tile / torch.sqrt(torch.clamp(part.sum(4)[:, :, :, :, None], min=1e-24)), T)  # what an erasure reads
     w_half16 = _half(before16_gK, 16, 1) * _half(w, 16, 1)
     del before16_gK
     suffix1_gK = torch.ones_like(prefix1_gK)  # decay to the closing of each block of 1
@@ -368,7 +368,7 @@ def _m_forward(
     suffix4_gK = _grown_back(suffix2_gK, prefix2_gK, 2)  # decay to the closing of each block of 4
     suffix8_gK = _grown_back(suffix4_gK, prefix4_gK, 4)  # decay to the closing of each block of 8
     suffix16_gK = _grown_back(suffix8_gK, prefix8_gK, 8)  # decay to the closing of each block of 16
-    x = eta_tile * (kappa_tile / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12))
+    x = eta_tile * (kappa_tile / torch.sqrt(torch.clamp(part.sum(4)[:, :, :, :, None], min=1e-24)))
     del kappa_tile, eta_tile, part
     u = -x  # where it writes
     del x
@@ -570,14 +570,14 @@ def _m_backward(
     prefix16_gK = _grown(prefix8_gK, 8)  # decay from the opening of each block of 16
     before16_gK = _before(prefix16_gK, 16)  # the same up to the token before, blocks of 16
     part = kappa_tile * kappa_tile
-    w = _valid(kappa_tile / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12), T)  # what an erasure reads
+    w = _valid(kappa_tile / torch.sqrt(torch.clamp(part.sum(4)[:, :, :, :, None], min=1e-24)), T)  # what an erasure reads
     w_half16 = _half(before16_gK, 16, 1) * _half(w, 16, 1)
     suffix1_gK = torch.ones_like(prefix1_gK)  # decay to the closing of each block of 1
     suffix2_gK = _grown_back(suffix1_gK, prefix1_gK, 1)  # decay to the closing of each block of 2
     suffix4_gK = _grown_back(suffix2_gK, prefix2_gK, 2)  # decay to the closing of each block of 4
     suffix8_gK = _grown_back(suffix4_gK, prefix4_gK, 4)  # decay to the closing of each block of 8
     suffix16_gK = _grown_back(suffix8_gK, prefix8_gK, 8)  # decay to the closing of each block of 16
-    x = eta_tile * (kappa_tile / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12))
+    x = eta_tile * (kappa_tile / torch.sqrt(torch.clamp(part.sum(4)[:, :, :, :, None], min=1e-24)))
     u = -x  # where it writes
     del x
     u_half16 = _half(suffix16_gK, 16, 0) * _half(u, 16, 0)
@@ -1017,13 +1017,12 @@ def _m_backward(
     dw = torch.addcmul(dw_out, before16_gK, total_25).addcmul_(before8_gK, total_26).addcmul_(before4_gK, total_27).addcmul_(before2_gK, total_28).addcmul_(before1_gK, total_29)  # gradient of w
     del before16_gK, before8_gK, before4_gK, before2_gK, before1_gK, dw_out, total_25, total_26, total_27, total_28, total_29
     part_33 = part.sum(4)[:, :, :, :, None]
-    x_2 = torch.sqrt(part_33)
-    x_3 = torch.clamp(x_2, min=1e-12)
-    x_4 = torch.where(x_2 == 1e-12, torch.full_like(part_33, 0.5), 0.0)
-    x_5 = -kappa_tile / (x_3 * x_3) * torch.where(x_2 > 1e-12, 1.0, x_4)
-    del x_3, x_4
-    part_34 = x_5 * (0.5 / x_2) * dw
-    del x_2, x_5
+    x_2 = torch.sqrt(torch.clamp(part_33, min=1e-24))
+    x_3 = torch.where(part_33 == 1e-24, torch.full_like(part_33, 0.5), 0.0)
+    x_4 = -kappa_tile / (x_2 * x_2) * (0.5 / x_2) * torch.where(part_33 > 1e-24, 1.0, x_3)
+    del x_2, x_3
+    part_34 = x_4 * dw
+    del x_4
     total_30 = du_out.clone()
     del du_out
     _blocks(total_30, 1).add_(dk_su_diagonal)
@@ -1048,25 +1047,23 @@ def _m_backward(
     del suffix2_gK, dk_wu_half2
     _half(total_30, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_wu_half1)
     del suffix1_gK, dk_wu_half1
-    x_6 = -eta_tile * (1.0 / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12)) * total_30
-    x_7 = torch.sqrt(part_33)
-    x_8 = torch.clamp(x_7, min=1e-12)
-    x_9 = torch.where(x_7 == 1e-12, torch.full_like(part_33, 0.5), 0.0)
-    del part_33
-    x_10 = -eta_tile * (-kappa_tile / (x_8 * x_8)) * torch.where(x_7 > 1e-12, 1.0, x_9)
-    del eta_tile, x_8, x_9
-    part_35 = x_10 * (0.5 / x_7) * total_30
-    del x_7, x_10
-    d_kappa = (1.0 / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12) * dw) + ((kappa_tile + kappa_tile) * part_34.sum(4)[:, :, :, :, None]) + x_6 + ((kappa_tile + kappa_tile) * part_35.sum(4)[:, :, :, :, None])  # gradient of kappa
-    del dw, part_34, x_6, part_35
-    x_11 = -(kappa_tile / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12)) * total_30
+    x_5 = -eta_tile * (1.0 / torch.sqrt(torch.clamp(part.sum(4)[:, :, :, :, None], min=1e-24))) * total_30
+    x_6 = torch.sqrt(torch.clamp(part_33, min=1e-24))
+    x_7 = -eta_tile * (-kappa_tile / (x_6 * x_6)) * (0.5 / x_6)
+    del eta_tile, x_6
+    x_8 = torch.where(part_33 == 1e-24, torch.full_like(part_33, 0.5), 0.0)
+    x_9 = x_7 * torch.where(part_33 > 1e-24, 1.0, x_8) * total_30
+    del part_33, x_7, x_8
+    d_kappa = (1.0 / torch.sqrt(torch.clamp(part.sum(4)[:, :, :, :, None], min=1e-24)) * dw) + ((kappa_tile + kappa_tile) * part_34.sum(4)[:, :, :, :, None]) + x_5 + ((kappa_tile + kappa_tile) * x_9.sum(4)[:, :, :, :, None])  # gradient of kappa
+    del dw, part_34, x_5, x_9
+    x_10 = -(kappa_tile / torch.sqrt(torch.clamp(part.sum(4)[:, :, :, :, None], min=1e-24))) * total_30
     return (
         _tokens(total_5, k.shape[2], k.dtype),
         _tokens(total_6, v.shape[2], v.dtype),
         _tokens(total_7, r.shape[2], r.dtype),
         _tokens(d_w_raw, w_raw.shape[2], w_raw.dtype),
         _tokens(d_kappa, kappa.shape[2], kappa.dtype),
-        _tokens(x_11.expand(chunks, B, H, 32, K), eta.shape[2], eta.dtype),
+        _tokens(x_10.expand(chunks, B, H, 32, K), eta.shape[2], eta.dtype),
         L_all[0].clone(),
     )
 
@@ -1135,11 +1132,11 @@ def _m_token(
     advance = (torch.exp(gK))[:, :, :, :, None]
     del gK
     part = kappa_tile * kappa_tile
-    x = eta_tile * (kappa_tile / torch.clamp(torch.sqrt(part.sum(3)[:, :, :, None]), min=1e-12))
+    x = eta_tile * (kappa_tile / torch.sqrt(torch.clamp(part.sum(3)[:, :, :, None], min=1e-24)))
     del eta_tile
     u = -x  # where it writes
     del x
-    w = kappa_tile / torch.clamp(torch.sqrt(part.sum(3)[:, :, :, None]), min=1e-12)  # what an erasure reads
+    w = kappa_tile / torch.sqrt(torch.clamp(part.sum(3)[:, :, :, None], min=1e-24))  # what an erasure reads
     del kappa_tile, part
     write = k_tile[:, :, :, :, None] * v_tile[:, :, :, None]
     del k_tile, v_tile
@@ -1213,7 +1210,7 @@ def _m_layer_forward(
     x_2 = k_k_tile[:, :, :, None] * k_raw_tile
     part = x_2 * x_2
     del x_2
-    x_3 = k_k_tile[:, :, :, None] * k_raw_tile / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_3 = k_k_tile[:, :, :, None] * k_raw_tile / torch.sqrt(torch.clamp(part.sum(4)[:, :, :, :, None], min=1e-24))
     del part
     w = _valid(x_3, T)  # what an erasure reads
     del x_3
@@ -1223,7 +1220,7 @@ def _m_layer_forward(
     x_4 = k_k_tile[:, :, :, None] * k_raw_tile
     part_2 = x_4 * x_4
     del x_4
-    x_5 = k_k_tile[:, :, :, None] * k_raw_tile / torch.clamp(torch.sqrt(part_2.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_5 = k_k_tile[:, :, :, None] * k_raw_tile / torch.sqrt(torch.clamp(part_2.sum(4)[:, :, :, :, None], min=1e-24))
     del k_k_tile, part_2
     u = _valid(-(torch.sigmoid(a0_tile[:, :, :, None] + eta_raw_tile) * x_5), T)  # where it writes
     del x_5
@@ -1360,7 +1357,7 @@ def _m_layer_backward(
     x_2 = k_k_tile[:, :, :, None] * k_raw_tile
     part = x_2 * x_2
     del x_2
-    x_3 = k_k_tile[:, :, :, None] * k_raw_tile / torch.clamp(torch.sqrt(part.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_3 = k_k_tile[:, :, :, None] * k_raw_tile / torch.sqrt(torch.clamp(part.sum(4)[:, :, :, :, None], min=1e-24))
     del part
     w = _valid(x_3, T)  # what an erasure reads
     del x_3
@@ -1371,7 +1368,7 @@ def _m_layer_backward(
     x_4 = k_k_tile[:, :, :, None] * k_raw_tile
     part_2 = x_4 * x_4
     del x_4
-    x_5 = k_k_tile[:, :, :, None] * k_raw_tile / torch.clamp(torch.sqrt(part_2.sum(4)[:, :, :, :, None]), min=1e-12)
+    x_5 = k_k_tile[:, :, :, None] * k_raw_tile / torch.sqrt(torch.clamp(part_2.sum(4)[:, :, :, :, None], min=1e-24))
     del part_2
     u = _valid(-(torch.sigmoid(a0_tile[:, :, :, None] + eta_raw_tile) * x_5), T)  # where it writes
     del x_5
@@ -1433,174 +1430,165 @@ def _m_layer_backward(
     x_7 = k_k_tile[:, :, :, None] * k_raw_tile
     part_11 = x_7 * x_7
     del x_7
-    x_8 = 1.0 / torch.clamp(torch.sqrt(part_11.sum(4)[:, :, :, :, None]), min=1e-12) * k_k_tile[:, :, :, None] * dw
+    x_8 = 1.0 / torch.sqrt(torch.clamp(part_11.sum(4)[:, :, :, :, None], min=1e-24)) * k_k_tile[:, :, :, None] * dw
     del part_11
     x_9 = k_k_tile[:, :, :, None] * k_raw_tile
     part_12 = x_9 * x_9
     del x_9
     part_13 = part_12.sum(4)[:, :, :, :, None]
     del part_12
-    x_10 = torch.sqrt(part_13)
-    x_11 = torch.clamp(x_10, min=1e-12)
-    x_12 = torch.where(x_10 == 1e-12, torch.full_like(part_13, 0.5), 0.0)
-    del part_13
-    x_13 = -(k_k_tile[:, :, :, None] * k_raw_tile) / (x_11 * x_11) * torch.where(x_10 > 1e-12, 1.0, x_12)
-    del x_11, x_12
-    part_14 = x_13 * (0.5 / x_10) * dw
-    del x_10, x_13
+    x_10 = torch.sqrt(torch.clamp(part_13, min=1e-24))
+    x_11 = -(k_k_tile[:, :, :, None] * k_raw_tile) / (x_10 * x_10) * (0.5 / x_10)
+    del x_10
+    x_12 = torch.where(part_13 == 1e-24, torch.full_like(part_13, 0.5), 0.0)
+    x_13 = x_11 * torch.where(part_13 > 1e-24, 1.0, x_12) * dw
+    del part_13, x_11, x_12
     x_14 = k_k_tile[:, :, :, None] * k_raw_tile
     du_out = (z @ l.mT).mul_(suffix32_gK)  # through L
-    part_15 = (z @ dy_tile.mT).triu_()
+    part_14 = (z @ dy_tile.mT).triu_()
     del z
-    dk_su_base = part_15 @ s_base
+    dk_su_base = part_14 @ s_base
     dk_wu_base = part_9.mT @ w_base
     del part_9
     du = torch.addcmul(du_out, at_to_middle32_gK.flatten(3, 4), dk_su_base).addcmul_(at_to_middle32_gK.flatten(3, 4), dk_wu_base)  # gradient of u
     x_15 = k_k_tile[:, :, :, None] * k_raw_tile
-    part_16 = x_15 * x_15
+    part_15 = x_15 * x_15
     del x_15
-    x_16 = -torch.sigmoid(a0_tile[:, :, :, None] + eta_raw_tile) * (1.0 / torch.clamp(torch.sqrt(part_16.sum(4)[:, :, :, :, None]), min=1e-12))
-    del part_16
+    x_16 = -torch.sigmoid(a0_tile[:, :, :, None] + eta_raw_tile) * (1.0 / torch.sqrt(torch.clamp(part_15.sum(4)[:, :, :, :, None], min=1e-24)))
+    del part_15
     x_17 = k_k_tile[:, :, :, None] * k_raw_tile
-    part_17 = x_17 * x_17
+    part_16 = x_17 * x_17
     del x_17
-    part_18 = part_17.sum(4)[:, :, :, :, None]
-    del part_17
-    x_18 = torch.sqrt(part_18)
-    x_19 = torch.clamp(x_18, min=1e-12)
-    x_20 = -torch.sigmoid(a0_tile[:, :, :, None] + eta_raw_tile) * (-(k_k_tile[:, :, :, None] * k_raw_tile) / (x_19 * x_19))
-    del x_19
-    x_21 = torch.where(x_18 == 1e-12, torch.full_like(part_18, 0.5), 0.0)
-    del part_18
-    x_22 = x_20 * torch.where(x_18 > 1e-12, 1.0, x_21) * (0.5 / x_18)
-    del x_18, x_20, x_21
-    part_19 = x_22 * du
-    del x_22
-    x_23 = k_k_tile[:, :, :, None] * k_raw_tile
+    part_17 = part_16.sum(4)[:, :, :, :, None]
+    del part_16
+    x_18 = torch.sqrt(torch.clamp(part_17, min=1e-24))
+    x_19 = -torch.sigmoid(a0_tile[:, :, :, None] + eta_raw_tile) * (-(k_k_tile[:, :, :, None] * k_raw_tile) / (x_18 * x_18))
+    x_20 = torch.where(part_17 == 1e-24, torch.full_like(part_17, 0.5), 0.0)
+    x_21 = x_19 * (0.5 / x_18) * torch.where(part_17 > 1e-24, 1.0, x_20)
+    del part_17, x_18, x_19, x_20
+    part_18 = x_21 * du
+    del x_21
+    x_22 = k_k_tile[:, :, :, None] * k_raw_tile
     de_out = (v_tile @ l.mT).mul_(suffix32_gK)  # through L
     del suffix32_gK
-    part_20 = (v_tile @ dy_tile.mT).triu_()
+    part_19 = (v_tile @ dy_tile.mT).triu_()
     del v_tile
-    dk_se_base = part_20 @ s_base
+    dk_se_base = part_19 @ s_base
     dk_we_base = part_10.mT @ w_base
     del part_10
     de = torch.addcmul(de_out, at_to_middle32_gK.flatten(3, 4), dk_se_base).addcmul_(at_to_middle32_gK.flatten(3, 4), dk_we_base)  # gradient of e
     del at_to_middle32_gK
-    x_24 = (1.0 + k_a_tile[:, :, :, None] * (-1.0 + torch.sigmoid(a0_tile[:, :, :, None] + eta_raw_tile))) * de
-    d_k_raw = x_8 + ((x_14 + x_14) * k_k_tile[:, :, :, None] * part_14.sum(4)[:, :, :, :, None]) + (x_16 * k_k_tile[:, :, :, None] * du) + ((x_23 + x_23) * k_k_tile[:, :, :, None] * part_19.sum(4)[:, :, :, :, None]) + x_24  # gradient of k_raw
-    del x_8, part_14, x_14, x_16, part_19, x_23, x_24
-    x_25 = k_k_tile[:, :, :, None] * k_raw_tile
-    part_21 = x_25 * x_25
-    del x_25
-    x_26 = k_k_tile[:, :, :, None] * k_raw_tile / torch.clamp(torch.sqrt(part_21.sum(4)[:, :, :, :, None]), min=1e-12)
-    del part_21
-    x_27 = a0_tile[:, :, :, None] + eta_raw_tile
-    x_28 = -x_26 * (torch.sigmoid(x_27) * torch.sigmoid(-x_27))
-    del x_26, x_27
-    part_22 = x_28 * du
+    x_23 = (1.0 + k_a_tile[:, :, :, None] * (-1.0 + torch.sigmoid(a0_tile[:, :, :, None] + eta_raw_tile))) * de
+    d_k_raw = x_8 + ((x_14 + x_14) * k_k_tile[:, :, :, None] * x_13.sum(4)[:, :, :, :, None]) + (x_16 * k_k_tile[:, :, :, None] * du) + ((x_22 + x_22) * k_k_tile[:, :, :, None] * part_18.sum(4)[:, :, :, :, None]) + x_23  # gradient of k_raw
+    del x_8, x_13, x_14, x_16, part_18, x_22, x_23
+    x_24 = k_k_tile[:, :, :, None] * k_raw_tile
+    part_20 = x_24 * x_24
+    del x_24
+    x_25 = k_k_tile[:, :, :, None] * k_raw_tile / torch.sqrt(torch.clamp(part_20.sum(4)[:, :, :, :, None], min=1e-24))
+    del part_20
+    x_26 = a0_tile[:, :, :, None] + eta_raw_tile
+    x_27 = -x_25 * (torch.sigmoid(x_26) * torch.sigmoid(-x_26))
+    del x_25, x_26
+    part_21 = x_27 * du
+    del x_27
+    x_28 = a0_tile[:, :, :, None] + eta_raw_tile
+    x_29 = k_raw_tile * k_a_tile[:, :, :, None] * (torch.sigmoid(x_28) * torch.sigmoid(-x_28))
     del x_28
-    x_29 = a0_tile[:, :, :, None] + eta_raw_tile
-    x_30 = k_raw_tile * k_a_tile[:, :, :, None] * (torch.sigmoid(x_29) * torch.sigmoid(-x_29))
+    part_22 = x_29 * de
     del x_29
-    part_23 = x_30 * de
+    d_a0 = _valid(part_21, T).sum(3) + _valid(part_22, T).sum(3)  # gradient of a0, of this chunk
+    del part_21, part_22
+    x_30 = k_k_tile[:, :, :, None] * k_raw_tile
+    part_23 = x_30 * x_30
     del x_30
-    d_a0 = _valid(part_22, T).sum(3) + _valid(part_23, T).sum(3)  # gradient of a0, of this chunk
-    del part_22, part_23
-    x_31 = k_k_tile[:, :, :, None] * k_raw_tile
-    part_24 = x_31 * x_31
-    del x_31
-    x_32 = k_k_tile[:, :, :, None] * k_raw_tile / torch.clamp(torch.sqrt(part_24.sum(4)[:, :, :, :, None]), min=1e-12)
-    del part_24
-    x_33 = a0_tile[:, :, :, None] + eta_raw_tile
-    x_34 = -x_32 * (torch.sigmoid(x_33) * torch.sigmoid(-x_33))
-    del x_32, x_33
-    x_35 = a0_tile[:, :, :, None] + eta_raw_tile
-    x_36 = k_raw_tile * k_a_tile[:, :, :, None] * (torch.sigmoid(x_35) * torch.sigmoid(-x_35))
-    del k_a_tile, x_35
-    d_eta_raw = (x_34 * du) + (x_36 * de)  # gradient of eta_raw
-    del x_34, x_36
-    x_37 = k_raw_tile * (-1.0 + torch.sigmoid(a0_tile[:, :, :, None] + eta_raw_tile)) * de
+    x_31 = k_k_tile[:, :, :, None] * k_raw_tile / torch.sqrt(torch.clamp(part_23.sum(4)[:, :, :, :, None], min=1e-24))
+    del part_23
+    x_32 = a0_tile[:, :, :, None] + eta_raw_tile
+    x_33 = -x_31 * (torch.sigmoid(x_32) * torch.sigmoid(-x_32))
+    del x_31, x_32
+    x_34 = a0_tile[:, :, :, None] + eta_raw_tile
+    x_35 = k_raw_tile * k_a_tile[:, :, :, None] * (torch.sigmoid(x_34) * torch.sigmoid(-x_34))
+    del k_a_tile, x_34
+    d_eta_raw = (x_33 * du) + (x_35 * de)  # gradient of eta_raw
+    del x_33, x_35
+    x_36 = k_raw_tile * (-1.0 + torch.sigmoid(a0_tile[:, :, :, None] + eta_raw_tile)) * de
     del de
-    d_k_a = _valid(x_37, T).sum(3)  # gradient of k_a, of this chunk
-    del x_37
-    part_25 = (e_base @ s_base.mT).triu_()
-    d_v = (part_5 @ l).add_(part_25 @ dy_tile).add_(part_3.mT @ zeta)  # gradient of v
-    del part_3, part_5, zeta, part_25
+    d_k_a = _valid(x_36, T).sum(3)  # gradient of k_a, of this chunk
+    del x_36
+    part_24 = (e_base @ s_base.mT).triu_()
+    d_v = (part_5 @ l).add_(part_24 @ dy_tile).add_(part_3.mT @ zeta)  # gradient of v
+    del part_3, part_5, zeta, part_24
     ds_out = (dy_tile @ h.mT).mul_(prefix32_gK)  # through M
     del dy_tile, prefix32_gK
-    dq_su_base = part_15.mT @ u_base
-    del part_15
-    dq_se_base = part_20.mT @ e_base
-    del part_20
+    dq_su_base = part_14.mT @ u_base
+    del part_14
+    dq_se_base = part_19.mT @ e_base
+    del part_19
     d_r = torch.addcmul(ds_out, middle_to_at32_gK.flatten(3, 4), (dq_su_base + dq_se_base))  # gradient of r
     del middle_to_at32_gK
-    part_26 = u * du_out
-    part_27 = x_6 * de_out
-    part_28 = h * l
+    part_25 = u * du_out
+    part_26 = x_6 * de_out
+    part_27 = h * l
     del h, l
-    dgK = _running((w * dw_out).addcmul_(w_base, (dq_wu_base + dq_we_base)), True, True).add_(_running((r_tile * ds_out).addcmul_(s_base, (dq_su_base + dq_se_base)).sub_((u_base * dk_su_base).addcmul_(e_base, dk_se_base).addcmul_(u_base, dk_wu_base).addcmul_(e_base, dk_we_base).addcmul_(u, du_out).addcmul_(x_6, de_out)), True, False)).add_(_valid(part_26, T).sum(3)[:, :, :, None]).add_(_valid(part_27, T).sum(3)[:, :, :, None]).add_(((half0_gK * half1_gK) * part_28.sum(4))[:, :, :, None])  # gradient of the log-decay
-    del r_tile, w, w_base, u, u_base, x_6, e_base, half0_gK, half1_gK, s_base, dw_out, dq_wu_base, dq_we_base, du_out, dk_su_base, dk_wu_base, de_out, dk_se_base, dk_we_base, ds_out, dq_su_base, dq_se_base, part_26, part_27, part_28
-    x_38 = w0_tile[:, :, :, None] + w_raw_raw_tile
-    x_39 = -torch.exp(-0.5 + torch.nn.functional.logsigmoid(x_38)) * torch.sigmoid(-x_38)
+    dgK = _running((w * dw_out).addcmul_(w_base, (dq_wu_base + dq_we_base)), True, True).add_(_running((r_tile * ds_out).addcmul_(s_base, (dq_su_base + dq_se_base)).sub_((u_base * dk_su_base).addcmul_(e_base, dk_se_base).addcmul_(u_base, dk_wu_base).addcmul_(e_base, dk_we_base).addcmul_(u, du_out).addcmul_(x_6, de_out)), True, False)).add_(_valid(part_25, T).sum(3)[:, :, :, None]).add_(_valid(part_26, T).sum(3)[:, :, :, None]).add_(((half0_gK * half1_gK) * part_27.sum(4))[:, :, :, None])  # gradient of the log-decay
+    del r_tile, w, w_base, u, u_base, x_6, e_base, half0_gK, half1_gK, s_base, dw_out, dq_wu_base, dq_we_base, du_out, dk_su_base, dk_wu_base, de_out, dk_se_base, dk_we_base, ds_out, dq_su_base, dq_se_base, part_25, part_26, part_27
+    x_37 = w0_tile[:, :, :, None] + w_raw_raw_tile
+    x_38 = -torch.exp(-0.5 + torch.nn.functional.logsigmoid(x_37)) * torch.sigmoid(-x_37)
+    del x_37
+    part_28 = x_38 * dgK
     del x_38
-    part_29 = x_39 * dgK
-    del x_39
-    d_w0 = _valid(part_29, T).sum(3)  # gradient of w0, of this chunk
-    del part_29
-    x_40 = w0_tile[:, :, :, None] + w_raw_raw_tile
+    d_w0 = _valid(part_28, T).sum(3)  # gradient of w0, of this chunk
+    del part_28
+    x_39 = w0_tile[:, :, :, None] + w_raw_raw_tile
     del w0_tile, w_raw_raw_tile
-    x_41 = -torch.exp(-0.5 + torch.nn.functional.logsigmoid(x_40)) * torch.sigmoid(-x_40)
-    del x_40
-    d_w_raw_raw = x_41 * dgK  # gradient of w_raw_raw
-    del dgK, x_41
-    x_42 = k_k_tile[:, :, :, None] * k_raw_tile
-    part_30 = x_42 * x_42
-    del x_42
-    x_43 = 1.0 / torch.clamp(torch.sqrt(part_30.sum(4)[:, :, :, :, None]), min=1e-12) * k_raw_tile * dw
+    x_40 = -torch.exp(-0.5 + torch.nn.functional.logsigmoid(x_39)) * torch.sigmoid(-x_39)
+    del x_39
+    d_w_raw_raw = x_40 * dgK  # gradient of w_raw_raw
+    del dgK, x_40
+    x_41 = k_k_tile[:, :, :, None] * k_raw_tile
+    part_29 = x_41 * x_41
+    del x_41
+    x_42 = 1.0 / torch.sqrt(torch.clamp(part_29.sum(4)[:, :, :, :, None], min=1e-24)) * k_raw_tile * dw
+    del part_29
+    x_43 = k_k_tile[:, :, :, None] * k_raw_tile
+    part_30 = x_43 * x_43
+    del x_43
+    part_31 = part_30.sum(4)[:, :, :, :, None]
     del part_30
-    x_44 = k_k_tile[:, :, :, None] * k_raw_tile
-    part_31 = x_44 * x_44
+    x_44 = torch.sqrt(torch.clamp(part_31, min=1e-24))
+    x_45 = -(k_k_tile[:, :, :, None] * k_raw_tile) / (x_44 * x_44) * (0.5 / x_44)
     del x_44
-    part_32 = part_31.sum(4)[:, :, :, :, None]
-    del part_31
-    x_45 = torch.sqrt(part_32)
-    x_46 = torch.clamp(x_45, min=1e-12)
-    x_47 = torch.where(x_45 == 1e-12, torch.full_like(part_32, 0.5), 0.0)
-    del part_32
-    x_48 = -(k_k_tile[:, :, :, None] * k_raw_tile) / (x_46 * x_46) * torch.where(x_45 > 1e-12, 1.0, x_47)
-    del x_46, x_47
-    part_33 = x_48 * (0.5 / x_45) * dw
-    del dw, x_45, x_48
+    x_46 = torch.where(part_31 == 1e-24, torch.full_like(part_31, 0.5), 0.0)
+    x_47 = x_45 * torch.where(part_31 > 1e-24, 1.0, x_46) * dw
+    del dw, part_31, x_45, x_46
+    x_48 = k_k_tile[:, :, :, None] * k_raw_tile
+    part_32 = (x_48 + x_48) * k_raw_tile * x_47.sum(4)[:, :, :, :, None]
+    del x_47, x_48
     x_49 = k_k_tile[:, :, :, None] * k_raw_tile
-    part_34 = (x_49 + x_49) * k_raw_tile * part_33.sum(4)[:, :, :, :, None]
-    del part_33, x_49
-    x_50 = k_k_tile[:, :, :, None] * k_raw_tile
-    part_35 = x_50 * x_50
+    part_33 = x_49 * x_49
+    del x_49
+    x_50 = -torch.sigmoid(a0_tile[:, :, :, None] + eta_raw_tile) * (1.0 / torch.sqrt(torch.clamp(part_33.sum(4)[:, :, :, :, None], min=1e-24)))
+    del part_33
+    part_34 = x_50 * k_raw_tile * du
     del x_50
-    x_51 = -torch.sigmoid(a0_tile[:, :, :, None] + eta_raw_tile) * (1.0 / torch.clamp(torch.sqrt(part_35.sum(4)[:, :, :, :, None]), min=1e-12))
-    del part_35
-    part_36 = x_51 * k_raw_tile * du
+    x_51 = k_k_tile[:, :, :, None] * k_raw_tile
+    part_35 = x_51 * x_51
     del x_51
-    x_52 = k_k_tile[:, :, :, None] * k_raw_tile
-    part_37 = x_52 * x_52
-    del x_52
-    part_38 = part_37.sum(4)[:, :, :, :, None]
-    del part_37
-    x_53 = torch.sqrt(part_38)
-    x_54 = torch.clamp(x_53, min=1e-12)
-    x_55 = -torch.sigmoid(a0_tile[:, :, :, None] + eta_raw_tile) * (-(k_k_tile[:, :, :, None] * k_raw_tile) / (x_54 * x_54))
-    del a0_tile, eta_raw_tile, x_54
-    x_56 = torch.where(x_53 == 1e-12, torch.full_like(part_38, 0.5), 0.0)
-    del part_38
-    x_57 = x_55 * torch.where(x_53 > 1e-12, 1.0, x_56) * (0.5 / x_53)
-    del x_53, x_55, x_56
-    part_39 = x_57 * du
-    del du, x_57
-    x_58 = k_k_tile[:, :, :, None] * k_raw_tile
+    part_36 = part_35.sum(4)[:, :, :, :, None]
+    del part_35
+    x_52 = torch.sqrt(torch.clamp(part_36, min=1e-24))
+    x_53 = -torch.sigmoid(a0_tile[:, :, :, None] + eta_raw_tile) * (-(k_k_tile[:, :, :, None] * k_raw_tile) / (x_52 * x_52))
+    del a0_tile, eta_raw_tile
+    x_54 = torch.where(part_36 == 1e-24, torch.full_like(part_36, 0.5), 0.0)
+    x_55 = x_53 * (0.5 / x_52) * torch.where(part_36 > 1e-24, 1.0, x_54)
+    del part_36, x_52, x_53, x_54
+    part_37 = x_55 * du
+    del du, x_55
+    x_56 = k_k_tile[:, :, :, None] * k_raw_tile
     del k_k_tile
-    part_40 = (x_58 + x_58) * k_raw_tile * part_39.sum(4)[:, :, :, :, None]
-    del k_raw_tile, part_39, x_58
-    d_k_k = _valid(x_43, T).sum(3) + _valid(part_34, T).sum(3) + _valid(part_36, T).sum(3) + _valid(part_40, T).sum(3)  # gradient of k_k, of this chunk
+    part_38 = (x_56 + x_56) * k_raw_tile * part_37.sum(4)[:, :, :, :, None]
+    del k_raw_tile, part_37, x_56
+    d_k_k = _valid(x_42, T).sum(3) + _valid(part_32, T).sum(3) + _valid(part_34, T).sum(3) + _valid(part_38, T).sum(3)  # gradient of k_k, of this chunk
     return (
         _tokens(d_k_raw, k_raw.shape[2], k_raw.dtype),
         _per_head(d_a0.sum(0), a0.shape[0], a0.dtype),
@@ -1697,14 +1685,14 @@ def _m_layer_token(
     x_3 = k_k_tile * k_raw_tile
     part = x_3 * x_3
     del x_3
-    x_4 = k_k_tile * k_raw_tile / torch.clamp(torch.sqrt(part.sum(3)[:, :, :, None]), min=1e-12)
+    x_4 = k_k_tile * k_raw_tile / torch.sqrt(torch.clamp(part.sum(3)[:, :, :, None], min=1e-24))
     del part
     u = -(torch.sigmoid(a0_tile + eta_raw_tile) * x_4)  # where it writes
     del a0_tile, eta_raw_tile, x_4
     x_5 = k_k_tile * k_raw_tile
     part_2 = x_5 * x_5
     del x_5
-    x_6 = k_k_tile * k_raw_tile / torch.clamp(torch.sqrt(part_2.sum(3)[:, :, :, None]), min=1e-12)
+    x_6 = k_k_tile * k_raw_tile / torch.sqrt(torch.clamp(part_2.sum(3)[:, :, :, None], min=1e-24))
     del k_raw_tile, k_k_tile, part_2
     write = x[:, :, :, :, None] * v_tile[:, :, :, None]
     del v_tile, x

@@ -522,13 +522,13 @@ def _m_solve_mild_kernel(
     load_2 = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
     map_3 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
     sum_1 = tl.sum(map_3, 1)  # [C]
-    w = load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    w = load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
     eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
     load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-    part_5_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    part_5_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
     sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_5 = decay_2 * -part_5_0  # [C, BLOCK_K]
@@ -600,13 +600,13 @@ def _m_solve_mild_kernel_c64(
     load_2 = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
     map_3 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
     sum_1 = tl.sum(map_3, 1)  # [C]
-    w = load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    w = load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
     eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
     load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-    part_5_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    part_5_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
     sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_5 = decay_2 * -part_5_0  # [C, BLOCK_K]
@@ -693,10 +693,10 @@ def _m_solve_kernel(
             load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
             map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
             sum_1 = tl.sum(map_2, 1)  # [C]
-            w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+            w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
             eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
             load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
             k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
             e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
             v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
@@ -838,10 +838,10 @@ def _m_solve_kernel_c64(
             load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
             map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
             sum_1 = tl.sum(map_2, 1)  # [C]
-            w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+            w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
             eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
             load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
             k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
             e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
             v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
@@ -986,7 +986,7 @@ def _m_states_kernel(
         load_2 = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
         map_2 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
         sum_2 = tl.sum(map_2, 1)  # [C]
-        part_2_0 = load.to(tl.float32) * (load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))
+        part_2_0 = load.to(tl.float32) * (load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
         k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
         e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
         v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
@@ -1063,7 +1063,7 @@ def _m_outputs_mild_kernel(
     sum_1 = tl.sum(map_2, 1)  # [C]
     eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
     load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-    part_2_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    part_2_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
     e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
     w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
@@ -1145,7 +1145,7 @@ def _m_outputs_mild_kernel_c64(
     sum_1 = tl.sum(map_2, 1)  # [C]
     eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
     load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-    part_2_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    part_2_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
     e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
     w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
@@ -1249,7 +1249,7 @@ def _m_outputs_kernel(
             sum_1 = tl.sum(map_2, 1)  # [C]
             eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
             load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-            part_2_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+            part_2_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
             k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
             e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
             w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
@@ -1404,7 +1404,7 @@ def _m_outputs_kernel_c64(
             sum_1 = tl.sum(map_2, 1)  # [C]
             eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
             load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-            part_2_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+            part_2_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
             k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
             e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
             w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
@@ -1555,7 +1555,7 @@ def _m_states_kernel_c32(
         load_2 = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
         map_2 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
         sum_2 = tl.sum(map_2, 1)  # [C]
-        part_2_0 = load.to(tl.float32) * (load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))
+        part_2_0 = load.to(tl.float32) * (load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
         k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
         e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
         v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
@@ -1635,7 +1635,7 @@ def _m_states_kernel_c64(
         load_2 = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
         map_2 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
         sum_2 = tl.sum(map_2, 1)  # [C]
-        part_2_0 = load.to(tl.float32) * (load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12))
+        part_2_0 = load.to(tl.float32) * (load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
         k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
         e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
         v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
@@ -1713,11 +1713,11 @@ def _m_solve_adjoint_mild_kernel(
     sum_1 = tl.sum(map_3, 1)  # [C]
     eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
     load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-    part_3_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    part_3_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
     sums = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_4 = decay * -part_3_0  # [C, BLOCK_K]
-    w = load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    w = load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     sums_2 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
@@ -1792,11 +1792,11 @@ def _m_solve_adjoint_mild_kernel_c64(
     sum_1 = tl.sum(map_3, 1)  # [C]
     eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
     load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-    part_3_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    part_3_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
     sums = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_4 = decay * -part_3_0  # [C, BLOCK_K]
-    w = load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    w = load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     sums_2 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
@@ -1886,10 +1886,10 @@ def _m_solve_adjoint_kernel(
             load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
             map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
             sum_1 = tl.sum(map_2, 1)  # [C]
-            w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+            w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
             eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
             load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
             w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
             load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
             map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
@@ -2042,10 +2042,10 @@ def _m_solve_adjoint_kernel_c64(
             load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
             map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
             sum_1 = tl.sum(map_2, 1)  # [C]
-            w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+            w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
             eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
             load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
             w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
             load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
             map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
@@ -2199,7 +2199,7 @@ def _m_states_adjoint_kernel(
         load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
         map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
         sum_2 = tl.sum(map_2, 1)  # [C]
-        w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+        w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
         w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
         load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
         map_3 = -tl.exp(load_2.to(tl.float32))  # [C, BLOCK_K]
@@ -2287,10 +2287,10 @@ def _m_gradients_mild_whole_kernel(
     load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
     map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
     sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
     load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-    part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
     e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
     v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
@@ -2378,13 +2378,12 @@ def _m_gradients_mild_whole_kernel(
     total_6 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
     map_20 = map_9.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
     inside_7 = inside_6 - map_20  # [C, BLOCK_K]
-    part_29_0 = tl.sqrt(sum_1[:, None])
-    part_29_1 = tl.maximum(part_29_0, 1e-12)
-    part_29_2 = -load_2.to(tl.float32) * (-load.to(tl.float32) / (part_29_1 * part_29_1))
-    part_29_3 = part_29_2 * tl.where(part_29_0 > 1e-12, 1.0, tl.where(part_29_0 == 1e-12, 0.5, 0.0))
-    map_21 = part_29_3 * (0.5 / part_29_0) * total_6  # [C, BLOCK_K]
+    part_29_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_29_1 = -load_2.to(tl.float32) * (-load.to(tl.float32) / (part_29_0 * part_29_0))
+    part_29_2 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+    map_21 = part_29_1 * (0.5 / part_29_0) * part_29_2 * total_6  # [C, BLOCK_K]
     sum_5 = tl.sum(map_21, 1)  # [C]
-    d_eta_new = -(load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)) * total_6  # gradient of eta [C, BLOCK_K]
+    d_eta_new = -(load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))) * total_6  # gradient of eta [C, BLOCK_K]
     d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
     tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     dot_8 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
@@ -2395,15 +2394,15 @@ def _m_gradients_mild_whole_kernel(
     total_7 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
     map_22 = decay_7 * total_7  # [C, BLOCK_K]
     total_8 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_32_0 = tl.sqrt(sum_1[:, None])
-    part_32_1 = tl.maximum(part_32_0, 1e-12)
-    part_32_2 = -load.to(tl.float32) / (part_32_1 * part_32_1) * tl.where(part_32_0 > 1e-12, 1.0, tl.where(part_32_0 == 1e-12, 0.5, 0.0))
-    map_23 = part_32_2 * (0.5 / part_32_0) * total_8  # [C, BLOCK_K]
+    part_32_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_32_1 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+    part_32_2 = -load.to(tl.float32) / (part_32_0 * part_32_0) * (0.5 / part_32_0) * part_32_1
+    map_23 = part_32_2 * total_8  # [C, BLOCK_K]
     sum_6 = tl.sum(map_23, 1)  # [C]
-    map_24 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * total_8  # [C, BLOCK_K]
+    map_24 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * total_8  # [C, BLOCK_K]
     map_25 = (load.to(tl.float32) + load.to(tl.float32)) * sum_6[:, None]  # [C, BLOCK_K]
     total_17 = map_24 + map_25  # [C, BLOCK_K]
-    part_36_0 = -load_2.to(tl.float32) * (1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    part_36_0 = -load_2.to(tl.float32) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
     map_26 = part_36_0 * total_6  # [C, BLOCK_K]
     total_9 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
     map_27 = (load.to(tl.float32) + load.to(tl.float32)) * sum_5[:, None]  # [C, BLOCK_K]
@@ -2489,10 +2488,10 @@ def _m_gradients_mild_whole_kernel_c64(
     load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
     map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
     sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
     load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-    part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
     e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
     v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
@@ -2580,13 +2579,12 @@ def _m_gradients_mild_whole_kernel_c64(
     total_6 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
     map_20 = map_9.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
     inside_7 = inside_6 - map_20  # [C, BLOCK_K]
-    part_29_0 = tl.sqrt(sum_1[:, None])
-    part_29_1 = tl.maximum(part_29_0, 1e-12)
-    part_29_2 = -load_2.to(tl.float32) * (-load.to(tl.float32) / (part_29_1 * part_29_1))
-    part_29_3 = part_29_2 * tl.where(part_29_0 > 1e-12, 1.0, tl.where(part_29_0 == 1e-12, 0.5, 0.0))
-    map_21 = part_29_3 * (0.5 / part_29_0) * total_6  # [C, BLOCK_K]
+    part_29_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_29_1 = -load_2.to(tl.float32) * (-load.to(tl.float32) / (part_29_0 * part_29_0))
+    part_29_2 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+    map_21 = part_29_1 * (0.5 / part_29_0) * part_29_2 * total_6  # [C, BLOCK_K]
     sum_5 = tl.sum(map_21, 1)  # [C]
-    d_eta_new = -(load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)) * total_6  # gradient of eta [C, BLOCK_K]
+    d_eta_new = -(load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))) * total_6  # gradient of eta [C, BLOCK_K]
     d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
     tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     dot_8 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
@@ -2597,15 +2595,15 @@ def _m_gradients_mild_whole_kernel_c64(
     total_7 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
     map_22 = decay_7 * total_7  # [C, BLOCK_K]
     total_8 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_32_0 = tl.sqrt(sum_1[:, None])
-    part_32_1 = tl.maximum(part_32_0, 1e-12)
-    part_32_2 = -load.to(tl.float32) / (part_32_1 * part_32_1) * tl.where(part_32_0 > 1e-12, 1.0, tl.where(part_32_0 == 1e-12, 0.5, 0.0))
-    map_23 = part_32_2 * (0.5 / part_32_0) * total_8  # [C, BLOCK_K]
+    part_32_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_32_1 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+    part_32_2 = -load.to(tl.float32) / (part_32_0 * part_32_0) * (0.5 / part_32_0) * part_32_1
+    map_23 = part_32_2 * total_8  # [C, BLOCK_K]
     sum_6 = tl.sum(map_23, 1)  # [C]
-    map_24 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * total_8  # [C, BLOCK_K]
+    map_24 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * total_8  # [C, BLOCK_K]
     map_25 = (load.to(tl.float32) + load.to(tl.float32)) * sum_6[:, None]  # [C, BLOCK_K]
     total_17 = map_24 + map_25  # [C, BLOCK_K]
-    part_36_0 = -load_2.to(tl.float32) * (1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    part_36_0 = -load_2.to(tl.float32) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
     map_26 = part_36_0 * total_6  # [C, BLOCK_K]
     total_9 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
     map_27 = (load.to(tl.float32) + load.to(tl.float32)) * sum_5[:, None]  # [C, BLOCK_K]
@@ -2677,7 +2675,7 @@ def _m_gradients_mild_value_kernel(
     load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
     map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
     sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
     e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
     w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
@@ -2758,7 +2756,7 @@ def _m_gradients_mild_value_kernel_c64(
     load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
     map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
     sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
     e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
     w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
@@ -2887,10 +2885,10 @@ def _m_gradients_whole_kernel(
             load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
             map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
             sum_1 = tl.sum(map_2, 1)  # [C]
-            w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+            w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
             eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
             load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
             k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
             e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
             v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
@@ -3206,13 +3204,12 @@ def _m_gradients_whole_kernel(
             total_52 = tl.fma(map_87, tl.full([C, BLOCK_K], 1.0, tl.float32), total_47)  # [C, BLOCK_K]
             map_88 = map_43.to(DT).to(tl.float32) * dk_wu_half1  # [C, BLOCK_K]
             inside_71 = inside_70 - map_88  # [C, BLOCK_K]
-            part_115_0 = tl.sqrt(sum_1[:, None])
-            part_115_1 = tl.maximum(part_115_0, 1e-12)
-            part_115_2 = -load_2.to(tl.float32) * (-load.to(tl.float32) / (part_115_1 * part_115_1))
-            part_115_3 = tl.where(part_115_0 > 1e-12, 1.0, tl.where(part_115_0 == 1e-12, 0.5, 0.0))
-            map_89 = part_115_2 * part_115_3 * (0.5 / part_115_0) * total_52  # [C, BLOCK_K]
+            part_115_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+            part_115_1 = -load_2.to(tl.float32) * (-load.to(tl.float32) / (part_115_0 * part_115_0))
+            part_115_2 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+            map_89 = part_115_1 * (0.5 / part_115_0) * part_115_2 * total_52  # [C, BLOCK_K]
             sum_5 = tl.sum(map_89, 1)  # [C]
-            d_eta_new = -(load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)) * total_52  # gradient of eta [C, BLOCK_K]
+            d_eta_new = -(load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))) * total_52  # gradient of eta [C, BLOCK_K]
             d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
             tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
             B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level1 [C, C]
@@ -3221,16 +3218,15 @@ def _m_gradients_whole_kernel(
             total_53 = tl.fma(dq_we_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half1)  # [C, BLOCK_K]
             map_90 = decay_14 * total_53  # [C, BLOCK_K]
             total_54 = tl.fma(map_90, tl.full([C, BLOCK_K], 1.0, tl.float32), total_49)  # [C, BLOCK_K]
-            part_118_0 = tl.sqrt(sum_1[:, None])
-            part_118_1 = tl.maximum(part_118_0, 1e-12)
-            part_118_2 = tl.where(part_118_0 > 1e-12, 1.0, tl.where(part_118_0 == 1e-12, 0.5, 0.0))
-            part_118_3 = -load.to(tl.float32) / (part_118_1 * part_118_1) * part_118_2 * (0.5 / part_118_0)
-            map_91 = part_118_3 * total_54  # [C, BLOCK_K]
+            part_118_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+            part_118_1 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+            part_118_2 = -load.to(tl.float32) / (part_118_0 * part_118_0) * (0.5 / part_118_0) * part_118_1
+            map_91 = part_118_2 * total_54  # [C, BLOCK_K]
             sum_6 = tl.sum(map_91, 1)  # [C]
-            map_92 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * total_54  # [C, BLOCK_K]
+            map_92 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * total_54  # [C, BLOCK_K]
             map_93 = (load.to(tl.float32) + load.to(tl.float32)) * sum_6[:, None]  # [C, BLOCK_K]
             total_104 = map_92 + map_93  # [C, BLOCK_K]
-            part_122_0 = -load_2.to(tl.float32) * (1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+            part_122_0 = -load_2.to(tl.float32) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
             map_94 = part_122_0 * total_52  # [C, BLOCK_K]
             total_55 = tl.fma(map_94, tl.full([C, BLOCK_K], 1.0, tl.float32), total_104)  # [C, BLOCK_K]
             map_95 = (load.to(tl.float32) + load.to(tl.float32)) * sum_5[:, None]  # [C, BLOCK_K]
@@ -3349,10 +3345,10 @@ def _m_gradients_whole_kernel_c64(
             load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
             map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
             sum_1 = tl.sum(map_2, 1)  # [C]
-            w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+            w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
             eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
             load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
             k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
             e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
             v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
@@ -3720,13 +3716,12 @@ def _m_gradients_whole_kernel_c64(
             total_62 = tl.fma(map_103, tl.full([C, BLOCK_K], 1.0, tl.float32), total_57)  # [C, BLOCK_K]
             map_104 = map_51.to(DT).to(tl.float32) * dk_wu_half1  # [C, BLOCK_K]
             inside_85 = inside_84 - map_104  # [C, BLOCK_K]
-            part_135_0 = tl.sqrt(sum_1[:, None])
-            part_135_1 = tl.maximum(part_135_0, 1e-12)
-            part_135_2 = -load_2.to(tl.float32) * (-load.to(tl.float32) / (part_135_1 * part_135_1))
-            part_135_3 = tl.where(part_135_0 > 1e-12, 1.0, tl.where(part_135_0 == 1e-12, 0.5, 0.0))
-            map_105 = part_135_2 * part_135_3 * (0.5 / part_135_0) * total_62  # [C, BLOCK_K]
+            part_135_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+            part_135_1 = -load_2.to(tl.float32) * (-load.to(tl.float32) / (part_135_0 * part_135_0))
+            part_135_2 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+            map_105 = part_135_1 * (0.5 / part_135_0) * part_135_2 * total_62  # [C, BLOCK_K]
             sum_5 = tl.sum(map_105, 1)  # [C]
-            d_eta_new = -(load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)) * total_62  # gradient of eta [C, BLOCK_K]
+            d_eta_new = -(load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))) * total_62  # gradient of eta [C, BLOCK_K]
             d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
             tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
             B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level1 [C, C]
@@ -3735,16 +3730,15 @@ def _m_gradients_whole_kernel_c64(
             total_63 = tl.fma(dq_we_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half1)  # [C, BLOCK_K]
             map_106 = decay_16 * total_63  # [C, BLOCK_K]
             total_64 = tl.fma(map_106, tl.full([C, BLOCK_K], 1.0, tl.float32), total_59)  # [C, BLOCK_K]
-            part_138_0 = tl.sqrt(sum_1[:, None])
-            part_138_1 = tl.maximum(part_138_0, 1e-12)
-            part_138_2 = tl.where(part_138_0 > 1e-12, 1.0, tl.where(part_138_0 == 1e-12, 0.5, 0.0))
-            part_138_3 = -load.to(tl.float32) / (part_138_1 * part_138_1) * part_138_2 * (0.5 / part_138_0)
-            map_107 = part_138_3 * total_64  # [C, BLOCK_K]
+            part_138_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+            part_138_1 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+            part_138_2 = -load.to(tl.float32) / (part_138_0 * part_138_0) * (0.5 / part_138_0) * part_138_1
+            map_107 = part_138_2 * total_64  # [C, BLOCK_K]
             sum_6 = tl.sum(map_107, 1)  # [C]
-            map_108 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * total_64  # [C, BLOCK_K]
+            map_108 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * total_64  # [C, BLOCK_K]
             map_109 = (load.to(tl.float32) + load.to(tl.float32)) * sum_6[:, None]  # [C, BLOCK_K]
             total_123 = map_108 + map_109  # [C, BLOCK_K]
-            part_142_0 = -load_2.to(tl.float32) * (1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+            part_142_0 = -load_2.to(tl.float32) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
             map_110 = part_142_0 * total_62  # [C, BLOCK_K]
             total_65 = tl.fma(map_110, tl.full([C, BLOCK_K], 1.0, tl.float32), total_123)  # [C, BLOCK_K]
             map_111 = (load.to(tl.float32) + load.to(tl.float32)) * sum_5[:, None]  # [C, BLOCK_K]
@@ -3835,7 +3829,7 @@ def _m_gradients_value_kernel(
             load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
             map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
             sum_1 = tl.sum(map_2, 1)  # [C]
-            w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+            w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
             k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
             e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
             w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
@@ -4002,7 +3996,7 @@ def _m_gradients_value_kernel_c64(
             load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
             map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
             sum_1 = tl.sum(map_2, 1)  # [C]
-            w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+            w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
             k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
             e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
             w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
@@ -4162,9 +4156,9 @@ def _m_step_kernel(
     load = tl.load(kappa_ptr + at_K, mask=in_K, other=0.0)  # load kappa [BLOCK_K]
     map_2 = load.to(tl.float32) * load.to(tl.float32)  # [BLOCK_K]
     sum_2 = tl.sum(map_2, 0)
-    w = load.to(tl.float32) / tl.maximum(tl.sqrt(sum_2), 1e-12)  # what an erasure reads [BLOCK_K]
+    w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_2, 1e-24))  # what an erasure reads [BLOCK_K]
     load_2 = tl.load(eta_ptr + at_K, mask=in_K, other=0.0)  # load eta [BLOCK_K]
-    part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.maximum(tl.sqrt(sum_2), 1e-12))
+    part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_2, 1e-24)))
     e = tl.load(k_ptr + at_K, mask=in_K, other=0.0)  # expand: load k [BLOCK_K]  # line 8
     x = tl.load(v_ptr + at_V, mask=in_V, other=0.0)  # input: load v [BLOCK_V]  # line 9
     load_3 = tl.load(w_raw_ptr + at_K, mask=in_K, other=0.0)  # load w_raw [BLOCK_K]
@@ -4240,7 +4234,7 @@ def _m_layer_solve_kernel(
     part_2_0 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32)
     map_3 = part_2_0 * part_2_0  # [C, BLOCK_K]
     sum_1 = tl.sum(map_3, 1)  # [C]
-    w = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    w = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
@@ -4248,7 +4242,7 @@ def _m_layer_solve_kernel(
     load_6 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
     part_5_0 = load_5.to(tl.float32)[None, :] + load_6.to(tl.float32)
     part_5_1 = tl.exp(-tl.abs(part_5_0))
-    part_5_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)
+    part_5_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
     u = -(tl.where(part_5_0 >= 0.0, 1.0, part_5_1) / (1.0 + part_5_1) * part_5_2)  # where it writes [C, BLOCK_K]
     sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
@@ -4335,7 +4329,7 @@ def _m_layer_solve_kernel_c64(
     part_2_0 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32)
     map_3 = part_2_0 * part_2_0  # [C, BLOCK_K]
     sum_1 = tl.sum(map_3, 1)  # [C]
-    w = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    w = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
@@ -4343,7 +4337,7 @@ def _m_layer_solve_kernel_c64(
     load_6 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
     part_5_0 = load_5.to(tl.float32)[None, :] + load_6.to(tl.float32)
     part_5_1 = tl.exp(-tl.abs(part_5_0))
-    part_5_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)
+    part_5_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
     u = -(tl.where(part_5_0 >= 0.0, 1.0, part_5_1) / (1.0 + part_5_1) * part_5_2)  # where it writes [C, BLOCK_K]
     sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
@@ -4436,7 +4430,7 @@ def _m_layer_states_kernel(
         sum_2 = tl.sum(map_2, 1)  # [C]
         part_2_0 = load.to(tl.float32)[None, :] + load_2.to(tl.float32)
         part_2_1 = tl.exp(-tl.abs(part_2_0))
-        part_2_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+        part_2_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
         u = -(tl.where(part_2_0 >= 0.0, 1.0, part_2_1) / (1.0 + part_2_1) * part_2_2)  # where it writes [C, BLOCK_K]
         part_3_0 = load.to(tl.float32)[None, :] + load_2.to(tl.float32)
         part_3_1 = tl.exp(-tl.abs(part_3_0))
@@ -4529,7 +4523,7 @@ def _m_layer_outputs_kernel(
     load_4 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
     part_2_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
     part_2_1 = tl.exp(-tl.abs(part_2_0))
-    part_2_2 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)
+    part_2_2 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
     u = -(tl.where(part_2_0 >= 0.0, 1.0, part_2_1) / (1.0 + part_2_1) * part_2_2)  # where it writes [C, BLOCK_K]
     part_3_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
     part_3_1 = tl.exp(-tl.abs(part_3_0))
@@ -4627,7 +4621,7 @@ def _m_layer_outputs_kernel_c64(
     load_4 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
     part_2_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
     part_2_1 = tl.exp(-tl.abs(part_2_0))
-    part_2_2 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)
+    part_2_2 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
     u = -(tl.where(part_2_0 >= 0.0, 1.0, part_2_1) / (1.0 + part_2_1) * part_2_2)  # where it writes [C, BLOCK_K]
     part_3_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
     part_3_1 = tl.exp(-tl.abs(part_3_0))
@@ -4734,7 +4728,7 @@ def _m_layer_states_kernel_c32(
         sum_2 = tl.sum(map_2, 1)  # [C]
         part_2_0 = load.to(tl.float32)[None, :] + load_2.to(tl.float32)
         part_2_1 = tl.exp(-tl.abs(part_2_0))
-        part_2_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+        part_2_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
         u = -(tl.where(part_2_0 >= 0.0, 1.0, part_2_1) / (1.0 + part_2_1) * part_2_2)  # where it writes [C, BLOCK_K]
         part_3_0 = load.to(tl.float32)[None, :] + load_2.to(tl.float32)
         part_3_1 = tl.exp(-tl.abs(part_3_0))
@@ -4833,7 +4827,7 @@ def _m_layer_states_kernel_c64(
         sum_2 = tl.sum(map_2, 1)  # [C]
         part_2_0 = load.to(tl.float32)[None, :] + load_2.to(tl.float32)
         part_2_1 = tl.exp(-tl.abs(part_2_0))
-        part_2_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)
+        part_2_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
         u = -(tl.where(part_2_0 >= 0.0, 1.0, part_2_1) / (1.0 + part_2_1) * part_2_2)  # where it writes [C, BLOCK_K]
         part_3_0 = load.to(tl.float32)[None, :] + load_2.to(tl.float32)
         part_3_1 = tl.exp(-tl.abs(part_3_0))
@@ -4931,12 +4925,12 @@ def _m_layer_solve_adjoint_kernel(
     load_6 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
     part_3_0 = load_5.to(tl.float32)[None, :] + load_6.to(tl.float32)
     part_3_1 = tl.exp(-tl.abs(part_3_0))
-    part_3_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)
+    part_3_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
     u = -(tl.where(part_3_0 >= 0.0, 1.0, part_3_1) / (1.0 + part_3_1) * part_3_2)  # where it writes [C, BLOCK_K]
     sums = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_4 = decay * u  # [C, BLOCK_K]
-    w = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    w = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     sums_2 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
@@ -5026,12 +5020,12 @@ def _m_layer_solve_adjoint_kernel_c64(
     load_6 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
     part_3_0 = load_5.to(tl.float32)[None, :] + load_6.to(tl.float32)
     part_3_1 = tl.exp(-tl.abs(part_3_0))
-    part_3_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)
+    part_3_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
     u = -(tl.where(part_3_0 >= 0.0, 1.0, part_3_1) / (1.0 + part_3_1) * part_3_2)  # where it writes [C, BLOCK_K]
     sums = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_4 = decay * u  # [C, BLOCK_K]
-    w = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    w = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     sums_2 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
@@ -5117,7 +5111,7 @@ def _m_layer_states_adjoint_kernel(
         part_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
         map_2 = part_0 * part_0  # [C, BLOCK_K]
         sum_2 = tl.sum(map_2, 1)  # [C]
-        w = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_2[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+        w = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
         w_raw_raw_ptr_c = w_raw_raw_ptr + start * w_raw_raw_ptr_t  # first token of the chunk
         load_4 = tl.load(w_raw_raw_ptr_c + (token * w_raw_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw_raw [C, BLOCK_K]
         part_3_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
@@ -5216,12 +5210,12 @@ def _m_layer_gradients_whole_kernel(
     part_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
     map_2 = part_0 * part_0  # [C, BLOCK_K]
     sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    w = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     eta_raw_ptr_c = eta_raw_ptr + start * eta_raw_ptr_t  # first token of the chunk
     load_4 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
     part_3_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
     part_3_1 = tl.exp(-tl.abs(part_3_0))
-    part_3_2 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)
+    part_3_2 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
     u = -(tl.where(part_3_0 >= 0.0, 1.0, part_3_1) / (1.0 + part_3_1) * part_3_2)  # where it writes [C, BLOCK_K]
     part_4_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
     part_4_1 = tl.exp(-tl.abs(part_4_0))
@@ -5319,15 +5313,14 @@ def _m_layer_gradients_whole_kernel(
     inside_7 = inside_6 - map_20  # [C, BLOCK_K]
     part_30_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
     part_30_1 = tl.exp(-tl.abs(part_30_0))
-    part_30_2 = tl.sqrt(sum_1[:, None])
-    part_30_3 = tl.maximum(part_30_2, 1e-12)
-    part_30_4 = -(load.to(tl.float32)[None, :] * load_2.to(tl.float32)) / (part_30_3 * part_30_3)
-    part_30_5 = -(tl.where(part_30_0 >= 0.0, 1.0, part_30_1) / (1.0 + part_30_1)) * part_30_4
-    part_30_6 = part_30_5 * tl.where(part_30_2 > 1e-12, 1.0, tl.where(part_30_2 == 1e-12, 0.5, 0.0))
-    map_21 = part_30_6 * (0.5 / part_30_2) * total_6  # [C, BLOCK_K]
+    part_30_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_30_3 = -(load.to(tl.float32)[None, :] * load_2.to(tl.float32)) / (part_30_2 * part_30_2)
+    part_30_4 = -(tl.where(part_30_0 >= 0.0, 1.0, part_30_1) / (1.0 + part_30_1)) * part_30_3
+    part_30_5 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+    map_21 = part_30_4 * (0.5 / part_30_2) * part_30_5 * total_6  # [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], map_21, 0.0)  # [C, BLOCK_K]
     sum_5 = tl.sum(inner_2, 1)  # [C]
-    part_31_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)
+    part_31_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
     part_31_1 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
     part_31_2 = tl.exp(-tl.abs(part_31_1))
     part_31_3 = 1.0 + part_31_2
@@ -5339,7 +5332,7 @@ def _m_layer_gradients_whole_kernel(
     sum_11 = tl.sum(map_23, 0)  # [BLOCK_K]
     part_33_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
     part_33_1 = tl.exp(-tl.abs(part_33_0))
-    part_33_2 = -(tl.where(part_33_0 >= 0.0, 1.0, part_33_1) / (1.0 + part_33_1)) * (1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    part_33_2 = -(tl.where(part_33_0 >= 0.0, 1.0, part_33_1) / (1.0 + part_33_1)) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
     map_24 = part_33_2 * load_2.to(tl.float32) * total_6  # [C, BLOCK_K]
     sum_12 = tl.sum(map_24, 0)  # [BLOCK_K]
     dot_8 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
@@ -5350,21 +5343,20 @@ def _m_layer_gradients_whole_kernel(
     total_7 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
     map_25 = decay_7 * total_7  # [C, BLOCK_K]
     total_8 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_35_0 = tl.sqrt(sum_1[:, None])
-    part_35_1 = tl.maximum(part_35_0, 1e-12)
-    part_35_2 = -(load.to(tl.float32)[None, :] * load_2.to(tl.float32)) / (part_35_1 * part_35_1)
-    part_35_3 = part_35_2 * tl.where(part_35_0 > 1e-12, 1.0, tl.where(part_35_0 == 1e-12, 0.5, 0.0))
-    map_26 = part_35_3 * (0.5 / part_35_0) * total_8  # [C, BLOCK_K]
+    part_35_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_35_1 = -(load.to(tl.float32)[None, :] * load_2.to(tl.float32)) / (part_35_0 * part_35_0)
+    part_35_2 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+    map_26 = part_35_1 * (0.5 / part_35_0) * part_35_2 * total_8  # [C, BLOCK_K]
     inner_3 = tl.where(in_K[None, :], map_26, 0.0)  # [C, BLOCK_K]
     sum_6 = tl.sum(inner_3, 1)  # [C]
-    part_36_0 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * load.to(tl.float32)[None, :]
+    part_36_0 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * load.to(tl.float32)[None, :]
     map_27 = part_36_0 * total_8  # [C, BLOCK_K]
     part_37_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
     map_28 = (part_37_0 + part_37_0) * load.to(tl.float32)[None, :] * sum_6[:, None]  # [C, BLOCK_K]
     total_17 = map_27 + map_28  # [C, BLOCK_K]
     part_39_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
     part_39_1 = tl.exp(-tl.abs(part_39_0))
-    part_39_2 = -(tl.where(part_39_0 >= 0.0, 1.0, part_39_1) / (1.0 + part_39_1)) * (1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    part_39_2 = -(tl.where(part_39_0 >= 0.0, 1.0, part_39_1) / (1.0 + part_39_1)) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
     map_29 = part_39_2 * load.to(tl.float32)[None, :] * total_6  # [C, BLOCK_K]
     total_9 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
     part_40_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
@@ -5373,7 +5365,7 @@ def _m_layer_gradients_whole_kernel(
     part_42_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
     map_31 = (part_42_0 + part_42_0) * load_2.to(tl.float32) * sum_6[:, None]  # [C, BLOCK_K]
     sum_13 = tl.sum(map_31, 0)  # [BLOCK_K]
-    map_32 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * load_2.to(tl.float32) * total_8  # [C, BLOCK_K]
+    map_32 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * load_2.to(tl.float32) * total_8  # [C, BLOCK_K]
     sum_14 = tl.sum(map_32, 0)  # [BLOCK_K]
     d_k_k_new = sum_14 + sum_13 + sum_12 + sum_11  # gradient of k_k, of this chunk [BLOCK_K]
     tl.store(d_k_k_ptr + _row(slot, h, H) * (K) + at_K, d_k_k_new.to(d_k_k_ptr.dtype.element_ty), mask=in_K)
@@ -5494,12 +5486,12 @@ def _m_layer_gradients_whole_kernel_c64(
     part_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
     map_2 = part_0 * part_0  # [C, BLOCK_K]
     sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    w = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     eta_raw_ptr_c = eta_raw_ptr + start * eta_raw_ptr_t  # first token of the chunk
     load_4 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
     part_3_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
     part_3_1 = tl.exp(-tl.abs(part_3_0))
-    part_3_2 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)
+    part_3_2 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
     u = -(tl.where(part_3_0 >= 0.0, 1.0, part_3_1) / (1.0 + part_3_1) * part_3_2)  # where it writes [C, BLOCK_K]
     part_4_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
     part_4_1 = tl.exp(-tl.abs(part_4_0))
@@ -5597,15 +5589,14 @@ def _m_layer_gradients_whole_kernel_c64(
     inside_7 = inside_6 - map_20  # [C, BLOCK_K]
     part_30_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
     part_30_1 = tl.exp(-tl.abs(part_30_0))
-    part_30_2 = tl.sqrt(sum_1[:, None])
-    part_30_3 = tl.maximum(part_30_2, 1e-12)
-    part_30_4 = -(load.to(tl.float32)[None, :] * load_2.to(tl.float32)) / (part_30_3 * part_30_3)
-    part_30_5 = -(tl.where(part_30_0 >= 0.0, 1.0, part_30_1) / (1.0 + part_30_1)) * part_30_4
-    part_30_6 = part_30_5 * tl.where(part_30_2 > 1e-12, 1.0, tl.where(part_30_2 == 1e-12, 0.5, 0.0))
-    map_21 = part_30_6 * (0.5 / part_30_2) * total_6  # [C, BLOCK_K]
+    part_30_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_30_3 = -(load.to(tl.float32)[None, :] * load_2.to(tl.float32)) / (part_30_2 * part_30_2)
+    part_30_4 = -(tl.where(part_30_0 >= 0.0, 1.0, part_30_1) / (1.0 + part_30_1)) * part_30_3
+    part_30_5 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+    map_21 = part_30_4 * (0.5 / part_30_2) * part_30_5 * total_6  # [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], map_21, 0.0)  # [C, BLOCK_K]
     sum_5 = tl.sum(inner_2, 1)  # [C]
-    part_31_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)
+    part_31_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
     part_31_1 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
     part_31_2 = tl.exp(-tl.abs(part_31_1))
     part_31_3 = 1.0 + part_31_2
@@ -5617,7 +5608,7 @@ def _m_layer_gradients_whole_kernel_c64(
     sum_11 = tl.sum(map_23, 0)  # [BLOCK_K]
     part_33_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
     part_33_1 = tl.exp(-tl.abs(part_33_0))
-    part_33_2 = -(tl.where(part_33_0 >= 0.0, 1.0, part_33_1) / (1.0 + part_33_1)) * (1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    part_33_2 = -(tl.where(part_33_0 >= 0.0, 1.0, part_33_1) / (1.0 + part_33_1)) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
     map_24 = part_33_2 * load_2.to(tl.float32) * total_6  # [C, BLOCK_K]
     sum_12 = tl.sum(map_24, 0)  # [BLOCK_K]
     dot_8 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
@@ -5628,21 +5619,20 @@ def _m_layer_gradients_whole_kernel_c64(
     total_7 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
     map_25 = decay_7 * total_7  # [C, BLOCK_K]
     total_8 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_35_0 = tl.sqrt(sum_1[:, None])
-    part_35_1 = tl.maximum(part_35_0, 1e-12)
-    part_35_2 = -(load.to(tl.float32)[None, :] * load_2.to(tl.float32)) / (part_35_1 * part_35_1)
-    part_35_3 = part_35_2 * tl.where(part_35_0 > 1e-12, 1.0, tl.where(part_35_0 == 1e-12, 0.5, 0.0))
-    map_26 = part_35_3 * (0.5 / part_35_0) * total_8  # [C, BLOCK_K]
+    part_35_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_35_1 = -(load.to(tl.float32)[None, :] * load_2.to(tl.float32)) / (part_35_0 * part_35_0)
+    part_35_2 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
+    map_26 = part_35_1 * (0.5 / part_35_0) * part_35_2 * total_8  # [C, BLOCK_K]
     inner_3 = tl.where(in_K[None, :], map_26, 0.0)  # [C, BLOCK_K]
     sum_6 = tl.sum(inner_3, 1)  # [C]
-    part_36_0 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * load.to(tl.float32)[None, :]
+    part_36_0 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * load.to(tl.float32)[None, :]
     map_27 = part_36_0 * total_8  # [C, BLOCK_K]
     part_37_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
     map_28 = (part_37_0 + part_37_0) * load.to(tl.float32)[None, :] * sum_6[:, None]  # [C, BLOCK_K]
     total_17 = map_27 + map_28  # [C, BLOCK_K]
     part_39_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
     part_39_1 = tl.exp(-tl.abs(part_39_0))
-    part_39_2 = -(tl.where(part_39_0 >= 0.0, 1.0, part_39_1) / (1.0 + part_39_1)) * (1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12))
+    part_39_2 = -(tl.where(part_39_0 >= 0.0, 1.0, part_39_1) / (1.0 + part_39_1)) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
     map_29 = part_39_2 * load.to(tl.float32)[None, :] * total_6  # [C, BLOCK_K]
     total_9 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
     part_40_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
@@ -5651,7 +5641,7 @@ def _m_layer_gradients_whole_kernel_c64(
     part_42_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
     map_31 = (part_42_0 + part_42_0) * load_2.to(tl.float32) * sum_6[:, None]  # [C, BLOCK_K]
     sum_13 = tl.sum(map_31, 0)  # [BLOCK_K]
-    map_32 = 1.0 / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12) * load_2.to(tl.float32) * total_8  # [C, BLOCK_K]
+    map_32 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * load_2.to(tl.float32) * total_8  # [C, BLOCK_K]
     sum_14 = tl.sum(map_32, 0)  # [BLOCK_K]
     d_k_k_new = sum_14 + sum_13 + sum_12 + sum_11  # gradient of k_k, of this chunk [BLOCK_K]
     tl.store(d_k_k_ptr + _row(slot, h, H) * (K) + at_K, d_k_k_new.to(d_k_k_ptr.dtype.element_ty), mask=in_K)
@@ -5760,7 +5750,7 @@ def _m_layer_gradients_value_kernel(
     part_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
     map_2 = part_0 * part_0  # [C, BLOCK_K]
     sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    w = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     eta_raw_ptr_c = eta_raw_ptr + start * eta_raw_ptr_t  # first token of the chunk
     load_5 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
     part_3_0 = load_4.to(tl.float32)[None, :] + load_5.to(tl.float32)
@@ -5858,7 +5848,7 @@ def _m_layer_gradients_value_kernel_c64(
     part_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
     map_2 = part_0 * part_0  # [C, BLOCK_K]
     sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_1[:, None]), 1e-12)  # what an erasure reads [C, BLOCK_K]
+    w = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     eta_raw_ptr_c = eta_raw_ptr + start * eta_raw_ptr_t  # first token of the chunk
     load_5 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
     part_3_0 = load_4.to(tl.float32)[None, :] + load_5.to(tl.float32)
@@ -5954,11 +5944,11 @@ def _m_layer_step_kernel(
     part_0 = load.to(tl.float32) * load_2.to(tl.float32)
     map_2 = part_0 * part_0  # [BLOCK_K]
     sum_2 = tl.sum(map_2, 0)
-    w = load.to(tl.float32) * load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_2), 1e-12)  # what an erasure reads [BLOCK_K]
+    w = load.to(tl.float32) * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_2, 1e-24))  # what an erasure reads [BLOCK_K]
     load_4 = tl.load(eta_raw_ptr + at_K, mask=in_K, other=0.0)  # load eta_raw [BLOCK_K]
     part_3_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
     part_3_1 = tl.exp(-tl.abs(part_3_0))
-    part_3_2 = load.to(tl.float32) * load_2.to(tl.float32) / tl.maximum(tl.sqrt(sum_2), 1e-12)
+    part_3_2 = load.to(tl.float32) * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_2, 1e-24))
     u = -(tl.where(part_3_0 >= 0.0, 1.0, part_3_1) / (1.0 + part_3_1) * part_3_2)  # where it writes [BLOCK_K]
     part_4_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
     part_4_1 = tl.exp(-tl.abs(part_4_0))

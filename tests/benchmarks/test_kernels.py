@@ -99,6 +99,12 @@ def test_the_interpreter_passes(folder: Path) -> None:
     assert done.stdout.count("ok ") == done.stdout.count("guards=0.0e+00") + 6 > 10
 
 
+def test_the_interpreter_passes_gates_and_erasures_inside(folder: Path) -> None:
+    done = interpreted(folder, "layers", "kda", "rwkv7")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert done.stdout.count("ok ") == 4
+
+
 def test_the_interpreter_passes_what_is_no_scan(folder: Path) -> None:
     done = interpreted(folder, "ops", "shortconv", "s4d")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

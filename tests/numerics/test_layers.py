@@ -7,14 +7,16 @@ from types import ModuleType
 
 import pytest
 import torch
+from torch import nn
 
 from eosc.backends.importing import imported
 from eosc.backends.torch.layers import class_name
 from eosc.pipeline import PIPELINE
+from eosc.semantics.model import Layer
+from eosc.semantics.terms import Number
 from eosc.testing.zoo import mixer, mixers
 
 D, T = 24, 9
-WHOLE = ("hgrn", "rwkv4", "lcsm", "mamba", "s4d")  # one head as wide as the layer
 LAYERS = tuple(name for name in mixers() if mixer(name).layer is not None and name != "tnn")
 
 
@@ -23,16 +25,29 @@ def built(name: str, folder: Path) -> ModuleType:
     return imported(PIPELINE.files(name, PIPELINE.program(mixer(name))), name, folder)
 
 
-@pytest.mark.parametrize("name", LAYERS)
-def test_a_layer_runs_whole_in_parts_and_token_by_token(name: str, tmp_path: Path) -> None:
+def one_head(layer: Layer) -> bool:
+    """Whether the layer has one head, as wide as itself, where nothing else is asked for."""
+    heads = next((each.default for each in layer.formals if each.name == "H"), None)
+    return isinstance(heads, Number) and heads.value == 1
+
+
+def module_of(name: str, folder: Path) -> nn.Module:
+    """A small layer in float64."""
     spec = mixer(name)
     assert spec.layer is not None
-    module = getattr(built(name, tmp_path), class_name(name))
-    settings = {"H": 1, "V": D} if name in WHOLE else {"H": 2, "V": 6}
-    settings |= {"K": 8, "rank": 4}
+    made = getattr(built(name, folder), class_name(name))
+    settings = {"K": 8, "S": 5, "rank": 4}
+    settings |= {"H": 1, "V": D, "P": D} if one_head(spec.layer) else {"H": 2, "V": 6}
     formals = {each.name for each in spec.layer.formals}
     torch.manual_seed(0)
-    layer = module(D, **{k: v for k, v in settings.items() if k in formals}, dtype=torch.float64)
+    kept = {k: v for k, v in settings.items() if k in formals}
+    layer: nn.Module = made(D, **kept, dtype=torch.float64)
+    return layer
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_runs_whole_in_parts_and_token_by_token(name: str, tmp_path: Path) -> None:
+    layer = module_of(name, tmp_path)
     x = torch.randn(2, T, D, dtype=torch.float64)
     y, state = layer(x, return_state=True)
     assert y.shape == x.shape
@@ -53,6 +68,17 @@ def test_a_layer_runs_whole_in_parts_and_token_by_token(name: str, tmp_path: Pat
 
     y.square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in layer.parameters())
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_of_nothing_has_gradients(name: str, tmp_path: Path) -> None:
+    """Tokens that are 0, as those that pad a batch: norms of 0 and ratios of sums of 0."""
+    layer = module_of(name, tmp_path)
+    x = torch.randn(2, T, D, dtype=torch.float64)
+    x[:, :4] = 0
+    x.requires_grad_()
+    layer(x).square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in (x, *layer.parameters()))
 
 
 def test_maps_of_the_input_are_one_product(tmp_path: Path) -> None:

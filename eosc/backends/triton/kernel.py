@@ -317,6 +317,11 @@ class KernelPrinter:
             self._line("if lowest < least:")
             self._line("return", "another kernel computes this chunk", indent=2)
 
+    def _guarded(self) -> Dims:
+        """The axes of the guard's arrays."""
+        names = () if self.kernel.guard is None else self.kernel.guard.arrays
+        return tuple(dict.fromkeys(a for name in names for a in self.namer.arrays[name].axes))
+
     def _lowest(self, function: str, *where: str) -> str:
         """The least entry of the guard's arrays, of one chunk or of a group."""
         assert self.kernel.guard is not None
@@ -523,6 +528,11 @@ class KernelPrinter:
             padded = f"{self.power}({size})"
             text = f"min(block, {padded})" if axis in self.kernel.blocked else padded
             constants.append(Parameter(block, True, text))
+        constants += [
+            Parameter(self.frame.size[axis], True, self.frame.size[axis])
+            for axis in self._guarded()
+            if axis not in self.axes
+        ]
         if not self.step:
             constants += [
                 Parameter("C", True, "chunk"),

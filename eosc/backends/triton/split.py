@@ -9,6 +9,7 @@ Chunks are independent here, so each part is a launch of its own that makes what
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from eosc.ir.nodes import (
@@ -62,9 +63,9 @@ def _parts(kernel: Kernel, key: str, value: str) -> list[Kernel]:
     groups: dict[str, list[Store]] = {"whole": [], value: [], key: []}
     for each in kernel.body:
         if isinstance(each, Store):
-            over = _contracted(each.value, lets)
-            place = key if key not in over else value if value not in over else "whole"
-            groups[place].append(each)
+            over, shown = _contracted(each.value, lets), _shown(each.value, lets)
+            free = [axis for axis in (key, value) if axis in shown and axis not in over]
+            groups[free[0] if free else "whole"].append(each)
     lines = tuple(each for each in kernel.body if isinstance(each, Let))
     parts = []
     for place, stores in groups.items():
@@ -88,15 +89,26 @@ def _parts(kernel: Kernel, key: str, value: str) -> list[Kernel]:
 def _contracted(value: Value, lets: dict[str, Value]) -> set[str]:
     """The feature axes that anything behind the value sums over."""
     found: set[str] = set()
+    for each in _behind(value, lets):
+        if isinstance(each, Dot) and each.over not in TIME:
+            found.add(each.over)
+        elif isinstance(each, Sum):
+            found.update(dim for dim in each.over if dim not in TIME)
+    return found
+
+
+def _shown(value: Value, lets: dict[str, Value]) -> set[str]:
+    """The feature axes of anything behind the value."""
+    return {dim for each in _behind(value, lets) for dim in each.dims if dim not in TIME}
+
+
+def _behind(value: Value, lets: dict[str, Value]) -> Iterator[Value]:
+    """The value and what it is made of, through the names that it uses."""
     seen: set[str] = set()
     stack = [value]
     while stack:
         for each in walk(stack.pop()):
-            if isinstance(each, Dot) and each.over not in TIME:
-                found.add(each.over)
-            elif isinstance(each, Sum):
-                found.update(dim for dim in each.over if dim not in TIME)
-            elif isinstance(each, Use) and each.name in lets and each.name not in seen:
+            yield each
+            if isinstance(each, Use) and each.name in lets and each.name not in seen:
                 seen.add(each.name)
                 stack.append(lets[each.name])
-    return found

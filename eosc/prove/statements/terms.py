@@ -215,7 +215,9 @@ def _normalise(term: ir.Normalise, env: Environment, scope: Scope) -> Formula:
 
     square = total(lambda inner: pointwise.squared_modulus(centred(inner), complex_))
     if term.op == "l2norm":
-        norm = formula.call("maximum", formula.power(square, "1/2"), epsilon)
+        # sqrt(max(s, e^2)) is max(sqrt(s), e), and what is computed.
+        least = formula.number(_EPSILON[term.op] ** 2)
+        norm = formula.power(formula.call("maximum", square, least), "1/2")
     elif term.op == "srmsnorm":
         norm = formula.call(
             "maximum", formula.power(pointwise.times(share, square), "1/2"), epsilon

@@ -88,9 +88,9 @@ def test_compile_takes_the_sizes_of_the_layer_only() -> None:
 
 
 def test_compile_without_a_layer_gives_the_operator() -> None:
-    module = eosc.compile(ROOT / "examples" / "gating" / "dfw.eos")
+    module = eosc.compile(ROOT / "examples" / "retention" / "retnet_norot.eos")
     shapes = {"K": (1, 5, 2, 8), "V": (1, 5, 2, 4)}
-    operands = [torch.randn(shapes[axis]) for axis in "KKVKV"]
+    operands = [torch.randn(shapes[axis]) for axis in "KKV"]
     output = module(*operands)[0]
     assert output.shape == (1, 5, 2, 4)
 
