@@ -4408,9 +4408,7 @@ def _mv_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
 
 
-<<<<<<< HEAD
-@_prepared
-=======
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_layer_segment_ends_kernel(
     k_ptr, s_raw_raw_ptr, z_ptr, z_before_ptr, start_state_ptr, segment_decay_V_ptr, cu, T, H,
@@ -4469,6 +4467,7 @@ def _mk_layer_segment_ends_kernel(
     tl.store(segment_decay_V_ptr + _row(slot, h, H) * (S) + at_S, PV.to(segment_decay_V_ptr.dtype.element_ty), mask=in_S)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mk_layer_segment_scan_kernel(
     start_state_ptr, segment_decay_V_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -4500,6 +4499,7 @@ def _mk_layer_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_layer_states_kernel(
     k_ptr, s_raw_raw_ptr, z_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_V_ptr,
@@ -4566,6 +4566,7 @@ def _mk_layer_states_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_layer_states_kernel_c64(
     k_ptr, s_raw_raw_ptr, z_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_V_ptr,
@@ -4632,6 +4633,7 @@ def _mk_layer_states_kernel_c64(
             tl.store(final_state_ptr + _row(n, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_layer_outputs_mild_kernel(
     first_V_ptr, second_V_ptr, z_before_ptr, z_ptr, q_ptr, h_2_ptr, k_ptr, s_raw_raw_ptr, y_ptr,
@@ -4698,6 +4700,7 @@ def _mk_layer_outputs_mild_kernel(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_layer_outputs_mild_kernel_c64(
     first_V_ptr, second_V_ptr, z_before_ptr, z_ptr, q_ptr, h_2_ptr, k_ptr, s_raw_raw_ptr, y_ptr,
@@ -4764,6 +4767,7 @@ def _mk_layer_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_layer_outputs_kernel(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_raw_ptr, z_ptr, z_before_ptr, h_2_ptr, y_ptr,
@@ -4878,6 +4882,7 @@ def _mk_layer_outputs_kernel(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_layer_outputs_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_raw_ptr, z_ptr, z_before_ptr, h_2_ptr, y_ptr,
@@ -4999,6 +5004,7 @@ def _mk_layer_outputs_kernel_c64(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_S[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_layer_states_kernel_c32(
     k_ptr, s_raw_raw_ptr, z_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_V_ptr,
@@ -5062,6 +5068,7 @@ def _mk_layer_states_kernel_c32(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_layer_states_kernel_c64_2(
     k_ptr, s_raw_raw_ptr, z_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_V_ptr,
@@ -5125,6 +5132,7 @@ def _mk_layer_states_kernel_c64_2(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_layer_segment_ends_adjoint_kernel(
     q_ptr, z_before_ptr, z_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -5177,6 +5185,7 @@ def _mk_layer_segment_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mk_layer_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_V_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -5208,6 +5217,7 @@ def _mk_layer_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mk_layer_states_adjoint_kernel(
     q_ptr, z_before_ptr, z_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H,
@@ -5267,6 +5277,7 @@ def _mk_layer_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_layer_gradients_mild_value_kernel(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_raw_ptr, z_ptr, z_before_ptr, dy_ptr,
@@ -5374,6 +5385,7 @@ def _mk_layer_gradients_mild_value_kernel(
         tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_layer_gradients_mild_value_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_raw_ptr, z_ptr, z_before_ptr, dy_ptr,
@@ -5481,6 +5493,7 @@ def _mk_layer_gradients_mild_value_kernel_c64(
         tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_layer_gradients_mild_kernel(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_raw_ptr, z_ptr, z_before_ptr, dy_ptr,
@@ -5562,6 +5575,7 @@ def _mk_layer_gradients_mild_kernel(
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mk_layer_gradients_mild_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_raw_ptr, z_ptr, z_before_ptr, dy_ptr,
@@ -5643,6 +5657,7 @@ def _mk_layer_gradients_mild_kernel_c64(
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_layer_gradients_value_kernel(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_raw_ptr, z_ptr, z_before_ptr, dy_ptr,
@@ -5845,6 +5860,7 @@ def _mk_layer_gradients_value_kernel(
                 tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_layer_gradients_value_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_raw_ptr, z_ptr, z_before_ptr, dy_ptr,
@@ -6062,6 +6078,7 @@ def _mk_layer_gradients_value_kernel_c64(
                 tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_layer_gradients_kernel(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_raw_ptr, z_ptr, z_before_ptr, dy_ptr,
@@ -6218,6 +6235,7 @@ def _mk_layer_gradients_kernel(
             tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mk_layer_gradients_kernel_c64(
     first_V_ptr, second_V_ptr, q_ptr, k_ptr, s_raw_raw_ptr, z_ptr, z_before_ptr, dy_ptr,
@@ -6385,6 +6403,7 @@ def _mk_layer_gradients_kernel_c64(
             tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_2.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit
 def _mk_layer_step_kernel(
     q_ptr, k_ptr, s_raw_raw_ptr, z_ptr, z_before_ptr, initial_state_ptr, y_ptr, final_state_ptr,
@@ -6437,6 +6456,7 @@ def _mk_layer_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * S) + at_K[:, None] * S + at_S[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_layer_segment_ends_kernel(
     s_raw_raw_ptr, z_ptr, v_ptr, z_before_ptr, start_state_ptr, segment_decay_K_ptr, cu, T, H,
@@ -6495,6 +6515,7 @@ def _mv_layer_segment_ends_kernel(
     tl.store(segment_decay_K_ptr + _row(slot, h, H) * (S) + at_S, PK.to(segment_decay_K_ptr.dtype.element_ty), mask=in_S)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mv_layer_segment_scan_kernel(
     start_state_ptr, segment_decay_K_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -6526,6 +6547,7 @@ def _mv_layer_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_layer_states_kernel(
     s_raw_raw_ptr, z_ptr, v_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_K_ptr,
@@ -6592,6 +6614,7 @@ def _mv_layer_states_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_layer_states_kernel_c64(
     s_raw_raw_ptr, z_ptr, v_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_K_ptr,
@@ -6658,6 +6681,7 @@ def _mv_layer_states_kernel_c64(
             tl.store(final_state_ptr + _row(n, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_layer_outputs_mild_kernel(
     first_K_ptr, second_K_ptr, z_before_ptr, z_ptr, part_ptr, h_2_ptr, s_raw_raw_ptr, v_ptr,
@@ -6725,6 +6749,7 @@ def _mv_layer_outputs_mild_kernel(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_layer_outputs_mild_kernel_c64(
     first_K_ptr, second_K_ptr, z_before_ptr, z_ptr, part_ptr, h_2_ptr, s_raw_raw_ptr, v_ptr,
@@ -6792,6 +6817,7 @@ def _mv_layer_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_layer_outputs_kernel(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_raw_ptr, z_ptr, z_before_ptr, v_ptr, h_2_ptr,
@@ -6907,6 +6933,7 @@ def _mv_layer_outputs_kernel(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_layer_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_raw_ptr, z_ptr, z_before_ptr, v_ptr, h_2_ptr,
@@ -7029,6 +7056,7 @@ def _mv_layer_outputs_kernel_c64(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_layer_states_kernel_c32(
     s_raw_raw_ptr, z_ptr, v_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_K_ptr,
@@ -7092,6 +7120,7 @@ def _mv_layer_states_kernel_c32(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_layer_states_kernel_c64_2(
     s_raw_raw_ptr, z_ptr, v_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_K_ptr,
@@ -7155,6 +7184,7 @@ def _mv_layer_states_kernel_c64_2(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_layer_segment_ends_adjoint_kernel(
     part_ptr, z_before_ptr, z_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -7207,6 +7237,7 @@ def _mv_layer_segment_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mv_layer_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_K_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -7238,6 +7269,7 @@ def _mv_layer_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _mv_layer_states_adjoint_kernel(
     part_ptr, z_before_ptr, z_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H,
@@ -7297,6 +7329,7 @@ def _mv_layer_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_layer_gradients_mild_value_kernel(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_raw_ptr, z_ptr, z_before_ptr, dy_ptr, l_ptr,
@@ -7364,6 +7397,7 @@ def _mv_layer_gradients_mild_value_kernel(
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_layer_gradients_mild_value_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_raw_ptr, z_ptr, z_before_ptr, dy_ptr, l_ptr,
@@ -7431,6 +7465,7 @@ def _mv_layer_gradients_mild_value_kernel_c64(
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_layer_gradients_mild_kernel(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr,
@@ -7541,6 +7576,7 @@ def _mv_layer_gradients_mild_kernel(
     tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _mv_layer_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr,
@@ -7651,6 +7687,7 @@ def _mv_layer_gradients_mild_kernel_c64(
     tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_layer_gradients_value_kernel(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_raw_ptr, z_ptr, z_before_ptr, dy_ptr, l_ptr,
@@ -7771,6 +7808,7 @@ def _mv_layer_gradients_value_kernel(
                 tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_layer_gradients_value_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_raw_ptr, z_ptr, z_before_ptr, dy_ptr, l_ptr,
@@ -7899,6 +7937,7 @@ def _mv_layer_gradients_value_kernel_c64(
                 tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_layer_gradients_kernel(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr,
@@ -8123,6 +8162,7 @@ def _mv_layer_gradients_kernel(
             tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _mv_layer_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, part_ptr, s_raw_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr,
@@ -8365,6 +8405,7 @@ def _mv_layer_gradients_kernel_c64(
             tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_S[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_S[None, :])
 
 
+@_Kernel
 @triton.jit
 def _mv_layer_step_kernel(
     part_ptr, s_raw_raw_ptr, z_ptr, v_ptr, z_before_ptr, initial_state_ptr, y_ptr,
@@ -8417,7 +8458,7 @@ def _mv_layer_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (S * V) + at_S[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_S[:, None] & in_V[None, :])
 
 
->>>>>>> af1a505 (Give every mixer that is published with one its layer)
+@_prepared
 def mk_forward(
     k: torch.Tensor,
     s_raw: torch.Tensor,
@@ -9002,6 +9043,7 @@ def mv_step(
     return y
 
 
+@_prepared
 def mk_layer_forward(
     k: torch.Tensor,
     s_raw_raw: torch.Tensor,
@@ -9094,6 +9136,7 @@ def mk_layer_forward(
     return y, final_state
 
 
+@_prepared
 def mk_layer_backward(
     k: torch.Tensor,
     s_raw_raw: torch.Tensor,
@@ -9294,6 +9337,7 @@ def mk_layer_step(
     return y
 
 
+@_prepared
 def mv_layer_forward(
     s_raw_raw: torch.Tensor,
     z: torch.Tensor,
@@ -9387,6 +9431,7 @@ def mv_layer_forward(
     return y, final_state
 
 
+@_prepared
 def mv_layer_backward(
     s_raw_raw: torch.Tensor,
     z: torch.Tensor,

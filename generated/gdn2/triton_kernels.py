@@ -2019,6 +2019,7 @@ def _m_gradients_mild_value_kernel(
         tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr,
@@ -2371,6 +2372,7 @@ def _m_gradients_value_kernel(
                 tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr,

@@ -2189,6 +2189,7 @@ def _m_gradients_mild_value_kernel(
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, beta_ptr, dy_ptr, n_2_ptr, zeta_ptr,
@@ -2855,6 +2856,7 @@ def _m_gradients_value_kernel(
                 tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel(
     first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, beta_ptr, dy_ptr, n_2_ptr, zeta_ptr,

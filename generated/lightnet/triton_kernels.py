@@ -2394,9 +2394,7 @@ def _m_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
-<<<<<<< HEAD
-@_prepared
-=======
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_segment_ends_kernel(
     k_raw_ptr, z_ptr, v_ptr, z_before_ptr, start_state_ptr, segment_decay_K_ptr, cu, T, H,
@@ -2454,6 +2452,7 @@ def _m_layer_segment_ends_kernel(
     tl.store(segment_decay_K_ptr + _row(slot, h, H) * (K) + at_K, PK.to(segment_decay_K_ptr.dtype.element_ty), mask=in_K)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_layer_segment_scan_kernel(
     start_state_ptr, segment_decay_K_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -2485,6 +2484,7 @@ def _m_layer_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel(
     k_raw_ptr, z_ptr, v_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
@@ -2550,6 +2550,7 @@ def _m_layer_states_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c64(
     k_raw_ptr, z_ptr, v_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
@@ -2615,6 +2616,7 @@ def _m_layer_states_kernel_c64(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_outputs_mild_kernel(
     first_K_ptr, second_K_ptr, z_before_ptr, z_ptr, q_raw_ptr, h_2_ptr, k_raw_ptr, v_ptr, y_ptr,
@@ -2683,6 +2685,7 @@ def _m_layer_outputs_mild_kernel(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_outputs_mild_kernel_c64(
     first_K_ptr, second_K_ptr, z_before_ptr, z_ptr, q_raw_ptr, h_2_ptr, k_raw_ptr, v_ptr, y_ptr,
@@ -2751,6 +2754,7 @@ def _m_layer_outputs_mild_kernel_c64(
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_outputs_kernel(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, z_ptr, z_before_ptr, v_ptr, h_2_ptr, y_ptr,
@@ -2872,6 +2876,7 @@ def _m_layer_outputs_kernel(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_outputs_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, z_ptr, z_before_ptr, v_ptr, h_2_ptr, y_ptr,
@@ -3001,6 +3006,7 @@ def _m_layer_outputs_kernel_c64(
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c32(
     k_raw_ptr, z_ptr, v_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
@@ -3062,6 +3068,7 @@ def _m_layer_states_kernel_c32(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c64_2(
     k_raw_ptr, z_ptr, v_ptr, z_before_ptr, start_state_ptr, h_2_ptr, first_K_ptr, second_K_ptr,
@@ -3123,6 +3130,7 @@ def _m_layer_states_kernel_c64_2(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_segment_ends_adjoint_kernel(
     q_raw_ptr, z_before_ptr, z_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N,
@@ -3177,6 +3185,7 @@ def _m_layer_segment_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_layer_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_K_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -3208,6 +3217,7 @@ def _m_layer_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_adjoint_kernel(
     q_raw_ptr, z_before_ptr, z_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H,
@@ -3269,6 +3279,7 @@ def _m_layer_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_value_kernel(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, z_ptr, z_before_ptr, dy_ptr, l_ptr,
@@ -3337,6 +3348,7 @@ def _m_layer_gradients_mild_value_kernel(
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_value_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, z_ptr, z_before_ptr, dy_ptr, l_ptr,
@@ -3405,6 +3417,7 @@ def _m_layer_gradients_mild_value_kernel_c64(
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_kernel(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr,
@@ -3518,6 +3531,7 @@ def _m_layer_gradients_mild_kernel(
     tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_K[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr,
@@ -3631,6 +3645,7 @@ def _m_layer_gradients_mild_kernel_c64(
     tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_K[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_value_kernel(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, z_ptr, z_before_ptr, dy_ptr, l_ptr,
@@ -3758,6 +3773,7 @@ def _m_layer_gradients_value_kernel(
                 tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_value_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, z_ptr, z_before_ptr, dy_ptr, l_ptr,
@@ -3894,6 +3910,7 @@ def _m_layer_gradients_value_kernel_c64(
                 tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_kernel(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr,
@@ -4121,6 +4138,7 @@ def _m_layer_gradients_kernel(
             tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_K[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, z_ptr, v_ptr, z_before_ptr, dy_ptr,
@@ -4366,6 +4384,7 @@ def _m_layer_gradients_kernel_c64(
             tl.store(d_z_ptr_c + (token * d_z_ptr_t)[:, None] + at_K[None, :], d_z_new.to(d_z_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
+@_Kernel
 @triton.jit
 def _m_layer_step_kernel(
     q_raw_ptr, k_raw_ptr, z_ptr, v_ptr, z_before_ptr, initial_state_ptr, y_ptr, final_state_ptr,
@@ -4420,7 +4439,7 @@ def _m_layer_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
->>>>>>> af1a505 (Give every mixer that is published with one its layer)
+@_prepared
 def m_forward(
     k_raw: torch.Tensor,
     z: torch.Tensor,
@@ -4711,6 +4730,7 @@ def m_step(
     return y
 
 
+@_prepared
 def m_layer_forward(
     k_raw: torch.Tensor,
     z: torch.Tensor,
@@ -4803,6 +4823,7 @@ def m_layer_forward(
     return y, final_state
 
 
+@_prepared
 def m_layer_backward(
     k_raw: torch.Tensor,
     z: torch.Tensor,

@@ -1385,9 +1385,7 @@ def _m_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
-<<<<<<< HEAD
-@_prepared
-=======
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _g_layer_element_ends_kernel(
     beta_raw_ptr, k_raw_ptr, part_ptr, a_raw_ptr, start_state_ptr, segment_decay_ptr, cu, T, H,
@@ -1453,6 +1451,7 @@ def _g_layer_element_ends_kernel(
         tl.store(segment_decay_ptr + _row(slot, h, H) * (1), P)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _g_layer_segment_scan_kernel(
     start_state_ptr, segment_decay_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -1484,6 +1483,7 @@ def _g_layer_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _g_layer_element_forward_kernel(
     beta_raw_ptr, k_raw_ptr, part_ptr, a_raw_ptr, start_state_ptr, y_ptr, final_state_ptr, cu,
@@ -1553,6 +1553,7 @@ def _g_layer_element_forward_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _g_layer_element_states_kernel(
     beta_raw_ptr, k_raw_ptr, part_ptr, a_raw_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT,
@@ -1617,6 +1618,7 @@ def _g_layer_element_states_kernel(
         M = end
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _g_layer_element_ends_adjoint_kernel(
     a_raw_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, a_raw_ptr_b,
@@ -1657,6 +1659,7 @@ def _g_layer_element_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _g_layer_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -1688,6 +1691,7 @@ def _g_layer_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _g_layer_element_backward_kernel(
     beta_raw_ptr, k_raw_ptr, part_ptr, a_raw_ptr, dy_ptr, h_2_ptr, end_state_ptr,
@@ -1819,6 +1823,7 @@ def _g_layer_element_backward_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
 
 
+@_Kernel
 @triton.jit
 def _g_layer_step_kernel(
     beta_raw_ptr, k_raw_ptr, part_ptr, a_raw_ptr, initial_state_ptr, y_ptr, final_state_ptr,
@@ -1875,6 +1880,7 @@ def _g_layer_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_segment_ends_kernel(
     beta_raw_ptr, k_raw_ptr, v_ptr, a_raw_ptr, start_state_ptr, segment_decay_0_ptr, cu, T, H,
@@ -1951,6 +1957,7 @@ def _m_layer_segment_ends_kernel(
         tl.store(segment_decay_0_ptr + _row(slot, h, H) * (1), P0)
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_layer_segment_scan_kernel(
     start_state_ptr, segment_decay_0_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -1982,6 +1989,7 @@ def _m_layer_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_forward_kernel(
     part_ptr, beta_raw_ptr, k_raw_ptr, v_ptr, a_raw_ptr, start_state_ptr, y_ptr,
@@ -2075,6 +2083,7 @@ def _m_layer_forward_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel(
     beta_raw_ptr, k_raw_ptr, v_ptr, a_raw_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT,
@@ -2150,6 +2159,7 @@ def _m_layer_states_kernel(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_segment_ends_adjoint_kernel(
     part_ptr, a_raw_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -2207,6 +2217,7 @@ def _m_layer_segment_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_layer_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_0_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -2238,6 +2249,7 @@ def _m_layer_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_adjoint_kernel(
     part_ptr, a_raw_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H, SEGMENT,
@@ -2302,6 +2314,7 @@ def _m_layer_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_kernel(
     a_raw_ptr, dy_ptr, h_2_ptr, v_ptr, k_raw_ptr, beta_raw_ptr, l_ptr, part_ptr, d_part_ptr,
@@ -2467,6 +2480,7 @@ def _m_layer_gradients_kernel(
     tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t), d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid)
 
 
+@_Kernel
 @triton.jit
 def _m_layer_step_kernel(
     part_ptr, beta_raw_ptr, k_raw_ptr, v_ptr, a_raw_ptr, initial_state_ptr, y_ptr,
@@ -2530,7 +2544,7 @@ def _m_layer_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
->>>>>>> af1a505 (Give every mixer that is published with one its layer)
+@_prepared
 def g_forward(
     beta: torch.Tensor,
     k: torch.Tensor,
@@ -2927,6 +2941,7 @@ def m_step(
     return y
 
 
+@_prepared
 def g_layer_forward(
     beta_raw: torch.Tensor,
     k_raw: torch.Tensor,
@@ -2986,6 +3001,7 @@ def g_layer_forward(
     return y, final_state
 
 
+@_prepared
 def g_layer_backward(
     beta_raw: torch.Tensor,
     k_raw: torch.Tensor,
@@ -3120,6 +3136,7 @@ def g_layer_step(
     return y
 
 
+@_prepared
 def m_layer_forward(
     beta_raw: torch.Tensor,
     k_raw: torch.Tensor,
@@ -3180,6 +3197,7 @@ def m_layer_forward(
     return y, final_state
 
 
+@_prepared
 def m_layer_backward(
     beta_raw: torch.Tensor,
     k_raw: torch.Tensor,

@@ -746,9 +746,7 @@ def _m_n_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
 
 
-<<<<<<< HEAD
-@_prepared
-=======
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_n_layer_segment_ends_kernel(
     expand_ptr, s_input_ptr, start_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -787,6 +785,7 @@ def _m_n_layer_segment_ends_kernel(
     tl.store(start_state_ptr + _row(slot, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_n_layer_segment_scan_kernel(
     start_state_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS, keys: tl.constexpr,
@@ -817,6 +816,7 @@ def _m_n_layer_segment_scan_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_n_layer_forward_kernel(
     shrink_ptr, expand_ptr, s_input_ptr, start_state_ptr, y_ptr, final_state_ptr, cu, T, H,
@@ -873,6 +873,7 @@ def _m_n_layer_forward_kernel(
             tl.store(final_state_ptr + _row(n, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_n_layer_states_kernel(
     expand_ptr, s_input_ptr, start_state_ptr, h_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS,
@@ -915,6 +916,7 @@ def _m_n_layer_states_kernel(
         M = M_next
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_n_layer_segment_ends_adjoint_kernel(
     shrink_ptr, dy_ptr, end_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, shrink_ptr_b,
@@ -952,6 +954,7 @@ def _m_n_layer_segment_ends_adjoint_kernel(
     tl.store(end_state_ptr + _row(slot, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_n_layer_segment_scan_adjoint_kernel(
     end_state_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, keys: tl.constexpr,
@@ -982,6 +985,7 @@ def _m_n_layer_segment_scan_adjoint_kernel(
         tl.store(place, before, mask=valid & inside[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_n_layer_states_adjoint_kernel(
     shrink_ptr, dy_ptr, end_state_ptr, l_ptr, d_initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
@@ -1027,6 +1031,7 @@ def _m_n_layer_states_adjoint_kernel(
             tl.store(d_initial_state_ptr + _row(n, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
 
 
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_n_layer_gradients_kernel(
     expand_ptr, l_ptr, shrink_ptr, dy_ptr, s_input_ptr, h_2_ptr, d_input_ptr, d_expand_ptr,
@@ -1091,6 +1096,7 @@ def _m_n_layer_gradients_kernel(
     tl.store(d_shrink_ptr_c + (token * d_shrink_ptr_t)[:, None] + at_keys[None, :], tl.trans(total_3).to(d_shrink_ptr.dtype.element_ty), mask=valid[:, None] & in_keys[None, :])
 
 
+@_Kernel
 @triton.jit
 def _m_n_layer_step_kernel(
     shrink_ptr, expand_ptr, s_input_ptr, initial_state_ptr, y_ptr, final_state_ptr, indices, H,
@@ -1132,7 +1138,7 @@ def _m_n_layer_step_kernel(
         tl.store(final_state_ptr + _row(index, h, H) * (keys * values) + at_keys[:, None] * values + at_values[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_keys[:, None] & in_values[None, :])
 
 
->>>>>>> af1a505 (Give every mixer that is published with one its layer)
+@_prepared
 def m_n_forward(
     shrink: torch.Tensor,
     expand: torch.Tensor,
@@ -1321,6 +1327,7 @@ def m_n_step(
     return y
 
 
+@_prepared
 def m_n_layer_forward(
     shrink: torch.Tensor,
     expand: torch.Tensor,
@@ -1375,6 +1382,7 @@ def m_n_layer_forward(
     return y, final_state
 
 
+@_prepared
 def m_n_layer_backward(
     shrink: torch.Tensor,
     expand: torch.Tensor,
