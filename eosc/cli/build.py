@@ -44,10 +44,13 @@ def build(
     """Generate kernels, operator and module for each mixer."""
     from eosc.api import mixers
     from eosc.backends.writer import drift
-    from eosc.diagnostics import to_json
+    from eosc.diagnostics import NOWHERE, Diagnostic, EosError, to_json
     from eosc.pipeline import PIPELINE, slow
 
     found = {name: mixer for target in targets for name, mixer in mixers(target).items()}
+    if not found:
+        message = f"{', '.join(targets)} has no mixer; layers of their own, blocks and models"
+        raise EosError(Diagnostic("E091", f"{message} are checked, not built", NOWHERE))
     rows: list[dict[str, object]] = []
     for number, (name, mixer) in enumerate(found.items(), 1):
         output.progress(f"[{number}/{len(found)}] {name}")

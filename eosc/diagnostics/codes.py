@@ -365,7 +365,7 @@ _ROWS = (
     ),
     CodeInfo(
         "E091",
-        "blocks and models are not built yet",
+        "layers of their own, blocks and models are not built yet",
         "They are parsed and checked; building them comes later.",
     ),
     CodeInfo(

@@ -292,6 +292,13 @@ def test_build_of_a_broken_file_writes_nothing(bad: Path) -> None:
     assert not out.exists()
 
 
+def test_build_says_that_a_layer_of_its_own_is_not_built(tmp_path: Path) -> None:
+    result = run("build", ROOT / "examples" / "blocks" / "gss.eos", "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "error[E091]" in result.stderr and "gss.eos has no mixer" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_build_warns_where_a_structure_has_no_fast_lowering(tmp_path: Path) -> None:
     spec = ROOT / "examples" / "delta" / "ttt_linear.eos"
     result = run("build", spec, "-o", tmp_path)
