@@ -32,6 +32,8 @@ ALLOWED = {
     "torch",
     "triton",
     "functools",
+    "threading",
+    "concurrent",
 }
 
 HOSTILE = '''

@@ -17,7 +17,6 @@ from eosc.reference import evaluate
 from eosc.schedule.plan import plan
 from eosc.schedule.program import ConvStep, Program
 from eosc.testing import rms_relative, sample
-from eosc.testing.zoo import mixer as zoo
 from tests.unit.backends.generated import imported
 
 SPEC = """mixer branches:
@@ -84,8 +83,3 @@ def test_a_wrong_merge_is_no_proof(tmp_path: Path) -> None:
     assert prove_convolutions(wrong).verdict is Verdict.REFUTED
     with pytest.raises(Unreadable):
         prove_program(wrong)
-
-
-def test_a_memory_that_is_constant_in_time_is_not_read_yet() -> None:
-    with pytest.raises(Unreadable, match="constant in time"):
-        prove_program(plan(extract(zoo("s4d"))))
