@@ -255,6 +255,11 @@ def _architecture(device: torch.device) -> str:
     return f"sm{major}{minor}"
 
 
+def _stages_of(stages: int, loaded: int) -> int:
+    """Stages of a walk, so that those bytes of loads a stage fit into shared memory (Hopper's)."""
+    return max(1, min(stages, 204800 // max(1, loaded)))
+
+
 def _segment_length(T: int, programs: int, processors: int, shortest: int) -> int:
     """Tokens a segment: all while the programs nearly fill the chip, else two programs for each."""
     if 4 * programs >= 3 * processors or T <= 2 * shortest:
@@ -8504,7 +8509,7 @@ def mk_forward(
             K, _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
             run.split,
             num_warps=warps,
-            num_stages=stages,
+            num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
         )
         _mk_segment_scan_kernel[(run.N * H * -(-K * S // min(512, _padded(K * S))),)](
             start_state, segment_decay_V, initial_state, run.cu, run.T, H, run.segment,
@@ -8519,7 +8524,7 @@ def mk_forward(
         z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K, _power(K), S,
         min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, S)
@@ -8606,7 +8611,7 @@ def mk_backward(
             K, _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
             run.split,
             num_warps=warps,
-            num_stages=stages,
+            num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
         )
         _mk_segment_scan_kernel[(run.N * H * -(-K * S // min(512, _padded(K * S))),)](
             start_state, segment_decay_V, initial_state, run.cu, run.T, H, run.segment,
@@ -8621,7 +8626,7 @@ def mk_backward(
         z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K, _power(K), S,
         min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k.device, dtype.itemsize, K, S)
@@ -8633,7 +8638,7 @@ def mk_backward(
             dy.stride(2), H // dy.shape[2], K, _power(K), S, min(block, _power(S)), chunk, DT,
             FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=stages,
+            num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(K) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
         )
         _mk_segment_scan_adjoint_kernel[(run.N * H * -(-K * S // min(512, _padded(K * S))),)](
             end_state, segment_decay_V, d_final_state, run.cu, run.T, H, run.segment,
@@ -8648,7 +8653,7 @@ def mk_backward(
         dy.stride(2), H // dy.shape[2], K, _power(K), S, min(block, _power(S)), chunk, DT, FT,
         precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(K) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, S)
@@ -8794,7 +8799,7 @@ def mv_forward(
             min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
             run.split,
             num_warps=warps,
-            num_stages=stages,
+            num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(V) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
         )
         _mv_segment_scan_kernel[(run.N * H * -(-S * V // min(512, _padded(S * V))),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
@@ -8810,7 +8815,7 @@ def mv_forward(
         min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(V) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", s_raw.device, dtype.itemsize, S, V)
@@ -8898,7 +8903,7 @@ def mv_backward(
             min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
             run.split,
             num_warps=warps,
-            num_stages=stages,
+            num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(V) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
         )
         _mv_segment_scan_kernel[(run.N * H * -(-S * V // min(512, _padded(S * V))),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
@@ -8914,7 +8919,7 @@ def mv_backward(
         min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(V) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", s_raw.device, dtype.itemsize, S, V)
@@ -8927,7 +8932,7 @@ def mv_backward(
             min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
             run.split,
             num_warps=warps,
-            num_stages=stages,
+            num_stages=_stages_of(stages, chunk * (_power(V) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
         )
         _mv_segment_scan_adjoint_kernel[(run.N * H * -(-S * V // min(512, _padded(S * V))),)](
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
@@ -8942,7 +8947,7 @@ def mv_backward(
         dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], S, min(block, _power(S)), V,
         _power(V), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (_power(V) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("gradients_mild_value", s_raw.device, dtype.itemsize, S, V)
@@ -9089,7 +9094,7 @@ def mk_layer_forward(
             K, _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
             run.split,
             num_warps=warps,
-            num_stages=stages,
+            num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
         )
         _mk_layer_segment_scan_kernel[(run.N * H * -(-K * S // min(512, _padded(K * S))),)](
             start_state, segment_decay_V, initial_state, run.cu, run.T, H, run.segment,
@@ -9105,7 +9110,7 @@ def mk_layer_forward(
         H // z_before.shape[2], K, _power(K), S, min(block, _power(S)), chunk, DT, FT,
         precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, S)
@@ -9193,7 +9198,7 @@ def mk_layer_backward(
             K, _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
             run.split,
             num_warps=warps,
-            num_stages=stages,
+            num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
         )
         _mk_layer_segment_scan_kernel[(run.N * H * -(-K * S // min(512, _padded(K * S))),)](
             start_state, segment_decay_V, initial_state, run.cu, run.T, H, run.segment,
@@ -9209,7 +9214,7 @@ def mk_layer_backward(
         _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
         run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k.device, dtype.itemsize, K, S)
@@ -9221,7 +9226,7 @@ def mk_layer_backward(
             dy.stride(2), H // dy.shape[2], K, _power(K), S, min(block, _power(S)), chunk, DT,
             FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=stages,
+            num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(K) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
         )
         _mk_layer_segment_scan_adjoint_kernel[(run.N * H * -(-K * S // min(512, _padded(K * S))),)](
             end_state, segment_decay_V, d_final_state, run.cu, run.T, H, run.segment,
@@ -9236,7 +9241,7 @@ def mk_layer_backward(
         dy.stride(2), H // dy.shape[2], K, _power(K), S, min(block, _power(S)), chunk, DT, FT,
         precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(K) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, S)
@@ -9383,7 +9388,7 @@ def mv_layer_forward(
             H // z_before.shape[2], S, min(block, _power(S)), V, _power(V), chunk, DT, FT,
             precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=stages,
+            num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(V) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
         )
         _mv_layer_segment_scan_kernel[(run.N * H * -(-S * V // min(512, _padded(S * V))),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
@@ -9399,7 +9404,7 @@ def mv_layer_forward(
         H // z_before.shape[2], S, min(block, _power(S)), V, _power(V), chunk, DT, FT,
         precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(V) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", s_raw_raw.device, dtype.itemsize, S, V)
@@ -9488,7 +9493,7 @@ def mv_layer_backward(
             H // z_before.shape[2], S, min(block, _power(S)), V, _power(V), chunk, DT, FT,
             precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=stages,
+            num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(V) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
         )
         _mv_layer_segment_scan_kernel[(run.N * H * -(-S * V // min(512, _padded(S * V))),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
@@ -9504,7 +9509,7 @@ def mv_layer_backward(
         min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(V) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", s_raw_raw.device, dtype.itemsize, S, V)
@@ -9517,7 +9522,7 @@ def mv_layer_backward(
             min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
             run.split,
             num_warps=warps,
-            num_stages=stages,
+            num_stages=_stages_of(stages, chunk * (_power(V) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
         )
         _mv_layer_segment_scan_adjoint_kernel[(run.N * H * -(-S * V // min(512, _padded(S * V))),)](
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
@@ -9532,7 +9537,7 @@ def mv_layer_backward(
         dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], S, min(block, _power(S)), V,
         _power(V), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (_power(V) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("gradients_mild_value", s_raw_raw.device, dtype.itemsize, S, V)

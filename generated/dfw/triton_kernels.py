@@ -255,6 +255,11 @@ def _architecture(device: torch.device) -> str:
     return f"sm{major}{minor}"
 
 
+def _stages_of(stages: int, loaded: int) -> int:
+    """Stages of a walk, so that those bytes of loads a stage fit into shared memory (Hopper's)."""
+    return max(1, min(stages, 204800 // max(1, loaded)))
+
+
 def _segment_length(T: int, programs: int, processors: int, shortest: int) -> int:
     """Tokens a segment: all while the programs nearly fill the chip, else two programs for each."""
     if 4 * programs >= 3 * processors or T <= 2 * shortest:
@@ -3219,7 +3224,7 @@ def m_forward(
             zv.stride(1), zv.stride(2), H // zv.shape[2], K, _power(K), V,
             min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=stages,
+            num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + min(block, _power(V))) * dtype.itemsize),
         )
         _m_segment_scan_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             start_state, segment_decay_K, segment_decay_V, initial_state, run.cu, run.T, H,
@@ -3234,7 +3239,7 @@ def m_forward(
         zv.stride(2), H // zv.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
         precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + min(block, _power(V))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, V)
@@ -3323,7 +3328,7 @@ def m_backward(
             zv.stride(1), zv.stride(2), H // zv.shape[2], K, _power(K), V,
             min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=stages,
+            num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + min(block, _power(V))) * dtype.itemsize),
         )
         _m_segment_scan_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             start_state, segment_decay_K, segment_decay_V, initial_state, run.cu, run.T, H,
@@ -3338,7 +3343,7 @@ def m_backward(
         H // zv.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision,
         EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + min(block, _power(V))) * dtype.itemsize),
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k.device, dtype.itemsize, K, V)
@@ -3350,7 +3355,7 @@ def m_backward(
             H // dy.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision,
             EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=stages,
+            num_stages=_stages_of(stages, chunk * (min(block, _power(V)) + _power(K) + _power(K) + min(block, _power(V))) * dtype.itemsize),
         )
         _m_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             end_state, segment_decay_K, segment_decay_V, d_final_state, run.cu, run.T, H,
@@ -3365,7 +3370,7 @@ def m_backward(
         H // dy.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision,
         EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (min(block, _power(V)) + _power(K) + _power(K) + min(block, _power(V))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, V)

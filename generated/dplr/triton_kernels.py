@@ -14,11 +14,11 @@ import triton.language as tl
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
     ('states', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
-    ('states', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
+    ('states', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('states', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
-    ('states_adjoint', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
+    ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('states_adjoint', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('solve', '', 2, 32, 1048576, 0, 0, 0, 0, 'ieee'),
@@ -42,16 +42,16 @@ _TABLE = (
     ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
     ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
-    ('solve_mild', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
+    ('solve_mild', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('solve_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('solve_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-    ('solve_adjoint_mild', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
+    ('solve_adjoint_mild', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('solve_adjoint_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('solve_adjoint_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('outputs_mild', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('outputs_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('outputs_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-    ('gradients_mild', '', 2, 128, 128, 64, 32, 8, 2, 'ieee'),
+    ('gradients_mild', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('gradients_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients_mild', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients_mild_value', '', 2, 128, 128, 64, 32, 8, 2, 'ieee'),
@@ -184,24 +184,46 @@ def _local(weights, g, EXACT: tl.constexpr, PRECISION: tl.constexpr, SINGLE: tl.
 
 
 @triton.jit
-def _inverse_of_unit(x, token, C: tl.constexpr, EXACT: tl.constexpr, PRECISION: tl.constexpr):
-    """The inverse of 1 + x, x strictly triangular [C, C]: of blocks of 2, then of twice the size.
+def _with_halves_joined(found, x, row, column, HALF: tl.constexpr, HOW: tl.constexpr):
+    """The inverses of blocks of twice HALF from those of their halves.
 
     Of a block with the inverses A and B of its halves, the quarter between them is -A x B.
     """
+    same = row // (2 * HALF) == column // (2 * HALF)
+    between = tl.where(same & (row // HALF != column // HALF), x, 0.0)
+    half = tl.dot(between, found, input_precision=HOW)
+    return found - tl.dot(found, half, input_precision=HOW)
+
+
+@triton.jit
+def _inverse_of_unit(x, token, C: tl.constexpr, EXACT: tl.constexpr, PRECISION: tl.constexpr):
+    """The inverse of 1 + x, x strictly triangular [C, C]: of blocks of 2, then of twice the size.
+
+    In a long chunk the blocks of 16 are a batch, whose products are a quarter of the whole's.
+    """
+    HOW: tl.constexpr = PRECISION if EXACT else "tf32"
+    S: tl.constexpr = 16 if C > 32 else C
     row = token[:, None]
     column = token[None, :]
-    found = tl.where(row == column, 1.0, 0.0) - tl.where(row // 2 == column // 2, x, 0.0)
+    if S < C:
+        own = tl.where(row // S == column // S, x, 0.0)
+        blocks = tl.sum(tl.reshape(own, [C // S, S, C // S, S]), 2)
+        at = tl.arange(0, S)[None, :, None]
+        beside = tl.arange(0, S)[None, None, :]
+    else:
+        blocks = x
+        at = row
+        beside = column
+    found = tl.where(at == beside, 1.0, 0.0) - tl.where(at // 2 == beside // 2, blocks, 0.0)
     for n in tl.static_range(1, 8):
-        if 2 << n <= C:
-            same = row // (2 << n) == column // (2 << n)
-            between = tl.where(same & (row // (1 << n) != column // (1 << n)), x, 0.0)
-            if EXACT:
-                half = tl.dot(between, found, input_precision=PRECISION)
-                found -= tl.dot(found, half, input_precision=PRECISION)
-            else:
-                half = tl.dot(between, found, input_precision="tf32")
-                found -= tl.dot(found, half, input_precision="tf32")
+        if 2 << n <= S:
+            found = _with_halves_joined(found, blocks, at, beside, 1 << n, HOW)
+    if S < C:
+        spread = tl.broadcast_to(found[:, :, None, :], [C // S, S, C // S, S])
+        found = tl.where(row // S == column // S, tl.reshape(spread, [C, C]), 0.0)
+        for n in tl.static_range(1, 8):
+            if 2 << n > S and 2 << n <= C:
+                found = _with_halves_joined(found, x, row, column, 1 << n, HOW)
     return found
 
 
@@ -225,6 +247,11 @@ def _architecture(device: torch.device) -> str:
         return "cpu"
     major, minor = torch.cuda.get_device_capability(device)
     return f"sm{major}{minor}"
+
+
+def _stages_of(stages: int, loaded: int) -> int:
+    """Stages of a walk, so that those bytes of loads a stage fit into shared memory (Hopper's)."""
+    return max(1, min(stages, 204800 // max(1, loaded)))
 
 
 def _segment_length(T: int, programs: int, processors: int, shortest: int) -> int:
@@ -4129,7 +4156,7 @@ def m_forward(
         H // Q.shape[2], z.stride(0), z.stride(1), z.stride(2), K, _power(K), V,
         min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + _power(K) + _power(K) + min(block, _power(V))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, V)
@@ -4257,7 +4284,7 @@ def m_backward(
         z.stride(1), z.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
         precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + _power(K) + _power(K) + min(block, _power(V))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("solve_adjoint_mild", k.device, dtype.itemsize, K, V)
@@ -4299,7 +4326,7 @@ def m_backward(
         H // Q_adjoint.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), K, _power(K),
         V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, V)

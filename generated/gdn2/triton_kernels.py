@@ -14,11 +14,11 @@ import triton.language as tl
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
     ('states', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
-    ('states', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
+    ('states', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('states', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
-    ('states_adjoint', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
+    ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('states_adjoint', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('solve', '', 2, 32, 1048576, 0, 0, 0, 0, 'ieee'),
@@ -42,16 +42,16 @@ _TABLE = (
     ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
     ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
-    ('solve_mild', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
+    ('solve_mild', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('solve_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('solve_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-    ('solve_adjoint_mild', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
+    ('solve_adjoint_mild', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('solve_adjoint_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('solve_adjoint_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('outputs_mild', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('outputs_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('outputs_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-    ('gradients_mild', '', 2, 128, 128, 64, 32, 8, 2, 'ieee'),
+    ('gradients_mild', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('gradients_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients_mild', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients_mild_value', '', 2, 128, 128, 64, 32, 8, 2, 'ieee'),
@@ -184,24 +184,46 @@ def _local(weights, g, EXACT: tl.constexpr, PRECISION: tl.constexpr, SINGLE: tl.
 
 
 @triton.jit
-def _inverse_of_unit(x, token, C: tl.constexpr, EXACT: tl.constexpr, PRECISION: tl.constexpr):
-    """The inverse of 1 + x, x strictly triangular [C, C]: of blocks of 2, then of twice the size.
+def _with_halves_joined(found, x, row, column, HALF: tl.constexpr, HOW: tl.constexpr):
+    """The inverses of blocks of twice HALF from those of their halves.
 
     Of a block with the inverses A and B of its halves, the quarter between them is -A x B.
     """
+    same = row // (2 * HALF) == column // (2 * HALF)
+    between = tl.where(same & (row // HALF != column // HALF), x, 0.0)
+    half = tl.dot(between, found, input_precision=HOW)
+    return found - tl.dot(found, half, input_precision=HOW)
+
+
+@triton.jit
+def _inverse_of_unit(x, token, C: tl.constexpr, EXACT: tl.constexpr, PRECISION: tl.constexpr):
+    """The inverse of 1 + x, x strictly triangular [C, C]: of blocks of 2, then of twice the size.
+
+    In a long chunk the blocks of 16 are a batch, whose products are a quarter of the whole's.
+    """
+    HOW: tl.constexpr = PRECISION if EXACT else "tf32"
+    S: tl.constexpr = 16 if C > 32 else C
     row = token[:, None]
     column = token[None, :]
-    found = tl.where(row == column, 1.0, 0.0) - tl.where(row // 2 == column // 2, x, 0.0)
+    if S < C:
+        own = tl.where(row // S == column // S, x, 0.0)
+        blocks = tl.sum(tl.reshape(own, [C // S, S, C // S, S]), 2)
+        at = tl.arange(0, S)[None, :, None]
+        beside = tl.arange(0, S)[None, None, :]
+    else:
+        blocks = x
+        at = row
+        beside = column
+    found = tl.where(at == beside, 1.0, 0.0) - tl.where(at // 2 == beside // 2, blocks, 0.0)
     for n in tl.static_range(1, 8):
-        if 2 << n <= C:
-            same = row // (2 << n) == column // (2 << n)
-            between = tl.where(same & (row // (1 << n) != column // (1 << n)), x, 0.0)
-            if EXACT:
-                half = tl.dot(between, found, input_precision=PRECISION)
-                found -= tl.dot(found, half, input_precision=PRECISION)
-            else:
-                half = tl.dot(between, found, input_precision="tf32")
-                found -= tl.dot(found, half, input_precision="tf32")
+        if 2 << n <= S:
+            found = _with_halves_joined(found, blocks, at, beside, 1 << n, HOW)
+    if S < C:
+        spread = tl.broadcast_to(found[:, :, None, :], [C // S, S, C // S, S])
+        found = tl.where(row // S == column // S, tl.reshape(spread, [C, C]), 0.0)
+        for n in tl.static_range(1, 8):
+            if 2 << n > S and 2 << n <= C:
+                found = _with_halves_joined(found, x, row, column, 1 << n, HOW)
     return found
 
 
@@ -225,6 +247,11 @@ def _architecture(device: torch.device) -> str:
         return "cpu"
     major, minor = torch.cuda.get_device_capability(device)
     return f"sm{major}{minor}"
+
+
+def _stages_of(stages: int, loaded: int) -> int:
+    """Stages of a walk, so that those bytes of loads a stage fit into shared memory (Hopper's)."""
+    return max(1, min(stages, 204800 // max(1, loaded)))
 
 
 def _segment_length(T: int, programs: int, processors: int, shortest: int) -> int:
@@ -1976,66 +2003,24 @@ def _m_states_adjoint_kernel(
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_gradients_mild_value_kernel(
-    first_K_ptr, second_K_ptr, zeta_ptr, w_ptr, v_ptr, d_v_ptr, d_w_ptr, cu, T, H, N, STEPS,
-    least, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b,
+def _m_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
+    v_ptr, h_2_ptr, l_ptr, scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
+    T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
+    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
+    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b,
     w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
     d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
-    d_w_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr, K: tl.constexpr, C: tl.constexpr,
+    d_w_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_b_ptr_b,
+    d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
     VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_w, d_v'
-    program = tl.program_id(0)
-    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
-    SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
-    if lowest < least:
-        return  # another kernel computes this chunk
-    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-        load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w [C, BLOCK_V]
-        d_v_new = load.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of v [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        load_2 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
-        d_w_new = load_2.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of w [C, BLOCK_V]
-        tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-
-
-@_Kernel
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_gradients_mild_kernel(
-    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr,
-    h_2_ptr, l_ptr, scale, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least,
-    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
-    k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
-    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
-    d_q_ptr_h, d_b_ptr_b, d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b,
-    d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
-    d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
-):
-    'every gradient, chunk by chunk: d_k, d_q, d_log_a, d_b'
+    'every gradient, chunk by chunk: d_w, d_v, d_k, d_q, d_log_a, d_b'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -2057,6 +2042,10 @@ def _m_gradients_mild_kernel(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
     d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
     d_b_ptr = _head(d_b_ptr, batch, h, d_b_ptr_b, d_b_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
@@ -2080,6 +2069,18 @@ def _m_gradients_mild_kernel(
     n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+    load_4 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w [C, BLOCK_V]
+    d_v_new = load_4.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of v [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    if block == 0:
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    load_5 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
+    d_w_new = load_5.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of w [C, BLOCK_V]
+    d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
+    if block == 0:
+        tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -2168,20 +2169,23 @@ def _m_gradients_mild_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel_c64(
-    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr,
-    h_2_ptr, l_ptr, scale, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least,
-    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
-    k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
-    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
-    d_q_ptr_h, d_b_ptr_b, d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b,
-    d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
-    d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
+    v_ptr, h_2_ptr, l_ptr, scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
+    T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
+    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
+    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b,
+    w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
+    d_w_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_b_ptr_b,
+    d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_k, d_q, d_log_a, d_b'
+    'every gradient, chunk by chunk: d_w, d_v, d_k, d_q, d_log_a, d_b'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -2203,6 +2207,10 @@ def _m_gradients_mild_kernel_c64(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
     d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
     d_b_ptr = _head(d_b_ptr, batch, h, d_b_ptr_b, d_b_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
@@ -2226,6 +2234,18 @@ def _m_gradients_mild_kernel_c64(
     n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+    load_4 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w [C, BLOCK_V]
+    d_v_new = load_4.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of v [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    if block == 0:
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    load_5 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
+    d_w_new = load_5.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of w [C, BLOCK_V]
+    d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
+    if block == 0:
+        tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -2313,82 +2333,24 @@ def _m_gradients_mild_kernel_c64(
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
-def _m_gradients_value_kernel(
-    first_K_ptr, second_K_ptr, zeta_ptr, w_ptr, v_ptr, d_v_ptr, d_w_ptr, cu, T, H, N, STEPS,
-    least, SLOTS, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b,
+def _m_gradients_kernel(
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
+    v_ptr, h_2_ptr, l_ptr, scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
+    T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
+    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
+    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b,
     w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
     d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
-    d_w_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr, K: tl.constexpr, C: tl.constexpr,
+    d_w_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_b_ptr_b,
+    d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
     VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_w, d_v'
-    program = tl.program_id(0)
-    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
-    SEGMENTS = tl.cdiv(T, C)
-    head = program % H
-    group = program // H  # of 8 chunks
-    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
-    if lowest >= least:
-        return  # another kernel computes all of them
-    zeta_ptr_all = zeta_ptr
-    w_ptr_all = w_ptr
-    v_ptr_all = v_ptr
-    d_v_ptr_all = d_v_ptr
-    d_w_ptr_all = d_w_ptr
-    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
-        program = one * H + head
-        zeta_ptr = zeta_ptr_all
-        w_ptr = w_ptr_all
-        v_ptr = v_ptr_all
-        d_v_ptr = d_v_ptr_all
-        d_w_ptr = d_w_ptr_all
-        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-        token = tl.arange(0, C)
-        zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-        w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
-        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-        d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
-        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
-        if lowest < least:
-            rest = left
-            valid = token < rest
-            start = first
-            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-            w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
-            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-            d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
-            for block in range(0, V, BLOCK_V):
-                at_V = block + tl.arange(0, BLOCK_V)
-                in_V = at_V < V
-                zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-                load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w [C, BLOCK_V]
-                d_v_new = load.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of v [C, BLOCK_V]
-                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-                load_2 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
-                d_w_new = load_2.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of w [C, BLOCK_V]
-                tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-
-
-@_Kernel
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
-def _m_gradients_kernel(
-    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr,
-    h_2_ptr, l_ptr, scale, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least,
-    SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
-    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
-    d_q_ptr_h, d_b_ptr_b, d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b,
-    d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
-    d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
-):
-    'every gradient, chunk by chunk: d_k, d_q, d_log_a, d_b'
+    'every gradient, chunk by chunk: d_w, d_v, d_k, d_q, d_log_a, d_b'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -2406,6 +2368,10 @@ def _m_gradients_kernel(
     dy_ptr_all = dy_ptr
     n_2_ptr_all = n_2_ptr
     zeta_ptr_all = zeta_ptr
+    w_ptr_all = w_ptr
+    v_ptr_all = v_ptr
+    d_v_ptr_all = d_v_ptr
+    d_w_ptr_all = d_w_ptr
     d_q_ptr_all = d_q_ptr
     d_b_ptr_all = d_b_ptr
     d_k_ptr_all = d_k_ptr
@@ -2419,6 +2385,10 @@ def _m_gradients_kernel(
         dy_ptr = dy_ptr_all
         n_2_ptr = n_2_ptr_all
         zeta_ptr = zeta_ptr_all
+        w_ptr = w_ptr_all
+        v_ptr = v_ptr_all
+        d_v_ptr = d_v_ptr_all
+        d_w_ptr = d_w_ptr_all
         d_q_ptr = d_q_ptr_all
         d_b_ptr = d_b_ptr_all
         d_k_ptr = d_k_ptr_all
@@ -2436,6 +2406,10 @@ def _m_gradients_kernel(
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
         n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
         zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+        w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
         d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
         d_b_ptr = _head(d_b_ptr, batch, h, d_b_ptr_b, d_b_ptr_h, 1)
         d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
@@ -2461,6 +2435,18 @@ def _m_gradients_kernel(
             n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
             zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
             zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+            w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+            load_4 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w [C, BLOCK_V]
+            d_v_new = load_4.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of v [C, BLOCK_V]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            if block == 0:
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            load_5 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
+            d_w_new = load_5.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of w [C, BLOCK_V]
+            d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
+            if block == 0:
+                tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -2696,20 +2682,23 @@ def _m_gradients_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel_c64(
-    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr,
-    h_2_ptr, l_ptr, scale, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least,
-    SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
-    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
-    d_q_ptr_h, d_b_ptr_b, d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b,
-    d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
-    d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
+    v_ptr, h_2_ptr, l_ptr, scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
+    T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
+    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
+    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b,
+    w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
+    d_w_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_b_ptr_b,
+    d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_k, d_q, d_log_a, d_b'
+    'every gradient, chunk by chunk: d_w, d_v, d_k, d_q, d_log_a, d_b'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -2727,6 +2716,10 @@ def _m_gradients_kernel_c64(
     dy_ptr_all = dy_ptr
     n_2_ptr_all = n_2_ptr
     zeta_ptr_all = zeta_ptr
+    w_ptr_all = w_ptr
+    v_ptr_all = v_ptr
+    d_v_ptr_all = d_v_ptr
+    d_w_ptr_all = d_w_ptr
     d_q_ptr_all = d_q_ptr
     d_b_ptr_all = d_b_ptr
     d_k_ptr_all = d_k_ptr
@@ -2740,6 +2733,10 @@ def _m_gradients_kernel_c64(
         dy_ptr = dy_ptr_all
         n_2_ptr = n_2_ptr_all
         zeta_ptr = zeta_ptr_all
+        w_ptr = w_ptr_all
+        v_ptr = v_ptr_all
+        d_v_ptr = d_v_ptr_all
+        d_w_ptr = d_w_ptr_all
         d_q_ptr = d_q_ptr_all
         d_b_ptr = d_b_ptr_all
         d_k_ptr = d_k_ptr_all
@@ -2757,6 +2754,10 @@ def _m_gradients_kernel_c64(
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
         n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
         zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+        w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+        d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
         d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
         d_b_ptr = _head(d_b_ptr, batch, h, d_b_ptr_b, d_b_ptr_h, 1)
         d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
@@ -2782,6 +2783,18 @@ def _m_gradients_kernel_c64(
             n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
             zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
             zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+            w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+            load_4 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w [C, BLOCK_V]
+            d_v_new = load_4.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of v [C, BLOCK_V]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            if block == 0:
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            load_5 = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v [C, BLOCK_V]
+            d_w_new = load_5.to(tl.float32) * -zeta_2.to(tl.float32)  # gradient of w [C, BLOCK_V]
+            d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
+            if block == 0:
+                tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -7275,7 +7288,7 @@ def m_forward(
         H // Q.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K), V,
         min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, V)
@@ -7397,7 +7410,7 @@ def m_backward(
         H // Q.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K), V,
         min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("solve_adjoint_mild", k.device, dtype.itemsize, K, V)
@@ -7439,60 +7452,43 @@ def m_backward(
         zeta.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
         run.varlen, run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + min(block, _power(V)) + _power(K) + _power(K) + _power(K)) * dtype.itemsize),
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, V)
-        _m_gradients_mild_value_kernel[(run.chunks(chunk) * H,)](
-            first_K, second_K, zeta, w, v, d_v, d_w, run.cu, run.T, H, run.N, run.steps, least,
-            zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2], w.stride(0),
-            w.stride(1), w.stride(2), H // w.shape[2], v.stride(0), v.stride(1), v.stride(2),
-            H // v.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), d_w.stride(0),
-            d_w.stride(1), d_w.stride(2), V, min(block, _power(V)), K, chunk, DT, FT, precision,
-            EXACT, run.varlen,
-            num_warps=warps,
-            num_stages=stages,
-        )
         _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
         {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
-            first_K, second_K, q, k, b, log_a, dy, n_2, zeta, h_2, l, scale, d_q, d_b, d_k,
-            d_log_a, run.cu, run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1),
-            q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
+            first_K, second_K, q, k, b, log_a, dy, n_2, zeta, w, v, h_2, l, scale, d_v, d_w,
+            d_q, d_b, d_k, d_log_a, run.cu, run.T, H, run.N, run.steps, least, q.stride(0),
+            q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
             H // k.shape[2], b.stride(0), b.stride(1), b.stride(2), H // b.shape[2],
             log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
             dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], n_2.stride(0),
             n_2.stride(1), n_2.stride(2), H // n_2.shape[2], zeta.stride(0), zeta.stride(1),
-            zeta.stride(2), H // zeta.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2),
-            d_b.stride(0), d_b.stride(1), d_b.stride(2), d_k.stride(0), d_k.stride(1),
-            d_k.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), K,
-            min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            zeta.stride(2), H // zeta.shape[2], w.stride(0), w.stride(1), w.stride(2),
+            H // w.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+            d_v.stride(0), d_v.stride(1), d_v.stride(2), d_w.stride(0), d_w.stride(1),
+            d_w.stride(2), d_q.stride(0), d_q.stride(1), d_q.stride(2), d_b.stride(0),
+            d_b.stride(1), d_b.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2),
+            d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), K, min(block, _power(K)),
+            V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, V)
-    _m_gradients_value_kernel[(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, zeta, w, v, d_v, d_w, run.cu, run.T, H, run.N, run.steps, least,
-        run.chunks(chunk), zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
-        w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2),
-        d_w.stride(0), d_w.stride(1), d_w.stride(2), V, min(block, _power(V)), K, chunk, DT, FT,
-        precision, EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
     _, block, warps, stages, precision = config
     {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
-        first_K, second_K, q, k, b, log_a, dy, n_2, zeta, h_2, l, scale, d_q, d_b, d_k, d_log_a,
-        run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1),
-        q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        b.stride(0), b.stride(1), b.stride(2), H // b.shape[2], log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2),
-        H // n_2.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
-        d_q.stride(0), d_q.stride(1), d_q.stride(2), d_b.stride(0), d_b.stride(1),
-        d_b.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), d_log_a.stride(0),
-        d_log_a.stride(1), d_log_a.stride(2), K, min(block, _power(K)), V, _power(V), chunk, DT,
-        FT, precision, EXACT, run.varlen,
+        first_K, second_K, q, k, b, log_a, dy, n_2, zeta, w, v, h_2, l, scale, d_v, d_w, d_q,
+        d_b, d_k, d_log_a, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk),
+        q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
+        k.stride(2), H // k.shape[2], b.stride(0), b.stride(1), b.stride(2), H // b.shape[2],
+        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
+        dy.stride(1), dy.stride(2), H // dy.shape[2], n_2.stride(0), n_2.stride(1),
+        n_2.stride(2), H // n_2.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
+        H // zeta.shape[2], w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], v.stride(0),
+        v.stride(1), v.stride(2), H // v.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2),
+        d_w.stride(0), d_w.stride(1), d_w.stride(2), d_q.stride(0), d_q.stride(1),
+        d_q.stride(2), d_b.stride(0), d_b.stride(1), d_b.stride(2), d_k.stride(0),
+        d_k.stride(1), d_k.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2),
+        K, min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7630,7 +7626,7 @@ def m_layer_forward(
         n_2.stride(1), n_2.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
         precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", k_raw.device, dtype.itemsize, K, V)
@@ -7769,7 +7765,7 @@ def m_layer_backward(
         n_2.stride(1), n_2.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
         precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("solve_adjoint_mild", k_raw.device, dtype.itemsize, K, V)
@@ -7817,7 +7813,7 @@ def m_layer_backward(
         zeta.stride(0), zeta.stride(1), zeta.stride(2), K, _power(K), V, min(block, _power(V)),
         chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + _power(K) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("gradients_mild_whole", k_raw.device, dtype.itemsize, K, V)

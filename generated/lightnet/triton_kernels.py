@@ -255,6 +255,11 @@ def _architecture(device: torch.device) -> str:
     return f"sm{major}{minor}"
 
 
+def _stages_of(stages: int, loaded: int) -> int:
+    """Stages of a walk, so that those bytes of loads a stage fit into shared memory (Hopper's)."""
+    return max(1, min(stages, 204800 // max(1, loaded)))
+
+
 def _segment_length(T: int, programs: int, processors: int, shortest: int) -> int:
     """Tokens a segment: all while the programs nearly fill the chip, else two programs for each."""
     if 4 * programs >= 3 * processors or T <= 2 * shortest:
@@ -4485,7 +4490,7 @@ def m_forward(
             min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
             run.split,
             num_warps=warps,
-            num_stages=stages,
+            num_stages=_stages_of(stages, chunk * (min(block, _power(K)) + _power(V) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
         )
         _m_segment_scan_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
@@ -4501,7 +4506,7 @@ def m_forward(
         min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (min(block, _power(K)) + _power(V) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", k_raw.device, dtype.itemsize, K, V)
@@ -4588,7 +4593,7 @@ def m_backward(
             min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
             run.split,
             num_warps=warps,
-            num_stages=stages,
+            num_stages=_stages_of(stages, chunk * (min(block, _power(K)) + _power(V) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
         )
         _m_segment_scan_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
@@ -4604,7 +4609,7 @@ def m_backward(
         min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (min(block, _power(K)) + _power(V) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k_raw.device, dtype.itemsize, K, V)
@@ -4616,7 +4621,7 @@ def m_backward(
             dy.stride(2), H // dy.shape[2], K, min(block, _power(K)), V, _power(V), chunk, DT,
             FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=stages,
+            num_stages=_stages_of(stages, chunk * (_power(V) + min(block, _power(K)) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
         )
         _m_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
@@ -4631,7 +4636,7 @@ def m_backward(
         dy.stride(2), H // dy.shape[2], K, min(block, _power(K)), V, _power(V), chunk, DT, FT,
         precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (_power(V) + min(block, _power(K)) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("gradients_mild_value", k_raw.device, dtype.itemsize, K, V)
@@ -4776,7 +4781,7 @@ def m_layer_forward(
             min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
             run.split,
             num_warps=warps,
-            num_stages=stages,
+            num_stages=_stages_of(stages, chunk * (min(block, _power(K)) + _power(V) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
         )
         _m_layer_segment_scan_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
@@ -4792,7 +4797,7 @@ def m_layer_forward(
         min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (min(block, _power(K)) + _power(V) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", k_raw.device, dtype.itemsize, K, V)
@@ -4880,7 +4885,7 @@ def m_layer_backward(
             min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
             run.split,
             num_warps=warps,
-            num_stages=stages,
+            num_stages=_stages_of(stages, chunk * (min(block, _power(K)) + _power(V) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
         )
         _m_layer_segment_scan_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
@@ -4896,7 +4901,7 @@ def m_layer_backward(
         min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
         run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (min(block, _power(K)) + _power(V) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k_raw.device, dtype.itemsize, K, V)
@@ -4909,7 +4914,7 @@ def m_layer_backward(
             min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
             run.split,
             num_warps=warps,
-            num_stages=stages,
+            num_stages=_stages_of(stages, chunk * (_power(V) + min(block, _power(K)) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
         )
         _m_layer_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
@@ -4924,7 +4929,7 @@ def m_layer_backward(
         dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, min(block, _power(K)), V,
         _power(V), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=stages,
+        num_stages=_stages_of(stages, chunk * (_power(V) + min(block, _power(K)) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("gradients_mild_value", k_raw.device, dtype.itemsize, K, V)

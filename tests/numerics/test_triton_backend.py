@@ -145,7 +145,7 @@ def test_erasures() -> None:
     tied, free = {"erase": "tied"}, {"erase": "free"}
     check(
         {"decays": "", "T": 17, **tied},
-        {"decays": "0", "T": 40, **tied, "chunk": 32},
+        {"decays": "0", "T": 70, **tied, "chunk": 64},
         {"decays": "0", "T": 33, **free, "inclusive": False, "gates": "resets"},
         {"decays": "K", "T": 40, **tied, "base": 4},
         {"decays": "K", "T": 20, **free, "gates": "resets"},

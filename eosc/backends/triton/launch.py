@@ -17,10 +17,13 @@ from eosc.backends.triton.kernel import (
     scanned,
 )
 from eosc.backends.triton.lines import walked
-from eosc.ir.nodes import Algorithm, Array, Kernel, Per, Precision, SegmentScan
+from eosc.ir.nodes import Algorithm, Array, Dot, Kernel, Load, Per, Precision, SegmentScan, walk
 
 RESIDENT, SHORTEST = 16, 64
 """Warps a processor that an element-wise scan wants, and tokens of its shortest segment."""
+
+MANY = 3
+"""Tiles a chunk of which a walk may always load as many stages as the table says."""
 
 STATES = ("initial_state", "dy", "d_final_state")
 
@@ -242,8 +245,24 @@ class _Launch:
         self.line(f"{text}[({slots} * H{blocks},)](", indent)
         self._arguments(printed, indent + 1)
         self.line("num_warps=warps,", indent + 1)
-        self.line("num_stages=stages,", indent + 1)
+        self.line(f"num_stages={self._stages(kernel)},", indent + 1)
         self.line(")", indent)
+
+    def _stages(self, kernel: Kernel) -> str:
+        """The stages of a launch: of a walk that loads many tiles a chunk, as many as have room."""
+        values = {value for each in kernel.body for value in walk(each.value)}
+        if kernel.parallel or not any(isinstance(each, Dot) for each in values):
+            return "stages"
+        loads = [each for each in values if isinstance(each, Load)]
+        widths = []
+        for load in sorted(loads, key=lambda each: (each.array, each.dims)):
+            if "i" in load.dims and len(load.dims) == 2:
+                padded = f"{power_of(kernel)}({self.namer.size[load.dims[1]]})"
+                blocked = load.dims[1] in kernel.blocked
+                widths.append(f"min(block, {padded})" if blocked else padded)
+        if len(widths) <= MANY:
+            return "stages"
+        return f"_stages_of(stages, chunk * ({' + '.join(widths)}) * dtype.itemsize)"
 
     def _arguments(self, printed: Printed, indent: int) -> None:
         for line in folded((each.argument for each in printed.parameters), 96 - 4 * indent):

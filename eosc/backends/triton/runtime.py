@@ -266,24 +266,46 @@ def _states(decay, write, state, REVERSE: tl.constexpr):
 
 
 @triton.jit
-def _inverse_of_unit(x, token, C: tl.constexpr, EXACT: tl.constexpr, PRECISION: tl.constexpr):
-    """The inverse of 1 + x, x strictly triangular [C, C]: of blocks of 2, then of twice the size.
+def _with_halves_joined(found, x, row, column, HALF: tl.constexpr, HOW: tl.constexpr):
+    """The inverses of blocks of twice HALF from those of their halves.
 
     Of a block with the inverses A and B of its halves, the quarter between them is -A x B.
     """
+    same = row // (2 * HALF) == column // (2 * HALF)
+    between = tl.where(same & (row // HALF != column // HALF), x, 0.0)
+    half = tl.dot(between, found, input_precision=HOW)
+    return found - tl.dot(found, half, input_precision=HOW)
+
+
+@triton.jit
+def _inverse_of_unit(x, token, C: tl.constexpr, EXACT: tl.constexpr, PRECISION: tl.constexpr):
+    """The inverse of 1 + x, x strictly triangular [C, C]: of blocks of 2, then of twice the size.
+
+    In a long chunk the blocks of 16 are a batch, whose products are a quarter of the whole's.
+    """
+    HOW: tl.constexpr = PRECISION if EXACT else "tf32"
+    S: tl.constexpr = 16 if C > 32 else C
     row = token[:, None]
     column = token[None, :]
-    found = tl.where(row == column, 1.0, 0.0) - tl.where(row // 2 == column // 2, x, 0.0)
+    if S < C:
+        own = tl.where(row // S == column // S, x, 0.0)
+        blocks = tl.sum(tl.reshape(own, [C // S, S, C // S, S]), 2)
+        at = tl.arange(0, S)[None, :, None]
+        beside = tl.arange(0, S)[None, None, :]
+    else:
+        blocks = x
+        at = row
+        beside = column
+    found = tl.where(at == beside, 1.0, 0.0) - tl.where(at // 2 == beside // 2, blocks, 0.0)
     for n in tl.static_range(1, 8):
-        if 2 << n <= C:
-            same = row // (2 << n) == column // (2 << n)
-            between = tl.where(same & (row // (1 << n) != column // (1 << n)), x, 0.0)
-            if EXACT:
-                half = tl.dot(between, found, input_precision=PRECISION)
-                found -= tl.dot(found, half, input_precision=PRECISION)
-            else:
-                half = tl.dot(between, found, input_precision="tf32")
-                found -= tl.dot(found, half, input_precision="tf32")
+        if 2 << n <= S:
+            found = _with_halves_joined(found, blocks, at, beside, 1 << n, HOW)
+    if S < C:
+        spread = tl.broadcast_to(found[:, :, None, :], [C // S, S, C // S, S])
+        found = tl.where(row // S == column // S, tl.reshape(spread, [C, C]), 0.0)
+        for n in tl.static_range(1, 8):
+            if 2 << n > S and 2 << n <= C:
+                found = _with_halves_joined(found, x, row, column, 1 << n, HOW)
     return found
 
 
@@ -330,6 +352,11 @@ def _architecture(device: torch.device) -> str:
         return "cpu"
     major, minor = torch.cuda.get_device_capability(device)
     return f"sm{major}{minor}"
+
+
+def _stages_of(stages: int, loaded: int) -> int:
+    """Stages of a walk, so that those bytes of loads a stage fit into shared memory (Hopper's)."""
+    return max(1, min(stages, 204800 // max(1, loaded)))
 
 
 def _segment_length(T: int, programs: int, processors: int, shortest: int) -> int:

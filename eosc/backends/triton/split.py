@@ -66,6 +66,11 @@ def _parts(kernel: Kernel, key: str, value: str) -> list[Kernel]:
             over, shown = _contracted(each.value, lets), _shown(each.value, lets)
             free = [axis for axis in (key, value) if axis in shown and axis not in over]
             groups[free[0] if free else "whole"].append(each)
+    if groups[key]:
+        # What sums over nothing needs no launch of its own: the first block stores it.
+        alone = [each for each in groups[value] if not _contracted(each.value, lets)]
+        groups[value] = [each for each in groups[value] if each not in alone]
+        groups[key] = [*alone, *groups[key]]
     lines = tuple(each for each in kernel.body if isinstance(each, Let))
     parts = []
     for place, stores in groups.items():
