@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from eosc.algebra.scalar import Arg, fn
-from eosc.ir.build import product
-from eosc.ir.nodes import Array, Dims, Load, Map, Per, Value
+from eosc.ir.build import product, summed
+from eosc.ir.nodes import Array, Dims, Load, Map, Per, Sum, Value
 from eosc.lowering.elementwise.scan import ElementScan
 from eosc.lowering.elementwise.stages import staged
 from eosc.lowering.parts import Form
@@ -37,7 +37,8 @@ def scan_of(kind: str, inclusive: bool = True) -> ElementScan:
     line: one axis, read as it is, a raw log-decay. sum: one axis, summed by the readout. field: a
     decay made of a rate of each head and a step of each token, as selective state spaces have it.
     steady: the same rate at every token. static: a write that is the same at every token. open: no
-    decay. scalar: a decay without axes. whole: a field that is read as it is.
+    decay. scalar: a decay without axes. keys: a decay over the axis that the readout sums. shares:
+    a write that needs a sum over that axis. whole: a field that is read as it is.
     """
     operands: list[Array] = []
     axes: Dims = ("V",) if kind in ("line", "sum", "static") else ("K", "V")
@@ -45,15 +46,18 @@ def scan_of(kind: str, inclusive: bool = True) -> ElementScan:
     x = _load(operands, "x", ("V",))
     write: Value = product(x, Map(fn("sigmoid", Arg("x")), (("x", x),), dims=x.dims), dims=x.dims)
     if len(axes) == 2:
-        write = product(_load(operands, "b", ("K",)), write, dims=dims)
+        b = _load(operands, "b", ("K",))
+        write = product(b, write, dims=dims)
+        if kind == "shares":
+            write = product(write, summed(b, "K"), dims=dims)
     if kind == "static":
         w = _load(operands, "w", ("V",), Per.HEAD)
         write = Map(fn("exp", Arg("w")), (("w", w),), dims=dims)
     log: Value | None = None
     if kind in ("line", "sum", "static", "whole"):
         log = _load(operands, "g", axes, log=True)
-    elif kind == "scalar":
-        log = _load(operands, "g", (), log=True)
+    elif kind in ("scalar", "keys", "shares"):
+        log = _load(operands, "g", () if kind == "scalar" else ("K",), log=True)
     elif kind in ("field", "steady"):
         rate = _load(operands, "A", axes, Per.HEAD)
         log = Map(-fn("exp", Arg("A")), (("A", rate),), dims=rate.dims)
@@ -118,6 +122,9 @@ def _prologue(value: Value, x: dict[str, Tensor], axes: Dims) -> Tensor:
             for n, axis in enumerate(axes):
                 tile = tile if axis in dims else tile.unsqueeze(3 + n)
             return tile
+        case Sum(arg=arg, over=over):
+            tile = _prologue(arg, x, axes)
+            return tile.sum([3 + axes.index(axis) for axis in over], keepdim=True)
         case Map(fn=f, args=args):
             found = evaluate(f, {name: _prologue(arg, x, axes) for name, arg in args})
             assert isinstance(found, Tensor)

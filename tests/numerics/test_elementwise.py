@@ -29,7 +29,7 @@ from tests.numerics.test_torch_backend import module_of
 from tests.unit.backends.generated import imported
 
 ROOT = Path(__file__).parents[2]
-KINDS = ("line", "sum", "static", "field", "steady", "open", "scalar", "whole")
+KINDS = ("line", "sum", "static", "field", "steady", "open", "scalar", "keys", "shares", "whole")
 TOLERANCE = 1e-11
 
 
@@ -143,6 +143,8 @@ def test_fields_in_triton() -> None:
         {"kind": "open", "T": 5, "states": False},
         {"kind": "scalar", "T": 6, "gates": "resets", "segment": 4},
         {"kind": "whole", "T": 5, "gates": "large"},
+        {"kind": "keys", "T": 10, "segment": 8, "gates": "resets"},
+        {"kind": "shares", "T": 6, "segment": 4},
     )
 
 

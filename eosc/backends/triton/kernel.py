@@ -24,7 +24,6 @@ from eosc.ir.nodes import (
     Let,
     Load,
     Per,
-    SegmentScan,
     Size,
     Store,
     Sum,
@@ -38,7 +37,7 @@ LOCALS = (
     "tl triton torch cu T H N C DT FT PRECISION EXACT VARLEN SPLIT SEGMENT SEGMENTS STEPS BLOCK "
     "program block h n segment slot batch first left last token valid rest start c step chunks "
     "first_chunk least lowest group head one SLOTS index indices entry inside row count state "
-    "added run COLUMNS QUICK"
+    "added run COLUMNS QUICK GROUP places fading earlier later"
 ).split()
 
 RUNNING = (
@@ -59,7 +58,7 @@ UNSPECIALISED = ("T", "SEGMENT", "SEGMENTS", "N", "STEPS", "SLOTS")
 LOWEST = "decay of half a chunk"
 
 GROUP = 8
-"""Chunks that a program looks after whose kernel computes few of them; segments scanned at once."""
+"""Chunks that a program looks after whose kernel computes few of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +299,7 @@ class KernelPrinter:
             text = f"tl.arange(0, {block})"
             if axis == self.blocked:
                 text = f"block * {block} + {text}"
-                if self.tiles.walks:
+                if self._narrow:
                     # Wider loads would spread the tokens of a column over the lanes.
                     text = f"tl.max_contiguous({text}, COLUMNS)"
             self._line(f"{index} = {text}")
@@ -378,6 +377,11 @@ class KernelPrinter:
                 self._line(f"{p} = {call('_head', p, batch, 'h', f'{p}_b', f'{p}_h', group)}")
             elif each.per is Per.HEAD:
                 self._line(f"{p} = {p} + (h // {p}_g) * {p}_h")
+
+    @property
+    def _narrow(self) -> bool:
+        """Whether loads may be no wider than a thread's columns: tiles have no other axis."""
+        return bool(self.blocked) and self.tiles.walks and len(self.kernel.carried[0].dims) == 1
 
     def _is_input(self, array: Array) -> bool:
         return not any(
@@ -544,90 +548,11 @@ class KernelPrinter:
             ]
             if not self.kernel.parallel:
                 constants.append(Parameter("SPLIT", True, "run.split"))
-            if self.blocked and self.tiles.walks:
-                columns = f"max(1, min(block, {self.power}({self.frame.size[self.blocked]}))"
+            if self._narrow:
+                columns = f"max(2, min(block, {self.power}({self.frame.size[self.blocked]}))"
                 constants.append(Parameter("COLUMNS", True, f"{columns} // (32 * warps))"))
         return (*found, *running, *strides, *constants)
 
 
 def _indented(lines: Iterable[Line], more: int) -> list[Line]:
     return [(indent + more, text, spec) for indent, text, spec in lines]
-
-
-def scanned(whole: str) -> str:
-    """Entries of a state that a program takes through the segments: four to a thread at most."""
-    return f"min(512, _padded({whole}))"
-
-
-def print_scan(scan: SegmentScan, namer: Namer, name: str) -> Printed:
-    """The kernel that combines segments: the state before each, in place."""
-    size, arrays = namer.size, namer.arrays
-    names = Names((*LOCALS, *size.values(), *namer.block.values(), *namer.host.values()))
-    pointer = {
-        each: names.fresh(f"{namer.host[each]}_ptr")
-        for each in (scan.state, *scan.decay, scan.initial)
-    }
-    whole = " * ".join(size[axis] for axis in scan.axes)
-    order = "first + at" if scan.direction == 1 else "first + count - 1 - at"
-    state, initial = pointer[scan.state], pointer[scan.initial]
-    decay = " * ".join(_decay_entry(arrays[each], pointer[each], scan, size) for each in scan.decay)
-    if not all(arrays[each].axes for each in scan.decay):
-        decay = f"tl.broadcast_to({decay}, [GROUP, BLOCK])"
-    texts: list[tuple[int, str]] = [
-        (1, f"blocks = tl.cdiv({whole}, BLOCK)"),
-        (1, "entry = (tl.program_id(0) % blocks) * BLOCK + tl.arange(0, BLOCK)"),
-        (1, f"inside = entry < {whole}"),
-        (1, "row = tl.program_id(0) // blocks"),
-        (1, "h = row % H"),
-        (1, "n = row // H"),
-        (1, "first, count = _segments(cu, n, T, SEGMENT, SEGMENTS, VARLEN)"),
-        (1, f"if {initial} is not None:"),
-        (2, f"place = {initial} + row.to(tl.int64) * ({whole}) + entry"),
-        (2, "state = tl.load(place, mask=inside, other=0.0).to(tl.float32)"),
-        (1, "else:"),
-        (2, "state = tl.full([BLOCK], 0.0, tl.float32)"),
-        (1, "token = tl.arange(0, GROUP)"),
-        (1, "for step in range(0, count, GROUP):"),
-        (2, "at = step + token"),
-        (2, "valid = (at < count)[:, None]"),
-        (2, f"at = _row({order}, h, H)[:, None]"),
-        (2, f"place = {state} + at * ({whole}) + entry[None, :]"),
-        (2, "added = tl.load(place, mask=valid & inside[None, :], other=0.0)"),
-    ]
-    if decay:
-        texts.append((2, f"decay = {decay}"))
-    else:
-        texts.append((2, "decay = tl.full([GROUP, BLOCK], 1.0, tl.float32)"))
-    texts += [
-        (2, "before, _, state = _states(decay, added, state, False)"),
-        (2, "tl.store(place, before, mask=valid & inside[None, :])"),
-    ]
-    parameters = [Parameter(pointer[each], False, namer.host[each]) for each in pointer]
-    parameters += [
-        Parameter(name, False, text) for name, _, text in RUNNING if name not in ("N", "STEPS")
-    ]
-    parameters += [Parameter(size[axis], True, size[axis]) for axis in scan.axes]
-    sizes = {"BLOCK": scanned(whole), "GROUP": GROUP, "VARLEN": "run.varlen"}
-    parameters += [Parameter(each, True, str(text)) for each, text in sizes.items()]
-    return Printed(
-        name,
-        tuple(parameters),
-        "the state before each segment, in place of what each adds",
-        tuple((indent, text, None) for indent, text in texts),
-        ("_row", "_segments", "_states"),
-        ("T", "SEGMENT", "SEGMENTS"),
-    )
-
-
-def _decay_entry(array: Array, pointer: str, scan: SegmentScan, size: Mapping[str, str]) -> str:
-    """The load of the segments' whole decays, 1 behind the last, for each entry of the state."""
-    if not array.axes:
-        return f"tl.load({pointer} + at, mask=valid, other=1.0)"
-    mask = "mask=valid & inside[None, :], other=1.0"
-    if array.axes == scan.axes:
-        whole = " * ".join(size[axis] for axis in scan.axes)
-        return f"tl.load({pointer} + at * ({whole}) + entry[None, :], {mask})"
-    (axis,) = array.axes
-    row, last = scan.axes
-    index = f"entry // {size[last]}" if axis == row else f"entry % {size[last]}"
-    return f"tl.load({pointer} + at * {size[axis]} + ({index})[None, :], {mask})"

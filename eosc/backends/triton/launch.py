@@ -13,14 +13,13 @@ from eosc.backends.triton.kernel import (
     folded,
     partial_sums,
     power_of,
-    print_scan,
-    scanned,
 )
 from eosc.backends.triton.lines import walked
+from eosc.backends.triton.segments import GROUP, block, print_scan
 from eosc.ir.nodes import Algorithm, Array, Dot, Kernel, Load, Per, Precision, SegmentScan, walk
 
-RESIDENT, SHORTEST = 16, 64
-"""Warps a processor that an element-wise scan wants, and tokens of its shortest segment."""
+RESIDENT, SHORTEST = (16, 8), 64
+"""Warps a processor that a walk over a memory of one axis, of two wants; its shortest segment."""
 
 MANY = 3
 """Tiles a chunk of which a walk may always load as many stages as the table says."""
@@ -146,7 +145,10 @@ class _Launch:
             self.partial = partial_sums(main, self.namer.arrays)
         if self.partial:
             self.line(f"blocks = {blocks}")
-        light = f", max(1, {RESIDENT} // warps), {SHORTEST}" if walked(walker) else ""
+        light = ""
+        if walked(walker):
+            resident = RESIDENT[len(walker.carried[0].dims) - 1]
+            light = f", max(1, {resident} // warps), {SHORTEST}"
         whole = "" if self.scans else ", divisible=False"
         self.line(f"run = _Layout({lead}, H, cu_seqlens, {blocks}{light}{whole})")
         guards = [each.guard for each in self.algorithm.kernels if each.guard is not None]
@@ -282,10 +284,11 @@ class _Launch:
         return printed, f"{{{entries}}}[chunk]"
 
     def _scan(self, scan: SegmentScan, indent: int) -> None:
-        printed = print_scan(scan, self.namer, scan.name)
+        group = GROUP if walked(self.walker) else 1
+        printed = print_scan(scan, self.namer, scan.name, group)
         name = self.kernels.add(printed)
         whole = " * ".join(self.namer.size[axis] for axis in scan.axes)
-        self.line(f"{name}[(run.N * H * -(-{whole} // {scanned(whole)}),)](", indent)
+        self.line(f"{name}[(run.N * H * -(-{whole} // {block(whole, group)}),)](", indent)
         self._arguments(printed, indent + 1)
         self.line(")", indent)
 

@@ -80,7 +80,7 @@ class Lines:
         self.loaded: list[str] = []
         self._done: dict[Value, Tile] = {}
         self._texts: dict[str, str] = {}
-        self._walks: dict[str, tuple[str, str, str]] = {}
+        self._walks: dict[str, tuple[str, str]] = {}
         self.walks = walked(kernel)
         self._fixed: dict[Value, bool] = {}
         self._varying: dict[Value, bool] = {}

@@ -1,6 +1,7 @@
 """Walks over the tokens of a chunk as Triton text: states of m = decay * m + write.
 
-A thread holds all tokens of its columns and takes them one after the other.
+All tokens' states are made by one associative scan; the state before the chunk is put into the
+first token's write, so that no product of decays is formed where a thread holds a chunk's tokens.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from eosc.algebra.scalar import ONE, ZERO, Arg, Fn, S, substitute
 from eosc.algebra.simplify import simplify
 from eosc.backends.triton.frame import LOG2E, Tile
 from eosc.backends.triton.memory import Memory
-from eosc.ir.nodes import TIME, Dims, Map, Recur, Use, Value
+from eosc.ir.nodes import TIME, Dims, Map, Recur, Use, Value, walk
 
 
 class Walks(Memory):
@@ -21,26 +22,43 @@ class Walks(Memory):
             decay = self._neutral(value.decay, ("i", *axes))
             start = self.full(self.value(value.start), axes)
             return Tile(f"{start} * {self.call('_whole', decay)}", axes)
-        before, after, end = self._walked(value, axes)
-        if value.read == "end":
-            return Tile(end, axes)
-        return Tile(before if value.read == "before" else after, ("i", *axes))
+        before, after = self._walked(value, axes)
+        if value.read != "end":
+            return Tile(before if value.read == "before" else after, ("i", *axes))
+        last = "token == C - 1" if value.direction == 1 else "token == 0"
+        return Tile(self.call("_end", after, self._spread(last, axes)), axes)
 
-    def _walked(self, value: Recur, axes: Dims) -> tuple[str, str, str]:
-        """The states before and after each token, and behind the last."""
+    def _walked(self, value: Recur, axes: Dims) -> tuple[str, str]:
+        """The states before (where any is read) and after each token."""
         dims: Dims = ("i", *axes)
-        text = self.call(
-            "_states",
+        start = self.full(self.value(value.start), axes)
+        first = "token == 0" if value.direction == 1 else "token == C - 1"
+        given = (
             self._neutral(value.decay, dims),
             self.full(self.guarded(value.write, ("i",)), dims),
-            self.full(self.value(value.start), axes),
+            f"{start}[None, {', '.join(':' for _ in axes)}]",
+            self._spread(first, axes),
             str(value.direction == -1),
         )
-        if text not in self._walks:
-            names = tuple(self.names.fresh(wish) for wish in ("before", "after", "end"))
-            self.line(f"{', '.join(names)} = {text}", f"each token {self.frame.shape(dims)}")
-            self._walks[text] = names[0], names[1], names[2]
-        return self._walks[text]
+        if self._read_before(value):
+            text = self.call("_states", *given)
+            if text not in self._walks:
+                names = self.names.fresh("before"), self.names.fresh("after")
+                self.line(f"{', '.join(names)} = {text}", f"each token {self.frame.shape(dims)}")
+                self._walks[text] = names
+            return self._walks[text]
+        return "", self.once("after", self.call("_states_after", *given), dims)
+
+    def _spread(self, condition: str, axes: Dims) -> str:
+        return self.frame.spread(f"({condition})", "i", ("i", *axes))
+
+    def _read_before(self, value: Recur) -> bool:
+        """Whether some value of the kernel reads the states before the tokens of this walk."""
+        return any(
+            isinstance(each, Recur) and each.read == "before" and _same(each, value)
+            for statement in self.kernel.body
+            for each in walk(statement.value)
+        )
 
     def _neutral(self, decay: Value, dims: Dims) -> str:
         """The decay at every entry, 1 at tokens behind T."""
@@ -109,3 +127,13 @@ def _product(fn: S) -> tuple[int, tuple[str, ...]] | None:
             if one is not None and other is not None:
                 return one[0] * other[0], one[1] + other[1]
     return None
+
+
+def _same(one: Recur, other: Recur) -> bool:
+    """Whether two values read the same walk."""
+    return (one.decay, one.write, one.start, one.direction) == (
+        other.decay,
+        other.write,
+        other.start,
+        other.direction,
+    )
